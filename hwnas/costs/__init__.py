@@ -1,0 +1,19 @@
+"""Costs without a device (MACs, parameters, bytes), additive costs, and budgets on them."""
+
+from hwnas.costs.additive import AdditiveCost, Within
+from hwnas.costs.budgets import Budget, Constraint, FeasibleSet, parse_budget
+from hwnas.costs.counting import COSTS, graph_bytes, graph_macs, graph_params, workload_costs
+
+__all__ = [
+    "COSTS",
+    "AdditiveCost",
+    "Budget",
+    "Constraint",
+    "FeasibleSet",
+    "Within",
+    "graph_bytes",
+    "graph_macs",
+    "graph_params",
+    "parse_budget",
+    "workload_costs",
+]

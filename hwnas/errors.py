@@ -1,0 +1,87 @@
+"""Every error that hwnas raises on purpose.
+
+Each message says what was wrong, what is allowed, what was got, and what to do.
+``exit_status`` is what the command line leaves with: 2 for bad input, 1 for work that failed.
+"""
+
+__all__ = [
+    "ArchitectureError",
+    "BudgetError",
+    "BudgetMissedError",
+    "CheckpointError",
+    "DataError",
+    "DeviceUnavailableError",
+    "HwnasError",
+    "InfeasibleBudgetError",
+    "MeasurementError",
+    "OptionError",
+    "TableFormatError",
+    "TableTargetError",
+    "UnknownNameError",
+    "WorkloadNotInTableError",
+]
+
+
+class HwnasError(Exception):
+    """Root of all errors raised by hwnas."""
+
+    exit_status = 2
+
+
+class UnknownNameError(HwnasError, LookupError):
+    """A space, operator, method, device or table of this name does not exist."""
+
+    def __init__(self, what: str, got: object, allowed: list[str] | tuple[str, ...]):
+        super().__init__(f"unknown {what} {got!r}: choose one of {', '.join(allowed) or '(none)'}")
+
+
+class OptionError(HwnasError, ValueError):
+    """An argument has a value that is not allowed."""
+
+
+class ArchitectureError(HwnasError, ValueError):
+    """An architecture does not belong to the search space it was given to."""
+
+
+class BudgetError(HwnasError, ValueError):
+    """A budget that cannot be read."""
+
+
+class InfeasibleBudgetError(HwnasError, ValueError):
+    """No architecture of the space keeps the budget."""
+
+
+class WorkloadNotInTableError(HwnasError, LookupError):
+    """A latency table has no entry for a workload; there is no default latency."""
+
+
+class TableFormatError(HwnasError, ValueError):
+    """A file is not a latency table of a schema that this version reads."""
+
+
+class TableTargetError(HwnasError, ValueError):
+    """A latency table was made on another target, or for another space, than the one asked for."""
+
+
+class DeviceUnavailableError(HwnasError, RuntimeError):
+    """The device or its runtime is not on this machine."""
+
+
+class DataError(HwnasError, ValueError):
+    """A data set that cannot be found or read."""
+
+
+class CheckpointError(HwnasError, ValueError):
+    """A run folder or checkpoint that belongs to other settings, or cannot be read."""
+
+
+class MeasurementError(HwnasError, RuntimeError):
+    """The device could not be measured."""
+
+    exit_status = 1
+
+
+class BudgetMissedError(HwnasError, RuntimeError):
+    """The search ended without a network whose measured latency keeps the budget."""
+
+    exit_status = 1

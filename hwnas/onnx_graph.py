@@ -1,0 +1,266 @@
+"""ONNX models written directly from graphs, without torch: opset 17, IR 8, batch-norm folded.
+
+int8 models carry QuantizeLinear / DequantizeLinear pairs around every tensor between kernels, the
+form that ONNX Runtime and TensorRT turn into integer kernels.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from hwnas.errors import OptionError
+from hwnas.ops import Graph, Node
+from hwnas.ops.graph import padding
+
+__all__ = ["IR_VERSION", "OPSET", "PRECISIONS", "random_weights", "to_onnx"]
+
+OPSET = 17
+IR_VERSION = 8
+PRECISIONS = ("fp32", "int8")
+_BN_EPSILON = 1e-5  # torch's default
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Weights = Mapping[str, Array]
+
+
+def random_weights(graph: Graph, seed: int = 0) -> dict[str, Array]:
+    """Weights of all nodes, named as the torch module names them, He-initialised from ``seed``."""
+    rng = np.random.default_rng(seed)
+    weights: dict[str, Array] = {}
+    for node in graph.nodes[1:]:
+        channels, source = node.shape[0], graph.shape(node.inputs[0])[0]
+        if node.kind == "conv":
+            shape = (channels, source // node.groups, node.kernel, node.kernel)
+            scale = (2.0 / (shape[1] * node.kernel**2)) ** 0.5
+            weights[f"{node.name}.weight"] = rng.normal(0, scale, shape).astype(np.float32)
+        elif node.kind == "linear":
+            weights[f"{node.name}.weight"] = rng.normal(0, 0.01, (channels, source)).astype(
+                np.float32
+            )
+            weights[f"{node.name}.bias"] = np.zeros(channels, np.float32)
+        elif node.kind == "batch_norm":
+            weights[f"{node.name}.weight"] = np.ones(channels, np.float32)
+            weights[f"{node.name}.bias"] = np.zeros(channels, np.float32)
+            weights[f"{node.name}.running_mean"] = np.zeros(channels, np.float32)
+            weights[f"{node.name}.running_var"] = np.ones(channels, np.float32)
+    return weights
+
+
+def to_onnx(
+    graph: Graph,
+    weights: Weights | None = None,
+    *,
+    batch: int = 1,
+    precision: Literal["fp32", "int8"] = "fp32",
+    ranges: Mapping[str, float] | None = None,
+    metadata: Mapping[str, str] | None = None,
+    seed: int = 0,
+) -> bytes:
+    """Serialise a graph as an ONNX model with one input ``input`` and one output ``output``.
+
+    Args:
+        graph: nodes that do not reach the output are left out.
+        weights: arrays by torch state-dict name; None draws them from ``seed``.
+        batch: the fixed batch size.
+        precision: ``int8`` inserts Q/DQ pairs, weights per channel and symmetric.
+        ranges: for int8, largest magnitude of each tensor by the name of the node that makes it
+            (``input`` for the input); 6 where it is not given, enough to measure latency.
+        metadata: key-value pairs stored with the model.
+
+    Raises:
+        OptionError: unknown precision, or weights that lack a name or have another shape.
+    """
+    if precision not in PRECISIONS:
+        raise OptionError(f"precision is one of {', '.join(PRECISIONS)}, got {precision!r}")
+    if batch < 1:
+        raise OptionError(f"batch is at least 1, got {batch}")
+    given = random_weights(graph, seed) if weights is None else weights
+    writer = _Writer(graph, given, batch, ranges or {}, precision == "int8")
+    return writer.model(metadata or {}).SerializeToString()
+
+
+def _tensor(at: int, readers: Mapping[int, list[int]]) -> str:
+    """The name of the tensor that node ``at`` makes; nobody reads the last one."""
+    return f"t{at}" if readers[at] else "output"
+
+
+@dataclass
+class _Writer:
+    graph: Graph
+    weights: Weights
+    batch: int
+    ranges: Mapping[str, float]
+    quantised: bool
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    initializers: list[onnx.TensorProto] = field(default_factory=list)
+
+    def model(self, metadata: Mapping[str, str]) -> onnx.ModelProto:
+        live = self.graph.live()
+        readers: dict[int, list[int]] = {i: [] for i in live}
+        for at in live:
+            for i in self.graph.nodes[at].inputs:
+                readers[i].append(at)
+        names: dict[int, str] = {}  # node index -> tensor that holds its value
+        for at in live:
+            if at not in names:
+                self._write(at, readers, names)
+        first, last = self.graph.nodes[0], self.graph.nodes[live[-1]]
+        flat = last.kind in ("linear", "global_avg_pool")
+        shape = last.shape[:1] if flat else last.shape
+        graph = helper.make_graph(
+            self.nodes,
+            "hwnas",
+            [helper.make_tensor_value_info("input", TensorProto.FLOAT, [self.batch, *first.shape])],
+            [helper.make_tensor_value_info("output", TensorProto.FLOAT, [self.batch, *shape])],
+            self.initializers,
+        )
+        model = helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=IR_VERSION,
+            producer_name="hwnas",
+        )
+        helper.set_model_props(model, dict(metadata))
+        return model
+
+    def _write(self, at: int, readers: dict[int, list[int]], names: dict[int, str]) -> None:
+        """Write node ``at`` and what folds into it; record the tensor of each in ``names``."""
+        node = self.graph.nodes[at]
+        if node.kind == "input":
+            names[at] = self._requantised("input", "input")
+            return
+        inputs = [names[i] for i in node.inputs]
+        end = at
+        scale = shift = None
+        if node.kind == "conv" and self._only_reader(end, readers) == "batch_norm":
+            end = readers[end][0]
+            names[end] = ""  # written with its convolution
+            scale, shift = self._norm(self.graph.nodes[end])
+        tensor = _tensor(end, readers)
+        self._kernel(node, inputs, tensor, scale, shift)
+        if self.quantised and self._only_reader(end, readers) in ("relu", "relu6"):
+            end = readers[end][0]  # the activation must stand before the Q of its kernel
+            self._kernel(self.graph.nodes[end], [tensor], _tensor(end, readers))
+            tensor = _tensor(end, readers)
+        names[end] = (
+            tensor if not readers[end] else self._requantised(tensor, self.graph.nodes[end].name)
+        )
+
+    def _only_reader(self, at: int, readers: dict[int, list[int]]) -> str:
+        return self.graph.nodes[readers[at][0]].kind if len(readers[at]) == 1 else ""
+
+    def _kernel(
+        self,
+        node: Node,
+        inputs: list[str],
+        output: str,
+        scale: Array | None = None,
+        shift: Array | None = None,
+    ) -> None:
+        if node.kind == "conv":
+            weight = self._weight(node, "weight")
+            names = [inputs[0]]
+            if scale is not None:
+                weight = weight * scale[:, None, None, None]
+            names.append(self._parameter(f"{output}.w", weight))
+            if shift is not None:
+                names.append(self._constant(f"{output}.b", shift))
+            self._add(
+                "Conv",
+                names,
+                output,
+                kernel_shape=[node.kernel] * 2,
+                strides=[node.stride] * 2,
+                pads=[padding(node.kernel)] * 4,
+                group=node.groups,
+            )
+        elif node.kind == "linear":
+            weight = self._parameter(f"{output}.w", self._weight(node, "weight"))
+            bias = self._constant(f"{output}.b", self._weight(node, "bias"))
+            self._add("Flatten", inputs, f"{output}.flat", axis=1)
+            self._add("Gemm", [f"{output}.flat", weight, bias], output, transB=1)
+        elif node.kind == "batch_norm":
+            factor, offset = self._norm(node)
+            column = (1, -1, 1, 1)
+            mul = self._constant(f"{output}.s", factor.reshape(column))
+            add = self._constant(f"{output}.o", offset.reshape(column))
+            self._add("Mul", [inputs[0], mul], f"{output}.scaled")
+            self._add("Add", [f"{output}.scaled", add], output)
+        elif node.kind == "relu":
+            self._add("Relu", inputs, output)
+        elif node.kind == "relu6":
+            low = self._constant(f"{output}.low", np.float32(0))
+            high = self._constant(f"{output}.high", np.float32(6))
+            self._add("Clip", [inputs[0], low, high], output)
+        elif node.kind == "add":
+            for k, term in enumerate(inputs[1:], start=1):
+                left = inputs[0] if k == 1 else f"{output}.{k - 1}"
+                self._add("Add", [left, term], output if k == len(inputs) - 1 else f"{output}.{k}")
+        elif node.kind == "zero":
+            shape = np.array([self.batch, *node.shape], np.int64)
+            self._add("ConstantOfShape", [self._constant(f"{output}.shape", shape)], output)
+        elif node.kind == "avg_pool":
+            self._add(
+                "AveragePool",
+                inputs,
+                output,
+                kernel_shape=[node.kernel] * 2,
+                strides=[node.stride] * 2,
+                pads=[padding(node.kernel)] * 4,
+            )
+        else:
+            assert node.kind == "global_avg_pool", node.kind
+            self._add("GlobalAveragePool", inputs, output)
+
+    def _add(self, op: str, inputs: list[str], output: str, **attributes: Any) -> None:
+        self.nodes.append(helper.make_node(op, inputs, [output], name=output, **attributes))
+
+    def _constant(self, name: str, value: Any) -> str:
+        self.initializers.append(numpy_helper.from_array(np.asarray(value), name))
+        return name
+
+    def _weight(self, node: Node, leaf: str) -> Array:
+        name = f"{node.name}.{leaf}"
+        if name not in self.weights:
+            raise OptionError(
+                f"no weight named {name!r} was given; take them from the module's state_dict()"
+            )
+        return np.asarray(self.weights[name], np.float32)
+
+    def _norm(self, node: Node) -> tuple[Array, Array]:
+        """Scale and shift per channel that equal the batch-norm in inference."""
+        mean, var = self._weight(node, "running_mean"), self._weight(node, "running_var")
+        scale = self._weight(node, "weight") / np.sqrt(var + np.float32(_BN_EPSILON))
+        return scale, self._weight(node, "bias") - mean * scale
+
+    def _parameter(self, name: str, value: Array) -> str:
+        """A weight, int8 per output channel behind a DequantizeLinear where quantised."""
+        if not self.quantised:
+            return self._constant(name, value)
+        flat = np.abs(value).reshape(len(value), -1).max(1)
+        scale = np.maximum(flat, 1e-8).astype(np.float32) / 127
+        shaped = scale.reshape(-1, *[1] * (value.ndim - 1))
+        integers = np.clip(np.rint(value / shaped), -127, 127).astype(np.int8)
+        self._constant(f"{name}.q", integers)
+        self._constant(f"{name}.scale", scale)
+        self._constant(f"{name}.zero", np.zeros(len(value), np.int8))
+        self._add("DequantizeLinear", [f"{name}.q", f"{name}.scale", f"{name}.zero"], name, axis=0)
+        return name
+
+    def _requantised(self, tensor: str, name: str) -> str:
+        """The tensor behind a Q/DQ pair (uint8) where quantised, else itself."""
+        if not self.quantised:
+            return tensor
+        non_negative = name.endswith(("relu", "relu6"))
+        limit = 6.0 if name.endswith("relu6") else self.ranges.get(name, 6.0)
+        scale = np.float32(limit / 255 if non_negative else limit / 127)
+        self._constant(f"{tensor}.scale", scale)
+        self._constant(f"{tensor}.zero", np.uint8(0 if non_negative else 128))
+        pair = [f"{tensor}.scale", f"{tensor}.zero"]
+        self._add("QuantizeLinear", [tensor, *pair], f"{tensor}.q")
+        self._add("DequantizeLinear", [f"{tensor}.q", *pair], f"{tensor}.dq")
+        return f"{tensor}.dq"

@@ -1,0 +1,49 @@
+"""Operators: one family a file. A new family is a frozen dataclass here and a line in ``FAMILIES``."""
+
+from hwnas.ops.ends import Classifier, ConvHead, Stem
+from hwnas.ops.graph import Graph, Node, Shape
+from hwnas.ops.identity import Identity
+from hwnas.ops.mbconv import MBConv
+from hwnas.ops.nasbench201 import AvgPool, ReLUConvBN, ResidualReduction, Zero
+from hwnas.ops.op import Op
+from hwnas.ops.workload import Workload
+from hwnas.ops.workload import parse_workload as _parse_workload
+
+__all__ = [
+    "FAMILIES",
+    "AvgPool",
+    "Classifier",
+    "ConvHead",
+    "Graph",
+    "Identity",
+    "MBConv",
+    "Node",
+    "Op",
+    "ReLUConvBN",
+    "ResidualReduction",
+    "Shape",
+    "Stem",
+    "Workload",
+    "Zero",
+    "parse_workload",
+]
+
+FAMILIES: dict[str, type[Op]] = {
+    family.__name__: family
+    for family in (
+        AvgPool,
+        Classifier,
+        ConvHead,
+        Identity,
+        MBConv,
+        ReLUConvBN,
+        ResidualReduction,
+        Stem,
+        Zero,
+    )
+}
+
+
+def parse_workload(key: str) -> Workload:
+    """The workload whose ``key`` this is; raises `UnknownNameError`."""
+    return _parse_workload(key, FAMILIES)

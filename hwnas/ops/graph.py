@@ -1,0 +1,170 @@
+"""The one description of an operator or network that all others are read from.
+
+An operator writes itself into a :class:`Graph` once. Its MACs and parameters (`hwnas.costs`),
+its torch module (`hwnas.ops.module`) and its ONNX nodes (`hwnas.onnx_graph`) are three readings
+of the same list of nodes, so they cannot drift apart.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+from hwnas.errors import OptionError
+
+__all__ = ["Graph", "Kind", "Node", "Shape"]
+
+Kind = Literal[
+    "input",
+    "conv",
+    "batch_norm",
+    "relu",
+    "relu6",
+    "add",
+    "zero",
+    "avg_pool",
+    "global_avg_pool",
+    "linear",
+]
+
+#: Channels, height, width. After the global pooling height and width are 1.
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One primitive layer; ``shape`` is its output, ``inputs`` are indices of earlier nodes.
+
+    Convolutions have no bias, since a batch-norm follows each; padding is ``kernel // 2``.
+    Average pooling does not count its padding. ``linear`` has a bias.
+    """
+
+    kind: Kind
+    name: str
+    inputs: tuple[int, ...]
+    shape: Shape
+    kernel: int = 1
+    stride: int = 1
+    groups: int = 1
+
+
+@dataclass
+class Graph:
+    """A directed acyclic graph of nodes in the order they run; the last one is the output.
+
+    The methods add a node and return its index. ``name`` is dotted below the current scope and
+    names the parameters: ``stem.conv`` holds ``stem.conv.weight``.
+    """
+
+    input_shape: Shape
+    nodes: list[Node] = field(default_factory=list)
+    _scope: str = ""
+
+    def __post_init__(self) -> None:
+        if min(self.input_shape) < 1:
+            raise OptionError(
+                f"a graph input has channels, height and width of at least 1, got {self.input_shape}"
+            )
+        self._add("input", "input", (), self.input_shape)
+
+    @contextmanager
+    def scope(self, name: str) -> Iterator[None]:
+        """Prefix the names of all nodes added inside with ``name.``."""
+        outer = self._scope
+        self._scope = f"{outer}{name}."
+        try:
+            yield
+        finally:
+            self._scope = outer
+
+    def shape(self, x: int) -> Shape:
+        """Channels, height and width of node ``x``."""
+        return self.nodes[x].shape
+
+    def conv(
+        self, x: int, name: str, out: int, kernel: int = 1, stride: int = 1, groups: int = 1
+    ) -> int:
+        """Convolution without bias."""
+        shape = (out, *self._resized(x, kernel, stride))
+        return self._add("conv", name, (x,), shape, kernel, stride, groups)
+
+    def batch_norm(self, x: int, name: str) -> int:
+        """Batch normalisation with scale and shift."""
+        return self._add("batch_norm", name, (x,), self.shape(x))
+
+    def conv_bn(
+        self,
+        x: int,
+        name: str,
+        out: int,
+        kernel: int = 1,
+        stride: int = 1,
+        groups: int = 1,
+        activation: Literal["relu", "relu6"] | None = None,
+    ) -> int:
+        """Convolution, batch normalisation and, if named, an activation."""
+        with self.scope(name):
+            x = self.batch_norm(self.conv(x, "conv", out, kernel, stride, groups), "bn")
+            return x if activation is None else self.activation(x, activation)
+
+    def activation(self, x: int, kind: Literal["relu", "relu6"]) -> int:
+        """Elementwise max(x, 0), at most 6 for ``relu6``."""
+        return self._add(kind, kind, (x,), self.shape(x))
+
+    def add(self, *terms: int) -> int:
+        """Elementwise sum of nodes of one shape."""
+        if len(terms) == 1:
+            return terms[0]
+        return self._add("add", "add", terms, self.shape(terms[0]))
+
+    def zero(self, x: int) -> int:
+        """Zeros of the shape of ``x``."""
+        return self._add("zero", "zero", (x,), self.shape(x))
+
+    def avg_pool(self, x: int, kernel: int, stride: int) -> int:
+        """Average pooling; an even kernel is not padded."""
+        shape = (self.shape(x)[0], *self._resized(x, kernel, stride))
+        return self._add("avg_pool", "avg_pool", (x,), shape, kernel, stride)
+
+    def global_avg_pool(self, x: int) -> int:
+        """Mean over height and width."""
+        return self._add("global_avg_pool", "pool", (x,), (self.shape(x)[0], 1, 1))
+
+    def linear(self, x: int, name: str, out: int) -> int:
+        """Fully connected layer with bias, on the channels of a 1x1 map."""
+        return self._add("linear", name, (x,), (out, 1, 1))
+
+    def live(self) -> list[int]:
+        """Indices, ascending, of the nodes that the output depends on, and the input."""
+        alive = {0, len(self.nodes) - 1}
+        for index in range(len(self.nodes) - 1, -1, -1):
+            if index in alive:
+                alive.update(self.nodes[index].inputs)
+        return sorted(alive)
+
+    def _resized(self, x: int, kernel: int, stride: int) -> tuple[int, int]:
+        _, height, width = self.shape(x)
+        pad = padding(kernel)
+        resized = [(size + 2 * pad - kernel) // stride + 1 for size in (height, width)]
+        if min(resized) < 1:
+            raise OptionError(f"a {kernel}x{kernel} window does not fit into {height}x{width}")
+        return resized[0], resized[1]
+
+    def _add(
+        self,
+        kind: Kind,
+        name: str,
+        inputs: tuple[int, ...],
+        shape: Shape,
+        kernel: int = 1,
+        stride: int = 1,
+        groups: int = 1,
+    ) -> int:
+        node = Node(kind, self._scope + name, inputs, shape, kernel, stride, groups)
+        self.nodes.append(node)
+        return len(self.nodes) - 1
+
+
+def padding(kernel: int) -> int:
+    """Pixels added at each side: half of an odd kernel, none for an even one."""
+    return kernel // 2 if kernel % 2 else 0

@@ -1,0 +1,118 @@
+"""The torch reading of a graph: an ordinary `torch.nn.Module`, trainable and printable."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hwnas.ops.graph import Graph, Node, padding
+
+__all__ = ["GraphModule", "LayerFactory", "initialise", "make_layer"]
+
+#: Builds the module of one node from the node and the channels of its input; None: no parameters.
+LayerFactory = Callable[[Node, int], nn.Module | None]
+
+
+def make_layer(node: Node, in_channels: int) -> nn.Module | None:
+    """The torch layer that holds a node's parameters, or None where it has none."""
+    out_channels = node.shape[0]
+    if node.kind == "conv":
+        return nn.Conv2d(
+            in_channels,
+            out_channels,
+            node.kernel,
+            node.stride,
+            padding(node.kernel),
+            groups=node.groups,
+            bias=False,
+        )
+    if node.kind == "batch_norm":
+        return nn.BatchNorm2d(out_channels)
+    if node.kind == "linear":
+        return nn.Linear(in_channels, out_channels)
+    return None
+
+
+def _plain(node: Node) -> Callable[..., Tensor]:
+    """The function of a node without parameters."""
+    if node.kind == "relu":
+        return F.relu
+    if node.kind == "relu6":
+        return F.relu6
+    if node.kind == "add":
+        return _sum
+    if node.kind == "zero":
+        return torch.zeros_like
+    if node.kind == "global_avg_pool":
+        return _global_avg_pool
+    assert node.kind == "avg_pool", node.kind
+    kernel, stride, pad = node.kernel, node.stride, padding(node.kernel)
+    return lambda x: F.avg_pool2d(x, kernel, stride, pad, count_include_pad=False)
+
+
+def _sum(first: Tensor, *others: Tensor) -> Tensor:
+    for other in others:
+        first = first + other
+    return first
+
+
+def _global_avg_pool(x: Tensor) -> Tensor:
+    return x.mean((2, 3))
+
+
+class GraphModule(nn.Module):
+    """Runs the nodes of a graph; parameters lie below the nodes' dotted names.
+
+    Args:
+        graph: what to run. Its input is a float tensor (n, channels, height, width); the output has
+            the shape of the last node, (n, classes) behind a linear layer.
+        layers: makes the module of each node; a supernet passes its own to share weights.
+    """
+
+    def __init__(self, graph: Graph, layers: LayerFactory = make_layer):
+        super().__init__()
+        last_use = {i: at for at, node in enumerate(graph.nodes) for i in node.inputs}
+        self._steps: list[tuple[Callable[..., Tensor], tuple[int, ...], tuple[int, ...]]] = []
+        for at, node in enumerate(graph.nodes[1:], start=1):
+            layer = layers(node, graph.shape(node.inputs[0])[0])
+            if layer is not None:
+                _attach(self, node.name, layer)
+            done = tuple(sorted({i for i in node.inputs if last_use[i] == at}))
+            self._steps.append((layer or _plain(node), node.inputs, done))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Run all nodes; intermediate results are let go after their last use."""
+        values: list[Tensor | None] = [x]
+        for run, inputs, done in self._steps:
+            values.append(run(*(values[i] for i in inputs)))
+            for i in done:
+                values[i] = None
+        result = values[-1]
+        assert result is not None
+        return result
+
+
+def _attach(root: nn.Module, name: str, layer: nn.Module) -> None:
+    *parents, leaf = name.split(".")
+    for part in parents:
+        if part not in root._modules:
+            root.add_module(part, nn.Module())
+        root = root.get_submodule(part)
+    root.add_module(leaf, layer)
+
+
+def initialise(module: nn.Module, seed: int) -> None:
+    """Fill all parameters from ``seed``: He for convolutions, N(0, 0.01) for linear layers."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            if parameter.ndim == 4:
+                fan_out = parameter.shape[0] * parameter.shape[2] * parameter.shape[3]
+                if parameter.shape[1] == 1:
+                    fan_out = parameter.shape[2] * parameter.shape[3]
+                parameter.normal_(0.0, (2.0 / fan_out) ** 0.5, generator=generator)
+            elif parameter.ndim == 2:
+                parameter.normal_(0.0, 0.01, generator=generator)
+            else:
+                parameter.fill_(0.0 if name.endswith("bias") else 1.0)

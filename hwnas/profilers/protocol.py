@@ -1,0 +1,156 @@
+"""The measuring protocol: one piece of statistics for every runtime.
+
+Machines drift between fast and slow spells that last seconds. So the jobs are measured round-robin
+in random order, runs of one fixed reference are strewn between them, and each run is divided by the
+median reference of its own round. The median of these quotients times the median of all reference
+runs is a latency. A job is finished when the confidence interval of its median is tight enough.
+
+The reference should resemble what the table is for: slow spells hit a network that streams its
+weights from memory otherwise than a block that lives in the cache (see docs/measuring.md).
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hwnas.errors import MeasurementError
+from hwnas.latency_tables import Measurement
+
+__all__ = ["Job", "Plan", "Round", "Samples", "measure", "summarise"]
+
+#: Runs a loaded model once and returns milliseconds by the runtime's best clock.
+Job = Callable[[], float]
+
+#: The reference runs again when the jobs since its last run took this many times as long.
+_REFERENCE_EVERY = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """When to stop.
+
+    Attributes:
+        tolerance: half the width of the 95 % interval of a job's median, relative, that is tight
+            enough.
+        min_runs, max_runs: runs a job gets at least and at most.
+        warm_up: untimed runs of each job before its first round.
+    """
+
+    tolerance: float = 0.01
+    min_runs: int = 100
+    max_runs: int = 300
+    warm_up: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One pass over the unfinished jobs, all times in ms."""
+
+    runs_ms: Mapping[str, float]
+    reference_ms: tuple[float, ...]
+
+
+@dataclass
+class Samples:
+    """All rounds so far, as quotients of each run and the median reference of its round."""
+
+    quotients: dict[str, list[float]] = field(default_factory=dict)
+    reference_ms: list[float] = field(default_factory=list)
+
+    def add(self, taken: Round) -> None:
+        """Take in one round."""
+        reference = float(np.median(taken.reference_ms))
+        for key, run_ms in taken.runs_ms.items():
+            self.quotients.setdefault(key, []).append(run_ms / reference)
+        self.reference_ms.extend(taken.reference_ms)
+
+    def finished(self, key: str, plan: Plan) -> bool:
+        """Whether a job needs no further run."""
+        quotients = self.quotients.get(key, [])
+        if len(quotients) < plan.min_runs:
+            return False
+        return len(quotients) >= plan.max_runs or median_error(quotients) <= plan.tolerance
+
+
+def measure(
+    jobs: Mapping[str, Job],
+    reference: Job,
+    samples: Samples,
+    plan: Plan,
+    *,
+    seed: int = 0,
+) -> Iterator[Round]:
+    """Measure until every job is finished; each round is added to ``samples`` and yielded.
+
+    Args:
+        jobs: what to measure, by name.
+        reference: the fixed model that every run is compared with.
+        samples: earlier rounds, if any, to go on from.
+        plan: when to stop.
+        seed: of the order within the rounds.
+
+    Raises:
+        MeasurementError: a run took no time, or the clock went backwards.
+    """
+    rng = np.random.default_rng([seed, len(samples.reference_ms)])
+    pending = [key for key in jobs if not samples.finished(key, plan)]
+    for job in (reference, *(jobs[key] for key in pending)):
+        for _ in range(plan.warm_up):
+            job()
+    while pending:
+        reference_ms = [_timed(reference, "the reference")]
+        runs_ms: dict[str, float] = {}
+        since = 0.0
+        for at in rng.permutation(len(pending)):
+            key = pending[at]
+            runs_ms[key] = _timed(jobs[key], key)
+            since += runs_ms[key]
+            if since > _REFERENCE_EVERY * reference_ms[0]:
+                reference_ms.append(_timed(reference, "the reference"))
+                since = 0.0
+        reference_ms.append(_timed(reference, "the reference"))
+        taken = Round(runs_ms, tuple(reference_ms))
+        samples.add(taken)
+        yield taken
+        pending = [key for key in pending if not samples.finished(key, plan)]
+
+
+def median_error(values: list[float]) -> float:
+    """Half the width of the 95 % interval of the median, relative to it, from order statistics.
+
+    The ranks n/2 +- 0.98 sqrt(n) bracket the median with 95 % confidence whatever the distribution.
+    """
+    ordered = np.sort(values)
+    half = 0.98 * math.sqrt(len(ordered))
+    low = max(0, math.floor(len(ordered) / 2 - half))
+    high = min(len(ordered) - 1, math.ceil(len(ordered) / 2 + half))
+    return float((ordered[high] - ordered[low]) / 2 / np.median(ordered))
+
+
+def summarise(samples: Samples) -> dict[str, Measurement]:
+    """The latency of each job, from all rounds."""
+    scale = float(np.median(samples.reference_ms))
+    result: dict[str, Measurement] = {}
+    for key, quotients in samples.quotients.items():
+        ms = scale * np.asarray(quotients, dtype=np.float64)
+        low, high = (float(v) for v in np.quantile(ms, (0.1, 0.9)))
+        result[key] = Measurement(
+            latency_ms=float(np.median(ms)),
+            relative_error=median_error(quotients),
+            p10_ms=low,
+            p90_ms=high,
+            runs=len(quotients),
+        )
+    return result
+
+
+def _timed(job: Job, name: str) -> float:
+    ms = job()
+    if not ms > 0:
+        raise MeasurementError(
+            f"{name} took {ms} ms by the runtime's clock; a run takes more than zero: "
+            "was the clock set during the measurement?"
+        )
+    return ms

@@ -1,0 +1,54 @@
+"""Search spaces by name. A new space is one file and one line in ``_SPACES``."""
+
+from collections.abc import Callable
+from typing import Any
+
+from hwnas.errors import OptionError, UnknownNameError
+from hwnas.spaces.nasbench201 import nasbench201
+from hwnas.spaces.proxyless import proxyless, proxyless_proxy
+from hwnas.spaces.space import Decision, Layout, SearchSpace
+
+__all__ = ["Decision", "Layout", "SearchSpace", "names", "proxy", "space"]
+
+_SPACES: dict[str, Callable[..., SearchSpace]] = {
+    "nasbench201": nasbench201,
+    "proxyless": proxyless,
+}
+_PROXIES = {"proxyless": proxyless_proxy}
+
+
+def names() -> list[str]:
+    """The names that `space` takes."""
+    return sorted(_SPACES)
+
+
+def space(name: str, **arguments: Any) -> SearchSpace:
+    """Make a search space.
+
+    Args:
+        name: one of `names`.
+        **arguments: those of the function of that name, such as ``input_size`` and ``classes``.
+
+    Raises:
+        UnknownNameError: there is no such space.
+        OptionError: the space has no such argument, or not with this value.
+    """
+    if name not in _SPACES:
+        raise UnknownNameError("space", name, names())
+    try:
+        return _SPACES[name](**arguments)
+    except TypeError as error:
+        raise OptionError(f"space {name}: {error}") from None
+
+
+def proxy(deployed: SearchSpace, input_size: int, classes: int, width_mult: float) -> SearchSpace:
+    """A smaller space with the same decisions, to train a supernet in minutes.
+
+    Raises:
+        OptionError: no proxy is known for the space.
+    """
+    if deployed.name not in _PROXIES:
+        raise OptionError(
+            f"a supernet can be trained for {', '.join(_PROXIES)}, got {deployed.name}"
+        )
+    return _PROXIES[deployed.name](deployed, input_size, classes, width_mult)

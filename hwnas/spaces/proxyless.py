@@ -1,0 +1,128 @@
+"""The chain of mobile bottlenecks of MnasNet, ProxylessNAS and BetaNAS (section 4.1)."""
+
+import math
+from collections.abc import Sequence
+
+from hwnas.errors import OptionError
+from hwnas.ops import ConvHead, Identity, MBConv, Op, Stem
+from hwnas.spaces.chain import Chain, Slot, place
+from hwnas.spaces.space import SearchSpace
+
+__all__ = ["proxyless", "proxyless_proxy"]
+
+_BOTTLENECKS = tuple(MBConv(kernel, expand) for expand in (3, 6) for kernel in (3, 5, 7))
+_STRIDES = (2, 2, 2, 1, 2, 1)
+_DEPTHS = (4, 4, 4, 4, 4, 1)
+
+
+def proxyless(
+    input_size: int = 224,
+    classes: int = 1000,
+    *,
+    width_mult: float = 1.0,
+    stem_width: int = 32,
+    first_width: int = 16,
+    stage_widths: Sequence[int] = (24, 40, 80, 96, 192, 320),
+    head_width: int = 1280,
+    stage_depths: Sequence[int] = _DEPTHS,
+    stem_stride: int = 2,
+    stage_strides: Sequence[int] = _STRIDES,
+    skippable: Sequence[bool] | None = None,
+) -> SearchSpace:
+    """MBConv with kernel 3, 5 or 7 and expansion 3 or 6 in each block, or none where shapes allow.
+
+    Args:
+        input_size: height and width of the RGB input, pixels.
+        classes: outputs of the classifier.
+        width_mult: multiplies all widths, rounded to multiples of 8 as MobileNetV2 does; the head
+            is not made narrower than ``head_width``.
+        stem_width, first_width, stage_widths, head_width: channels of the stem, of the fixed first
+            bottleneck, of the stages, of the last convolution.
+        stage_depths: choice blocks of each stage.
+        stem_stride, stage_strides: strides of the stem and of each stage's first block.
+        skippable: for each choice block whether the identity may be chosen; by default where
+            stride is 1 and the channels are equal.
+
+    Raises:
+        OptionError: sizes below 1, or stage arguments of different lengths.
+    """
+    arguments = {
+        "input_size": input_size,
+        "classes": classes,
+        "width_mult": float(width_mult),
+        "stem_width": stem_width,
+        "first_width": first_width,
+        "stage_widths": list(stage_widths),
+        "head_width": head_width,
+        "stage_depths": list(stage_depths),
+        "stem_stride": stem_stride,
+        "stage_strides": list(stage_strides),
+        "skippable": None if skippable is None else [bool(s) for s in skippable],
+    }
+    if not len(stage_widths) == len(stage_depths) == len(stage_strides):
+        raise OptionError(
+            "stage_widths, stage_depths and stage_strides need one value a stage each, got "
+            f"{len(stage_widths)}, {len(stage_depths)} and {len(stage_strides)}"
+        )
+    sizes = (input_size, classes, stem_width, first_width, head_width, *stage_widths, *stage_depths)
+    if min(sizes) < 1 or width_mult <= 0:
+        raise OptionError(f"all sizes of proxyless must be positive, got {arguments}")
+
+    def width(channels: int) -> int:
+        return channels if width_mult == 1 else _divisible(channels * width_mult)
+
+    slots: list[Slot] = []
+
+    def append(name: str, ops: Sequence[Op], out: int, stride: int, block: int | None) -> None:
+        nonlocal shape
+        slot, shape = place(name, ops, shape, out, stride, block)
+        slots.append(slot)
+
+    shape = (3, input_size, input_size)
+    append("stem", [Stem(3)], width(stem_width), stem_stride, None)
+    append("first", [MBConv(3, 1)], width(first_width), 1, None)
+    block = 0
+    for channels, depth, first_stride in zip(
+        stage_widths, stage_depths, stage_strides, strict=True
+    ):
+        for position in range(depth):
+            stride = first_stride if position == 0 else 1
+            skip = Identity().fits(shape[0], width(channels), stride)
+            if skippable is not None:
+                skip = skippable[block]
+            ops = (*_BOTTLENECKS, Identity()) if skip else _BOTTLENECKS
+            append(f"blocks.{block}", ops, width(channels), stride, block)
+            block += 1
+    head = _divisible(head_width * width_mult) if width_mult > 1 else head_width
+    append("head", [ConvHead(head)], classes, 1, None)
+    return SearchSpace("proxyless", arguments, Chain(tuple(slots)))
+
+
+def proxyless_proxy(
+    space: SearchSpace, input_size: int, classes: int, width_mult: float
+) -> SearchSpace:
+    """A smaller network with the same decisions, to train where the full one would take days.
+
+    Only as many of the strides stay as bring ``input_size`` down to about 4 pixels: of the stem,
+    then of stages 2, 1, 3 and 5. The head is narrowed as well.
+    """
+    halvings = max(0, round(math.log2(input_size / 4)))
+    order = [-1, 1, 0, 2, 4]  # -1 is the stem
+    kept = set(order[:halvings])
+    strides = [s if at in kept else 1 for at, s in enumerate(space.arguments["stage_strides"])]
+    changed = {
+        "input_size": input_size,
+        "classes": classes,
+        "width_mult": space.arguments["width_mult"] * width_mult,
+        "head_width": _divisible(space.arguments["head_width"] * width_mult),
+        "stem_stride": space.arguments["stem_stride"] if -1 in kept else 1,
+        "stage_strides": strides,
+        "skippable": [Identity() in decision.choices for decision in space.decisions],
+    }
+    return proxyless(**{**space.arguments, **changed})
+
+
+def _divisible(channels: float, by: int = 8) -> int:
+    """The nearest multiple of ``by`` that is not more than 10 % too small (MobileNetV2)."""
+    rounded = max(by, int(channels + by / 2) // by * by)
+    return rounded + by if rounded < 0.9 * channels else rounded

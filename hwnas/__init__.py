@@ -1,1 +1,47 @@
-"""hwnas."""
+"""hwnas: from a device to a neural network that keeps its latency budget there, measured.
+
+The names below are the public face. They load on first use, so that importing hwnas is quick and
+does not import torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from hwnas.version import __version__
+
+if TYPE_CHECKING:
+    from hwnas.costs import parse_budget
+    from hwnas.errors import HwnasError
+    from hwnas.latency_tables import LatencyTable
+    from hwnas.predictors import load_predictor
+    from hwnas.spaces import space
+
+__all__ = [
+    "HwnasError",
+    "LatencyTable",
+    "__version__",
+    "load_predictor",
+    "parse_budget",
+    "space",
+    "spaces",
+]
+
+_HOMES = {
+    "HwnasError": "hwnas.errors",
+    "LatencyTable": "hwnas.latency_tables",
+    "load_predictor": "hwnas.predictors",
+    "parse_budget": "hwnas.costs",
+    "space": "hwnas.spaces",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    if name == "spaces":
+        return import_module("hwnas.spaces")
+    raise AttributeError(f"module 'hwnas' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

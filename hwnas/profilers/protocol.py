@@ -2,15 +2,15 @@
 
 Machines drift between fast and slow spells that last seconds. So the jobs are measured round-robin
 in random order, runs of one fixed reference are strewn between them, and each run is divided by the
-median reference of its own round. The median of these quotients times the median of all reference
-runs is a latency. A job is finished when the confidence interval of its median is tight enough.
+median reference of its own round. The median of these quotients times the typical reference run is
+a latency. A job is finished when the confidence interval of its median is tight enough.
 
 The reference should resemble what the table is for: slow spells hit a network that streams its
 weights from memory otherwise than a block that lives in the cache (see docs/measuring.md).
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,7 +18,7 @@ import numpy as np
 from hwnas.errors import MeasurementError
 from hwnas.latency_tables import Measurement
 
-__all__ = ["Job", "Plan", "Round", "Samples", "measure", "summarise"]
+__all__ = ["Job", "Plan", "Round", "Samples", "median_error", "run_rounds", "summarise"]
 
 #: Runs a loaded model once and returns milliseconds by the runtime's best clock.
 Job = Callable[[], float]
@@ -35,12 +35,15 @@ class Plan:
         tolerance: half the width of the 95 % interval of a job's median, relative, that is tight
             enough.
         min_runs, max_runs: runs a job gets at least and at most.
+        min_seconds: timed at least altogether, so that a slow spell is not all that was seen; jobs
+            that are finished run on meanwhile.
         warm_up: untimed runs of each job before its first round.
     """
 
     tolerance: float = 0.01
     min_runs: int = 100
     max_runs: int = 300
+    min_seconds: float = 0.0
     warm_up: int = 3
 
 
@@ -54,10 +57,27 @@ class Round:
 
 @dataclass
 class Samples:
-    """All rounds so far, as quotients of each run and the median reference of its round."""
+    """All rounds so far.
+
+    Attributes:
+        quotients: job -> its runs, each divided by the median reference of its round.
+        reference_ms: all runs of the reference.
+        total_ms: time of all runs.
+    """
 
     quotients: dict[str, list[float]] = field(default_factory=dict)
     reference_ms: list[float] = field(default_factory=list)
+    total_ms: float = 0.0
+
+    @property
+    def typical_reference_ms(self) -> float:
+        """Mean of the middle half of the reference runs.
+
+        Deaf to outliers as the median is, but it does not jump where half of the time was slow.
+        """
+        ordered = np.sort(self.reference_ms)
+        quarter = len(ordered) // 4
+        return float(np.mean(ordered[quarter : len(ordered) - quarter]))
 
     def add(self, taken: Round) -> None:
         """Take in one round."""
@@ -65,6 +85,12 @@ class Samples:
         for key, run_ms in taken.runs_ms.items():
             self.quotients.setdefault(key, []).append(run_ms / reference)
         self.reference_ms.extend(taken.reference_ms)
+        self.total_ms += sum(taken.reference_ms) + sum(taken.runs_ms.values())
+
+    def pending(self, jobs: Iterable[str], plan: Plan) -> list[str]:
+        """The jobs that need another run; all of them while ``plan.min_seconds`` are not over."""
+        unfinished = [key for key in jobs if not self.finished(key, plan)]
+        return unfinished or (list(jobs) if self.total_ms < 1000 * plan.min_seconds else [])
 
     def finished(self, key: str, plan: Plan) -> bool:
         """Whether a job needs no further run."""
@@ -74,7 +100,7 @@ class Samples:
         return len(quotients) >= plan.max_runs or median_error(quotients) <= plan.tolerance
 
 
-def measure(
+def run_rounds(
     jobs: Mapping[str, Job],
     reference: Job,
     samples: Samples,
@@ -95,7 +121,7 @@ def measure(
         MeasurementError: a run took no time, or the clock went backwards.
     """
     rng = np.random.default_rng([seed, len(samples.reference_ms)])
-    pending = [key for key in jobs if not samples.finished(key, plan)]
+    pending = samples.pending(jobs, plan)
     for job in (reference, *(jobs[key] for key in pending)):
         for _ in range(plan.warm_up):
             job()
@@ -114,7 +140,7 @@ def measure(
         taken = Round(runs_ms, tuple(reference_ms))
         samples.add(taken)
         yield taken
-        pending = [key for key in pending if not samples.finished(key, plan)]
+        pending = samples.pending(jobs, plan)
 
 
 def median_error(values: list[float]) -> float:
@@ -131,7 +157,7 @@ def median_error(values: list[float]) -> float:
 
 def summarise(samples: Samples) -> dict[str, Measurement]:
     """The latency of each job, from all rounds."""
-    scale = float(np.median(samples.reference_ms))
+    scale = samples.typical_reference_ms
     result: dict[str, Measurement] = {}
     for key, quotients in samples.quotients.items():
         ms = scale * np.asarray(quotients, dtype=np.float64)

@@ -1,0 +1,53 @@
+"""The command line: the only place that reads flags, prints, and draws progress."""
+
+from importlib import import_module
+
+import click
+
+from hwnas.version import __version__
+
+__all__ = ["main"]
+
+_COMMANDS = {
+    "predict": "predicted latency of architectures",
+    "profile": "measure this machine into a latency table",
+    "search": "find a network that keeps a latency budget",
+    "tables": "list, show and check latency tables",
+}
+
+
+class _Commands(click.Group):
+    """Imports a command when it is used, so that ``hwnas --help`` is immediate."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(f"hwnas.cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=_Commands)
+@click.version_option(__version__, prog_name="hwnas")
+def group() -> None:
+    r"""From a device to a neural network that keeps its latency budget there, measured.
+
+    \b
+    Examples:
+      hwnas search --latency 6ms            profile this machine if need be, then search
+      hwnas profile --device cpu            only measure this machine
+      hwnas tables list                     what has been measured
+    """
+
+
+def main() -> None:
+    """Run the command line; errors are one line on stderr, and an exit status of 1 or 2."""
+    from hwnas.cli.errors import guarded
+
+    guarded(group)

@@ -1,0 +1,62 @@
+"""Flags that several commands share."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+__all__ = ["measuring_options", "space_options"]
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def _stacked(*options: Decorator) -> Decorator:
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+#: What is searched or profiled.
+space_options = _stacked(
+    click.option(
+        "--space",
+        "space_name",
+        default="proxyless",
+        show_default=True,
+        metavar="NAME",
+        help="Search space: proxyless or nasbench201.",
+    ),
+    click.option(
+        "--input-size",
+        type=click.IntRange(min=1),
+        metavar="PIXELS",
+        help="Height and width of the deployed network's input  [default: 224; 32 for nasbench201]",
+    ),
+    click.option(
+        "--width-mult",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="X",
+        help="Width multiplier of the deployed network (proxyless).",
+    ),
+)
+
+#: What it is measured on, and how; None where the flag was not given.
+measuring_options = _stacked(
+    click.option(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="Threads inside an operator, on a CPU  [default: 1]",
+    ),
+    click.option(
+        "--batch", type=click.IntRange(min=1), metavar="N", help="Images a run  [default: 1]"
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(["fp32", "fp16", "int8"]),
+        help="Of weights and activations  [default: fp32]",
+    ),
+)

@@ -1,0 +1,64 @@
+"""Words and progress on stderr, results on stdout."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from hwnas.progress import Progress as Tell
+
+__all__ = ["json_option", "print_json", "say", "show_progress", "stdout"]
+
+stdout = Console(highlight=False, soft_wrap=False)
+_stderr = Console(stderr=True, highlight=False)
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document on stdout."
+)
+
+
+def say(text: str) -> None:
+    """One line of words for a person."""
+    _stderr.print(text, soft_wrap=True)
+
+
+def print_json(document: Mapping[str, Any] | list[Any]) -> None:
+    """The one JSON document on stdout."""
+    click.echo(json.dumps(document, indent=2))
+
+
+@contextmanager
+def show_progress() -> Iterator[Tell]:
+    """Progress bars with the time left, one a task, drawn where stderr is a terminal."""
+    bars = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[remark]}"),
+        console=_stderr,
+        transient=True,
+        disable=not _stderr.is_terminal,
+    )
+    tasks: dict[str, Any] = {}
+    with bars:
+
+        def tell(task: str, share: float, remark: str) -> None:
+            if task not in tasks:
+                tasks[task] = bars.add_task(task, total=1.0, remark=remark)
+            bars.update(tasks[task], completed=share, remark=remark)
+
+        yield tell

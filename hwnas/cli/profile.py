@@ -1,0 +1,95 @@
+"""``hwnas profile``."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from hwnas.cli.options import measuring_options, space_options
+from hwnas.cli.output import json_option, print_json, say, stdout
+from hwnas.cli.resources import make_space, profile_to_file
+from hwnas.latency_tables import LatencyTable, check_table
+
+__all__ = ["command"]
+
+
+@click.command("profile")
+@click.option(
+    "--device", default="cpu", show_default=True, metavar="cpu|gpu", help="What to measure."
+)
+@space_options
+@click.option(
+    "--classes", type=click.IntRange(min=1), metavar="N", help="Outputs of the classifier."
+)
+@measuring_options
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Where to keep the table  [default: among your tables]",
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@json_option
+def command(
+    device: str,
+    space_name: str,
+    input_size: int | None,
+    width_mult: float | None,
+    classes: int | None,
+    threads: int | None,
+    batch: int | None,
+    precision: str | None,
+    out: Path | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    r"""Measure every operator of a search space, and some whole networks, on this machine.
+
+    \b
+    Example:
+      hwnas profile --device cpu --threads 1
+    """
+    from hwnas.predictors import load_predictor
+    from hwnas.profilers import runtime
+
+    space = make_space(space_name, input_size=input_size, width_mult=width_mult, classes=classes)
+    path, table = profile_to_file(
+        space, runtime(device, threads or 1), precision or "fp32", batch or 1, out, seed
+    )
+    known = load_predictor(table).calibration
+    findings = check_table(table)
+    if as_json:
+        print_json(
+            {
+                "table": str(path),
+                "target": asdict(table.target),
+                "workloads": len(table.workloads),
+                "networks": len(table.networks),
+                "seconds": table.provenance.seconds,
+                "calibration": asdict(known),
+                "findings": [asdict(finding) for finding in findings],
+            }
+        )
+        return
+    stdout.print(_summary(path, table))
+    stdout.print(
+        f"sums of entries x {known.scale:.3f} are off by {known.residual:.1%} (standard deviation, "
+        f"each of {known.count} whole networks left out in turn)"
+    )
+    if findings:
+        say(f"{len(findings)} entries are marked: hwnas tables check {path}")
+
+
+def _summary(path: Path, table: LatencyTable) -> Table:
+    seconds = table.provenance.seconds
+    errors = sorted(m.relative_error for m in table.workloads.values())
+    rows = Table(show_header=False, box=None, pad_edge=False)
+    rows.add_row("table", str(path))
+    rows.add_row("target", str(table.target))
+    rows.add_row(
+        "workloads", f"{len(table.workloads)}, median known to {errors[len(errors) // 2]:.1%}"
+    )
+    rows.add_row("networks", str(len(table.networks)))
+    rows.add_row("seconds", f"{seconds:.0f}")
+    return rows

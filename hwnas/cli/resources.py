@@ -1,0 +1,85 @@
+"""What commands need before they can work: a space from flags, a table for this machine."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hwnas import spaces
+from hwnas.cli.output import say, show_progress
+from hwnas.latency_tables import LatencyTable, SpaceRecord, all_tables, default_path, find_table
+from hwnas.spaces import SearchSpace
+
+if TYPE_CHECKING:
+    from hwnas.profilers import Runtime
+
+__all__ = ["make_space", "profile_to_file", "resolved", "table_for"]
+
+#: A table that holds this share of a space's workloads is completed instead of measured anew.
+_WORTH_COMPLETING = 0.75
+#: Slow spells last seconds; a profile shorter than this may see little else.
+_PROFILE_SECONDS = 38.0
+
+
+def make_space(name: str, **arguments: Any) -> SearchSpace:
+    """The space of the flags; those that were not given are left to the space."""
+    return spaces.space(name, **{k: v for k, v in arguments.items() if v is not None})
+
+
+def profile_to_file(
+    space: SearchSpace,
+    runtime: "Runtime",
+    precision: str,
+    batch: int,
+    out: Path | None = None,
+    seed: int = 0,
+) -> tuple[Path, LatencyTable]:
+    """Profile a space into a file; a killed profile goes on where it stopped."""
+    from hwnas.profilers import Plan, profile_space
+
+    target = runtime.target(precision, batch)
+    path = out or default_path(target, SpaceRecord(space.name, dict(space.arguments)))
+    journal = path.with_name(f"{path.name}.partial")
+    if journal.exists():
+        say(f"going on with the unfinished profile {journal}")
+    say(f"profiling {space.name} on {target}")
+    with show_progress() as progress:
+        table = profile_space(
+            space,
+            runtime,
+            precision=precision,
+            batch=batch,
+            plan=Plan(min_seconds=_PROFILE_SECONDS),
+            seed=seed,
+            journal=journal,
+            progress=progress,
+        )
+    table.save(path)
+    journal.unlink(missing_ok=True)
+    return path, table
+
+
+def table_for(
+    space: SearchSpace, runtime: "Runtime", precision: str, batch: int
+) -> tuple[Path, LatencyTable]:
+    """This machine's table for a space: found, completed, or measured now; says which."""
+    from hwnas.profilers import extend_table
+
+    target = runtime.target(precision, batch)
+    found = find_table(target, space.distinct_workloads, least=_WORTH_COMPLETING)
+    if found is None:
+        say(f"no latency table for this machine ({target}) holds {space.name}: measuring one first")
+        return profile_to_file(space, runtime, precision, batch)
+    path, table = found
+    lacking = table.missing(space.distinct_workloads)
+    if lacking:
+        say(f"table {path.stem} lacks {len(lacking)} workloads of this space: measuring them")
+        origin = spaces.space(table.space.name, **table.space.arguments)
+        with show_progress() as progress:
+            table = extend_table(table, origin, space, runtime, progress=progress)
+        path = default_path(target, SpaceRecord(space.name, dict(space.arguments)))
+        table.save(path)
+    return path, table
+
+
+def resolved(name: str) -> str:
+    """A name from ``hwnas tables list`` as a path; anything else as it is."""
+    return next((str(path) for known, path, _ in all_tables() if known == name), name)

@@ -1,0 +1,323 @@
+"""``hwnas search``."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from hwnas.cli.options import measuring_options, space_options
+from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
+from hwnas.cli.resources import make_space, resolved, table_for
+from hwnas.costs import Budget, FeasibleSet, parse_budget
+from hwnas.errors import BudgetError, HwnasError, OptionError, UnknownNameError
+from hwnas.latency_tables import LatencyTable
+from hwnas.profilers import Plan, measure_models, runtime
+from hwnas.progress import Progress
+from hwnas.spaces import SearchSpace
+
+__all__ = ["command"]
+
+_METHODS = ("spos",)
+#: The table that a run goes on with, whatever tables there are by then.
+_TABLE = "table.json"
+#: The winner is measured for as long at least: slow spells last seconds.
+_VERIFY_SECONDS = 6.0
+#: Flags that `spos_session` takes as they are.
+_SETTINGS = (
+    "seed",
+    "sharing",
+    "steps",
+    "train_batch",
+    "optimizer",
+    "base_rate",
+    "population",
+    "generations",
+    "top",
+    "mutation",
+)
+#: Measures an ONNX model on the device.
+Measure = Callable[[bytes, Progress], Mapping[str, Any]]
+
+
+@click.command("search")
+@click.option("--latency", metavar="TIME", help="Latency budget, such as 6ms or 0.5s.")
+@click.option("--macs", metavar="COUNT", help="Budget of multiply-accumulates, such as 330M.")
+@click.option("--params", metavar="COUNT", help="Budget of parameters, such as 4M.")
+@click.option("--method", default="spos", show_default=True, metavar="NAME", help="spos.")
+@space_options
+@click.option(
+    "--data",
+    "data_spec",
+    default="digits",
+    show_default=True,
+    metavar="SPEC",
+    help="digits, fashion-mnist:DIR, cifar10:DIR or imagefolder:DIR.",
+)
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="auto|cpu|gpu",
+    help="What the network is for; auto takes a GPU if it can be used.",
+)
+@measuring_options
+@click.option(
+    "--table",
+    "table_name",
+    metavar="FILE",
+    help="Latency table to use  [default: this machine's, measured first if there is none]",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Folder of the run; the same command goes on there  [default: below runs/]",
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--sharing",
+    type=click.Choice(["slices", "separate"]),
+    default="slices",
+    show_default=True,
+    help="One kernel for all candidates of a block, or a set each.",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    default=600,
+    show_default=True,
+    help="Training steps of the supernet.",
+)
+@click.option(
+    "--train-batch",
+    type=click.IntRange(min=1),
+    default=128,
+    show_default=True,
+    help="Images a training step.",
+)
+@click.option(
+    "--learning-rate",
+    "base_rate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=2e-3,
+    show_default=True,
+    help="At the first step; falls linearly to 0.",
+)
+@click.option("--optimizer", type=click.Choice(["adam", "sgd"]), default="adam", show_default=True)
+@click.option(
+    "--proxy-input-size",
+    type=click.IntRange(min=4),
+    metavar="PIXELS",
+    help="Input of the network that is trained  [default: 16 for digits, else 32]",
+)
+@click.option(
+    "--proxy-width",
+    type=click.FloatRange(min=0, min_open=True),
+    default=0.25,
+    show_default=True,
+    help="Its width, times the deployed network's.",
+)
+@click.option(
+    "--population",
+    type=click.IntRange(min=2),
+    default=50,
+    show_default=True,
+    help="Architectures a generation.",
+)
+@click.option("--generations", type=click.IntRange(min=1), default=20, show_default=True)
+@click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Parents of the next generation.",
+)
+@click.option(
+    "--mutation",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.1,
+    show_default=True,
+    help="Probability with which a decision is redrawn.",
+)
+@json_option
+def command(**flags: Any) -> None:
+    r"""Find a network that keeps a latency budget on this machine, and measure that it does.
+
+    \b
+    Examples:
+      hwnas search --latency 6ms
+      hwnas search --latency 4ms --macs 200M --data fashion-mnist:data/fashion-mnist
+    """
+    as_json = flags.pop("as_json")
+    budgets = _budgets(flags)
+    if flags["method"] not in _METHODS:
+        raise UnknownNameError("method", flags["method"], _METHODS)
+    result = _search(flags, budgets)
+    if as_json:
+        print_json(result)
+    else:
+        _print_summary(result, flags["out"] or Path("runs") / _default_name(flags, budgets))
+
+
+def _budgets(flags: dict[str, Any]) -> list[Budget]:
+    given = [
+        parse_budget(f"{name}<={flags[name]}")
+        for name in ("latency", "macs", "params")
+        if flags[name] is not None
+    ]
+    if not given:
+        raise BudgetError("a search needs a budget: give --latency 6ms, --macs 330M or --params 4M")
+    return given
+
+
+def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
+    """Prepare what the flags ask for, run the search, and return what ``result.json`` holds."""
+    from hwnas import spaces
+    from hwnas.predictors import load_predictor
+    from hwnas.search.run import Run
+    from hwnas.search.session import constraints_for, spos_session
+    from hwnas.supernet import load_data
+
+    out = flags["out"] or Path("runs") / _default_name(flags, budgets)
+    size = flags["proxy_input_size"] or (16 if flags["data_spec"] == "digits" else 32)
+    data = load_data(flags["data_spec"], input_size=size, seed=0)
+    deployed = make_space(
+        flags["space_name"],
+        input_size=flags["input_size"],
+        width_mult=flags["width_mult"],
+        classes=data.classes,
+    )
+    trained = spaces.proxy(deployed, size, data.classes, flags["proxy_width"])
+    table, measure = _table_and_device(flags, deployed, out)
+    predictor = load_predictor(table, deployed)
+    FeasibleSet(constraints_for(budgets, deployed, predictor), deployed.format)
+
+    settings = {name: flags[name] for name in _SETTINGS}
+    config = {
+        **settings,
+        "method": flags["method"],
+        "budget": [str(budget) for budget in budgets],
+        "data": flags["data_spec"],
+        "deployed": dict(deployed.arguments),
+        "trained": dict(trained.arguments),
+        "table": hashlib.sha256(table.to_json().encode()).hexdigest()[:12],
+    }
+    run = Run(out, config)
+    finished = run.read_json("result.json")
+    if finished is not None:
+        say(f"this search is finished; {out} holds its result")
+        return finished
+    table.save(out / _TABLE)
+    say(
+        f"deployed: {deployed.name} at {deployed.input_shape[1]} pixels, whose latency counts; "
+        f"trained: a proxy of width {flags['proxy_width']:g} at {size} pixels on {data.name}"
+    )
+    with show_progress() as progress:
+        return spos_session(
+            run, deployed, trained, data, predictor, budgets, measure, progress=progress, **settings
+        )
+
+
+def _default_name(flags: dict[str, Any], budgets: list[Budget]) -> str:
+    """A folder name that the same flags give again."""
+    text = repr(sorted((k, str(v)) for k, v in flags.items() if k != "out"))
+    limits = "-".join(str(budget).replace("<=", "") for budget in budgets)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:6]
+    return f"{flags['method']}-{flags['space_name']}-{limits}-s{flags['seed']}-{digest}"
+
+
+def _table_and_device(
+    flags: dict[str, Any], deployed: SearchSpace, out: Path
+) -> tuple[LatencyTable, Measure | None]:
+    """The latency table, and what measures on its target where that is this machine."""
+    kept = out / _TABLE
+    named = str(kept) if kept.exists() else flags["table_name"]
+    if named is None:
+        device = _available(flags["device"])
+        chosen = runtime(device, flags["threads"] or 1)
+        _, table = table_for(deployed, chosen, flags["precision"] or "fp32", flags["batch"] or 1)
+    else:
+        table = LatencyTable.load(resolved(named))
+    target = table.target
+    asked = {name: flags[name] for name in ("precision", "batch", "threads")}
+    for name, value in asked.items():
+        if value is not None and value != getattr(target, name):
+            raise OptionError(
+                f"--{name} {value} does not fit the table, which was measured with {name} "
+                f"{getattr(target, name)}: leave it out, or name another table"
+            )
+    try:
+        here = runtime(target.kind, target.threads)
+        differences = here.target(target.precision, target.batch).differences(target)
+    except HwnasError as error:
+        differences = [str(error)]
+    if differences:
+        say(
+            f"[yellow]the table was measured elsewhere[/yellow] ({'; '.join(differences)}): the "
+            "result cannot be measured here. Verify it there with the same command and --out"
+        )
+        return table, None
+    say(f"latency table: {target}")
+
+    def measure(model: bytes, progress: Progress) -> Mapping[str, Any]:
+        plan = Plan(min_seconds=_VERIFY_SECONDS)
+        kind, batch = target.precision, target.batch
+        taken = measure_models(
+            {"winner": model}, deployed, here, precision=kind, batch=batch, plan=plan, progress=progress
+        )
+        return asdict(taken["winner"])
+
+    return table, measure
+
+
+def _available(device: str) -> str:
+    """``auto`` becomes a GPU that can be used, else the CPU."""
+    if device != "auto":
+        return device
+    try:
+        runtime("gpu")
+    except HwnasError:
+        return "cpu"
+    return "gpu"
+
+
+def _print_summary(result: dict[str, Any], out: Path) -> None:
+    measured, low_high = result["measured_ms"], result["predicted_interval_ms"]
+    rows = Table(show_header=False, box=None, pad_edge=False)
+    rows.add_row("architecture", result["architecture"])
+    rows.add_row("budget", ", ".join(result["budget"]))
+    rows.add_row(
+        "predicted",
+        f"{result['predicted_ms']:.3f} ms (95 %: {low_high[0]:.3f} to {low_high[1]:.3f})",
+    )
+    if measured is None:
+        rows.add_row("measured", "[yellow]not measured: the table is of another machine[/yellow]")
+    else:
+        error = result["measured"]["relative_error"]
+        off = result["predicted_ms"] / measured - 1
+        rows.add_row(
+            "measured",
+            f"[bold]{measured:.3f} ms[/bold] +-{error:.1%}, prediction off by {off:+.1%}",
+        )
+    rows.add_row(
+        "size", f"{result['macs'] / 1e6:.1f} M MACs, {result['params'] / 1e6:.2f} M params"
+    )
+    paths = result["random_paths"]
+    rows.add_row(
+        "accuracy",
+        f"{result['accuracy']:.1%} validation, {result['test_accuracy']:.1%} test, of the trained "
+        f"proxy with shared weights",
+    )
+    rows.add_row(
+        "random paths",
+        f"median {paths['median']:.1%}, {paths['least']:.1%} to {paths['most']:.1%} "
+        f"({paths['count']} within the budget)",
+    )
+    rows.add_row("weights", f"of best.onnx: {result['weights']}")
+    rows.add_row("seconds", f"{result['seconds']:.0f}")
+    rows.add_row("files", f"{out}: {', '.join(result['files'].values())}")
+    stdout.print(rows)

@@ -1,0 +1,116 @@
+"""``hwnas tables``."""
+
+from dataclasses import asdict
+
+import click
+from rich.table import Table
+
+from hwnas.cli.output import json_option, print_json, say, stdout
+from hwnas.cli.resources import resolved
+from hwnas.latency_tables import (
+    LatencyTable,
+    all_tables,
+    check_table,
+    tables_folder,
+)
+
+__all__ = ["command"]
+
+
+@click.group("tables")
+def command() -> None:
+    r"""List, show and check latency tables.
+
+    \b
+    Example:
+      hwnas tables list
+    """
+
+
+@command.command("list")
+@json_option
+def list_tables(as_json: bool) -> None:
+    r"""List your tables and those that ship.
+
+    \b
+    Example:
+      hwnas tables list --json
+    """
+    found = list(all_tables())
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": name,
+                    "path": str(path),
+                    **(
+                        {"target": asdict(table.target), "space": asdict(table.space)}
+                        if isinstance(table, LatencyTable)
+                        else {"error": str(table)}
+                    ),
+                }
+                for name, path, table in found
+            ]
+        )
+        return
+    rows = Table("name", "space", "target", "entries", "made (UTC)")
+    for name, _, table in found:
+        if isinstance(table, LatencyTable):
+            entries = f"{len(table.workloads)} + {len(table.networks)}"
+            made = table.provenance.created_utc[:16]
+            rows.add_row(name, table.space.name, str(table.target), entries, made)
+        else:
+            rows.add_row(name, "[red]unreadable[/red]", str(table), "", "")
+    stdout.print(rows)
+    say(f"your tables are in {tables_folder()}; make one with 'hwnas profile'")
+
+
+@command.command("show")
+@click.argument("table_name", metavar="FILE")
+@json_option
+def show(table_name: str, as_json: bool) -> None:
+    r"""Show one table: every workload, its latency and how well it is known.
+
+    \b
+    Example:
+      hwnas tables show my.json
+    """
+    table = LatencyTable.load(resolved(table_name))
+    if as_json:
+        click.echo(table.to_json(), nl=False)
+        return
+    say(f"{table.target}; space {table.space.name} {table.space.arguments}")
+    rows = Table("ms", "+-", "80 % of the runs", "runs", "workload or network")
+    for entries in (table.workloads, table.networks):
+        for key, entry in entries.items():
+            rows.add_row(
+                f"{entry.latency_ms:.4f}",
+                f"{entry.relative_error:.1%}",
+                f"{entry.p10_ms:.4f} to {entry.p90_ms:.4f}",
+                str(entry.runs),
+                key,
+            )
+        rows.add_section()
+    stdout.print(rows)
+
+
+@command.command("check")
+@click.argument("table_name", metavar="FILE")
+@json_option
+def check(table_name: str, as_json: bool) -> None:
+    r"""Validate a table and list suspicious entries; exit status 1 if there are any.
+
+    \b
+    Example:
+      hwnas tables check my.json
+    """
+    table = LatencyTable.load(resolved(table_name))
+    findings = check_table(table)
+    if as_json:
+        print_json({"valid": True, "findings": [asdict(finding) for finding in findings]})
+    else:
+        for finding in findings:
+            stdout.print(f"{finding.entry}: {finding.problem}", soft_wrap=True)
+        say(f"a valid table; {len(findings)} of its entries are marked")
+    if findings:
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,27 @@
+"""Latency tables: their schema and store, and the measured tables that ship, one JSON file each."""
+
+from hwnas.latency_tables.checks import Finding, check_table
+from hwnas.latency_tables.store import all_tables, default_path, find_table, tables_folder
+from hwnas.latency_tables.table import (
+    LatencyTable,
+    Measurement,
+    Provenance,
+    SpaceRecord,
+    shipped,
+)
+from hwnas.latency_tables.target import Target
+
+__all__ = [
+    "Finding",
+    "LatencyTable",
+    "Measurement",
+    "Provenance",
+    "SpaceRecord",
+    "Target",
+    "all_tables",
+    "check_table",
+    "default_path",
+    "find_table",
+    "shipped",
+    "tables_folder",
+]

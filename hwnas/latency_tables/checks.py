@@ -1,0 +1,73 @@
+"""What is suspicious in a table that is formally right."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hwnas.errors import UnknownNameError
+from hwnas.latency_tables.table import LatencyTable, Measurement
+from hwnas.ops import MBConv, Workload, parse_workload
+
+__all__ = ["Finding", "check_table"]
+
+#: A median that is not known to this is marked.
+_LOOSE = 0.025
+#: A larger operator that is faster than a smaller one by more than this is marked.
+_INVERSION = 0.10
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One suspicious entry: which, and what about it."""
+
+    entry: str
+    problem: str
+
+
+def check_table(table: LatencyTable) -> list[Finding]:
+    """Entries with a wide spread, a loose median, an unknown key, or less time for more work."""
+    findings: list[Finding] = []
+    for key, measurement in (*table.workloads.items(), *table.networks.items()):
+        findings += [Finding(key, problem) for problem in _spread(measurement)]
+    known: dict[Workload, float] = {}
+    for key, measurement in table.workloads.items():
+        try:
+            known[parse_workload(key)] = measurement.latency_ms
+        except UnknownNameError:
+            findings.append(Finding(key, "not a workload that this version knows"))
+    findings += _inversions(known)
+    if not table.networks:
+        findings.append(Finding("networks", "none measured: nothing says how far sums are off"))
+    return findings
+
+
+def _spread(entry: Measurement) -> Iterator[str]:
+    if entry.p90_ms - entry.p10_ms > entry.latency_ms / 3:
+        yield (
+            f"wide spread: 80 % of the runs lie between {entry.p10_ms:.3g} and {entry.p90_ms:.3g} ms"
+        )
+    if entry.relative_error > _LOOSE:
+        yield f"loose median: +-{entry.relative_error:.1%} after {entry.runs} runs"
+
+
+def _inversions(known: dict[Workload, float]) -> Iterator[Finding]:
+    for small, small_ms in known.items():
+        for large, large_ms in known.items():
+            if _does_more(large, small) and large_ms < small_ms * (1 - _INVERSION):
+                yield Finding(
+                    large.key, f"{large_ms:.3g} ms, but {small.key} takes {small_ms:.3g} ms"
+                )
+
+
+def _does_more(large: Workload, small: Workload) -> bool:
+    """Whether one bottleneck has a larger kernel or expansion at the same shapes."""
+    if not (isinstance(large.op, MBConv) and isinstance(small.op, MBConv)):
+        return False
+    same = (large.in_channels, large.out_channels, large.stride, large.height, large.width) == (
+        small.in_channels,
+        small.out_channels,
+        small.stride,
+        small.height,
+        small.width,
+    )
+    grown = large.op.kernel >= small.op.kernel and large.op.expand >= small.op.expand
+    return same and grown and large.op != small.op

@@ -1,0 +1,65 @@
+"""Where this user's tables lie, and which of them belongs to a target."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple
+from pathlib import Path
+
+from hwnas.errors import TableFormatError
+from hwnas.latency_tables.table import LatencyTable, SpaceRecord, shipped
+from hwnas.latency_tables.target import Target
+from hwnas.ops import Workload
+
+__all__ = ["all_tables", "default_path", "find_table", "tables_folder"]
+
+
+def tables_folder() -> Path:
+    """The folder of this user's tables: below ``$HWNAS_HOME``, else the platform's data folder."""
+    home = os.environ.get("HWNAS_HOME")
+    if home:
+        return Path(home) / "tables"
+    from platformdirs import user_data_path
+
+    return user_data_path("hwnas") / "tables"
+
+
+def default_path(target: Target, space: SpaceRecord) -> Path:
+    """Where a profile of a space on a target is kept when no file is named."""
+    text = repr((astuple(target), space.name, sorted(space.arguments.items())))
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    size = space.arguments.get("input_size", "")
+    name = f"{space.name}{size}-{target.kind}-{target.precision}-b{target.batch}"
+    threads = f"-t{target.threads}" if target.kind == "cpu" else ""
+    return tables_folder() / f"{name}{threads}-{digest}.json"
+
+
+def all_tables() -> Iterator[tuple[str, Path, LatencyTable | TableFormatError]]:
+    """Name, path and content of the user's tables and the shipped ones; errors are handed over."""
+    named = [(path.stem, path) for path in sorted(tables_folder().glob("*.json"))]
+    for name, path in (*named, *shipped().items()):
+        try:
+            yield name, path, LatencyTable.load(path)
+        except TableFormatError as error:
+            yield name, path, error
+
+
+def find_table(
+    target: Target, workloads: Iterable[Workload], least: float = 1.0
+) -> tuple[Path, LatencyTable] | None:
+    """The table of exactly this target that holds the most of some workloads.
+
+    Args:
+        target: device, runtime version, precision, batch and threads must all be equal.
+        workloads: what is needed.
+        least: the share of them that must be there.
+    """
+    needed = list(workloads)
+    best: tuple[Path, LatencyTable] | None = None
+    fewest = (1 - least) * len(needed)
+    for _, path, table in all_tables():
+        if isinstance(table, LatencyTable) and table.target == target:
+            lacking = len(table.missing(needed))
+            if lacking < fewest or (lacking <= fewest and best is None):
+                best, fewest = (path, table), lacking
+    return best

@@ -1,0 +1,173 @@
+"""The latency table: its schema, and how it is read and written."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt
+
+from hwnas.errors import TableFormatError, WorkloadNotInTableError
+from hwnas.files import write_atomically
+from hwnas.latency_tables.target import Target
+from hwnas.ops import Workload
+
+__all__ = ["LatencyTable", "Measurement", "Provenance", "SpaceRecord", "shipped"]
+
+_Ms = Annotated[float, Gt(0)]
+_STRICT = {"extra": "forbid", "allow_inf_nan": False}
+#: A file larger than this is no table of ours; refuse it before reading it whole.
+_MAX_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """The latency of one model.
+
+    Attributes:
+        latency_ms: the median.
+        relative_error: half the width of the median's 95 % confidence interval, relative to it.
+        p10_ms, p90_ms: what a single run takes in 80 of 100 cases.
+        runs: how many were timed.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    latency_ms: _Ms
+    relative_error: Annotated[float, Ge(0)]
+    p10_ms: _Ms
+    p90_ms: _Ms
+    runs: Annotated[int, Ge(1)]
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceRecord:
+    """The search space that was profiled, enough to make it again."""
+
+    __pydantic_config__ = _STRICT
+
+    name: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """When and by what the table was made."""
+
+    __pydantic_config__ = _STRICT
+
+    hwnas_version: str
+    created_utc: str
+    seconds: Annotated[float, Ge(0)]
+    system: str
+    python_version: str
+
+
+@dataclass(frozen=True, eq=False)
+class LatencyTable:
+    """Workloads and whole networks, measured in one interleaved run on one target.
+
+    Attributes:
+        target: what was measured.
+        space: whose workloads these are.
+        reference_ms: typical latency of the reference network that stood between all runs.
+        call: an almost empty model: what it costs to call the runtime once.
+        workloads: workload key -> measurement of the workload alone, the call included.
+        networks: architecture string -> measurement of the whole network.
+        provenance: when and by what.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    target: Target
+    space: SpaceRecord
+    reference_ms: _Ms
+    call: Measurement
+    workloads: dict[str, Measurement]
+    networks: dict[str, Measurement]
+    provenance: Provenance
+    format: Literal["hwnas-latency-table"] = "hwnas-latency-table"
+    schema_version: Literal[1] = 1
+
+    @classmethod
+    def load(cls, source: str | Path) -> "LatencyTable":
+        """Read and validate a table; nothing in the file is executed.
+
+        Args:
+            source: a path, or the name of a table that ships (see ``hwnas tables list``).
+
+        Raises:
+            TableFormatError: no such file or name, or the file is not a valid table.
+        """
+        path = shipped().get(str(source), Path(source))
+        try:
+            if path.stat().st_size > _MAX_BYTES:
+                raise TableFormatError(f"{source} is larger than any latency table (64 MiB)")
+            text = path.read_bytes()
+        except OSError as error:
+            raise TableFormatError(
+                f"no latency table at {str(source)!r} ({error.strerror}): give the path of one, or a "
+                f"shipped name ({', '.join(shipped()) or 'none ship'})"
+            ) from None
+        return cls.from_json(text, str(source))
+
+    @classmethod
+    def from_json(cls, text: str | bytes, source: str = "table") -> "LatencyTable":
+        """Validate a table's JSON; ``source`` names it in errors."""
+        from pydantic import TypeAdapter, ValidationError
+
+        try:
+            return TypeAdapter(cls).validate_json(text)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise TableFormatError(
+                f"{source} is not a latency table of schema 1: {where}: {first['msg']} "
+                f"({error.error_count()} problem{'s'[: error.error_count() > 1]}); "
+                "make one with 'hwnas profile'"
+            ) from None
+
+    def to_json(self) -> str:
+        """The table as JSON text, one workload a line."""
+        record = asdict(self)
+        head = ("format", "schema_version", "target", "space", "reference_ms", "call")
+        lines = [f'  "{key}": {json.dumps(record[key])}' for key in head]
+        for key in ("workloads", "networks"):
+            rows = [f"    {json.dumps(k)}: {json.dumps(v)}" for k, v in record[key].items()]
+            lines.append(f'  "{key}": {{\n' + ",\n".join(rows) + "\n  }")
+        lines.append(f'  "provenance": {json.dumps(record["provenance"])}')
+        return "{\n" + ",\n".join(lines) + "\n}\n"
+
+    def save(self, path: str | Path) -> None:
+        """Write the table; the old file stays until the new one is whole."""
+        write_atomically(Path(path), self.to_json().encode())
+
+    def missing(self, workloads: Iterable[Workload]) -> list[Workload]:
+        """Those of the workloads that cost time and are not in the table."""
+        return [w for w in workloads if not w.op.free and w.key not in self.workloads]
+
+    def latency_ms(self, workload: Workload) -> float:
+        """The measured median of a workload alone; 0 for operators that run no kernel.
+
+        Raises:
+            WorkloadNotInTableError: it was not measured; the message names the nearest ones.
+        """
+        if workload.op.free:
+            return 0.0
+        entry = self.workloads.get(workload.key)
+        if entry is None:
+            near = get_close_matches(workload.key, self.workloads, n=3, cutoff=0.0)
+            raise WorkloadNotInTableError(
+                f"{workload.key} is not in the table, which holds {len(self.workloads)} workloads, "
+                f"the nearest {'; '.join(near)}: profile the space that needs it"
+            )
+        return entry.latency_ms
+
+
+def shipped() -> Mapping[str, Path]:
+    """Name -> path of the tables that come with hwnas."""
+    folder = Path(str(files("hwnas.latency_tables")))
+    return {path.stem: path for path in sorted(folder.glob("*.json"))}

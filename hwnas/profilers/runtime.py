@@ -1,0 +1,25 @@
+"""What a runtime file answers: load a model, run it once, and say what it ran on."""
+
+from typing import Protocol
+
+from hwnas.latency_tables import Target
+from hwnas.profilers.protocol import Job
+
+__all__ = ["Runtime"]
+
+
+class Runtime(Protocol):
+    """One way to run ONNX models on one device."""
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """The precisions it can run."""
+        ...
+
+    def target(self, precision: str, batch: int) -> Target:
+        """What the numbers will have been measured on."""
+        ...
+
+    def load(self, model: bytes) -> Job:
+        """Prepare a model; the job runs it once on fixed random input and returns ms."""
+        ...

@@ -1,0 +1,1 @@
+"""Searchers, and one recipe per published method."""

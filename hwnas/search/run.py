@@ -1,0 +1,116 @@
+"""The folder of a run: its configuration, its log, and what it ends with."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hwnas.errors import CheckpointError
+from hwnas.files import write_atomically
+
+__all__ = ["Run"]
+
+
+class Run:
+    """A folder that a killed search goes on from.
+
+    The log holds one JSON object a line. Whatever took time (an accuracy, a measurement) is looked
+    up there before it is done again, so a resumed search is the same search, only faster.
+
+    Args:
+        folder: made if need be.
+        config: what the run was asked for; an existing run must have been asked the same.
+
+    Raises:
+        CheckpointError: the folder holds a run with another configuration; the message names what
+            differs.
+    """
+
+    def __init__(self, folder: Path, config: Mapping[str, Any]):
+        self.folder = folder
+        self._started = time.monotonic()
+        path = folder / "config.json"
+        wanted = json.loads(json.dumps(dict(config)))
+        if path.exists():
+            found = _read_json(path)
+            differing = sorted(
+                key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)
+            )
+            if differing:
+                changes = ", ".join(
+                    f"{key} was {found.get(key)!r} and is now {wanted.get(key)!r}"
+                    for key in differing
+                )
+                raise CheckpointError(
+                    f"{folder} holds a run with other settings ({changes}): "
+                    "give the same settings to go on with it, or another --out"
+                )
+        else:
+            write_atomically(path, (json.dumps(wanted, indent=2) + "\n").encode())
+        self._log = folder / "log.jsonl"
+        self.events = list(self._whole_lines())
+        self.log("start")
+
+    @property
+    def seconds(self) -> float:
+        """Time spent on the run so far, in all sessions."""
+        sessions = [0.0]
+        for event in self.events:
+            if event["event"] == "start":
+                sessions.append(0.0)
+            sessions[-1] = max(sessions[-1], event["seconds"])
+        return sum(sessions[:-1]) + time.monotonic() - self._started
+
+    def log(self, event: str, **facts: Any) -> None:
+        """Add one line."""
+        seconds = round(time.monotonic() - self._started, 3)
+        record = {"event": event, "seconds": seconds, **facts}
+        with self._log.open("a") as file:
+            file.write(json.dumps(record) + "\n")
+        self.events.append(record)
+
+    def logged(self, event: str) -> Iterator[dict[str, Any]]:
+        """The events of one kind, in order."""
+        return (record for record in self.events if record["event"] == event)
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write one JSON file of the run, whole or not at all."""
+        text = json.dumps(dict(content), indent=2) + "\n"
+        write_atomically(self.folder / name, text.encode())
+
+    def read_json(self, name: str) -> dict[str, Any] | None:
+        """Read a JSON file of the run, if it is there."""
+        path = self.folder / name
+        return _read_json(path) if path.exists() else None
+
+    def _whole_lines(self) -> Iterator[dict[str, Any]]:
+        """The log's events; a line that a kill cut short is removed from the file."""
+        if not self._log.exists():
+            return
+        text = self._log.read_bytes()
+        whole = text[: text.rfind(b"\n") + 1]
+        if whole != text:
+            write_atomically(self._log, whole)
+        for number, line in enumerate(whole.splitlines(), start=1):
+            try:
+                record = json.loads(line)
+                record["event"], float(record["seconds"])
+            except (ValueError, KeyError, TypeError):
+                raise CheckpointError(
+                    f"line {number} of {self._log} is not an event of a run: "
+                    "remove the folder, or give another --out"
+                ) from None
+            yield record
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except (ValueError, UnicodeDecodeError) as error:
+        raise CheckpointError(
+            f"{path} is damaged ({error}): remove the folder, or give another --out"
+        ) from None
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} is not a JSON object: give another --out")
+    return content

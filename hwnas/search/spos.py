@@ -1,0 +1,249 @@
+"""Single Path One-Shot NAS (Guo et al., ECCV 2020): train one supernet, evolve under budgets.
+
+The three loops of the method are visible here: training single paths, evolution, and the check of
+its winner on the device. Each goes on where it was killed, since all that took time is in the run's
+folder: the weights in a checkpoint, accuracies and measurements in the log.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from hwnas.costs import Budget, Constraint, FeasibleSet
+from hwnas.costs.additive import FloatArray, IntArray
+from hwnas.errors import BudgetMissedError, InfeasibleBudgetError
+from hwnas.progress import Progress, silent
+from hwnas.search.evolution import Evolution
+from hwnas.search.run import Run
+from hwnas.search.searcher import Searcher
+from hwnas.spaces import SearchSpace
+from hwnas.supernet import (
+    PathSampler,
+    Supernet,
+    batch_indices,
+    learning_rate,
+    load_checkpoint,
+    make_optimizer,
+    save_checkpoint,
+    train_step,
+)
+
+__all__ = ["Evaluate", "Found", "LoggedEvaluation", "evolve", "train_supernet", "verify"]
+
+#: Architectures (n, n_decisions) -> accuracies (n,), 0 to 1.
+Evaluate = Callable[[IntArray], FloatArray]
+#: Measures an ONNX model on the device: ``latency_ms``, and what else is to be logged.
+Measure = Callable[[bytes, Progress], Mapping[str, Any]]
+
+_CHECKPOINT = "supernet.safetensors"
+#: Architectures evaluated between two entries in the log: small, so that a kill loses little.
+_CHUNK = 8
+#: A network that missed its budget tightens the prediction's limit by as much, and this much more.
+_TIGHTEN = 0.003
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where a search ended.
+
+    Attributes:
+        architecture: (n_decisions,).
+        accuracy: on the validation images, with the supernet's weights, 0 to 1.
+        measured: what the device said, with ``latency_ms``; None where there was none to ask.
+        attempts: architectures that were measured.
+    """
+
+    architecture: IntArray
+    accuracy: float
+    measured: Mapping[str, Any] | None
+    attempts: int
+
+
+def train_supernet(
+    run: Run,
+    supernet: Supernet,
+    sampler: PathSampler,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    steps: int,
+    batch: int,
+    optimizer: str,
+    base_rate: float,
+    seed: int,
+    checkpoint_every: int = 50,
+    progress: Progress = silent,
+) -> None:
+    """Train one path a step (eq. 7); paths and batches follow from ``seed`` and the step alone.
+
+    Args:
+        run: holds the checkpoint, from which training goes on.
+        supernet: trained in place.
+        sampler: which path a step trains.
+        images: float (n, 3, height, width).
+        labels: int64 (n,).
+        steps, batch: how many, and images in each.
+        optimizer, base_rate: see `hwnas.supernet.make_optimizer`; the rate falls linearly to 0.
+        seed: of the order of the images.
+        checkpoint_every: steps between checkpoints.
+        progress: told after every step.
+    """
+    descent = make_optimizer(supernet, optimizer, base_rate)
+    path = run.folder / _CHECKPOINT
+    step = load_checkpoint(path, supernet, descent) if path.exists() else 0
+    warm_up = min(30, steps // 10)
+    supernet.train()
+    while step < steps:
+        for group in descent.param_groups:
+            group["lr"] = learning_rate(step, steps, base_rate, warm_up)
+        rows = torch.from_numpy(batch_indices(len(images), batch, step, seed))
+        loss = train_step(supernet, descent, images[rows], labels[rows], sampler.sample(step))
+        step += 1
+        if step % checkpoint_every == 0 or step == steps:
+            save_checkpoint(path, supernet, descent, step)
+            run.log("trained", step=step, loss=round(loss, 4))
+        progress("training the supernet", step / steps, f"loss {loss:.2f}")
+
+
+class LoggedEvaluation:
+    """Evaluates, but looks up in the run's log what was evaluated before, and logs what was not.
+
+    Args:
+        run: holds the log.
+        space: of the architectures.
+        accuracies: evaluates what is new.
+        progress: told every few architectures.
+
+    Attributes:
+        asked: architecture string -> accuracy of all that was asked for since the start, in order;
+            equal in a resumed and in an undisturbed run.
+    """
+
+    def __init__(
+        self, run: Run, space: SearchSpace, accuracies: Evaluate, progress: Progress = silent
+    ):
+        self.asked: dict[str, float] = {}
+        self._run, self._space, self._accuracies = run, space, accuracies
+        self._progress = progress
+        self._known = {e["architecture"]: float(e["accuracy"]) for e in run.logged("evaluated")}
+
+    def __call__(self, archs: IntArray) -> FloatArray:
+        """Accuracies (n,), 0 to 1, of architectures (n, n_decisions)."""
+        names = [self._space.format(arch) for arch in archs]
+        new = [at for at in np.lexsort(archs.T[::-1]) if names[at] not in self._known]
+        for chunk in range(0, len(new), _CHUNK):
+            rows = new[chunk : chunk + _CHUNK]
+            for at, accuracy in zip(rows, self._accuracies(archs[rows]), strict=True):
+                self._known[names[at]] = float(accuracy)
+                self._run.log("evaluated", architecture=names[at], accuracy=float(accuracy))
+            self._progress("evaluating", (chunk + len(rows)) / len(new), "")
+        self.asked |= {name: self._known[name] for name in names}
+        return np.array([self._known[name] for name in names])
+
+
+def evolve(
+    searcher: Searcher,
+    evaluate: Evaluate,
+    *,
+    generations: int,
+    population: int,
+    progress: Progress = silent,
+) -> None:
+    """Algorithm 1: suggest, evaluate, update; ends early where the space is exhausted."""
+    for generation in range(generations):
+        archs = searcher.suggest(population)
+        if not len(archs):
+            break
+        searcher.update(archs, evaluate(archs))
+        best = searcher.best()[1]
+        progress("evolution", (generation + 1) / generations, f"best {best:.1%}")
+
+
+def verify(
+    run: Run,
+    space: SearchSpace,
+    constraints: Sequence[Constraint],
+    searcher: Evolution,
+    evaluate: LoggedEvaluation,
+    export: Callable[[IntArray], bytes],
+    measure: Measure | None,
+    *,
+    population: int,
+    generations: int = 3,
+    max_attempts: int = 8,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Found:
+    """Measure the winner; while it misses the latency budget, tighten the limit and search on.
+
+    The limit on the prediction becomes what would have kept this network within the budget, so the
+    same network cannot be proposed again. What was evaluated stays known.
+
+    Args:
+        run: its log keeps measurements.
+        space: of the architectures, at deployment size.
+        constraints: the budgets; the one on ``latency`` is what is verified.
+        searcher: the evolution that has been run.
+        evaluate: accuracies; it remembers what was asked.
+        export: the ONNX model of an architecture, which is what is measured.
+        measure: asks the device; None where it is not at hand.
+        population, generations: of the evolution after each miss.
+        max_attempts: networks to measure at most.
+        seed: of the evolution after a miss.
+        progress: told of the evolution.
+
+    Raises:
+        BudgetMissedError: no network was found whose measured latency keeps the budget.
+    """
+    limit = next((c.budget.limit for c in constraints if c.budget.quantity == "latency"), np.inf)
+    known = {e["architecture"]: e for e in run.logged("measured")}
+    measured_ms: list[float] = []
+    for attempt in range(1, max_attempts + 1):
+        arch, accuracy = searcher.best()
+        if measure is None:
+            return Found(arch, accuracy, None, 0)
+        name = space.format(arch)
+        if name not in known:
+            run.log("measured", architecture=name, **measure(export(arch), progress))
+            known[name] = run.events[-1]
+        taken = {k: v for k, v in known[name].items() if k not in ("event", "seconds")}
+        measured_ms.append(float(taken["latency_ms"]))
+        if measured_ms[-1] <= limit:
+            return Found(arch, accuracy, taken, attempt)
+        try:
+            constraints = _tightened(constraints, arch, measured_ms[-1] / limit)
+            feasible = FeasibleSet(constraints, space.format)
+        except InfeasibleBudgetError:
+            break
+        searcher = Evolution(
+            feasible, top=searcher.top, mutation=searcher.mutation, seed=seed + attempt
+        )
+        archs = np.array([space.parse(name) for name in evaluate.asked])
+        searcher.update(archs, list(evaluate.asked.values()))
+        evolve(
+            searcher, evaluate, generations=generations, population=population, progress=progress
+        )
+    tried = ", ".join(f"{ms:.3g}" for ms in measured_ms)
+    raise BudgetMissedError(
+        f"no network kept latency<={limit:g}ms on the device: {len(measured_ms)} were measured, at "
+        f"{tried} ms. Is the machine slower now than when it was profiled? Profile it again, or "
+        "loosen the budget"
+    )
+
+
+def _tightened(
+    constraints: Sequence[Constraint], arch: IntArray, overshoot: float
+) -> list[Constraint]:
+    """The constraints with a lower latency limit: the prediction of ``arch`` over its overshoot."""
+
+    def tighten(constraint: Constraint) -> Constraint:
+        if constraint.budget.quantity != "latency":
+            return constraint
+        predicted = float(constraint.cost(arch[None])[0])
+        limit = predicted / overshoot * (1 - _TIGHTEN)
+        return replace(constraint, budget=Budget("latency", limit))
+
+    return [tighten(constraint) for constraint in constraints]

@@ -1,0 +1,39 @@
+"""Runs the command line as a user does, in its own process or in this one."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from hwnas.cli.errors import guarded
+
+
+@pytest.fixture
+def hwnas(capsys):
+    """Run a command in this process; returns (exit status, stdout, stderr)."""
+
+    def run(*words):
+        from hwnas.cli import group
+
+        with pytest.raises(SystemExit) as left:
+            guarded(lambda standalone_mode: group(list(words), standalone_mode=standalone_mode))
+        captured = capsys.readouterr()
+        return left.value.code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def shell():
+    """Run a command in its own process; returns the completed process."""
+
+    def run(*words, **options):
+        command = [sys.executable, "-m", "hwnas", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+    return run
+
+
+def document(text):
+    return json.loads(text)

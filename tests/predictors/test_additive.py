@@ -1,0 +1,113 @@
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+
+from hwnas import spaces
+from hwnas.errors import OptionError, TableTargetError, WorkloadNotInTableError
+from hwnas.latency_tables import Measurement
+from hwnas.predictors import load_predictor
+from hwnas.testing import check_predictor
+
+
+@pytest.fixture(scope="module")
+def predictor(small_table, small_space):
+    return load_predictor(small_table, small_space)
+
+
+@pytest.fixture(scope="module")
+def everything(small_space):
+    return np.array(list(product(*(range(n) for n in small_space.n_choices))))
+
+
+def test_conforms(predictor, small_space):
+    check_predictor(predictor, small_space)
+
+
+def test_is_the_scaled_sum_of_the_table_without_the_calls(predictor, small_table, small_space):
+    arch = [0, 6, 3, 2]
+    alone = [small_table.latency_ms(w) for w in small_space.workloads(arch) if not w.op.free]
+    call_ms = small_table.call.latency_ms
+    expected = call_ms + predictor.calibration.scale * (sum(alone) - len(alone) * call_ms)
+    assert predictor.predict(arch)[0] == pytest.approx(expected, abs=5e-4 * expected)
+
+
+def test_the_scale_is_the_mean_of_wholes_over_sums(small_table, small_space, predictor):
+    call_ms = small_table.call.latency_ms
+    wholes = {
+        name: replace(m, latency_ms=call_ms + 1.5 * (m.latency_ms - call_ms))
+        for name, m in small_table.networks.items()
+    }
+    slower = load_predictor(replace(small_table, networks=wholes), small_space)
+    assert slower.calibration.scale == pytest.approx(1.5 * predictor.calibration.scale)
+    assert slower.calibration.residual == pytest.approx(predictor.calibration.residual, rel=0.05)
+
+
+def test_minimum_count_and_samples_agree_with_enumeration(predictor, everything):
+    ms = predictor.predict(everything)
+    arch, least = predictor.cost.minimum()
+    assert least == ms.min() == predictor.predict(arch)[0]
+    for limit in np.quantile(ms, [0.0, 0.01, 0.3, 0.9, 1.0]):
+        within = predictor.cost.within(float(limit))
+        assert within.count == (ms <= limit).sum()
+        drawn = within.sample(500, np.random.default_rng(0))
+        assert (predictor.predict(drawn) <= limit).all()
+
+
+def test_expectation_is_the_mean_over_all_architectures_with_its_gradient(predictor, everything):
+    rng = np.random.default_rng(0)
+    logits = [torch.tensor(rng.normal(size=n), requires_grad=True) for n in predictor.space.n_choices]
+    probabilities = [torch.softmax(row, 0) for row in logits]
+    value = predictor.expected(probabilities)
+    joint = torch.ones(len(everything), dtype=torch.float64)
+    for d, p in enumerate(probabilities):
+        joint = joint * p[torch.from_numpy(everything[:, d])]
+    mean = (joint * torch.from_numpy(predictor.predict(everything))).sum()
+    assert value.item() == pytest.approx(mean.item(), rel=1e-13)
+    got = torch.autograd.grad(value, logits, retain_graph=True)
+    expected = torch.autograd.grad(mean, logits)
+    for a, b in zip(got, expected, strict=True):
+        assert torch.allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_the_interval_covers_held_out_networks(small_table, small_space):
+    rng = np.random.default_rng(1)
+    inside = total = 0
+    for seed in range(60):
+        names = list(small_table.networks)
+        noisy = {
+            name: replace(m, latency_ms=m.latency_ms * float(np.exp(rng.normal(0, 0.03))))
+            for name, m in small_table.networks.items()
+        }
+        held, *kept = [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
+        table = replace(small_table, networks={name: noisy[name] for name in kept})
+        low, high = load_predictor(table, small_space).predict_interval(small_space.parse(held), 0.8)[0]
+        inside += low <= noisy[held].latency_ms <= high
+        total += 1
+    assert 0.68 <= inside / total <= 0.92
+
+
+def test_nasbench201_is_predicted_too(plan):
+    from hwnas.profilers import profile_space
+    from hwnas.testing import SyntheticRuntime
+
+    space = spaces.space("nasbench201", input_size=16, cells=2, channels=8)
+    table = profile_space(space, SyntheticRuntime(), plan=plan)
+    check_predictor(load_predictor(table), space)
+
+
+def test_bad_input(small_table, small_space, predictor):
+    with pytest.raises(OptionError, match="confidence lies between 0 and 1"):
+        predictor.predict_interval([[0, 0, 0, 0]], 95)
+    with pytest.raises(OptionError, match="one tensor of 6, 7, 6, 7 probabilities"):
+        predictor.expected([torch.ones(6)])
+    with pytest.raises(TableTargetError, match="needs 3 whole networks"):
+        load_predictor(replace(small_table, networks={}))
+    other = spaces.space("nasbench201")
+    with pytest.raises(WorkloadNotInTableError, match="is not in the table"):
+        load_predictor(small_table, other)
+    foreign = {other.format([0] * 6): Measurement(1, 0, 1, 1, 1)}
+    with pytest.raises(TableTargetError, match="of another space"):
+        load_predictor(replace(small_table, networks=dict.fromkeys("abc", foreign.popitem()[1])))

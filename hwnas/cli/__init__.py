@@ -36,7 +36,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands)
 @click.version_option(__version__, prog_name="hwnas")
 def group() -> None:
-    r"""From a device to a neural network that keeps its latency budget there, measured.
+    """From a device to a neural network that keeps its latency budget there, measured.
 
     \b
     Examples:

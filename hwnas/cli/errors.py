@@ -14,9 +14,7 @@ __all__ = ["guarded"]
 def guarded(command: Callable[..., Any]) -> NoReturn:
     """Run a click command and exit: 0 done, 1 failed, 2 bad input, 130 interrupted."""
     try:
-        command(standalone_mode=False)
-    except click.exceptions.Exit as leaving:
-        sys.exit(leaving.exit_code)
+        status = command(standalone_mode=False)  # click hands over the status of an Exit
     except click.ClickException as error:
         _leave(error.format_message(), 2)
     except click.Abort:
@@ -35,7 +33,7 @@ def guarded(command: Callable[..., Any]) -> NoReturn:
             "command goes on where it stopped",
             2,
         )
-    sys.exit(0)
+    sys.exit(status if isinstance(status, int) else 0)
 
 
 def _leave(message: str, status: int) -> NoReturn:

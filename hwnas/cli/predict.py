@@ -2,6 +2,7 @@
 
 import click
 import numpy as np
+from rich import box
 from rich.table import Table
 
 from hwnas.cli.output import json_option, print_json, say, stdout
@@ -20,7 +21,7 @@ __all__ = ["command"]
 def command(
     table_name: str, confidence: float, architectures: tuple[str, ...], as_json: bool
 ) -> None:
-    r"""Predict the latency of architectures on the machine that a table was measured on.
+    """Predict the latency of architectures on the machine that a table was measured on.
 
     \b
     Example:
@@ -48,7 +49,8 @@ def command(
         )
         return
     say(f"on {predictor.table.target}")
-    rows = Table("ms", f"{confidence:.0%} interval", "MACs", "parameters", "architecture")
+    names = ("ms", f"{confidence:.0%} interval", "MACs", "parameters", "architecture")
+    rows = Table(*names, box=box.SIMPLE)
     for at, text in enumerate(architectures):
         rows.add_row(
             f"{ms[at]:.3f}",

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from hwnas.cli.options import measuring_options, space_options
 from hwnas.cli.output import json_option, print_json, say, stdout
-from hwnas.cli.resources import make_space, profile_to_file
+from hwnas.cli.resources import PROFILE_SECONDS, make_space, profile_to_file
 from hwnas.latency_tables import LatencyTable, check_table
 
 __all__ = ["command"]
@@ -30,6 +30,13 @@ __all__ = ["command"]
     help="Where to keep the table  [default: among your tables]",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0),
+    default=PROFILE_SECONDS,
+    show_default=True,
+    help="Measure for at least so long; slow spells of a machine last seconds.",
+)
 @json_option
 def command(
     device: str,
@@ -42,9 +49,10 @@ def command(
     precision: str | None,
     out: Path | None,
     seed: int,
+    seconds: float,
     as_json: bool,
 ) -> None:
-    r"""Measure every operator of a search space, and some whole networks, on this machine.
+    """Measure every operator of a search space, and some whole networks, on this machine.
 
     \b
     Example:
@@ -54,8 +62,9 @@ def command(
     from hwnas.profilers import runtime
 
     space = make_space(space_name, input_size=input_size, width_mult=width_mult, classes=classes)
+    chosen = runtime(device, 1 if threads is None else threads)
     path, table = profile_to_file(
-        space, runtime(device, threads or 1), precision or "fp32", batch or 1, out, seed
+        space, chosen, precision or "fp32", batch or 1, out=out, seed=seed, seconds=seconds
     )
     known = load_predictor(table).calibration
     findings = check_table(table)

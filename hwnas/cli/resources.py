@@ -9,14 +9,21 @@ from hwnas.latency_tables import LatencyTable, SpaceRecord, all_tables, default_
 from hwnas.spaces import SearchSpace
 
 if TYPE_CHECKING:
-    from hwnas.profilers import Runtime
+    from hwnas.profilers import Plan, Runtime
 
-__all__ = ["make_space", "profile_to_file", "resolved", "table_for"]
+__all__ = [
+    "PROFILE_SECONDS",
+    "make_space",
+    "profile_plan",
+    "profile_to_file",
+    "resolved",
+    "table_for",
+]
 
 #: A table that holds this share of a space's workloads is completed instead of measured anew.
 _WORTH_COMPLETING = 0.75
 #: Slow spells last seconds; a profile shorter than this may see little else.
-_PROFILE_SECONDS = 38.0
+PROFILE_SECONDS = 38.0
 
 
 def make_space(name: str, **arguments: Any) -> SearchSpace:
@@ -24,17 +31,27 @@ def make_space(name: str, **arguments: Any) -> SearchSpace:
     return spaces.space(name, **{k: v for k, v in arguments.items() if v is not None})
 
 
+def profile_plan(seconds: float) -> "Plan":
+    """How well a profile measures, and for how long at least."""
+    from hwnas.profilers import Plan
+
+    return Plan(min_seconds=seconds)
+
+
 def profile_to_file(
     space: SearchSpace,
     runtime: "Runtime",
     precision: str,
     batch: int,
+    *,
     out: Path | None = None,
     seed: int = 0,
+    seconds: float = PROFILE_SECONDS,
 ) -> tuple[Path, LatencyTable]:
     """Profile a space into a file; a killed profile goes on where it stopped."""
-    from hwnas.profilers import Plan, profile_space
+    from hwnas.profilers import check_precision, profile_space
 
+    check_precision(runtime, precision)
     target = runtime.target(precision, batch)
     path = out or default_path(target, SpaceRecord(space.name, dict(space.arguments)))
     journal = path.with_name(f"{path.name}.partial")
@@ -47,7 +64,7 @@ def profile_to_file(
             runtime,
             precision=precision,
             batch=batch,
-            plan=Plan(min_seconds=_PROFILE_SECONDS),
+            plan=profile_plan(seconds),
             seed=seed,
             journal=journal,
             progress=progress,

@@ -24,8 +24,6 @@ __all__ = ["command"]
 _METHODS = ("spos",)
 #: The table that a run goes on with, whatever tables there are by then.
 _TABLE = "table.json"
-#: The winner is measured for as long at least: slow spells last seconds.
-_VERIFY_SECONDS = 6.0
 #: Flags that `spos_session` takes as they are.
 _SETTINGS = (
     "seed",
@@ -143,9 +141,16 @@ Measure = Callable[[bytes, Progress], Mapping[str, Any]]
     show_default=True,
     help="Probability with which a decision is redrawn.",
 )
+@click.option(
+    "--verify-seconds",
+    type=click.FloatRange(min=0),
+    default=6.0,
+    show_default=True,
+    help="Measure the winner for at least so long; slow spells of a machine last seconds.",
+)
 @json_option
 def command(**flags: Any) -> None:
-    r"""Find a network that keeps a latency budget on this machine, and measure that it does.
+    """Find a network that keeps a latency budget on this machine, and measure that it does.
 
     \b
     Examples:
@@ -238,7 +243,7 @@ def _table_and_device(
     named = str(kept) if kept.exists() else flags["table_name"]
     if named is None:
         device = _available(flags["device"])
-        chosen = runtime(device, flags["threads"] or 1)
+        chosen = runtime(device, 1 if flags["threads"] is None else flags["threads"])
         _, table = table_for(deployed, chosen, flags["precision"] or "fp32", flags["batch"] or 1)
     else:
         table = LatencyTable.load(resolved(named))
@@ -264,10 +269,16 @@ def _table_and_device(
     say(f"latency table: {target}")
 
     def measure(model: bytes, progress: Progress) -> Mapping[str, Any]:
-        plan = Plan(min_seconds=_VERIFY_SECONDS)
+        plan = Plan(min_seconds=flags["verify_seconds"])
         kind, batch = target.precision, target.batch
         taken = measure_models(
-            {"winner": model}, deployed, here, precision=kind, batch=batch, plan=plan, progress=progress
+            {"winner": model},
+            deployed,
+            here,
+            precision=kind,
+            batch=batch,
+            plan=plan,
+            progress=progress,
         )
         return asdict(taken["winner"])
 

@@ -3,7 +3,9 @@
 from dataclasses import asdict
 
 import click
-from rich.table import Table
+from rich import box
+from rich.markup import escape
+from rich.table import Column, Table
 
 from hwnas.cli.output import json_option, print_json, say, stdout
 from hwnas.cli.resources import resolved
@@ -19,7 +21,7 @@ __all__ = ["command"]
 
 @click.group("tables")
 def command() -> None:
-    r"""List, show and check latency tables.
+    """List, show and check latency tables.
 
     \b
     Example:
@@ -30,7 +32,7 @@ def command() -> None:
 @command.command("list")
 @json_option
 def list_tables(as_json: bool) -> None:
-    r"""List your tables and those that ship.
+    """List your tables and those that ship.
 
     \b
     Example:
@@ -53,14 +55,14 @@ def list_tables(as_json: bool) -> None:
             ]
         )
         return
-    rows = Table("name", "space", "target", "entries", "made (UTC)")
+    rows = Table(Column("name", no_wrap=True), "target", "entries", "made (UTC)", box=box.SIMPLE)
     for name, _, table in found:
         if isinstance(table, LatencyTable):
             entries = f"{len(table.workloads)} + {len(table.networks)}"
             made = table.provenance.created_utc[:16]
-            rows.add_row(name, table.space.name, str(table.target), entries, made)
+            rows.add_row(name, str(table.target), entries, made)
         else:
-            rows.add_row(name, "[red]unreadable[/red]", str(table), "", "")
+            rows.add_row(name, f"[red]{escape(str(table))}[/red]", "", "")
     stdout.print(rows)
     say(f"your tables are in {tables_folder()}; make one with 'hwnas profile'")
 
@@ -69,7 +71,7 @@ def list_tables(as_json: bool) -> None:
 @click.argument("table_name", metavar="FILE")
 @json_option
 def show(table_name: str, as_json: bool) -> None:
-    r"""Show one table: every workload, its latency and how well it is known.
+    """Show one table: every workload, its latency and how well it is known.
 
     \b
     Example:
@@ -80,7 +82,7 @@ def show(table_name: str, as_json: bool) -> None:
         click.echo(table.to_json(), nl=False)
         return
     say(f"{table.target}; space {table.space.name} {table.space.arguments}")
-    rows = Table("ms", "+-", "80 % of the runs", "runs", "workload or network")
+    rows = Table("ms", "+-", "80 % of the runs", "runs", "workload or network", box=box.SIMPLE)
     for entries in (table.workloads, table.networks):
         for key, entry in entries.items():
             rows.add_row(
@@ -98,7 +100,7 @@ def show(table_name: str, as_json: bool) -> None:
 @click.argument("table_name", metavar="FILE")
 @json_option
 def check(table_name: str, as_json: bool) -> None:
-    r"""Validate a table and list suspicious entries; exit status 1 if there are any.
+    """Validate a table and list suspicious entries; exit status 1 if there are any.
 
     \b
     Example:

@@ -2,25 +2,28 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Context, Decimal
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 
 from hwnas.costs.additive import AdditiveCost, IntArray
-from hwnas.errors import BudgetError, InfeasibleBudgetError
+from hwnas.errors import BudgetError, InfeasibleBudgetError, OptionError
 
 __all__ = ["Budget", "Constraint", "FeasibleSet", "parse_budget"]
 
-_TIME = {"s": 1e3, "ms": 1.0, "us": 1e-3, "µs": 1e-3}
-_COUNT = {"k": 1e3, "M": 1e6, "G": 1e9}
-#: Quantity -> its units, as multiples of the unit that ``Budget.limit`` is in.
+_MILLI, _ONE, _KILO, _MEGA, _GIGA = (Decimal(10) ** power for power in (-3, 0, 3, 6, 9))
+_COUNT = {"k": _KILO, "M": _MEGA, "G": _GIGA}
+#: Quantity -> its units, as multiples of the unit that ``Budget.limit`` is in. Decimal, since
+#: 4.1 times 1e6 is not 4100000 in floats, and who asks for that many gets that many.
 _UNITS = {
-    "latency": _TIME,
+    "latency": {"s": _KILO, "ms": _ONE, "us": _MILLI, "\u00b5s": _MILLI, "\u03bcs": _MILLI},
     "macs": _COUNT,
     "params": _COUNT,
-    "bytes": {"kB": 1e3, "MB": 1e6, "GB": 1e9},
+    "bytes": {"kB": _KILO, "MB": _MEGA, "GB": _GIGA},
 }
 #: Each rejected draw costs microseconds; this many say that two budgets hardly overlap.
 _MAX_DRAWS = 2_000_000
@@ -28,17 +31,20 @@ _MAX_DRAWS = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """``quantity <= limit``; latency in ms, the others in ones."""
+    """``quantity <= limit``; latency in ms, the others in ones. Prints what reads back as itself."""
 
     quantity: str
     limit: float
 
     def __str__(self) -> str:
-        if self.quantity == "latency":
-            return f"latency<={self.limit:g}ms"
-        units = _UNITS[self.quantity]
-        unit = max((u for u in units if units[u] <= self.limit), key=units.__getitem__, default="")
-        return f"{self.quantity}<={self.limit / units.get(unit, 1):g}{unit}"
+        return f"{self.quantity}<={_written(self.quantity, Decimal(repr(self.limit)))}"
+
+
+def _written(quantity: str, value: Decimal) -> str:
+    """A limit with its unit: ms, or the largest unit of which it is at least one."""
+    units = {"ms": _ONE} if quantity == "latency" else _UNITS[quantity]
+    unit = max((u for u in units if units[u] <= value), key=units.__getitem__, default=min(units))
+    return f"{(value / units[unit]).normalize():f}{unit}"
 
 
 def parse_budget(text: str) -> Budget:
@@ -54,17 +60,17 @@ def parse_budget(text: str) -> Budget:
             f"got {text!r}"
         )
     units = _UNITS[quantity]
-    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*([A-Za-zµ]*)", value)
+    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*([^\W\d_]*)", value)
     example = "6ms" if quantity == "latency" else f"4{list(units)[1]}"
     if match is None or match[2] not in units:
         raise BudgetError(
             f"a {quantity} budget is a positive number with a unit ({', '.join(units)}), "
             f"such as {example}; got {value!r}"
         )
-    limit = float(match[1]) * units[match[2]]
+    limit = float(Decimal(match[1]) * units[match[2]])
     if not (math.isfinite(limit) and limit > 0):
         raise BudgetError(
-            f"a {quantity} budget must be above zero, such as {example}; got {value!r}"
+            f"a {quantity} budget must be finite and above zero, such as {example}; got {value!r}"
         )
     return Budget(quantity, limit)
 
@@ -86,23 +92,33 @@ class FeasibleSet:
 
     Args:
         constraints: at least one.
+        describe: prints an architecture in errors; `SearchSpace.format`.
 
     Raises:
         InfeasibleBudgetError: no architecture keeps all budgets.
     """
 
-    def __init__(self, constraints: Sequence[Constraint]):
+    def __init__(
+        self, constraints: Sequence[Constraint], describe: Callable[[IntArray], str] = str
+    ):
         self.constraints = tuple(constraints)
+        if not constraints:
+            raise OptionError("at least one budget is needed")
         for constraint in self.constraints:
-            _, least = constraint.cost.minimum()
+            arch, least = constraint.cost.minimum()
             if least > constraint.budget.limit:
-                least_text = str(Budget(constraint.budget.quantity, least)).partition("<=")[2]
+                # rounded up, so that the number given back as a budget can be kept
+                rounded = Context(prec=4, rounding=ROUND_CEILING).plus(Decimal(repr(least)))
                 raise InfeasibleBudgetError(
-                    f"no architecture keeps {constraint.budget}: the least is {least_text}"
+                    f"no architecture keeps {constraint.budget}: the least is "
+                    f"{_written(constraint.budget.quantity, rounded)}, of {describe(arch)}"
                 )
-        cheapest = np.array([c.cost.minimum()[0] for c in self.constraints])
-        if not self.contains(cheapest).any():
-            _check_joint(self.constraints)
+        if not _overlap(self.constraints):
+            budgets = " and ".join(str(c.budget) for c in self.constraints)
+            raise InfeasibleBudgetError(
+                f"no architecture keeps {budgets} together, though each alone can be kept: "
+                "loosen one of them"
+            )
         sets = [c.cost.within(c.budget.limit) for c in self.constraints]
         self._smallest = min(sets, key=lambda within: within.count)
 
@@ -141,27 +157,36 @@ class FeasibleSet:
         return np.concatenate(found)[:count]
 
 
-def _check_joint(constraints: Sequence[Constraint]) -> None:
+def _overlap(constraints: Sequence[Constraint]) -> bool:
     """Decide exactly whether some architecture keeps all budgets.
 
-    Walks the decisions with the Pareto-optimal partial sums; a sum that cannot be completed within
-    some budget is dropped.
+    Walks the decisions with the Pareto-optimal partial sums (rows, one column a cost). For some
+    weightings of the costs, the cheapest completion of each partial sum is known: a sum whose
+    completion breaks the weighted budget is dropped, and one that a completion leaves within every
+    budget ends the walk.
     """
     costs = [c.cost for c in constraints]
     room = np.array(
         [c.cost.steps_within(c.budget.limit) - c.cost.fixed - _least(c.cost) for c in constraints]
     )
+    rises = [
+        np.stack([entry - entry.min() for entry in entries], axis=1)
+        for entries in zip(*(cost.entries for cost in costs), strict=True)
+    ]
+    subsets = [s for n in range(1, len(costs) + 1) for s in combinations(range(len(costs)), n)]
+    weights = np.array([[i in s for i in range(len(costs))] for s in subsets]) / np.maximum(room, 1)
+    allowed = weights @ room + 1e-9  # above rounding, and below one step
+    rest = [np.zeros((len(weights), len(costs)), np.int64)]  # per weighting, what is still to come
+    for rise in reversed(rises):
+        rest.append(rest[-1] + rise[(rise @ weights.T).argmin(axis=0)])
     sums = np.zeros((1, len(costs)), np.int64)
-    for d in range(len(costs[0].entries)):
-        rises = np.stack([cost.entries[d] - cost.entries[d].min() for cost in costs], axis=1)
-        sums = (sums[:, None, :] + rises[None, :, :]).reshape(-1, len(costs))
-        sums = _pareto(sums[(sums <= room).all(axis=1)])
-        if not len(sums):
-            budgets = " and ".join(str(c.budget) for c in constraints)
-            raise InfeasibleBudgetError(
-                f"no architecture keeps {budgets} together, though each alone can be kept: "
-                "loosen one of them"
-            )
+    for rise, cheapest in zip(rises, reversed(rest[:-1]), strict=True):
+        sums = (sums[:, None, :] + rise[None, :, :]).reshape(-1, len(costs))
+        weighted = sums @ weights.T + (cheapest * weights).sum(axis=1)
+        sums = _pareto(sums[(weighted <= allowed).all(axis=1)])
+        if (sums[:, None, :] + cheapest <= room).all(axis=2).any():
+            return True
+    return False
 
 
 def _least(cost: AdditiveCost) -> int:
@@ -169,10 +194,15 @@ def _least(cost: AdditiveCost) -> int:
 
 
 def _pareto(sums: IntArray) -> IntArray:
-    """The rows that no other row dominates (smaller is better in every column)."""
-    sums = np.unique(sums, axis=0)  # sorted by the first column, so later rows cannot dominate
-    kept = np.empty((0, sums.shape[1]), np.int64)
-    for row in sums:
-        if not (kept[:, 1:] <= row[1:]).all(axis=1).any():
-            kept = np.vstack([kept[(kept < row).any(axis=1)], row])
-    return kept
+    """The rows that no other row dominates (smaller is better in every column), each once."""
+    sums = np.unique(sums, axis=0)  # sorted by the first column
+    if sums.shape[1] <= 2:  # then the last column must fall from row to row
+        last = sums[:, -1]
+        return sums[np.r_[True, last[1:] < np.minimum.accumulate(last)[:-1]][: len(sums)]]
+    kept = []
+    scale = np.maximum(sums.max(axis=0, initial=0), 1)
+    sums = sums[np.argsort((sums / scale).sum(axis=1), kind="stable")]
+    while len(sums):  # the least by a sum over columns is dominated by none
+        kept.append(sums[0])
+        sums = sums[(sums < sums[0]).any(axis=1)]
+    return np.array(kept, np.int64).reshape(-1, len(scale))

@@ -29,7 +29,7 @@ def default_path(target: Target, space: SpaceRecord) -> Path:
     text = repr((astuple(target), space.name, sorted(space.arguments.items())))
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     size = space.arguments.get("input_size", "")
-    name = f"{space.name}{size}-{target.kind}-{target.precision}-b{target.batch}"
+    name = f"{space.name}-{size}px-{target.kind}-{target.precision}-b{target.batch}"
     threads = f"-t{target.threads}" if target.kind == "cpu" else ""
     return tables_folder() / f"{name}{threads}-{digest}.json"
 

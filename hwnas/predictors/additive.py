@@ -29,7 +29,7 @@ class Calibration:
     Attributes:
         scale: wholes over sums; below 1 since a block alone pays layout conversions that it does
             not pay inside a network.
-        residual: standard deviation of predicted over measured, each network left out in turn.
+        residual: standard deviation of log(predicted / measured), each network left out in turn.
         count: networks it was estimated on.
     """
 
@@ -85,7 +85,7 @@ class AdditivePredictor:
         spread = float(t.ppf((1 + confidence) / 2, known.count - 1)) * known.residual
         spread *= (1 + 1 / known.count) ** 0.5
         ms = self.predict(archs)
-        return np.stack([ms * (1 - spread), ms * (1 + spread)], axis=1)
+        return np.stack([ms * np.exp(-spread), ms * np.exp(spread)], axis=1)
 
     def expected(self, probabilities: Sequence["torch.Tensor"]) -> "torch.Tensor":
         """Mean latency in ms if each decision is drawn from its own distribution; differentiable.
@@ -145,5 +145,5 @@ def _calibrate(table: LatencyTable, origin: SearchSpace) -> Calibration:
     scales = (wholes - call_ms) / sums
     count = len(scales)
     others = (scales.sum() - scales) / (count - 1)
-    residual = float(np.sqrt(np.mean(((call_ms + others * sums) / wholes - 1) ** 2)))
+    residual = float(np.sqrt(np.mean(np.log((call_ms + others * sums) / wholes) ** 2)))
     return Calibration(float(scales.mean()), residual, count)

@@ -8,7 +8,12 @@ from collections.abc import Callable
 from ctypes import CDLL, byref, c_int
 
 from hwnas.errors import DeviceUnavailableError, UnknownNameError
-from hwnas.profilers.profile import extend_table, measure_models, profile_space
+from hwnas.profilers.profile import (
+    check_precision,
+    extend_table,
+    measure_models,
+    profile_space,
+)
 from hwnas.profilers.protocol import Plan
 from hwnas.profilers.runtime import Runtime
 
@@ -16,6 +21,7 @@ __all__ = [
     "DEVICES",
     "Plan",
     "Runtime",
+    "check_precision",
     "extend_table",
     "gpu_problem",
     "measure_models",

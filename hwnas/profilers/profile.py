@@ -23,7 +23,7 @@ from hwnas.progress import Progress, silent
 from hwnas.spaces import SearchSpace
 from hwnas.version import __version__
 
-__all__ = ["extend_table", "measure_models", "profile_space"]
+__all__ = ["check_precision", "extend_table", "measure_models", "profile_space"]
 
 _CALL = "call"
 _NETWORK = "network "
@@ -59,7 +59,7 @@ def profile_space(
         OptionError: the runtime does not run this precision, or the batch is below 1.
         MeasurementError: the clock cannot be used.
     """
-    _check_precision(runtime, precision)
+    check_precision(runtime, precision)
     started = time.monotonic()
     graphs = {w.key: w.graph() for w in space.distinct_workloads}
     networks = [space.format(arch) for arch in _calibration_networks(space, n_networks, seed)]
@@ -135,7 +135,7 @@ def measure_models(
         seed: of the order of the runs.
         progress: told after every round.
     """
-    _check_precision(runtime, precision)
+    check_precision(runtime, precision)
     load = {name: partial(runtime.load, model) for name, model in models.items()}
     samples = _run(load, origin, runtime, precision, batch, plan, seed, None, progress)
     return summarise(samples)
@@ -228,7 +228,8 @@ def _scaled(entry: Measurement, scale: float) -> Measurement:
     )
 
 
-def _check_precision(runtime: Runtime, precision: str) -> None:
+def check_precision(runtime: Runtime, precision: str) -> None:
+    """Raise `OptionError` if the runtime cannot run a precision."""
     if precision not in runtime.precisions:
         raise OptionError(
             f"{type(runtime).__name__} runs {', '.join(runtime.precisions)}, got {precision!r}"

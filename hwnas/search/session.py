@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from hwnas.costs import Budget, Constraint, FeasibleSet
@@ -19,7 +20,7 @@ from hwnas.search.plots import plot_accuracy_over_latency
 from hwnas.search.run import Run
 from hwnas.search.spos import LoggedEvaluation, Measure, evolve, train_supernet, verify
 from hwnas.spaces import SearchSpace
-from hwnas.supernet import Dataset, Evaluator, Supernet, UniformSampler
+from hwnas.supernet import Dataset, Evaluator, OptimizerKind, Supernet, UniformSampler
 
 __all__ = ["constraints_for", "spos_session"]
 
@@ -53,7 +54,7 @@ def spos_session(
     sharing: Literal["slices", "separate"] = "slices",
     steps: int = 600,
     train_batch: int = 128,
-    optimizer: str = "adam",
+    optimizer: OptimizerKind = "adam",
     base_rate: float = 2e-3,
     population: int = 50,
     generations: int = 20,
@@ -87,13 +88,11 @@ def spos_session(
     feasible = FeasibleSet(constraints, deployed.format)
 
     supernet = Supernet(trained, sharing=sharing, seed=seed)
-    images, labels = torch.from_numpy(data.train_images), torch.from_numpy(data.train_labels)
     train_supernet(
         run,
         supernet,
         UniformSampler(trained, seed=seed),
-        images,
-        labels,
+        data,
         steps=steps,
         batch=train_batch,
         optimizer=optimizer,
@@ -102,12 +101,12 @@ def spos_session(
         progress=progress,
     )
 
-    calibration = images[:_CALIBRATION_IMAGES]
+    calibration = data.to_float(data.train_images[:_CALIBRATION_IMAGES])
     validation = Evaluator(
         supernet,
         calibration,
-        torch.from_numpy(data.validation_images[:_VALIDATION_IMAGES]),
-        torch.from_numpy(data.validation_labels[:_VALIDATION_IMAGES]),
+        data.to_float(data.validation_images[:_VALIDATION_IMAGES]),
+        data.validation_labels[:_VALIDATION_IMAGES],
     )
     evaluate = LoggedEvaluation(run, deployed, validation.accuracies, progress)
     random_paths = evaluate(feasible.sample(_RANDOM_PATHS, np.random.default_rng([seed, 0xA11])))
@@ -137,12 +136,7 @@ def spos_session(
         validation.set_statistics(found.architecture)
         proxy = trained.to_onnx(found.architecture, supernet.weights(found.architecture))
         write_atomically(run.folder / "proxy.onnx", proxy)
-    test = Evaluator(
-        supernet,
-        calibration,
-        torch.from_numpy(data.test_images),
-        torch.from_numpy(data.test_labels),
-    )
+    test = Evaluator(supernet, calibration, data.to_float(data.test_images), data.test_labels)
     arch = found.architecture[None]
     result: dict[str, Any] = {
         "method": "spos",
@@ -186,7 +180,7 @@ def _exporter(
     trained: SearchSpace,
     supernet: Supernet,
     evaluator: Evaluator,
-    images: torch.Tensor,
+    images: npt.NDArray[np.float32],
     predictor: AdditivePredictor,
     seed: int,
 ) -> Callable[[IntArray], bytes]:
@@ -202,7 +196,7 @@ def _exporter(
             if precision == "int8":
                 module = deployed.build(arch)
                 module.load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()})
-                ranges = node_ranges(module.eval(), deployed.graph(arch), images)
+                ranges = node_ranges(module.eval(), deployed.graph(arch), torch.from_numpy(images))
         interval = predictor.predict_interval(arch)[0]
         about = {
             "hwnas.arguments": json.dumps(dict(deployed.arguments)),

@@ -21,6 +21,8 @@ from hwnas.search.run import Run
 from hwnas.search.searcher import Searcher
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import (
+    Dataset,
+    OptimizerKind,
     PathSampler,
     Supernet,
     batch_indices,
@@ -39,6 +41,7 @@ Evaluate = Callable[[IntArray], FloatArray]
 Measure = Callable[[bytes, Progress], Mapping[str, Any]]
 
 _CHECKPOINT = "supernet.safetensors"
+_CHECKPOINT_EVERY = 50
 #: Architectures evaluated between two entries in the log: small, so that a kill loses little.
 _CHUNK = 8
 #: A network that missed its budget tightens the prediction's limit by as much, and this much more.
@@ -66,15 +69,13 @@ def train_supernet(
     run: Run,
     supernet: Supernet,
     sampler: PathSampler,
-    images: torch.Tensor,
-    labels: torch.Tensor,
+    data: Dataset,
     *,
     steps: int,
     batch: int,
-    optimizer: str,
+    optimizer: OptimizerKind,
     base_rate: float,
     seed: int,
-    checkpoint_every: int = 50,
     progress: Progress = silent,
 ) -> None:
     """Train one path a step (eq. 7); paths and batches follow from ``seed`` and the step alone.
@@ -83,26 +84,27 @@ def train_supernet(
         run: holds the checkpoint, from which training goes on.
         supernet: trained in place.
         sampler: which path a step trains.
-        images: float (n, 3, height, width).
-        labels: int64 (n,).
+        data: its training images are used.
         steps, batch: how many, and images in each.
         optimizer, base_rate: see `hwnas.supernet.make_optimizer`; the rate falls linearly to 0.
         seed: of the order of the images.
-        checkpoint_every: steps between checkpoints.
         progress: told after every step.
     """
-    descent = make_optimizer(supernet, optimizer, base_rate)
+    descent = make_optimizer(supernet, optimizer)
     path = run.folder / _CHECKPOINT
     step = load_checkpoint(path, supernet, descent) if path.exists() else 0
-    warm_up = min(30, steps // 10)
-    supernet.train()
     while step < steps:
-        for group in descent.param_groups:
-            group["lr"] = learning_rate(step, steps, base_rate, warm_up)
-        rows = torch.from_numpy(batch_indices(len(images), batch, step, seed))
-        loss = train_step(supernet, descent, images[rows], labels[rows], sampler.sample(step))
+        rows = batch_indices(len(data.train_labels), batch, step, seed)
+        loss = train_step(
+            supernet,
+            descent,
+            torch.from_numpy(data.to_float(data.train_images[rows])),
+            torch.from_numpy(data.train_labels[rows]),
+            sampler.sample(step),
+            rate=learning_rate(step, steps, base_rate, warm_up=min(30, steps // 10)),
+        )
         step += 1
-        if step % checkpoint_every == 0 or step == steps:
+        if step % min(_CHECKPOINT_EVERY, 1 + steps // 4) == 0 or step == steps:
             save_checkpoint(path, supernet, descent, step)
             run.log("trained", step=step, loss=round(loss, 4))
         progress("training the supernet", step / steps, f"loss {loss:.2f}")

@@ -1,12 +1,12 @@
 """Runs the command line as a user does, in its own process or in this one."""
 
-import json
 import subprocess
 import sys
 
 import pytest
 
 from hwnas.cli.errors import guarded
+from hwnas.profilers import Plan
 
 
 @pytest.fixture
@@ -35,5 +35,10 @@ def shell():
     return run
 
 
-def document(text):
-    return json.loads(text)
+@pytest.fixture(autouse=True)
+def _coarse(monkeypatch):
+    """Profiles in this process are quick: what is tested here is the command line."""
+    monkeypatch.setattr(
+        "hwnas.cli.resources.profile_plan",
+        lambda seconds: Plan(tolerance=1.0, min_runs=3, max_runs=3, min_seconds=seconds),
+    )

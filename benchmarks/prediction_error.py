@@ -1,0 +1,66 @@
+"""Predicted against measured: 50 random architectures that no table has seen, on this CPU.
+
+python benchmarks/prediction_error.py [TABLE]
+
+Without a table the machine is profiled first. The networks are measured twice; how far the two
+differ is the noise floor, and their mean is what the prediction is compared with.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+import hwnas
+from hwnas.cli.resources import profile_to_file
+from hwnas.profilers import Plan, measure_models, runtime
+
+NETWORKS = 50
+
+
+def main(table_name: str | None) -> None:
+    space = hwnas.space("proxyless")
+    cpu = runtime("cpu", 1)
+    if table_name is None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "table.json"
+            _, table = profile_to_file(space, cpu, "fp32", 1, out=path)
+    else:
+        table = hwnas.LatencyTable.load(table_name)
+    predictor = hwnas.load_predictor(table, space)
+    archs = space.sample(NETWORKS, seed=20_000)
+    models = {space.format(arch): space.to_onnx(arch) for arch in archs}
+    assert not table.networks.keys() & models.keys()
+
+    passes = []
+    for _ in range(2):
+        taken = measure_models(models, space, cpu, plan=Plan(min_runs=40, max_runs=80))
+        passes.append(np.array([taken[name].latency_ms for name in models]))
+    measured = np.mean(passes, axis=0)
+    predicted = predictor.predict(archs)
+    interval = predictor.predict_interval(archs, 0.95)
+    error = np.abs(predicted / measured - 1)
+    floor = np.abs(passes[0] / passes[1] - 1)
+    shape = predicted / measured
+    shape_error = np.abs(shape / np.median(shape) - 1)
+    inside = (interval[:, 0] <= measured) & (measured <= interval[:, 1])
+    print(
+        f"{NETWORKS} random networks of {space.name}, {measured.min():.2f} to {measured.max():.2f} ms"
+    )
+    print(f"on {table.target}\n")
+    print("                          mean    95 % below    most   within 5 %")
+    for name, values in (
+        ("predicted / measured", error),
+        ("without a common factor", shape_error),
+        ("noise floor (two passes)", floor),
+    ):
+        print(
+            f"{name:24s}  {values.mean():5.2%}  {np.quantile(values, 0.95):10.2%}  "
+            f"{values.max():6.2%}  {np.mean(values <= 0.05):11.0%}"
+        )
+    print(f"\n95 % intervals that hold the measurement: {inside.mean():.0%}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else None)

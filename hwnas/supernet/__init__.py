@@ -1,0 +1,36 @@
+"""Weight-sharing networks: what they share, how paths are drawn, trained and evaluated."""
+
+from hwnas.supernet.checkpoint import load_checkpoint, save_checkpoint
+from hwnas.supernet.data import DATA_SPECS, Dataset, batch_indices, load_data
+from hwnas.supernet.evaluate import Evaluator
+from hwnas.supernet.network import Supernet
+from hwnas.supernet.samplers import FeasibleSampler, PathSampler, UniformSampler
+from hwnas.supernet.sharing import SHARINGS, Sharing
+from hwnas.supernet.train import (
+    OPTIMIZERS,
+    OptimizerKind,
+    learning_rate,
+    make_optimizer,
+    train_step,
+)
+
+__all__ = [
+    "DATA_SPECS",
+    "OPTIMIZERS",
+    "SHARINGS",
+    "Dataset",
+    "Evaluator",
+    "FeasibleSampler",
+    "OptimizerKind",
+    "PathSampler",
+    "Sharing",
+    "Supernet",
+    "UniformSampler",
+    "batch_indices",
+    "learning_rate",
+    "load_checkpoint",
+    "load_data",
+    "make_optimizer",
+    "save_checkpoint",
+    "train_step",
+]

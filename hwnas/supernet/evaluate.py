@@ -1,0 +1,190 @@
+"""Accuracy of candidates with weights inherited from a supernet.
+
+Batch-norm statistics gathered while other paths were trained fit no single path, so they are
+recalibrated for every candidate: reset, averaged over the calibration batches in training mode,
+then used in evaluation mode (Single Path One-Shot, section 3.4). Both passes run block by block,
+and what leaves a block depends on nothing but the choices up to it. Candidates that begin alike
+therefore share the work of their common prefix, with results that are equal to the last bit.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from hwnas.errors import OptionError
+from hwnas.supernet.network import Supernet
+
+__all__ = ["Evaluator"]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _State:
+    """What flows between two blocks, in batches (n, channels, height, width), or logits.
+
+    Attributes:
+        calibration: in training mode, normalised with each batch's own statistics.
+        images: in evaluation mode, normalised with the recalibrated statistics.
+    """
+
+    calibration: tuple[Tensor, ...]
+    images: tuple[Tensor, ...]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(t.nbytes for t in (*self.calibration, *self.images))
+
+
+class Evaluator:
+    """Evaluates architectures on one set of images, remembering what common prefixes gave.
+
+    The supernet is as ready to be trained afterwards as before: only running statistics change,
+    which training does not read. When its weights have changed, what was remembered is dropped.
+
+    Args:
+        supernet: gives the weights.
+        calibration_images: training images for the batch-norm statistics, float32
+            (n, channels, height, width).
+        images: what accuracies are measured on, float32 (n, channels, height, width).
+        labels: int64 (n,).
+        batch: images run at once, in both passes.
+        cache_bytes: memory for activations of prefixes; the least recently used go first.
+
+    Raises:
+        OptionError: no images, not as many labels as images, or a batch below 1.
+    """
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        calibration_images: npt.NDArray[np.float32],
+        images: npt.NDArray[np.float32],
+        labels: npt.NDArray[np.int64],
+        *,
+        batch: int = 512,
+        cache_bytes: int = 2**30,
+    ):
+        if not len(calibration_images) or not len(images) or len(images) != len(labels):
+            raise OptionError(
+                "an evaluator needs calibration images, images, and one label an image, got "
+                f"{len(calibration_images)}, {len(images)} and {len(labels)} labels"
+            )
+        if batch < 1:
+            raise OptionError(f"an evaluation batch is at least 1, got {batch}")
+        self.supernet = supernet
+        self._labels = torch.from_numpy(np.asarray(labels, np.int64))
+        self._start = _State(_batches(calibration_images, batch), _batches(images, batch))
+        self._norms = [
+            [[m for m in choice.modules() if isinstance(m, nn.BatchNorm2d)] for choice in choices]
+            for choices in supernet.candidates
+        ]
+        self._cache = _Cache(cache_bytes)
+        self._weights_seen = -1
+
+    def accuracies(self, archs: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Accuracies, 0 to 1, of architectures (n, n_decisions), as a float array (n,).
+
+        Raises:
+            ArchitectureError: they are not architectures of the supernet's space.
+        """
+        rows = self.supernet.space.check(archs)
+        versions = sum(p._version for p in self.supernet.parameters())
+        if versions != self._weights_seen:
+            self._cache.clear()
+            self._weights_seen = versions
+        result = np.empty(len(rows))
+        for at in np.lexsort(rows.T[::-1]):  # neighbours share the longest prefixes
+            result[at] = self._accuracy(self._shared(self.supernet.path(rows[at])))
+        return result
+
+    def accuracy_alone(self, arch: npt.ArrayLike) -> float:
+        """The accuracy of one architecture, computed from the first block to the last."""
+        return self._accuracy(self._run(self._start, self.supernet.path(arch), 0))
+
+    def set_statistics(self, arch: npt.ArrayLike) -> None:
+        """Leave the batch-norms of one path recalibrated, for ``supernet.weights(arch)``."""
+        self._run(_State(self._start.calibration, ()), self.supernet.path(arch), 0)
+
+    def _run(self, state: _State, path: list[int], first: int) -> _State:
+        for slot in range(first, len(path)):
+            state = self._advance(state, slot, path[slot])
+        return state
+
+    def _shared(self, path: list[int]) -> _State:
+        """Start behind the longest remembered prefix, and remember the longer ones."""
+        keys = [tuple(path[:depth]) for depth in range(len(path) + 1)]
+        depth = next((d for d in range(len(path), 0, -1) if keys[d] in self._cache), 0)
+        state = self._cache.get(keys[depth]) if depth else self._start
+        for slot in range(depth, len(path)):
+            after = self._advance(state, slot, path[slot])
+            if after is not state:  # an identity adds nothing worth remembering
+                self._cache.put(keys[slot + 1], after)
+            state = after
+        self._cache.touch(keys[::-1])  # short prefixes are needed more often: they go last
+        return state
+
+    @torch.inference_mode()
+    def _advance(self, state: _State, slot: int, choice: int) -> _State:
+        """Calibrate one candidate block, and run it."""
+        norms = self._norms[slot][choice]
+        before = [(norm.training, norm.momentum) for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.training, norm.momentum = True, None  # None: the average over all batches
+        try:
+            calibration = self._run_block(state.calibration, slot, choice)
+            for norm in norms:
+                norm.training = False
+            images = self._run_block(state.images, slot, choice)
+        finally:
+            for norm, (training, momentum) in zip(norms, before, strict=True):
+                norm.training, norm.momentum = training, momentum
+        unchanged = all(a is b for a, b in zip(calibration, state.calibration, strict=True))
+        return state if unchanged else _State(calibration, images)
+
+    def _run_block(self, batches: tuple[Tensor, ...], slot: int, choice: int) -> tuple[Tensor, ...]:
+        return tuple(self.supernet.run_block(slot, x, choice) for x in batches)
+
+    def _accuracy(self, state: _State) -> float:
+        return (torch.cat(state.images).argmax(1) == self._labels).double().mean().item()
+
+
+class _Cache:
+    """States by prefix, the least recently used dropped beyond a number of bytes."""
+
+    def __init__(self, limit: int):
+        self._limit = limit
+        self._bytes = 0
+        self._states: OrderedDict[tuple[int, ...], _State] = OrderedDict()
+
+    def __contains__(self, key: tuple[int, ...]) -> bool:
+        return key in self._states
+
+    def get(self, key: tuple[int, ...]) -> _State:
+        return self._states[key]
+
+    def put(self, key: tuple[int, ...], state: _State) -> None:
+        self._states[key] = state
+        self._bytes += state.nbytes
+        while self._bytes > self._limit:
+            _, dropped = self._states.popitem(last=False)
+            self._bytes -= dropped.nbytes
+
+    def touch(self, keys: list[tuple[int, ...]]) -> None:
+        for key in keys:
+            if key in self._states:
+                self._states.move_to_end(key)
+
+    def clear(self) -> None:
+        self._states.clear()
+        self._bytes = 0
+
+
+def _batches(images: npt.NDArray[np.float32], batch: int) -> tuple[Tensor, ...]:
+    tensor = torch.from_numpy(np.asarray(images, np.float32))
+    return tuple(
+        part.contiguous(memory_format=torch.channels_last) for part in tensor.split(batch)
+    )

@@ -1,0 +1,163 @@
+"""How the candidates of one slot share their weights.
+
+``separate`` gives every candidate its own parameters (Single Path One-Shot). ``slices`` keeps one
+parameter per node name, as large as the largest candidate needs, and each candidate takes the first
+channels and the middle of the kernel (once-for-all, Single-Path NAS): a 7x7 depthwise convolution
+contains the 5x5 and the 3x3, expansion 6 contains expansion 3. Batch-norms are never shared: each
+candidate needs its own scale and statistics.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hwnas.ops import Graph, Node, Workload
+from hwnas.ops.graph import padding
+from hwnas.ops.module import GraphModule, make_layer
+
+__all__ = ["SHARINGS", "Block", "Sharing", "SlicedLayer", "crop"]
+
+Sharing = Literal["slices", "separate"]
+SHARINGS: tuple[Sharing, ...] = ("slices", "separate")
+
+#: Kinds of nodes whose parameters can be sliced.
+_SLICED_KINDS = ("conv", "linear")
+_IN_PLACE: dict[str, Callable[..., nn.Module]] = {"relu": nn.ReLU, "relu6": nn.ReLU6}
+
+
+class Block(nn.Module):
+    """One slot of the chain: its candidates, and the parameters that they share.
+
+    Args:
+        workloads: the candidates at their shapes.
+        sharing: one of `SHARINGS`; a lone candidate shares with nobody.
+    """
+
+    def __init__(self, workloads: Sequence[Workload], sharing: Sharing):
+        super().__init__()
+        graphs = [workload.graph() for workload in workloads]
+        sliced = sharing == "slices" and len(graphs) > 1
+        self.shared = nn.ParameterDict(_largest(graphs) if sliced else {})
+        shared = self.shared if sliced else None
+        self.choices = nn.ModuleList(
+            GraphModule(graph, partial(_layer, graph, shared)) for graph in graphs
+        )
+
+    def forward(self, x: Tensor, choice: int) -> Tensor:
+        """Run one candidate on (n, channels, height, width)."""
+        result: Tensor = self.choices[choice](x)
+        return result
+
+    def state(self, choice: int) -> dict[str, Tensor]:
+        """What ``GraphModule(graph).state_dict()`` of one candidate alone would hold, detached."""
+        state: dict[str, Tensor] = {}
+        for name, module in self.choices[choice].named_modules():
+            if isinstance(module, SlicedLayer):
+                state |= {f"{name}.{leaf}": t.detach() for leaf, t in module.slices().items()}
+        return state | self.choices[choice].state_dict()
+
+
+class SlicedLayer(nn.Module):
+    """A convolution or linear layer of one candidate, on slices of parameters held elsewhere.
+
+    It registers no parameter itself, so that each appears once in ``parameters()`` and
+    ``state_dict()``.
+
+    Args:
+        node: the layer.
+        in_channels: channels of its input.
+        shared: holds the parameters, under `_shared_name`.
+    """
+
+    def __init__(self, node: Node, in_channels: int, shared: nn.ParameterDict):
+        super().__init__()
+        self._shared = (shared,)  # a tuple hides it from torch's registry; deepcopy still follows
+        self._crops = [
+            (leaf, _shared_name(node, leaf), crop_margins(shared[_shared_name(node, leaf)], shape))
+            for leaf, shape in _leaf_shapes(node, in_channels).items()
+        ]
+        self._run: Callable[..., Tensor] = F.linear
+        if node.kind == "conv":
+            self._run = partial(
+                F.conv2d,
+                bias=None,
+                stride=node.stride,
+                padding=padding(node.kernel),
+                groups=node.groups,
+            )
+
+    def slices(self) -> dict[str, Tensor]:
+        """The layer's own parameters by their names; gradients flow back into the shared ones."""
+        (shared,) = self._shared
+        return {leaf: crop(shared[name], margins) for leaf, name, margins in self._crops}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Run the layer."""
+        return self._run(x, **self.slices())
+
+
+def crop_margins(whole: Tensor, shape: Sequence[int]) -> tuple[int, ...]:
+    """The padding, negative, that takes a tensor's first channels and the middle of its kernel.
+
+    In the order of `torch.nn.functional.pad` (last dimension first); empty where nothing is cut.
+    """
+    margins: list[int] = []
+    for dimension in reversed(range(whole.ndim)):
+        excess = whole.shape[dimension] - shape[dimension]
+        before = excess // 2 if dimension >= 2 else 0
+        margins += [-before, before - excess]
+    return tuple(margins) if any(margins) else ()
+
+
+def crop(whole: Tensor, margins: tuple[int, ...]) -> Tensor:
+    """Cut with `crop_margins`: one differentiable operation, however many dimensions are cut."""
+    return F.pad(whole, margins) if margins else whole
+
+
+def _shared_name(node: Node, leaf: str) -> str:
+    """The name of a shared parameter in its block; a dot would not be allowed there."""
+    return f"{node.name}.{node.kind}.{leaf}".replace(".", "/")
+
+
+def _layer(
+    graph: Graph, shared: nn.ParameterDict | None, node: Node, in_channels: int
+) -> nn.Module | None:
+    """The module of one node of a candidate."""
+    if shared is not None and node.kind in _SLICED_KINDS:
+        return SlicedLayer(node, in_channels, shared)
+    if node.kind in _IN_PLACE and _alone_behind_norm(graph, node):
+        return _IN_PLACE[node.kind](inplace=True)
+    return make_layer(node, in_channels)
+
+
+def _alone_behind_norm(graph: Graph, node: Node) -> bool:
+    """Whether a node may overwrite its input: a batch-norm's output that nobody else reads."""
+    (source,) = node.inputs
+    readers = sum(other.inputs.count(source) for other in graph.nodes)
+    return graph.nodes[source].kind == "batch_norm" and readers == 1
+
+
+def _leaf_shapes(node: Node, in_channels: int) -> dict[str, tuple[int, ...]]:
+    """The shapes of a node's parameters."""
+    with torch.device("meta"):
+        layer = make_layer(node, in_channels)
+    assert layer is not None, node
+    return {leaf: tuple(parameter.shape) for leaf, parameter in layer.named_parameters()}
+
+
+def _largest(graphs: Sequence[Graph]) -> dict[str, nn.Parameter]:
+    """One parameter for each name that any candidate uses, at the largest shape over them."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for graph in graphs:
+        for node in graph.nodes:
+            if node.kind in _SLICED_KINDS:
+                in_channels = graph.shape(node.inputs[0])[0]
+                for leaf, shape in _leaf_shapes(node, in_channels).items():
+                    name = _shared_name(node, leaf)
+                    known = shapes.get(name, shape)
+                    shapes[name] = tuple(map(max, known, shape))
+    return {name: nn.Parameter(torch.empty(shape)) for name, shape in shapes.items()}

@@ -1,0 +1,98 @@
+"""One training step of a single path, and what it needs; the loop belongs to the recipe."""
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hwnas.errors import OptionError
+from hwnas.supernet.network import Supernet
+
+__all__ = ["OPTIMIZERS", "OptimizerKind", "learning_rate", "make_optimizer", "train_step"]
+
+OptimizerKind = Literal["adam", "sgd"]
+OPTIMIZERS: tuple[OptimizerKind, ...] = ("adam", "sgd")
+
+
+def make_optimizer(
+    module: nn.Module, kind: OptimizerKind = "adam", *, weight_decay: float | None = None
+) -> torch.optim.Optimizer:
+    """An optimizer whose learning rate `train_step` sets.
+
+    Args:
+        module: what to train.
+        kind: ``adam``, which learns within minutes, or ``sgd`` with momentum 0.9, the choice of
+            Single Path One-Shot.
+        weight_decay: of all parameters but those of one dimension (batch-norms, biases); by default
+            0 for Adam and 4e-5 for SGD.
+
+    Raises:
+        OptionError: unknown kind.
+    """
+    if kind not in OPTIMIZERS:
+        raise OptionError(f"an optimizer is one of {', '.join(OPTIMIZERS)}, got {kind!r}")
+    decay = weight_decay if weight_decay is not None else {"adam": 0.0, "sgd": 4e-5}[kind]
+    parameters = list(module.parameters())
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if kind == "adam":
+        return torch.optim.Adam(groups, lr=0.0, fused=True)
+    return torch.optim.SGD(groups, lr=0.0, momentum=0.9, fused=True)
+
+
+def learning_rate(step: int, steps: int, base: float, warm_up: int = 30) -> float:
+    """The learning rate of a step: a linear rise over ``warm_up`` steps, a linear fall to zero.
+
+    Args:
+        step: 0 to ``steps - 1``.
+        steps: length of the training.
+        base: the highest rate.
+        warm_up: steps.
+    """
+    return base * min(1.0, (step + 1) / max(1, warm_up)) * (1.0 - step / steps)
+
+
+def train_step(
+    supernet: Supernet,
+    optimizer: torch.optim.Optimizer,
+    images: Tensor,
+    labels: Tensor,
+    arch: npt.NDArray[np.int64],
+    *,
+    rate: float,
+    label_smoothing: float = 0.0,
+    max_norm: float | None = 5.0,
+) -> float:
+    """Train the weights of one path on one batch.
+
+    Args:
+        supernet: changed in place; left in training mode.
+        optimizer: of the supernet's parameters.
+        images: float32 (n, channels, height, width).
+        labels: int64 (n,).
+        arch: the path, one index per decision.
+        rate: learning rate of this step.
+        label_smoothing: share of the target spread over all classes.
+        max_norm: gradients are scaled down to this norm; None leaves them.
+
+    Returns:
+        The loss, cross-entropy in nats.
+    """
+    if not supernet.training:
+        supernet.train()
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.zero_grad(set_to_none=True)
+    loss = F.cross_entropy(supernet(images, arch), labels, label_smoothing=label_smoothing)
+    loss.backward()  # type: ignore[no-untyped-call]
+    if max_norm is not None:
+        grouped = (p for group in optimizer.param_groups for p in group["params"])
+        trained = [p for p in grouped if p.grad is not None]
+        nn.utils.clip_grad_norm_(trained, max_norm, foreach=True)
+    optimizer.step()
+    return loss.item()

@@ -4,6 +4,7 @@ int8 models carry QuantizeLinear / DequantizeLinear pairs around every tensor be
 form that ONNX Runtime and TensorRT turn into integer kernels.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -32,22 +33,28 @@ def random_weights(graph: Graph, seed: int = 0) -> dict[str, Array]:
     rng = np.random.default_rng(seed)
     weights: dict[str, Array] = {}
     for node in graph.nodes[1:]:
-        channels, source = node.shape[0], graph.shape(node.inputs[0])[0]
-        if node.kind == "conv":
-            shape = (channels, source // node.groups, node.kernel, node.kernel)
-            scale = (2.0 / (shape[1] * node.kernel**2)) ** 0.5
-            weights[f"{node.name}.weight"] = rng.normal(0, scale, shape).astype(np.float32)
-        elif node.kind == "linear":
-            weights[f"{node.name}.weight"] = rng.normal(0, 0.01, (channels, source)).astype(
-                np.float32
-            )
-            weights[f"{node.name}.bias"] = np.zeros(channels, np.float32)
-        elif node.kind == "batch_norm":
-            weights[f"{node.name}.weight"] = np.ones(channels, np.float32)
-            weights[f"{node.name}.bias"] = np.zeros(channels, np.float32)
-            weights[f"{node.name}.running_mean"] = np.zeros(channels, np.float32)
-            weights[f"{node.name}.running_var"] = np.ones(channels, np.float32)
+        for leaf, shape in _weight_shapes(graph, node).items():
+            if len(shape) > 1:
+                scale = 0.01 if node.kind == "linear" else (2.0 / math.prod(shape[1:])) ** 0.5
+                value = rng.normal(0, scale, shape)
+            else:
+                value = np.full(shape, leaf in ("weight", "running_var"))
+            weights[f"{node.name}.{leaf}"] = value.astype(np.float32)
     return weights
+
+
+def _weight_shapes(graph: Graph, node: Node) -> dict[str, tuple[int, ...]]:
+    """What a node holds, named as torch names it."""
+    channels, *_ = node.shape
+    if node.kind == "conv":
+        source = graph.shape(node.inputs[0])[0] // node.groups
+        return {"weight": (channels, source, node.kernel, node.kernel)}
+    if node.kind == "linear":
+        return {"weight": (channels, graph.shape(node.inputs[0])[0]), "bias": (channels,)}
+    if node.kind == "batch_norm":
+        leaves = ("weight", "bias", "running_mean", "running_var")
+        return dict.fromkeys(leaves, (channels,))
+    return {}
 
 
 def to_onnx(
@@ -70,6 +77,7 @@ def to_onnx(
         ranges: for int8, largest magnitude of each tensor by the name of the node that makes it
             (``input`` for the input); 6 where it is not given, enough to measure latency.
         metadata: key-value pairs stored with the model.
+        seed: of the weights that are drawn.
 
     Raises:
         OptionError: unknown precision, or weights that lack a name or have another shape.
@@ -79,8 +87,9 @@ def to_onnx(
     if batch < 1:
         raise OptionError(f"batch is at least 1, got {batch}")
     given = random_weights(graph, seed) if weights is None else weights
-    writer = _Writer(graph, given, batch, ranges or {}, precision == "int8")
-    return writer.model(metadata or {}).SerializeToString()
+    writer = _Writer(graph.pruned(), given, batch, ranges or {}, precision == "int8")
+    data: bytes = writer.model(metadata or {}).SerializeToString()
+    return data
 
 
 def _tensor(at: int, readers: Mapping[int, list[int]]) -> str:
@@ -99,16 +108,18 @@ class _Writer:
     initializers: list[onnx.TensorProto] = field(default_factory=list)
 
     def model(self, metadata: Mapping[str, str]) -> onnx.ModelProto:
-        live = self.graph.live()
-        readers: dict[int, list[int]] = {i: [] for i in live}
-        for at in live:
-            for i in self.graph.nodes[at].inputs:
+        nodes = self.graph.nodes
+        readers: dict[int, list[int]] = {i: [] for i in range(len(nodes))}
+        for at, node in enumerate(nodes):
+            for i in () if node.kind == "zero" else node.inputs:
                 readers[i].append(at)
         names: dict[int, str] = {}  # node index -> tensor that holds its value
-        for at in live:
+        for at in range(len(nodes)):
             if at not in names:
                 self._write(at, readers, names)
-        first, last = self.graph.nodes[0], self.graph.nodes[live[-1]]
+        first, last = nodes[0], nodes[-1]
+        if first is last:
+            self._add("Identity", ["input"], "output")
         flat = last.kind in ("linear", "global_avg_pool")
         shape = last.shape[:1] if flat else last.shape
         graph = helper.make_graph(
@@ -131,9 +142,9 @@ class _Writer:
         """Write node ``at`` and what folds into it; record the tensor of each in ``names``."""
         node = self.graph.nodes[at]
         if node.kind == "input":
-            names[at] = self._requantised("input", "input")
+            names[at] = self._requantised("input", "input") if readers[at] else "input"
             return
-        inputs = [names[i] for i in node.inputs]
+        inputs = [] if node.kind == "zero" else [names[i] for i in node.inputs]
         end = at
         scale = shift = None
         if node.kind == "conv" and self._only_reader(end, readers) == "batch_norm":
@@ -162,11 +173,10 @@ class _Writer:
         shift: Array | None = None,
     ) -> None:
         if node.kind == "conv":
-            weight = self._weight(node, "weight")
-            names = [inputs[0]]
+            kernel = self._weight(node, "weight")
             if scale is not None:
-                weight = weight * scale[:, None, None, None]
-            names.append(self._parameter(f"{output}.w", weight))
+                kernel = kernel * scale[:, None, None, None]
+            names = [inputs[0], self._parameter(f"{output}.w", kernel)]
             if shift is not None:
                 names.append(self._constant(f"{output}.b", shift))
             self._add(
@@ -181,8 +191,11 @@ class _Writer:
         elif node.kind == "linear":
             weight = self._parameter(f"{output}.w", self._weight(node, "weight"))
             bias = self._constant(f"{output}.b", self._weight(node, "bias"))
-            self._add("Flatten", inputs, f"{output}.flat", axis=1)
-            self._add("Gemm", [f"{output}.flat", weight, bias], output, transB=1)
+            if self.quantised:  # a float bias inside would keep ONNX Runtime from integers
+                self._add("Gemm", [inputs[0], weight], f"{output}.product", transB=1)
+                self._add("Add", [f"{output}.product", bias], output)
+            else:
+                self._add("Gemm", [inputs[0], weight, bias], output, transB=1)
         elif node.kind == "batch_norm":
             factor, offset = self._norm(node)
             column = (1, -1, 1, 1)
@@ -214,7 +227,9 @@ class _Writer:
             )
         else:
             assert node.kind == "global_avg_pool", node.kind
-            self._add("GlobalAveragePool", inputs, output)
+            self._add("GlobalAveragePool", inputs, f"{output}.map")
+            pooled = self._requantised(f"{output}.map", node.name)
+            self._add("Flatten", [pooled], output, axis=1)
 
     def _add(self, op: str, inputs: list[str], output: str, **attributes: Any) -> None:
         self.nodes.append(helper.make_node(op, inputs, [output], name=output, **attributes))
@@ -229,7 +244,11 @@ class _Writer:
             raise OptionError(
                 f"no weight named {name!r} was given; take them from the module's state_dict()"
             )
-        return np.asarray(self.weights[name], np.float32)
+        value = np.asarray(self.weights[name], np.float32)
+        shape = _weight_shapes(self.graph, node)[leaf]
+        if value.shape != shape:
+            raise OptionError(f"weight {name!r} has shape {value.shape} instead of {shape}")
+        return value
 
     def _norm(self, node: Node) -> tuple[Array, Array]:
         """Scale and shift per channel that equal the batch-norm in inference."""

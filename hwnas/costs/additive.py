@@ -21,7 +21,7 @@ __all__ = ["AdditiveCost", "Within"]
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
-#: A latency's entries are rounded so that the most expensive architecture has at most this many units.
+#: A latency's entries are rounded so that the dearest architecture has at most this many units.
 _LATENCY_GRID = 2**17
 #: Columns of the dynamic programming; beyond it an integer cost is asked for on a coarser grid.
 _MAX_COLUMNS = 2**23
@@ -65,7 +65,7 @@ class AdditiveCost:
         steps = np.full(len(rows), self.fixed, np.int64)
         for column, entry in zip(rows.T, self.entries, strict=True):
             steps += entry[column]
-        return steps * self.unit
+        return np.multiply(steps, self.unit, dtype=np.float64)
 
     def minimum(self) -> tuple[IntArray, float]:
         """The cheapest architecture (n_decisions,) and its cost."""

@@ -5,12 +5,12 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Context, Decimal
-from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 
 from hwnas.costs.additive import AdditiveCost, IntArray
+from hwnas.costs.overlap import overlap
 from hwnas.errors import BudgetError, InfeasibleBudgetError, OptionError
 
 __all__ = ["Budget", "Constraint", "FeasibleSet", "parse_budget"]
@@ -31,19 +31,20 @@ _MAX_DRAWS = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """``quantity <= limit``; latency in ms, the others in ones. Prints what reads back as itself."""
+    """``quantity <= limit``; latency in ms, the others in ones. What it prints reads back."""
 
     quantity: str
     limit: float
 
     def __str__(self) -> str:
-        return f"{self.quantity}<={_written(self.quantity, Decimal(repr(self.limit)))}"
+        return f"{self.quantity}<={_written(self.quantity, Decimal(repr(float(self.limit))))}"
 
 
 def _written(quantity: str, value: Decimal) -> str:
     """A limit with its unit: ms, or the largest unit of which it is at least one."""
     units = {"ms": _ONE} if quantity == "latency" else _UNITS[quantity]
-    unit = max((u for u in units if units[u] <= value), key=units.__getitem__, default=min(units))
+    least = min(units, key=units.__getitem__)
+    unit = max((u for u in units if units[u] <= value), key=units.__getitem__, default=least)
     return f"{(value / units[unit]).normalize():f}{unit}"
 
 
@@ -113,7 +114,8 @@ class FeasibleSet:
                     f"no architecture keeps {constraint.budget}: the least is "
                     f"{_written(constraint.budget.quantity, rounded)}, of {describe(arch)}"
                 )
-        if not _overlap(self.constraints):
+        costs = [c.cost for c in self.constraints]
+        if not overlap(costs, [c.budget.limit for c in self.constraints]):
             budgets = " and ".join(str(c.budget) for c in self.constraints)
             raise InfeasibleBudgetError(
                 f"no architecture keeps {budgets} together, though each alone can be kept: "
@@ -155,54 +157,3 @@ class FeasibleSet:
             found.append(batch[self.contains(batch)])
             have += len(found[-1])
         return np.concatenate(found)[:count]
-
-
-def _overlap(constraints: Sequence[Constraint]) -> bool:
-    """Decide exactly whether some architecture keeps all budgets.
-
-    Walks the decisions with the Pareto-optimal partial sums (rows, one column a cost). For some
-    weightings of the costs, the cheapest completion of each partial sum is known: a sum whose
-    completion breaks the weighted budget is dropped, and one that a completion leaves within every
-    budget ends the walk.
-    """
-    costs = [c.cost for c in constraints]
-    room = np.array(
-        [c.cost.steps_within(c.budget.limit) - c.cost.fixed - _least(c.cost) for c in constraints]
-    )
-    rises = [
-        np.stack([entry - entry.min() for entry in entries], axis=1)
-        for entries in zip(*(cost.entries for cost in costs), strict=True)
-    ]
-    subsets = [s for n in range(1, len(costs) + 1) for s in combinations(range(len(costs)), n)]
-    weights = np.array([[i in s for i in range(len(costs))] for s in subsets]) / np.maximum(room, 1)
-    allowed = weights @ room + 1e-9  # above rounding, and below one step
-    rest = [np.zeros((len(weights), len(costs)), np.int64)]  # per weighting, what is still to come
-    for rise in reversed(rises):
-        rest.append(rest[-1] + rise[(rise @ weights.T).argmin(axis=0)])
-    sums = np.zeros((1, len(costs)), np.int64)
-    for rise, cheapest in zip(rises, reversed(rest[:-1]), strict=True):
-        sums = (sums[:, None, :] + rise[None, :, :]).reshape(-1, len(costs))
-        weighted = sums @ weights.T + (cheapest * weights).sum(axis=1)
-        sums = _pareto(sums[(weighted <= allowed).all(axis=1)])
-        if (sums[:, None, :] + cheapest <= room).all(axis=2).any():
-            return True
-    return False
-
-
-def _least(cost: AdditiveCost) -> int:
-    return sum(int(entry.min()) for entry in cost.entries)
-
-
-def _pareto(sums: IntArray) -> IntArray:
-    """The rows that no other row dominates (smaller is better in every column), each once."""
-    sums = np.unique(sums, axis=0)  # sorted by the first column
-    if sums.shape[1] <= 2:  # then the last column must fall from row to row
-        last = sums[:, -1]
-        return sums[np.r_[True, last[1:] < np.minimum.accumulate(last)[:-1]][: len(sums)]]
-    kept = []
-    scale = np.maximum(sums.max(axis=0, initial=0), 1)
-    sums = sums[np.argsort((sums / scale).sum(axis=1), kind="stable")]
-    while len(sums):  # the least by a sum over columns is dominated by none
-        kept.append(sums[0])
-        sums = sums[(sums < sums[0]).any(axis=1)]
-    return np.array(kept, np.int64).reshape(-1, len(scale))

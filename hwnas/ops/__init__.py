@@ -1,4 +1,4 @@
-"""Operators: one family a file. A new family is a frozen dataclass here and a line in ``FAMILIES``."""
+"""Operators, one family a file: a frozen dataclass here and a line in ``FAMILIES``."""
 
 from hwnas.ops.ends import Classifier, ConvHead, Stem
 from hwnas.ops.graph import Graph, Node, Shape
@@ -45,5 +45,5 @@ FAMILIES: dict[str, type[Op]] = {
 
 
 def parse_workload(key: str) -> Workload:
-    """The workload whose ``key`` this is; raises `UnknownNameError`."""
+    """The workload whose ``key`` this is; raises `UnknownNameError` or `OptionError`."""
     return _parse_workload(key, FAMILIES)

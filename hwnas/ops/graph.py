@@ -7,7 +7,7 @@ of the same list of nodes, so they cannot drift apart.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from hwnas.errors import OptionError
@@ -35,7 +35,8 @@ Shape = tuple[int, int, int]
 class Node:
     """One primitive layer; ``shape`` is its output, ``inputs`` are indices of earlier nodes.
 
-    Convolutions have no bias, since a batch-norm follows each; padding is ``kernel // 2``.
+    Convolutions have no bias, since a batch-norm follows each; their kernel is odd and padded by
+    ``kernel // 2``.
     Average pooling does not count its padding. ``linear`` has a bias.
     """
 
@@ -63,7 +64,8 @@ class Graph:
     def __post_init__(self) -> None:
         if min(self.input_shape) < 1:
             raise OptionError(
-                f"a graph input has channels, height and width of at least 1, got {self.input_shape}"
+                f"a graph input has sizes (channels, height, width) of at least 1, "
+                f"got {self.input_shape}"
             )
         self._add("input", "input", (), self.input_shape)
 
@@ -85,6 +87,14 @@ class Graph:
         self, x: int, name: str, out: int, kernel: int = 1, stride: int = 1, groups: int = 1
     ) -> int:
         """Convolution without bias."""
+        channels = self.shape(x)[0]
+        divides = groups > 0 and channels % groups == out % groups == 0
+        if out < 1 or kernel < 1 or kernel % 2 == 0 or not divides:
+            raise OptionError(
+                f"convolution {self._scope + name!r} needs out channels of at least 1, an odd "
+                f"kernel, and groups that divide the channels, got {channels} to {out} channels, "
+                f"kernel {kernel}, {groups} groups"
+            )
         shape = (out, *self._resized(x, kernel, stride))
         return self._add("conv", name, (x,), shape, kernel, stride, groups)
 
@@ -112,10 +122,11 @@ class Graph:
         return self._add(kind, kind, (x,), self.shape(x))
 
     def add(self, *terms: int) -> int:
-        """Elementwise sum of nodes of one shape."""
-        if len(terms) == 1:
-            return terms[0]
-        return self._add("add", "add", terms, self.shape(terms[0]))
+        """Elementwise sum of nodes of one shape; a sum of one is that node."""
+        shapes = [self.shape(term) for term in terms]
+        if len(set(shapes)) != 1:
+            raise OptionError(f"the terms of a sum have one shape, got {shapes}")
+        return terms[0] if len(terms) == 1 else self._add("add", "add", terms, shapes[0])
 
     def zero(self, x: int) -> int:
         """Zeros of the shape of ``x``."""
@@ -134,13 +145,30 @@ class Graph:
         """Fully connected layer with bias, on the channels of a 1x1 map."""
         return self._add("linear", name, (x,), (out, 1, 1))
 
-    def live(self) -> list[int]:
-        """Indices, ascending, of the nodes that the output depends on, and the input."""
-        alive = {0, len(self.nodes) - 1}
-        for index in range(len(self.nodes) - 1, -1, -1):
-            if index in alive:
-                alive.update(self.nodes[index].inputs)
-        return sorted(alive)
+    def pruned(self) -> "Graph":
+        """The same function in fewer nodes: zeros left out of sums, then what nobody needs.
+
+        Zeros need no value of their input; in the pruned graph they read the network's input.
+        """
+        nodes = list(self.nodes)
+        same = list(range(len(nodes)))  # node -> the node that holds its value
+        for at, node in enumerate(nodes):
+            inputs = tuple(same[i] for i in node.inputs)
+            if node.kind == "zero":
+                inputs = (0,)
+            elif node.kind == "add":
+                inputs = tuple(i for i in inputs if nodes[i].kind != "zero") or inputs[:1]
+                same[at] = inputs[0] if len(inputs) == 1 else at
+            nodes[at] = replace(node, inputs=inputs)
+        alive = {0, same[-1]}
+        for at in range(len(nodes) - 1, 0, -1):
+            if at in alive:
+                alive.update(nodes[at].inputs)
+        new = {old: at for at, old in enumerate(sorted(alive))}
+        kept = [replace(nodes[i], inputs=tuple(new[j] for j in nodes[i].inputs)) for i in new]
+        graph = Graph(self.input_shape)
+        graph.nodes[:] = kept
+        return graph
 
     def _resized(self, x: int, kernel: int, stride: int) -> tuple[int, int]:
         _, height, width = self.shape(x)

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from hwnas.ops.graph import Graph, Node, padding
 
-__all__ = ["GraphModule", "LayerFactory", "initialise", "make_layer"]
+__all__ = ["GraphModule", "LayerFactory", "initialise", "make_layer", "node_ranges"]
 
 #: Builds the module of one node from the node and the channels of its input; None: no parameters.
 LayerFactory = Callable[[Node, int], nn.Module | None]
@@ -72,25 +72,47 @@ class GraphModule(nn.Module):
 
     def __init__(self, graph: Graph, layers: LayerFactory = make_layer):
         super().__init__()
-        last_use = {i: at for at, node in enumerate(graph.nodes) for i in node.inputs}
+        last_use = {i: i for i in range(len(graph.nodes) - 1)}  # at once, where nobody reads it
+        last_use |= {i: at for at, node in enumerate(graph.nodes) for i in node.inputs}
         self._steps: list[tuple[Callable[..., Tensor], tuple[int, ...], tuple[int, ...]]] = []
         for at, node in enumerate(graph.nodes[1:], start=1):
             layer = layers(node, graph.shape(node.inputs[0])[0])
             if layer is not None:
                 _attach(self, node.name, layer)
-            done = tuple(sorted({i for i in node.inputs if last_use[i] == at}))
+            done = tuple(i for i in {*node.inputs, at} if last_use.get(i) == at)
             self._steps.append((layer or _plain(node), node.inputs, done))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Run all nodes; intermediate results are let go after their last use."""
+    def forward(self, x: Tensor, see: Callable[[int, Tensor], None] | None = None) -> Tensor:
+        """Run all nodes; intermediate results are let go after their last use.
+
+        Args:
+            x: (n, channels, height, width).
+            see: shown the index and value of every node as it is computed.
+        """
         values: list[Tensor | None] = [x]
-        for run, inputs, done in self._steps:
-            values.append(run(*(values[i] for i in inputs)))
+        for at, (run, inputs, done) in enumerate(self._steps, start=1):
+            value = run(*(values[i] for i in inputs))
+            if see is not None:
+                see(at, value)
+            values.append(value)
+            del value
             for i in done:
                 values[i] = None
         result = values[-1]
         assert result is not None
         return result
+
+
+def node_ranges(module: GraphModule, graph: Graph, images: Tensor) -> dict[str, float]:
+    """Largest magnitude of every node's value over some images, by node name: int8 scales."""
+    ranges = {"input": float(images.abs().max())}
+
+    def see(at: int, value: Tensor) -> None:
+        ranges[graph.nodes[at].name] = float(value.abs().max())
+
+    with torch.no_grad():
+        module(images, see)
+    return ranges
 
 
 def _attach(root: nn.Module, name: str, layer: nn.Module) -> None:

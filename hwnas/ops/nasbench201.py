@@ -79,6 +79,10 @@ class ResidualReduction:
 
     def emit(self, graph: Graph, x: int, out_channels: int, stride: int) -> int:
         """Add both branches and their sum; the shortcut's 1x1 has no batch-norm."""
-        y = graph.conv_bn(graph.activation(x, "relu"), "conv_a", out_channels, 3, stride)
-        y = graph.conv_bn(graph.activation(y, "relu"), "conv_b", out_channels, 3)
+        with graph.scope("conv_a"):
+            y = graph.activation(x, "relu")
+        y = graph.conv_bn(y, "conv_a", out_channels, 3, stride)
+        with graph.scope("conv_b"):
+            y = graph.activation(y, "relu")
+        y = graph.conv_bn(y, "conv_b", out_channels, 3)
         return graph.add(graph.conv(graph.avg_pool(x, 2, 2), "shortcut", out_channels), y)

@@ -49,7 +49,7 @@ def parse_op(key: str, families: dict[str, type[Op]]) -> Op:
     Raises:
         UnknownNameError: no family of this name takes these fields.
     """
-    match = re.fullmatch(r"(\w+)\(((?:\w+=\d+(?:,\w+=\d+)*)?)\)", key)
+    match = re.fullmatch(r"(\w+)\(((?:\w+=\d{1,9}(?:,\w+=\d{1,9})*)?)\)", key, re.ASCII)
     family = families.get(match[1]) if match else None
     if match is None or family is None:
         raise UnknownNameError("operator", key, sorted(families))
@@ -57,4 +57,7 @@ def parse_op(key: str, families: dict[str, type[Op]]) -> Op:
     expected = [f.name for f in fields(family)]  # type: ignore[arg-type]
     if list(values) != expected:
         raise UnknownNameError("operator", key, [f"{match[1]}({', '.join(expected)})"])
-    return family(**values)
+    op = family(**values)
+    if op_key(op) != key:  # a field twice, or leading zeros: one operator has one key
+        raise UnknownNameError("operator", key, [op_key(op)])
+    return op

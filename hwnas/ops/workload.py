@@ -30,7 +30,7 @@ class Workload:
 
     @property
     def key(self) -> str:
-        """One readable, stable line: ``MBConv(kernel=5,expand=3) in=24 out=40 stride=2 size=56x56``."""
+        """One stable line: ``MBConv(kernel=5,expand=3) in=24 out=40 stride=2 size=56x56``."""
         return (
             f"{op_key(self.op)} in={self.in_channels} out={self.out_channels} "
             f"stride={self.stride} size={self.height}x{self.width}"
@@ -47,9 +47,12 @@ def parse_workload(key: str, families: dict[str, type[Op]]) -> Workload:
     """The workload that ``Workload.key`` printed.
 
     Raises:
-        UnknownNameError: the key is not one.
+        UnknownNameError: the key is not one, or not letter by letter what `Workload.key` prints.
+        OptionError: the operator does not exist at these shapes.
     """
-    match = re.fullmatch(r"(\S+) in=(\d+) out=(\d+) stride=(\d+) size=(\d+)x(\d+)", key)
+    number = r"(0|[1-9]\d{0,8})"
+    pattern = rf"(\S+) in={number} out={number} stride={number} size={number}x{number}"
+    match = re.fullmatch(pattern, key, re.ASCII)
     if match is None:
         raise UnknownNameError("workload", key, ["OP in=N out=N stride=N size=HxW"])
     return Workload(parse_op(match[1], families), *(int(group) for group in match.groups()[1:]))

@@ -1,5 +1,6 @@
 """Search spaces by name. A new space is one file and one line in ``_SPACES``."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +36,10 @@ def space(name: str, **arguments: Any) -> SearchSpace:
     """
     if name not in _SPACES:
         raise UnknownNameError("space", name, names())
+    known = inspect.signature(_SPACES[name]).parameters
+    for argument in arguments:
+        if argument not in known:
+            raise OptionError(f"space {name} takes {', '.join(known)}, got {argument!r}")
     try:
         return _SPACES[name](**arguments)
     except TypeError as error:

@@ -19,7 +19,7 @@ from hwnas.ops import (
     Workload,
     Zero,
 )
-from hwnas.spaces.space import Decision, SearchSpace
+from hwnas.spaces.space import Decision, SearchSpace, check_sizes
 
 __all__ = ["nasbench201"]
 
@@ -100,7 +100,8 @@ class _Cells:
                     with graph.scope(decision.name):
                         op = decision.choices[choice]
                         terms.append(op.emit(graph, states[source], graph.shape(x)[0], 1))
-            states.append(graph.add(*terms))
+            with graph.scope(f"node{target}"):
+                states.append(graph.add(*terms))
         return states[3]
 
     def parse(self, text: str) -> list[int]:
@@ -116,8 +117,7 @@ class _Cells:
 
     def format(self, arch: Sequence[int]) -> str:
         names = [list(_OPS)[choice] for choice in arch]
-        nodes = ("", "", "")
-        nodes = tuple(
+        nodes = (
             "|"
             + "".join(
                 f"{name}~{source}|"
@@ -143,18 +143,16 @@ def nasbench201(
         cells: in each stage.
 
     Raises:
-        OptionError: a size below 1, or an input that is not a multiple of 4.
+        OptionError: sizes that are not whole or below 1, or an input that is no multiple of 4.
     """
-    if min(input_size, classes, channels, cells) < 1 or input_size % 4:
-        raise OptionError(
-            "nasbench201 needs positive sizes and an input_size that is a multiple of 4, got "
-            f"input_size={input_size}, classes={classes}, channels={channels}, cells={cells}"
-        )
-    layout = _Cells((3, input_size, input_size), classes, channels, cells)
     arguments = {
         "input_size": input_size,
         "classes": classes,
         "channels": channels,
         "cells": cells,
     }
+    check_sizes("nasbench201", arguments)
+    if input_size % 4:
+        raise OptionError(f"input_size of nasbench201 is a multiple of 4, got {input_size}")
+    layout = _Cells((3, input_size, input_size), classes, channels, cells)
     return SearchSpace("nasbench201", arguments, layout)

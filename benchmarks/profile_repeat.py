@@ -37,9 +37,10 @@ def main(profiles: int) -> None:
     for a, b in combinations(range(profiles), 2):
         difference = np.mean(np.abs(predicted[a] / predicted[b] - 1))
         shape = predicted[a] / predicted[b]
+        common = np.mean(np.abs(shape / shape.mean() - 1))
         print(
             f"profiles {a + 1} and {b + 1}: mean difference over 1,000 architectures "
-            f"{difference:.2%} (after their common factor {np.mean(np.abs(shape / shape.mean() - 1)):.2%})"
+            f"{difference:.2%} (without a common factor {common:.2%})"
         )
 
 

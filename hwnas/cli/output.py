@@ -40,7 +40,7 @@ def print_json(document: Mapping[str, Any] | list[Any]) -> None:
 
 @contextmanager
 def show_progress() -> Iterator[Tell]:
-    """Progress bars with the time left, one a task, drawn where stderr is a terminal."""
+    """Progress bars with the time left, one a task; a line at each end where stderr is a file."""
     bars = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -54,11 +54,15 @@ def show_progress() -> Iterator[Tell]:
         disable=not _stderr.is_terminal,
     )
     tasks: dict[str, Any] = {}
+    ended: set[str] = set()
     with bars:
 
         def tell(task: str, share: float, remark: str) -> None:
             if task not in tasks:
                 tasks[task] = bars.add_task(task, total=1.0, remark=remark)
             bars.update(tasks[task], completed=share, remark=remark)
+            if bars.disable and share >= 1 and task not in ended:
+                ended.add(task)
+                say(f"{task}: done {remark}".rstrip())
 
         yield tell

@@ -34,7 +34,9 @@ def command(
     archs = np.stack([space.parse(text) for text in architectures])
     ms, interval = predictor.predict(archs), predictor.predict_interval(archs, confidence)
     if as_json:
-        rows = zip(architectures, ms, interval, space.macs(archs), space.params(archs), strict=True)
+        found = zip(
+            architectures, ms, interval, space.macs(archs), space.params(archs), strict=True
+        )
         print_json(
             [
                 {
@@ -44,7 +46,7 @@ def command(
                     "macs": int(macs),
                     "params": int(params),
                 }
-                for text, value, pair, macs, params in rows
+                for text, value, pair, macs, params in found
             ]
         )
         return

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-from rich.table import Table
+from rich.table import Column, Table
 
 from hwnas.cli.options import measuring_options, space_options
 from hwnas.cli.output import json_option, print_json, say, stdout
@@ -93,7 +93,7 @@ def command(
 def _summary(path: Path, table: LatencyTable) -> Table:
     seconds = table.provenance.seconds
     errors = sorted(m.relative_error for m in table.workloads.values())
-    rows = Table(show_header=False, box=None, pad_edge=False)
+    rows = Table(Column(), Column(overflow="fold"), show_header=False, box=None, pad_edge=False)
     rows.add_row("table", str(path))
     rows.add_row("target", str(table.target))
     rows.add_row(

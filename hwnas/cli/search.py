@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
+from rich.table import Column, Table
 
 from hwnas.cli.options import measuring_options, space_options
 from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
@@ -298,7 +298,7 @@ def _available(device: str) -> str:
 
 def _print_summary(result: dict[str, Any], out: Path) -> None:
     measured, low_high = result["measured_ms"], result["predicted_interval_ms"]
-    rows = Table(show_header=False, box=None, pad_edge=False)
+    rows = Table(Column(), Column(overflow="fold"), show_header=False, box=None, pad_edge=False)
     rows.add_row("architecture", result["architecture"])
     rows.add_row("budget", ", ".join(result["budget"]))
     rows.add_row(

@@ -42,9 +42,9 @@ class AdditivePredictor:
     """Predicts the latency of architectures as a sum over their workloads.
 
     A network is one runtime call and its workloads, each the measured median of the workload alone
-    less a call, times one scale that is estimated on the table's whole networks. Sums are rounded to a power of two
-    (below a thousandth of a millisecond), so that minima, counts, samples and expectations agree to
-    the last digit with `predict`.
+    less a call, times one scale that is estimated on the table's whole networks. Entries are
+    rounded to a power of two (below a thousandth of a millisecond), so that minima, counts, samples
+    and expectations agree to the last digit with `predict`.
 
     Args:
         table: holds every workload of the space.

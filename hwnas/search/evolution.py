@@ -117,9 +117,13 @@ class Evolution(_Told):
     def _crossed(self, parents: IntArray, count: int) -> IntArray:
         pairs = self._rng.integers(0, len(parents), (2, count))
         coins = self._rng.random((count, parents.shape[1])) < 0.5
-        return np.where(coins, parents[pairs[0]], parents[pairs[1]])
+        crossed: IntArray = np.where(coins, parents[pairs[0]], parents[pairs[1]])
+        return crossed
 
     def _mutated(self, parents: IntArray, count: int) -> IntArray:
         chosen = parents[self._rng.integers(0, len(parents), count)]
         redrawn = self._rng.integers(0, self._n_choices, chosen.shape)
-        return np.where(self._rng.random(chosen.shape) < self.mutation, redrawn, chosen)
+        mutated: IntArray = np.where(
+            self._rng.random(chosen.shape) < self.mutation, redrawn, chosen
+        )
+        return mutated

@@ -24,7 +24,8 @@ from hwnas.supernet import Dataset, Evaluator, OptimizerKind, Supernet, UniformS
 
 __all__ = ["constraints_for", "spos_session"]
 
-#: Random architectures whose accuracy tells whether the supernet ranks anything.
+#: Architectures of the first, random generation whose accuracies are reported: they tell whether
+#: the supernet ranks anything.
 _RANDOM_PATHS = 50
 #: Images that recalibrate batch-norm, and at most as many that an evaluation looks at.
 _CALIBRATION_IMAGES = 512
@@ -109,10 +110,14 @@ def spos_session(
         data.validation_labels[:_VALIDATION_IMAGES],
     )
     evaluate = LoggedEvaluation(run, deployed, validation.accuracies, progress)
-    random_paths = evaluate(feasible.sample(_RANDOM_PATHS, np.random.default_rng([seed, 0xA11])))
 
     searcher = Evolution(feasible, top=top, mutation=mutation, seed=seed)
-    evolve(searcher, evaluate, generations=generations, population=population, progress=progress)
+    first = searcher.suggest(max(_RANDOM_PATHS, population))  # uniform within the budgets
+    searcher.update(first, evaluate(first))
+    random_paths = evaluate(first[:_RANDOM_PATHS])
+    evolve(
+        searcher, evaluate, generations=generations - 1, population=population, progress=progress
+    )
 
     target = predictor.table.target
     export = _exporter(deployed, trained, supernet, validation, calibration, predictor, seed)

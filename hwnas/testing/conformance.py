@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from hwnas.costs import FeasibleSet
+from hwnas.costs.additive import FloatArray, IntArray
 from hwnas.errors import HwnasError
 from hwnas.onnx_graph import to_onnx
 from hwnas.ops import MBConv, Workload
@@ -65,8 +66,9 @@ def check_predictor(predictor: AdditivePredictor, space: SearchSpace) -> None:
 def check_searcher(make: Callable[[FeasibleSet, int], Searcher], feasible: FeasibleSet) -> None:
     """A searcher stays within the budgets, repeats nothing, and is replayed by its seed."""
 
-    def worth(archs: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-        return 1 / (1 + np.asarray(archs).sum(axis=1))
+    def worth(archs: IntArray) -> FloatArray:
+        values: FloatArray = 1.0 / (1.0 + archs.sum(axis=1))
+        return values
 
     def history(seed: int) -> list[tuple[int, ...]]:
         searcher = make(feasible, seed)

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -44,7 +45,7 @@ def test_version(hwnas):
 
 
 def test_a_profile_is_listed_shown_checked_and_predicts(hwnas, profiled):
-    name = os.path.basename(profiled["table"]).removesuffix(".json")
+    name = Path(profiled["table"]).stem
     assert profiled["table"].startswith(str(tables_folder()))
     assert profiled["workloads"] == 3 * 3 + 4  # three operators that cost time, and the fixed parts
     status, out, _ = hwnas("tables", "list", "--json")
@@ -113,7 +114,10 @@ BAD = [
     (("profile", "--device", "gpu"), "--device gpu cannot be used here"),
     (("profile", "--threads", "0"), "threads are 1 to"),
     (("profile", "--precision", "fp16"), "runs fp32, int8, got 'fp16'"),
-    (("profile", "--space", "nasbench201", "--width-mult", "2"), "takes input_size, classes, channels, cells, got 'width_mult'"),
+    (
+        ("profile", "--space", "nasbench201", "--width-mult", "2"),
+        "takes input_size, classes, channels, cells, got 'width_mult'",
+    ),
     (("profile", "--batch", "0"), "0 is not in the range x>=1"),
     (("predict", "--table", "nowhere.json", "k3e3"), "no latency table at"),
     (("tables", "show", "nowhere"), "no latency table at 'nowhere'"),
@@ -142,7 +146,8 @@ def test_an_architecture_of_another_space_is_refused(hwnas, profiled):
 def test_a_corrupt_table_is_refused(hwnas, tmp_path):
     path = tmp_path / "t.json"
     path.write_text("{}")
-    for words in (("tables", "check", str(path)), ("search", "--latency", "6ms", "--table", str(path))):
+    search = ("search", "--latency", "6ms", "--table", str(path))
+    for words in (("tables", "check", str(path)), search):
         status, _, said = hwnas(*words)
         assert status == 2
         assert "is not a latency table of schema 1: target: Field required" in said

@@ -58,7 +58,8 @@ def test_minimum_count_and_samples_agree_with_enumeration(predictor, everything)
 
 def test_expectation_is_the_mean_over_all_architectures_with_its_gradient(predictor, everything):
     rng = np.random.default_rng(0)
-    logits = [torch.tensor(rng.normal(size=n), requires_grad=True) for n in predictor.space.n_choices]
+    choices = predictor.space.n_choices
+    logits = [torch.tensor(rng.normal(size=n), requires_grad=True) for n in choices]
     probabilities = [torch.softmax(row, 0) for row in logits]
     value = predictor.expected(probabilities)
     joint = torch.ones(len(everything), dtype=torch.float64)
@@ -83,7 +84,8 @@ def test_the_interval_covers_held_out_networks(small_table, small_space):
         }
         held, *kept = [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
         table = replace(small_table, networks={name: noisy[name] for name in kept})
-        low, high = load_predictor(table, small_space).predict_interval(small_space.parse(held), 0.8)[0]
+        predictor = load_predictor(table, small_space)
+        low, high = predictor.predict_interval(small_space.parse(held), 0.8)[0]
         inside += low <= noisy[held].latency_ms <= high
         total += 1
     assert 0.68 <= inside / total <= 0.92

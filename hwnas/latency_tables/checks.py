@@ -42,9 +42,7 @@ def check_table(table: LatencyTable) -> list[Finding]:
 
 def _spread(entry: Measurement) -> Iterator[str]:
     if entry.p90_ms - entry.p10_ms > entry.latency_ms / 3:
-        yield (
-            f"wide spread: 80 % of the runs lie between {entry.p10_ms:.3g} and {entry.p90_ms:.3g} ms"
-        )
+        yield (f"wide spread: 80 % of the runs take {entry.p10_ms:.3g} to {entry.p90_ms:.3g} ms")
     if entry.relative_error > _LOOSE:
         yield f"loose median: +-{entry.relative_error:.1%} after {entry.runs} runs"
 

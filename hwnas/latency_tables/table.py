@@ -109,8 +109,8 @@ class LatencyTable:
             text = path.read_bytes()
         except OSError as error:
             raise TableFormatError(
-                f"no latency table at {str(source)!r} ({error.strerror}): give the path of one, or a "
-                f"shipped name ({', '.join(shipped()) or 'none ship'})"
+                f"no latency table at {str(source)!r} ({error.strerror}): give the path of one, or "
+                f"a shipped name ({', '.join(shipped()) or 'none ship'})"
             ) from None
         return cls.from_json(text, str(source))
 

@@ -83,7 +83,7 @@ def test_what_is_no_table_is_refused(tmp_path, text):
 
 
 def test_a_missing_file_says_what_there_is(tmp_path):
-    with pytest.raises(TableFormatError, match="no latency table at .*nowhere.json"):
+    with pytest.raises(TableFormatError, match=r"no latency table at .*nowhere\.json"):
         LatencyTable.load(tmp_path / "nowhere.json")
     with pytest.raises(TableFormatError, match="no latency table at"):
         LatencyTable.load(tmp_path)

@@ -43,7 +43,7 @@ def test_predictions_from_a_profile_are_true_for_networks_never_measured(small_s
 def test_a_killed_profile_goes_on_and_measures_nothing_twice(small_space, tmp_path, plan):
     journal = tmp_path / "table.json.partial"
 
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     rounds = 0
@@ -52,9 +52,9 @@ def test_a_killed_profile_goes_on_and_measures_nothing_twice(small_space, tmp_pa
         nonlocal rounds
         rounds += task == "measuring"
         if rounds == 25:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         profile_space(small_space, SyntheticRuntime(), plan=plan, journal=journal, progress=kill)
     assert len(journal.read_text().splitlines()) == 1 + 25
     with journal.open("a") as file:
@@ -68,10 +68,11 @@ def test_a_killed_profile_goes_on_and_measures_nothing_twice(small_space, tmp_pa
     assert after.runs < whole.runs - 0.5 * saved
     scale = resumed.reference_ms / undisturbed.reference_ms
     for key, entry in undisturbed.workloads.items():
-        assert resumed.workloads[key].latency_ms == pytest.approx(scale * entry.latency_ms, rel=0.03)
+        expected = pytest.approx(scale * entry.latency_ms, rel=0.03)
+        assert resumed.workloads[key].latency_ms == expected
 
 
-@pytest.mark.parametrize("content", ["", "not json\n", '{"other": "profile"}\n{"runs": []}\n', "\xff"])
+@pytest.mark.parametrize("content", ["", "no json\n", '{"other": "one"}\n{"runs": []}\n', "\xff"])
 def test_a_foreign_or_damaged_journal_is_started_anew(small_space, tmp_path, content, plan):
     journal = tmp_path / "j.partial"
     journal.write_bytes(content.encode("latin-1"))
@@ -100,7 +101,8 @@ def test_a_table_is_completed_at_its_own_scale(small_space, small_table, plan):
 
 def test_measures_models_by_name(small_space, plan):
     device = SyntheticRuntime(noise=0.01, spell=1, outliers=0)
-    models = {"small": small_space.to_onnx([0, 6, 0, 6]), "large": small_space.to_onnx([5, 5, 5, 5])}
+    archs = {"small": [0, 6, 0, 6], "large": [5, 5, 5, 5]}
+    models = {name: small_space.to_onnx(arch) for name, arch in archs.items()}
     found = measure_models(models, small_space, device, plan=plan)
     assert list(found) == ["small", "large"]
     for name, model in models.items():
@@ -141,7 +143,7 @@ def test_bad_requests(small_space):
 
 
 def test_a_gpu_that_is_not_there_is_a_clear_error():
-    with pytest.raises(DeviceUnavailableError, match="--device gpu cannot be used here: .+ use"):
+    with pytest.raises(DeviceUnavailableError, match=r"--device gpu cannot be used here: .+ use"):
         runtime("gpu")
     problem = gpu_problem()
     assert problem is None or "NVIDIA" in problem

@@ -24,14 +24,16 @@ class _Told:
         self._rng = np.random.default_rng([seed, 0xE70])
         self._cost = feasible.constraints[0].cost
         self._accuracy: dict[tuple[int, ...], float] = {}
-        self._suggested: set[tuple[int, ...]] = set()
+        self._known: set[tuple[int, ...]] = set()
 
     def update(self, archs: IntArray, accuracies: npt.ArrayLike) -> None:
         """Tell the accuracy, 0 to 1, of architectures; infeasible ones are left out."""
         values = np.asarray(accuracies, np.float64)
         for arch, accuracy, kept in zip(archs, values, self.feasible.contains(archs), strict=True):
             if kept:
-                self._accuracy[tuple(arch.tolist())] = float(accuracy)
+                key = tuple(arch.tolist())
+                self._accuracy[key] = float(accuracy)
+                self._known.add(key)
 
     def best(self) -> tuple[IntArray, float]:
         """The most accurate architecture told, the cheaper of equals, and its accuracy."""
@@ -52,8 +54,8 @@ class _Told:
             drawn = draw(count)
             for arch in drawn[self.feasible.contains(drawn)]:
                 key = tuple(arch.tolist())
-                if len(taken) < count and key not in self._suggested:
-                    self._suggested.add(key)
+                if len(taken) < count and key not in self._known:
+                    self._known.add(key)
                     taken.append(key)
         return taken
 

@@ -91,3 +91,10 @@ def test_children_come_from_the_parents():
 def test_bad_settings(top, mutation):
     with pytest.raises(OptionError, match="evolution needs top >= 1 and 0 < mutation <= 1"):
         Evolution(feasible(400), top=top, mutation=mutation)
+
+
+def test_what_was_told_is_not_suggested_again():
+    cost = AdditiveCost.from_integers(0, [[1, 2], [1, 2]])
+    searcher = Evolution(FeasibleSet([Constraint(Budget("macs", 4.0), cost)]), seed=0)
+    searcher.update(np.array([[0, 0], [1, 1]]), [0.1, 0.2])
+    assert sorted(map(tuple, searcher.suggest(10).tolist())) == [(0, 1), (1, 0)]

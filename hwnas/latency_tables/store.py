@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple
 from pathlib import Path
 
@@ -36,8 +36,18 @@ def default_path(target: Target, space: SpaceRecord) -> Path:
 
 def all_tables() -> Iterator[tuple[str, Path, LatencyTable | TableFormatError]]:
     """Name, path and content of the user's tables and the shipped ones; errors are handed over."""
-    named = [(path.stem, path) for path in sorted(tables_folder().glob("*.json"))]
-    for name, path in (*named, *shipped().items()):
+    yield from _read(_mine())
+    yield from _read(shipped())
+
+
+def _mine() -> dict[str, Path]:
+    return {path.stem: path for path in sorted(tables_folder().glob("*.json"))}
+
+
+def _read(
+    named: Mapping[str, Path],
+) -> Iterator[tuple[str, Path, LatencyTable | TableFormatError]]:
+    for name, path in named.items():
         try:
             yield name, path, LatencyTable.load(path)
         except TableFormatError as error:
@@ -47,7 +57,9 @@ def all_tables() -> Iterator[tuple[str, Path, LatencyTable | TableFormatError]]:
 def find_table(
     target: Target, workloads: Iterable[Workload], least: float = 1.0
 ) -> tuple[Path, LatencyTable] | None:
-    """The table of exactly this target that holds the most of some workloads.
+    """The user's table of exactly this target that holds the most of some workloads.
+
+    Tables that ship are examples and must be named: an equal processor is not an equal machine.
 
     Args:
         target: device, runtime version, precision, batch and threads must all be equal.
@@ -57,7 +69,7 @@ def find_table(
     needed = list(workloads)
     best: tuple[Path, LatencyTable] | None = None
     fewest = (1 - least) * len(needed)
-    for _, path, table in all_tables():
+    for _, path, table in _read(_mine()):
         if isinstance(table, LatencyTable) and table.target == target:
             lacking = len(table.missing(needed))
             if lacking < fewest or (lacking <= fewest and best is None):

@@ -73,7 +73,7 @@ class LatencyTable:
     Attributes:
         target: what was measured.
         space: whose workloads these are.
-        reference_ms: typical latency of the reference network that stood between all runs.
+        reference_ms: lower quartile of the reference network's runs, which stood between all others.
         call: an almost empty model: what it costs to call the runtime once.
         workloads: workload key -> measurement of the workload alone, the call included.
         networks: architecture string -> measurement of the whole network.

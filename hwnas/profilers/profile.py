@@ -71,7 +71,7 @@ def profile_space(
     return LatencyTable(
         target=runtime.target(precision, batch),
         space=SpaceRecord(space.name, dict(space.arguments)),
-        reference_ms=samples.typical_reference_ms,
+        reference_ms=samples.steady_reference_ms,
         call=measured[_CALL],
         workloads={w.key: measured[w.key] for w in space.distinct_workloads},
         networks={name: measured[_NETWORK + name] for name in networks},
@@ -108,7 +108,7 @@ def extend_table(
     samples = _run(
         load, origin, runtime, target.precision, target.batch, plan, seed, None, progress
     )
-    scale = table.reference_ms / samples.typical_reference_ms
+    scale = table.reference_ms / samples.steady_reference_ms
     entries = {key: _scaled(entry, scale) for key, entry in summarise(samples).items()}
     return replace(table, workloads=table.workloads | entries)
 

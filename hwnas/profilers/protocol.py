@@ -2,8 +2,8 @@
 
 Machines drift between fast and slow spells that last seconds. So the jobs are measured round-robin
 in random order, runs of one fixed reference are strewn between them, and each run is divided by the
-median reference of its own round. The median of these quotients times the typical reference run is
-a latency. A job is finished when the confidence interval of its median is tight enough.
+median reference of its own round. The median of these quotients times the lower
+quartile of the reference is a latency. A job is finished when the confidence interval of its median is tight enough.
 
 The reference should resemble what the table is for: slow spells hit a network that streams its
 weights from memory otherwise than a block that lives in the cache (see docs/measuring.md).
@@ -70,14 +70,12 @@ class Samples:
     total_ms: float = 0.0
 
     @property
-    def typical_reference_ms(self) -> float:
-        """Mean of the middle half of the reference runs.
+    def steady_reference_ms(self) -> float:
+        """Lower quartile of the reference runs: the device while nothing else slows it.
 
-        Deaf to outliers as the median is, but it does not jump where half of the time was slow.
+        The median is some 1 % above it on an idle machine, and wanders with whatever else ran.
         """
-        ordered = np.sort(self.reference_ms)
-        quarter = len(ordered) // 4
-        return float(np.mean(ordered[quarter : len(ordered) - quarter]))
+        return float(np.quantile(self.reference_ms, 0.25))
 
     def add(self, taken: Round) -> None:
         """Take in one round."""
@@ -157,7 +155,7 @@ def median_error(values: list[float]) -> float:
 
 def summarise(samples: Samples) -> dict[str, Measurement]:
     """The latency of each job, from all rounds."""
-    scale = samples.typical_reference_ms
+    scale = samples.steady_reference_ms
     result: dict[str, Measurement] = {}
     for key, quotients in samples.quotients.items():
         ms = scale * np.asarray(quotients, dtype=np.float64)

@@ -83,7 +83,7 @@ def test_quotients_are_taken_within_a_round():
     samples.add(Round({"a": 2.0}, (1.0, 1.0, 1.0)))
     samples.add(Round({"a": 4.0}, (2.0, 2.0, 9.0)))  # the same job in a spell twice as slow
     assert samples.quotients == {"a": [2.0, 2.0]}
-    assert summarise(samples)["a"].latency_ms == 2.0 * (1 + 1 + 2 + 2) / 4  # middle of 1 1 1 2 2 9
+    assert summarise(samples)["a"].latency_ms == 2.0 * 1.0  # the lower quartile of 1 1 1 2 2 9
     assert samples.total_ms == 2 + 3 + 4 + 13
 
 

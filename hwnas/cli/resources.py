@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 from hwnas import spaces
 from hwnas.cli.output import say, show_progress
-from hwnas.latency_tables import LatencyTable, SpaceRecord, all_tables, default_path, find_table
+from hwnas.latency_tables import (
+    LatencyTable,
+    SpaceRecord,
+    all_tables,
+    default_path,
+    earlier_profile,
+    find_table,
+)
 from hwnas.spaces import SearchSpace
 
 if TYPE_CHECKING:
@@ -68,6 +75,14 @@ def profile_to_file(
             seed=seed,
             journal=journal,
             progress=progress,
+        )
+    earlier = earlier_profile(table.target, table.space)
+    if earlier is not None:
+        table = table.pooled(earlier)
+        own = table.reference_sessions_ms[-1] / table.reference_ms - 1
+        say(
+            f"scale: the mean of this and {len(table.reference_sessions_ms) - 1} earlier profiles "
+            f"of this machine; it was {abs(own):.1%} {'slower' if own > 0 else 'faster'} this time"
         )
     table.save(path)
     journal.unlink(missing_ok=True)

@@ -1,7 +1,13 @@
 """Latency tables: their schema and store, and the measured tables that ship, one JSON file each."""
 
 from hwnas.latency_tables.checks import Finding, check_table
-from hwnas.latency_tables.store import all_tables, default_path, find_table, tables_folder
+from hwnas.latency_tables.store import (
+    all_tables,
+    default_path,
+    earlier_profile,
+    find_table,
+    tables_folder,
+)
 from hwnas.latency_tables.table import (
     LatencyTable,
     Measurement,
@@ -21,6 +27,7 @@ __all__ = [
     "all_tables",
     "check_table",
     "default_path",
+    "earlier_profile",
     "find_table",
     "shipped",
     "tables_folder",

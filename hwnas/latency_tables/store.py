@@ -11,7 +11,7 @@ from hwnas.latency_tables.table import LatencyTable, SpaceRecord, shipped
 from hwnas.latency_tables.target import Target
 from hwnas.ops import Workload
 
-__all__ = ["all_tables", "default_path", "find_table", "tables_folder"]
+__all__ = ["all_tables", "default_path", "earlier_profile", "find_table", "tables_folder"]
 
 
 def tables_folder() -> Path:
@@ -52,6 +52,16 @@ def _read(
             yield name, path, LatencyTable.load(path)
         except TableFormatError as error:
             yield name, path, error
+
+
+def earlier_profile(target: Target, space: SpaceRecord) -> LatencyTable | None:
+    """The user's table of the same target and space that most profiles stand behind."""
+    same = [
+        table
+        for _, _, table in _read(_mine())
+        if isinstance(table, LatencyTable) and table.target == target and table.space == space
+    ]
+    return max(same, key=lambda table: len(table.reference_sessions_ms), default=None)
 
 
 def find_table(

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, MinLen
 
 from hwnas.errors import TableFormatError, WorkloadNotInTableError
 from hwnas.files import write_atomically
@@ -19,6 +19,8 @@ __all__ = ["LatencyTable", "Measurement", "Provenance", "SpaceRecord", "shipped"
 
 _Ms = Annotated[float, Gt(0)]
 _STRICT = {"extra": "forbid", "allow_inf_nan": False}
+#: Profiles of a target whose scale is pooled; older ones are forgotten.
+_SESSIONS = 8
 #: A file larger than this is no table of ours; refuse it before reading it whole.
 _MAX_BYTES = 64 * 2**20
 
@@ -41,6 +43,15 @@ class Measurement:
     p10_ms: _Ms
     p90_ms: _Ms
     runs: Annotated[int, Ge(1)]
+
+    def scaled(self, factor: float) -> "Measurement":
+        """The same measurement at another scale."""
+        return replace(
+            self,
+            latency_ms=self.latency_ms * factor,
+            p10_ms=self.p10_ms * factor,
+            p90_ms=self.p90_ms * factor,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +84,10 @@ class LatencyTable:
     Attributes:
         target: what was measured.
         space: whose workloads these are.
-        reference_ms: lower quartile of the reference network's runs, which stood between all others.
+        reference_ms: steady latency of the reference network that stood between all other runs; the
+            scale of all entries.
+        reference_sessions_ms: what the last profiles of this target saw it take; their mean is
+            ``reference_ms``.
         call: an almost empty model: what it costs to call the runtime once.
         workloads: workload key -> measurement of the workload alone, the call included.
         networks: architecture string -> measurement of the whole network.
@@ -85,6 +99,7 @@ class LatencyTable:
     target: Target
     space: SpaceRecord
     reference_ms: _Ms
+    reference_sessions_ms: Annotated[tuple[_Ms, ...], MinLen(1)]
     call: Measurement
     workloads: dict[str, Measurement]
     networks: dict[str, Measurement]
@@ -133,7 +148,8 @@ class LatencyTable:
     def to_json(self) -> str:
         """The table as JSON text, one workload a line."""
         record = asdict(self)
-        head = ("format", "schema_version", "target", "space", "reference_ms", "call")
+        head = ("format", "schema_version", "target", "space", "reference_ms")
+        head += ("reference_sessions_ms", "call")
         lines = [f'  "{key}": {json.dumps(record[key])}' for key in head]
         for key in ("workloads", "networks"):
             rows = [f"    {json.dumps(k)}: {json.dumps(v)}" for k, v in record[key].items()]
@@ -144,6 +160,24 @@ class LatencyTable:
     def save(self, path: str | Path) -> None:
         """Write the table; the old file stays until the new one is whole."""
         write_atomically(Path(path), self.to_json().encode())
+
+    def pooled(self, earlier: "LatencyTable") -> "LatencyTable":
+        """This table at the mean scale of itself and the profiles behind an earlier one.
+
+        A shared machine is a few percent slower or faster for minutes at a time, all models alike.
+        The entries stay those of this profile; only their common factor is shared.
+        """
+        sessions = (*earlier.reference_sessions_ms, *self.reference_sessions_ms)[-_SESSIONS:]
+        mean_ms = sum(sessions) / len(sessions)
+        factor = mean_ms / self.reference_ms
+        return replace(
+            self,
+            reference_ms=mean_ms,
+            reference_sessions_ms=sessions,
+            call=self.call.scaled(factor),
+            workloads={key: m.scaled(factor) for key, m in self.workloads.items()},
+            networks={key: m.scaled(factor) for key, m in self.networks.items()},
+        )
 
     def missing(self, workloads: Iterable[Workload]) -> list[Workload]:
         """Those of the workloads that cost time and are not in the table."""

@@ -72,6 +72,7 @@ def profile_space(
         target=runtime.target(precision, batch),
         space=SpaceRecord(space.name, dict(space.arguments)),
         reference_ms=samples.steady_reference_ms,
+        reference_sessions_ms=(samples.steady_reference_ms,),
         call=measured[_CALL],
         workloads={w.key: measured[w.key] for w in space.distinct_workloads},
         networks={name: measured[_NETWORK + name] for name in networks},
@@ -109,7 +110,7 @@ def extend_table(
         load, origin, runtime, target.precision, target.batch, plan, seed, None, progress
     )
     scale = table.reference_ms / samples.steady_reference_ms
-    entries = {key: _scaled(entry, scale) for key, entry in summarise(samples).items()}
+    entries = {key: entry.scaled(scale) for key, entry in summarise(samples).items()}
     return replace(table, workloads=table.workloads | entries)
 
 
@@ -217,15 +218,6 @@ def _empty_graph() -> Graph:
     graph = Graph((1, 1, 1))
     graph.activation(0, "relu")
     return graph
-
-
-def _scaled(entry: Measurement, scale: float) -> Measurement:
-    return replace(
-        entry,
-        latency_ms=entry.latency_ms * scale,
-        p10_ms=entry.p10_ms * scale,
-        p90_ms=entry.p90_ms * scale,
-    )
 
 
 def check_precision(runtime: Runtime, precision: str) -> None:

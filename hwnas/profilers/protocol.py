@@ -2,8 +2,9 @@
 
 Machines drift between fast and slow spells that last seconds. So the jobs are measured round-robin
 in random order, runs of one fixed reference are strewn between them, and each run is divided by the
-median reference of its own round. The median of these quotients times the lower
-quartile of the reference is a latency. A job is finished when the confidence interval of its median is tight enough.
+median reference of its own round. The median of these quotients times the lower quartile of
+the reference is a latency. A job is finished when the confidence interval of its median is tight
+enough.
 
 The reference should resemble what the table is for: slow spells hit a network that streams its
 weights from memory otherwise than a block that lives in the cache (see docs/measuring.md).

@@ -11,6 +11,7 @@ from hwnas.latency_tables import (
     all_tables,
     check_table,
     default_path,
+    earlier_profile,
     find_table,
     shipped,
 )
@@ -128,6 +129,43 @@ def test_a_table_that_lacks_workloads_is_found_only_if_it_holds_enough(small_spa
     assert find_table(part.target, workloads) is None
     assert find_table(part.target, workloads, least=0.75) is not None
     assert find_table(part.target, workloads, least=1 - 1 / len(workloads)) is None
+
+
+def test_profiles_of_one_machine_share_their_scale(small_table):
+    own = small_table.reference_ms
+    slower = replace(
+        small_table,
+        reference_ms=1.1 * own,
+        reference_sessions_ms=(1.1 * own,),
+        call=small_table.call.scaled(1.1),
+        workloads={k: m.scaled(1.1) for k, m in small_table.workloads.items()},
+        networks={k: m.scaled(1.1) for k, m in small_table.networks.items()},
+    )
+    pooled = slower.pooled(small_table)
+    assert pooled.reference_sessions_ms == (own, 1.1 * own)
+    assert pooled.reference_ms == pytest.approx(1.05 * own)
+    for name in ("workloads", "networks"):
+        for key, entry in getattr(small_table, name).items():
+            again = getattr(pooled, name)[key]
+            assert again.latency_ms == pytest.approx(1.05 * entry.latency_ms)
+            assert again.p90_ms == pytest.approx(1.05 * entry.p90_ms)
+            assert again.relative_error == entry.relative_error
+    third = small_table.pooled(pooled)  # every profile counts once
+    assert third.reference_ms == pytest.approx((own + 1.1 * own + own) / 3)
+    for _ in range(20):
+        third = small_table.pooled(third)
+    assert third.reference_sessions_ms == (own,) * 8
+
+
+def test_earlier_profiles_are_those_of_the_same_target_and_space(small_table):
+    assert earlier_profile(small_table.target, small_table.space) is None
+    small_table.save(default_path(small_table.target, small_table.space))
+    found = earlier_profile(small_table.target, small_table.space)
+    assert found is not None
+    assert found.to_json() == small_table.to_json()
+    assert earlier_profile(replace(small_table.target, threads=2), small_table.space) is None
+    other = SpaceRecord("proxyless", {**small_table.space.arguments, "classes": 11})
+    assert earlier_profile(small_table.target, other) is None
 
 
 def test_an_unreadable_table_does_not_hide_the_others(small_table):

@@ -1,7 +1,9 @@
-"""A single-path supernet step against a plain torch network of the same architecture.
+"""A training step of a single path, against a plain torch network of the same architecture.
 
-The plain network is written by hand, as torchvision writes MobileNetV2. Both train the same batch
-with the same optimizer, in turn, over random paths. Run it on an idle machine:
+The plain network is written as torchvision writes MobileNetV2, and is trained by a plain loop with
+the same loss, gradient clipping, optimizer and memory format. The three take turns on every
+architecture, so that all see the same machine.
+
 python benchmarks/supernet_step.py
 """
 
@@ -14,111 +16,117 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hwnas import spaces
-from hwnas.ops import ConvHead, Identity, MBConv, Workload
-from hwnas.supernet import Supernet, load_data, make_optimizer, train_step
+from hwnas.ops import ConvHead, Identity, MBConv
+from hwnas.spaces import SearchSpace
+from hwnas.supernet import SHARINGS, Supernet, make_optimizer, train_step
 
-INPUT_SIZE, WIDTH, BATCH = 16, 0.25, 128
-PATHS, REPEATS = 12, 7
+INPUT_SIZE, CLASSES, WIDTH, BATCH = 16, 10, 0.25, 64
+PATHS, ROUNDS, WARM_UP, RATE, MAX_NORM = 40, 7, 2, 1e-3, 5.0
 
 
-def conv_bn(source: int, out: int, kernel: int, stride: int, groups: int) -> list[nn.Module]:
+def conv_bn(
+    source: int, out: int, kernel: int, stride: int = 1, groups: int = 1
+) -> list[nn.Module]:
     conv = nn.Conv2d(source, out, kernel, stride, kernel // 2, groups=groups, bias=False)
     return [conv, nn.BatchNorm2d(out)]
 
 
-class Bottleneck(nn.Module):
-    """An inverted residual."""
+class InvertedResidual(nn.Module):
+    """The block of torchvision.models.MobileNetV2, with a free kernel size."""
 
-    def __init__(self, workload: Workload):
+    def __init__(self, source: int, out: int, stride: int, kernel: int, expand: int):
         super().__init__()
-        op, source, out = workload.op, workload.in_channels, workload.out_channels
-        assert isinstance(op, MBConv)
-        mid = source * op.expand
-        layers: list[nn.Module] = []
-        if op.expand > 1:
-            layers += [*conv_bn(source, mid, 1, 1, 1), nn.ReLU6(inplace=True)]
-        layers += [*conv_bn(mid, mid, op.kernel, workload.stride, mid), nn.ReLU6(inplace=True)]
-        self.layers = nn.Sequential(*layers, *conv_bn(mid, out, 1, 1, 1))
-        self.residual = workload.stride == 1 and source == out
+        mid = source * expand
+        layers = [*conv_bn(source, mid, 1), nn.ReLU6(inplace=True)] if expand > 1 else []
+        layers += [*conv_bn(mid, mid, kernel, stride, groups=mid), nn.ReLU6(inplace=True)]
+        self.conv = nn.Sequential(*layers, *conv_bn(mid, out, 1))
+        self.residual = stride == 1 and source == out
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.layers(x) if self.residual else self.layers(x)
+        """The block."""
+        return x + self.conv(x) if self.residual else self.conv(x)
 
 
 class Plain(nn.Module):
-    """One architecture of ``proxyless``, with no trace of a search."""
+    """The network of an architecture, written by hand."""
 
-    def __init__(self, space: spaces.SearchSpace, arch: np.ndarray):
+    def __init__(self, space: SearchSpace, arch: np.ndarray):
         super().__init__()
-        fixed = space.workloads(arch)
-        stem, first, head, *blocks = fixed
+        blocks: list[nn.Module] = []
+        stem, first, head, *chosen = space.workloads(arch)
+        blocks += [*conv_bn(3, stem.out_channels, 3, stem.stride), nn.ReLU6(inplace=True)]
+        for block in (first, *chosen):
+            if isinstance(block.op, Identity):
+                continue
+            assert isinstance(block.op, MBConv)
+            shape = (block.in_channels, block.out_channels, block.stride)
+            blocks.append(InvertedResidual(*shape, block.op.kernel, block.op.expand))
         assert isinstance(head.op, ConvHead)
-        chosen = [Bottleneck(w) for w in blocks if not isinstance(w.op, Identity)]
-        self.features = nn.Sequential(
-            *conv_bn(stem.in_channels, stem.out_channels, 3, stem.stride, 1),
-            nn.ReLU6(inplace=True),
-            Bottleneck(first),
-            *chosen,
-            *conv_bn(head.in_channels, head.op.hidden, 1, 1, 1),
-            nn.ReLU6(inplace=True),
-        )
+        blocks += [*conv_bn(head.in_channels, head.op.hidden, 1), nn.ReLU6(inplace=True)]
+        self.features = nn.Sequential(*blocks)
         self.classifier = nn.Linear(head.op.hidden, head.out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
         return self.classifier(self.features(x).mean((2, 3)))
 
 
 def plain_step(
-    module: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor
-) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = 1e-3
-    optimizer.zero_grad(set_to_none=True)
-    loss = F.cross_entropy(module(images), labels)
+    network: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor
+) -> float:
+    optimizer.zero_grad()
+    loss = F.cross_entropy(network(images), labels)
     loss.backward()
-    nn.utils.clip_grad_norm_(module.parameters(), 5.0, foreach=True)
+    nn.utils.clip_grad_norm_(network.parameters(), MAX_NORM, foreach=True)
     optimizer.step()
-    loss.item()
-
-
-def seconds(run: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    run()
-    return time.perf_counter() - started
+    return loss.item()
 
 
 def main() -> None:
-    data = load_data("digits", input_size=INPUT_SIZE)
-    deployed = spaces.space("proxyless", classes=data.classes)
-    space = spaces.proxy(deployed, INPUT_SIZE, data.classes, WIDTH)
-    images = torch.from_numpy(data.to_float(data.train_images[:BATCH]))
+    deployed = spaces.space("proxyless", input_size=224, classes=CLASSES)
+    space = spaces.proxy(deployed, INPUT_SIZE, CLASSES, WIDTH)
+    images = torch.randn(BATCH, 3, INPUT_SIZE, INPUT_SIZE)
     images = images.contiguous(memory_format=torch.channels_last)
-    labels = torch.from_numpy(data.train_labels[:BATCH])
-    print(f"{PATHS} random paths, batch {BATCH}, {torch.get_num_threads()} threads")
-    print("weights    supernet ms  plain ms  ratio (median over the paths)  allowed")
-    for sharing, allowed in (("separate", 1.05), ("slices", 1.25)):
-        supernet = Supernet(space, sharing=sharing, seed=0)
-        optimizer = make_optimizer(supernet)
-        times = []
-        for arch in space.sample(PATHS, seed=1):
-            plain = Plain(space, arch).to(memory_format=torch.channels_last)
-            own = make_optimizer(plain)
+    labels = torch.randint(CLASSES, (BATCH,))
+    supernets = {sharing: Supernet(space, sharing=sharing, seed=0) for sharing in SHARINGS}
+    optimizers = {sharing: make_optimizer(net) for sharing, net in supernets.items()}
+    seconds = np.empty((PATHS, ROUNDS, 1 + len(SHARINGS)))
+    for path, arch in enumerate(space.sample(PATHS, seed=0)):
+        network = Plain(space, arch).to(memory_format=torch.channels_last)
+        parameters = sum(p.numel() for p in network.parameters())
+        assert parameters == space.params(arch)[0], "not the same architecture"
+        optimizer = make_optimizer(network)
+        for group in optimizer.param_groups:
+            group["lr"] = RATE
+        steps: list[Callable[[], float]] = [
+            lambda n=network, o=optimizer: plain_step(n, o, images, labels)
+        ]
+        steps += [
+            lambda s=s, a=arch: train_step(
+                supernets[s], optimizers[s], images, labels, a, rate=RATE, max_norm=MAX_NORM
+            )
+            for s in SHARINGS
+        ]
+        for turn in range(WARM_UP + ROUNDS):
+            for which, step in enumerate(steps):
+                began = time.perf_counter()
+                step()
+                if turn >= WARM_UP:
+                    seconds[path, turn - WARM_UP, which] = time.perf_counter() - began
 
-            def shared(arch: np.ndarray = arch) -> None:
-                train_step(supernet, optimizer, images, labels, arch, rate=1e-3)
-
-            def alone(plain: nn.Module = plain, own: torch.optim.Optimizer = own) -> None:
-                plain_step(plain, own, images, labels)
-
-            for _ in range(3):  # kernels are compiled in the first steps
-                shared()
-                alone()
-            pairs = [(seconds(shared), seconds(alone)) for _ in range(REPEATS)]
-            times.append(np.median(pairs, axis=0))
-        table = 1000 * np.array(times)
-        ratio = float(np.median(table[:, 0] / table[:, 1]))
-        middle = np.median(table, axis=0)
-        print(f"{sharing:9s}  {middle[0]:11.1f}  {middle[1]:8.1f}  {ratio:5.3f}  {allowed:32.2f}")
+    print(
+        f"{space.name} at width {WIDTH}, {INPUT_SIZE} x {INPUT_SIZE} pixels, batch {BATCH}, "
+        f"{PATHS} random paths, {torch.get_num_threads()} threads"
+    )
+    times = np.median(seconds, axis=1)
+    ratios = times / times[:, :1]
+    print("network             median step  against plain: median  10 % to 90 % of paths")
+    for which, name in enumerate(("plain", *(f"supernet, {s}" for s in SHARINGS))):
+        low, high = np.quantile(ratios[:, which], (0.1, 0.9))
+        print(
+            f"{name:19} {1e3 * np.median(times[:, which]):8.1f} ms "
+            f"{np.median(ratios[:, which]):22.3f}  {low:12.3f} to {high:.3f}"
+        )
 
 
 if __name__ == "__main__":

@@ -148,8 +148,7 @@ class LatencyTable:
     def to_json(self) -> str:
         """The table as JSON text, one workload a line."""
         record = asdict(self)
-        head = ("format", "schema_version", "target", "space", "reference_ms")
-        head += ("reference_sessions_ms", "call")
+        head = "format schema_version target space reference_ms reference_sessions_ms call".split()
         lines = [f'  "{key}": {json.dumps(record[key])}' for key in head]
         for key in ("workloads", "networks"):
             rows = [f"    {json.dumps(k)}: {json.dumps(v)}" for k, v in record[key].items()]

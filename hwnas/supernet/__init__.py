@@ -1,7 +1,7 @@
-"""Weight-sharing networks: what they share, how paths are drawn, trained and evaluated."""
+"""Supernets: all networks of a space in one module, trained path by path, evaluated by prefix."""
 
 from hwnas.supernet.checkpoint import load_checkpoint, save_checkpoint
-from hwnas.supernet.data import DATA_SPECS, Dataset, batch_indices, load_data
+from hwnas.supernet.data import DATA_SPECS, Dataset, batch_indices, load_data, parse_data_spec
 from hwnas.supernet.evaluate import Evaluator
 from hwnas.supernet.network import Supernet
 from hwnas.supernet.samplers import FeasibleSampler, PathSampler, UniformSampler
@@ -31,6 +31,7 @@ __all__ = [
     "load_checkpoint",
     "load_data",
     "make_optimizer",
+    "parse_data_spec",
     "save_checkpoint",
     "train_step",
 ]

@@ -1,7 +1,8 @@
 """The state of a training in one safetensors file, from which it goes on bit for bit."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -17,25 +18,45 @@ __all__ = ["load_checkpoint", "save_checkpoint"]
 
 
 def save_checkpoint(
-    path: Path, supernet: Supernet, optimizer: torch.optim.Optimizer, step: int
+    path: Path,
+    supernet: Supernet,
+    optimizer: torch.optim.Optimizer,
+    step: int,
+    metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write weights, optimizer state and step; the old file stays until the new one is whole."""
+    """Write weights, optimizer state and step; the old file stays until the new one is whole.
+
+    Args:
+        path: the file; a missing folder is made.
+        supernet: its parameters and batch-norm statistics are stored.
+        optimizer: of the supernet's parameters. Its options are not stored: the learning rate
+            follows from the step, the others from how it is made.
+        step: training steps done.
+        metadata: what else a training must agree on to go on from this file.
+    """
     tensors = {f"weight {name}": tensor for name, tensor in supernet.state_dict().items()}
     for at, parameter in _parameters(optimizer):
         for key, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"optimizer {at} {key}"] = value
+            if value is not None:  # SGD keeps None for what was never trained
+                tensors[f"optimizer {at} {key}"] = value
     contents = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    about = {"step": step, "kind": type(optimizer).__name__, **_identity(supernet)}
+    about = {"step": step, **_identity(supernet, optimizer, metadata)}
     write_atomically(path, save(contents, {"hwnas": json.dumps(about)}))
 
 
-def load_checkpoint(path: Path, supernet: Supernet, optimizer: torch.optim.Optimizer) -> int:
+def load_checkpoint(
+    path: Path,
+    supernet: Supernet,
+    optimizer: torch.optim.Optimizer,
+    metadata: Mapping[str, str] | None = None,
+) -> int:
     """Read what `save_checkpoint` wrote into a fresh supernet and optimizer; returns the step.
 
     Memory formats stay those of the supernet, so that training goes on with the same kernels.
 
     Raises:
-        CheckpointError: the file is damaged, or of another space, sharing or optimizer.
+        CheckpointError: the file is damaged, or of another space, sharing, optimizer or metadata;
+            supernet and optimizer are then as before.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -46,26 +67,46 @@ def load_checkpoint(path: Path, supernet: Supernet, optimizer: torch.optim.Optim
         raise CheckpointError(
             f"{path} is not a checkpoint that can be read ({error}): remove it to train anew"
         ) from None
-    expected = {"kind": type(optimizer).__name__, **_identity(supernet)}
+    expected = _identity(supernet, optimizer, metadata)
     if about != expected:
         raise CheckpointError(
             f"{path} holds a training of {about}, not of {expected}: give another --out"
         )
-    with torch.no_grad():
-        for name, tensor in supernet.state_dict().items():
-            tensor.copy_(tensors[f"weight {name}"])
-        for at, parameter in _parameters(optimizer):
-            prefix = f"optimizer {at} "
-            for name, value in tensors.items():
-                if name.startswith(prefix):
-                    like = torch.empty_like(parameter) if value.shape == parameter.shape else value
-                    optimizer.state[parameter][name.removeprefix(prefix)] = like.copy_(value)
+    weights = {key: t for key, t in tensors.items() if key.startswith("weight ")}
+    expected_shapes = {f"weight {name}": t.shape for name, t in supernet.state_dict().items()}
+    parameters = dict(_parameters(optimizer))
+    states = [(key, _owner(key, parameters), tensors[key]) for key in tensors.keys() - weights]
+    if {key: t.shape for key, t in weights.items()} != expected_shapes or any(
+        owner is None or (value.ndim and value.shape != owner.shape) for _, owner, value in states
+    ):
+        raise CheckpointError(
+            f"the tensors of {path} do not fit this version of hwnas: remove it to train anew"
+        )
+    supernet.load_state_dict({key.removeprefix("weight "): t for key, t in weights.items()})
+    for key, owner, value in states:
+        assert owner is not None
+        like = torch.empty_like(owner) if value.shape == owner.shape else value
+        optimizer.state[owner][key.split(" ")[2]] = like.copy_(value)
     return step
 
 
-def _identity(supernet: Supernet) -> dict[str, str]:
-    return {"space": supernet.space.identifier, "sharing": supernet.sharing}
+def _identity(
+    supernet: Supernet, optimizer: torch.optim.Optimizer, metadata: Mapping[str, str] | None
+) -> dict[str, str]:
+    """What must be equal for a training to go on."""
+    return {
+        **(metadata or {}),
+        "kind": type(optimizer).__name__,
+        "space": supernet.space.identifier,
+        "sharing": supernet.sharing,
+    }
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> Iterator[tuple[int, Tensor]]:
     return enumerate(p for group in optimizer.param_groups for p in group["params"])
+
+
+def _owner(key: str, parameters: Mapping[int, Tensor]) -> Tensor | None:
+    """The parameter that ``optimizer 12 exp_avg`` belongs to; None where the key is another."""
+    match = re.fullmatch(r"optimizer (\d+) \w+", key)
+    return parameters.get(int(match[1])) if match else None

@@ -17,7 +17,7 @@ from hwnas.errors import DataError
 from hwnas.supernet import image_files
 from hwnas.supernet.image_files import Labelled
 
-__all__ = ["DATA_SPECS", "Dataset", "batch_indices", "load_data"]
+__all__ = ["DATA_SPECS", "Dataset", "batch_indices", "load_data", "parse_data_spec"]
 
 #: What `load_data` takes.
 DATA_SPECS = ("digits", "fashion-mnist:DIR", "cifar10:DIR", "imagefolder:DIR")
@@ -59,6 +59,25 @@ class Dataset:
         return np.repeat(floats, 3, axis=1) if floats.shape[1] == 1 else floats
 
 
+def parse_data_spec(spec: str) -> tuple[str, Path]:
+    """The scheme and the folder of a spec; the folder exists, files in it were not looked at.
+
+    Raises:
+        DataError: unknown scheme, or no such folder.
+    """
+    scheme, colon, folder = spec.partition(":")
+    if scheme not in _READERS:
+        raise DataError(f"unknown data {spec!r}: choose one of {', '.join(DATA_SPECS)}")
+    if scheme == "digits":
+        if colon:
+            raise DataError(f"digits come with scikit-learn and take no folder, got {spec!r}")
+    elif not folder:
+        raise DataError(f"{scheme} needs a folder, written {scheme}:DIR; got {spec!r}")
+    elif not Path(folder).is_dir():
+        raise DataError(f"there is no folder {folder!r}, which {scheme} was to be read from")
+    return scheme, Path(folder)
+
+
 def load_data(spec: str, *, input_size: int, seed: int = 0) -> Dataset:
     """Read a data set, resized to ``input_size`` x ``input_size`` pixels.
 
@@ -75,19 +94,10 @@ def load_data(spec: str, *, input_size: int, seed: int = 0) -> Dataset:
         DataError: no such kind of data, a folder or file that is missing or broken, or too few
             images.
     """
-    scheme, colon, folder = spec.partition(":")
-    if scheme not in _READERS:
-        raise DataError(f"unknown data {spec!r}: choose one of {', '.join(DATA_SPECS)}")
+    scheme, folder = parse_data_spec(spec)
     if input_size < 1:
         raise DataError(f"images need an input size of at least 1 pixel, got {input_size}")
-    if scheme == "digits":
-        if colon:
-            raise DataError(f"digits come with scikit-learn and take no folder, got {spec!r}")
-    elif not folder:
-        raise DataError(f"{scheme} needs a folder, written {scheme}:DIR; got {spec!r}")
-    elif not Path(folder).is_dir():
-        raise DataError(f"there is no folder {folder!r}, which {scheme} was to be read from")
-    train, test = _READERS[scheme](Path(folder), input_size)
+    train, test = _READERS[scheme](folder, input_size)
     rng = np.random.default_rng([seed, _SPLIT_STREAM])
     order = rng.permutation(len(train.labels))
     if test is None:
@@ -124,7 +134,9 @@ def _digits(_: Path, size: int) -> tuple[Labelled, None]:
 
     bunch: Any = load_digits()
     images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
-    return Labelled(image_files.resized(images[:, None], size), bunch.target.astype(np.int64), 10), None
+    return Labelled(
+        image_files.resized(images[:, None], size), bunch.target.astype(np.int64), 10
+    ), None
 
 
 def batch_indices(n: int, batch: int, step: int, seed: int) -> npt.NDArray[np.int64]:
@@ -138,7 +150,8 @@ def batch_indices(n: int, batch: int, step: int, seed: int) -> npt.NDArray[np.in
     positions = np.arange(step * batch, (step + 1) * batch)
     first, last = positions[0] // n, positions[-1] // n
     orders = [_permutation(n, seed, epoch) for epoch in range(first, last + 1)]
-    return np.concatenate(orders)[positions - first * n]
+    chosen: npt.NDArray[np.int64] = np.concatenate(orders)[positions - first * n]
+    return chosen
 
 
 @lru_cache(maxsize=4)

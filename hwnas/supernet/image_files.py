@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +47,7 @@ def resized(images: Bytes, size: int) -> Bytes:
 
     result = np.empty((*images.shape[:2], size, size), np.uint8)
     for start in range(0, len(images), _CHUNK):
-        chunk = torch.from_numpy(np.ascontiguousarray(images[start : start + _CHUNK])).float()
+        chunk = torch.from_numpy(images[start : start + _CHUNK].astype(np.float32))
         scaled = F.interpolate(chunk, (size, size), mode="bilinear", antialias=True)
         result[start : start + _CHUNK] = scaled.round_().clamp_(0, 255).byte().numpy()
     return result
@@ -65,16 +64,21 @@ def cifar10(folder: Path, size: int) -> tuple[Labelled, Labelled]:
         parts = [_jpeg_pack(folder / f"cifar10_jpeg_{part}.npz") for part in ("train", "test")]
     elif (folder / "data_batch_1.bin").exists():
         names = [f"data_batch_{i}.bin" for i in range(1, 6)]
-        train = [_cifar_binary(folder / name) for name in names if (folder / name).exists()]
+        train = [_cifar_binary(folder / name) for name in names]
         images, labels = zip(*train, strict=True)
-        parts = [(np.concatenate(images), np.concatenate(labels)), _cifar_binary(folder / "test_batch.bin")]
+        parts = [
+            (np.concatenate(images), np.concatenate(labels)),
+            _cifar_binary(folder / "test_batch.bin"),
+        ]
     else:
         raise DataError(
             f"no CIFAR-10 in {str(folder)!r}: it needs data_batch_1.bin to data_batch_5.bin and "
             "test_batch.bin (the 'binary version'; the pickled Python version is never read), "
             "or cifar10_jpeg_train.npz and cifar10_jpeg_test.npz"
         )
-    train_part, test_part = (Labelled(resized(images, size), labels, 10) for images, labels in parts)
+    train_part, test_part = (
+        Labelled(resized(images, size), labels, 10) for images, labels in parts
+    )
     return train_part, test_part
 
 
@@ -94,10 +98,10 @@ def image_folder(folder: Path, size: int) -> tuple[Labelled, Labelled | None]:
 def _idx_pair(folder: Path, part: str, size: int) -> Labelled:
     images = _idx(folder, f"{part}-images-idx3-ubyte", 3)
     labels = _idx(folder, f"{part}-labels-idx1-ubyte", 1).astype(np.int64)
-    if len(images) != len(labels) or not len(labels):
+    if len(images) != len(labels) or not images.size:
         raise DataError(
             f"{part} images and labels in {str(folder)!r} do not belong together: "
-            f"{len(images)} images, {len(labels)} labels"
+            f"{' x '.join(map(str, images.shape))} pixels, {len(labels)} labels"
         )
     _check_labels(labels, folder / f"{part}-labels-idx1-ubyte")
     return Labelled(resized(images[:, None], size), labels, 10)
@@ -113,7 +117,9 @@ def _idx(folder: Path, name: str, dimensions: int) -> Bytes:
         try:
             data = gzip.decompress(data)
         except (OSError, EOFError, zlib.error) as error:
-            raise DataError(f"{str(path)!r} is not a whole gzip file ({error}): fetch it again") from None
+            raise DataError(
+                f"{str(path)!r} is not a whole gzip file ({error}): fetch it again"
+            ) from None
     header = 4 + 4 * dimensions
     magic = bytes((0, 0, 8, dimensions))
     if data[:4] != magic:
@@ -152,19 +158,30 @@ def _jpeg_pack(path: Path) -> tuple[Bytes, npt.NDArray[np.int64]]:
     try:
         with np.load(io.BytesIO(_read(path)), allow_pickle=False) as pack:
             header, payload, sizes, labels = (pack[name] for name in names)
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError) as error:
+    except (
+        ValueError,
+        KeyError,
+        OSError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+        AttributeError,
+    ) as error:
         raise DataError(
             f"{str(path)!r} is not a JPEG pack, a numpy archive of {', '.join(names)}: {error}"
         ) from None
-    ends = np.cumsum(sizes.astype(np.int64))
-    if not len(ends) or len(ends) != len(labels) or ends[-1] != payload.size:
+    arrays = (header, payload, sizes, labels)
+    whole = all(a.ndim == 1 and a.dtype.kind in "iu" and a.size for a in arrays)
+    if not whole or len(sizes) != len(labels) or sizes.sum() != payload.size:
         raise DataError(
-            f"{str(path)!r} is not a whole JPEG pack: {len(sizes)} sizes that add up to "
-            f"{int(ends[-1]) if len(ends) else 0} bytes, {len(labels)} labels, {payload.size} bytes"
+            f"{str(path)!r} is not a whole JPEG pack: {sizes.size} sizes that add up to "
+            f"{sizes.sum()} bytes, {labels.size} labels, {payload.size} bytes; fetch it again"
         )
+    ends = np.cumsum(sizes.astype(np.int64))
     labels = labels.astype(np.int64)
     _check_labels(labels, path)
-    start, body, pixels = header.tobytes(), payload.tobytes(), np.empty((len(ends), 3, 32, 32), np.uint8)
+    start, body = header.tobytes(), payload.tobytes()
+    pixels = np.empty((len(ends), 3, 32, 32), np.uint8)
     for i, (end, count) in enumerate(zip(ends, sizes, strict=True)):
         jpeg = io.BytesIO(start + body[end - int(count) : end] + b"\xff\xd9")
         pixels[i] = _decoded(jpeg, f"image {i} of {str(path)!r}", None, 32).transpose(2, 0, 1)
@@ -213,9 +230,7 @@ def _decoded(
     try:
         from PIL import Image, ImageOps
     except ImportError:
-        raise DataError(
-            f"pillow is needed to read {name}: pip install 'hwnas[images]'"
-        ) from None
+        raise DataError(f"pillow is needed to read {name}: pip install 'hwnas[images]'") from None
     try:
         with Image.open(file) as opened:
             if exactly is not None and opened.size != (exactly, exactly):

@@ -34,7 +34,8 @@ class UniformSampler:
 
     def sample(self, step: int) -> npt.NDArray[np.int64]:
         """The path of a step, int64 (n_decisions,)."""
-        return self.space.sample(1, seed=np.random.default_rng([self.seed, _STREAM, step]))[0]
+        rng = np.random.default_rng([self.seed, _STREAM, step])
+        return self.space.sample(1, seed=rng).reshape(-1)
 
 
 class FeasibleSampler:
@@ -46,4 +47,5 @@ class FeasibleSampler:
 
     def sample(self, step: int) -> npt.NDArray[np.int64]:
         """The path of a step, int64 (n_decisions,)."""
-        return self.feasible.sample(1, np.random.default_rng([self.seed, _STREAM, step]))[0]
+        rng = np.random.default_rng([self.seed, _STREAM, step])
+        return self.feasible.sample(1, rng).reshape(-1)

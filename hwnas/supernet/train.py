@@ -42,7 +42,8 @@ def make_optimizer(
     ]
     if kind == "adam":
         return torch.optim.Adam(groups, lr=0.0, fused=True)
-    return torch.optim.SGD(groups, lr=0.0, momentum=0.9, fused=True)
+    # not fused: that kernel takes no parameters without momentum yet beside those with one
+    return torch.optim.SGD(groups, lr=0.0, momentum=0.9, foreach=True)
 
 
 def learning_rate(step: int, steps: int, base: float, warm_up: int = 30) -> float:

@@ -23,6 +23,8 @@ def make_supernet(small_space: SearchSpace) -> MakeSupernet:
                 if tensor.ndim == 1:
                     low = 0.0 if name.endswith(("bias", "mean")) else 0.5
                     tensor.uniform_(low, low + 1, generator=generator)
+                elif tensor.ndim == 2:
+                    tensor.normal_(0, 2, generator=generator)
         return supernet
 
     return make

@@ -44,6 +44,11 @@ def train(
         train_step(supernet, optimizer, images, labels, sampler.sample(step), rate=rate)
 
 
+def layout(tensor: torch.Tensor) -> list[int]:
+    """Strides of the dimensions where they matter."""
+    return [s for s, size in zip(tensor.stride(), tensor.shape, strict=True) if size > 1]
+
+
 @pytest.mark.parametrize("sharing", SHARINGS)
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 def test_going_on_is_bit_identical(
@@ -66,7 +71,7 @@ def test_going_on_is_bit_identical(
     assert expected.keys() == got.keys()
     for name, tensor in expected.items():
         assert torch.equal(tensor, got[name]), name
-        assert tensor.stride() == got[name].stride(), name
+        assert layout(tensor) == layout(got[name]), name
     moved = [not torch.equal(at_three[name], expected[name]) for name in expected]
     assert sum(moved) > 10
     for mine, theirs in zip(straight.parameters(), resumed.parameters(), strict=True):
@@ -74,7 +79,7 @@ def test_going_on_is_bit_identical(
         assert mine_state.keys() == their_state.keys()
         for key, value in mine_state.items():
             assert torch.equal(value, their_state[key])
-            assert value.stride() == their_state[key].stride()
+            assert layout(value) == layout(their_state[key])
 
 
 @pytest.fixture
@@ -142,10 +147,12 @@ def test_damaged_files_are_refused(
 
 def test_missing_and_foreign_files_are_refused(small_space: SearchSpace, tmp_path: Path) -> None:
     supernet = Supernet(small_space, seed=0)
-    assert "cannot be read" in unchanged_by(tmp_path / "none.safetensors", supernet, None)
+    assert "can be read (No such file" in unchanged_by(
+        tmp_path / "none.safetensors", supernet, None
+    )
     foreign = tmp_path / "foreign.safetensors"
     save_file({"x": torch.zeros(1)}, foreign)
-    assert "cannot be read" in unchanged_by(foreign, supernet, None)
+    assert "is not a checkpoint that can be read" in unchanged_by(foreign, supernet, None)
 
 
 @pytest.mark.parametrize("change", ["lacks", "has", "shape", "state shape"])

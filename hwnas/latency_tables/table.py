@@ -148,9 +148,11 @@ class LatencyTable:
     def to_json(self) -> str:
         """The table as JSON text, one workload a line."""
         record = asdict(self)
-        head = "format schema_version target space reference_ms reference_sessions_ms call".split()
+        last = ("workloads", "networks", "provenance")
+        head = ["format", "schema_version"]
+        head += [key for key in record if key not in (*head, *last)]
         lines = [f'  "{key}": {json.dumps(record[key])}' for key in head]
-        for key in ("workloads", "networks"):
+        for key in last[:2]:
             rows = [f"    {json.dumps(k)}: {json.dumps(v)}" for k, v in record[key].items()]
             lines.append(f'  "{key}": {{\n' + ",\n".join(rows) + "\n  }")
         lines.append(f'  "provenance": {json.dumps(record["provenance"])}')

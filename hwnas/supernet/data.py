@@ -97,7 +97,10 @@ def load_data(spec: str, *, input_size: int, seed: int = 0) -> Dataset:
     scheme, folder = parse_data_spec(spec)
     if input_size < 1:
         raise DataError(f"images need an input size of at least 1 pixel, got {input_size}")
-    train, test = _READERS[scheme](folder, input_size)
+    try:
+        train, test = _READERS[scheme](folder, input_size)
+    except OSError as error:
+        raise DataError(f"cannot read {spec}: {error.strerror or error}") from None
     rng = np.random.default_rng([seed, _SPLIT_STREAM])
     order = rng.permutation(len(train.labels))
     if test is None:

@@ -246,8 +246,9 @@ def _decoded(
 
 
 def _check_labels(labels: npt.NDArray[np.int64], path: Path) -> None:
-    if labels.max() > 9:
-        raise DataError(f"labels in {str(path)!r} must be 0 to 9, got {labels.max()}")
+    wrong = labels[(labels < 0) | (labels > 9)]
+    if len(wrong):
+        raise DataError(f"labels in {str(path)!r} must be 0 to 9, got {wrong[0]}")
 
 
 def _read(path: Path) -> bytes:

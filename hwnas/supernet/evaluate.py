@@ -53,7 +53,7 @@ class Evaluator:
             (n, channels, height, width).
         images: what accuracies are measured on, float32 (n, channels, height, width).
         labels: int64 (n,).
-        batch: images run at once, in both passes.
+        batch: images run at once, at most, in both passes.
         cache_bytes: memory for the activations of prefixes.
 
     Raises:
@@ -85,7 +85,7 @@ class Evaluator:
             for choices in supernet.candidates
         ]
         self._cache = _Cache(cache_bytes)
-        self._weight_norms = torch.empty(0)
+        self._weights = torch.empty(0)
 
     def accuracies(self, archs: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Accuracies, 0 to 1, of architectures (n, n_decisions), as a float array (n,).
@@ -94,10 +94,10 @@ class Evaluator:
             ArchitectureError: they are not architectures of the supernet's space.
         """
         rows = self.supernet.space.check(archs)
-        norms = _norms(self.supernet)
-        if not torch.equal(norms, self._weight_norms):
+        weights = _fingerprint(self.supernet)
+        if not torch.equal(weights, self._weights):
             self._cache.clear()
-            self._weight_norms = norms
+            self._weights = weights
         result = np.empty(len(rows))
         for at in np.lexsort(rows.T[::-1]):  # neighbours share the longest prefixes
             result[at] = self._accuracy(self._shared(self.supernet.path(rows[at])))
@@ -198,7 +198,7 @@ class _Cache:
         self._held = 0
 
 
-def _norms(module: nn.Module) -> Tensor:
+def _fingerprint(module: nn.Module) -> Tensor:
     """The norm of each parameter: any training changes them, and they take milliseconds.
 
     Versions of tensors do not tell: fused optimizers leave them as they are.
@@ -208,7 +208,6 @@ def _norms(module: nn.Module) -> Tensor:
 
 
 def _batches(images: npt.NDArray[np.float32], batch: int) -> tuple[Tensor, ...]:
-    tensor = torch.from_numpy(np.asarray(images, np.float32))
-    return tuple(
-        part.contiguous(memory_format=torch.channels_last) for part in torch.split(tensor, batch)
-    )
+    """Parts of nearly equal size, since each counts as much in the average of statistics."""
+    parts = torch.from_numpy(np.asarray(images, np.float32)).tensor_split(-(-len(images) // batch))
+    return tuple(part.contiguous(memory_format=torch.channels_last) for part in parts)

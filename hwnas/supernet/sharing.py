@@ -19,7 +19,7 @@ from hwnas.ops import Graph, Node, Workload
 from hwnas.ops.graph import padding
 from hwnas.ops.module import GraphModule, make_layer
 
-__all__ = ["SHARINGS", "Block", "Sharing", "SlicedLayer", "crop"]
+__all__ = ["SHARINGS", "Block", "Sharing", "SlicedLayer"]
 
 Sharing = Literal["slices", "separate"]
 SHARINGS: tuple[Sharing, ...] = ("slices", "separate")
@@ -77,7 +77,7 @@ class SlicedLayer(nn.Module):
         super().__init__()
         self._shared = (shared,)  # a tuple hides it from torch's registry; deepcopy still follows
         self._crops = [
-            (leaf, _shared_name(node, leaf), crop_margins(shared[_shared_name(node, leaf)], shape))
+            (leaf, _shared_name(node, leaf), _margins(shared[_shared_name(node, leaf)], shape))
             for leaf, shape in _leaf_shapes(node, in_channels).items()
         ]
         self._run: Callable[..., Tensor] = F.linear
@@ -93,14 +93,14 @@ class SlicedLayer(nn.Module):
     def slices(self) -> dict[str, Tensor]:
         """The layer's own parameters by their names; gradients flow back into the shared ones."""
         (shared,) = self._shared
-        return {leaf: crop(shared[name], margins) for leaf, name, margins in self._crops}
+        return {leaf: _crop(shared[name], margins) for leaf, name, margins in self._crops}
 
     def forward(self, x: Tensor) -> Tensor:
         """Run the layer."""
         return self._run(x, **self.slices())
 
 
-def crop_margins(whole: Tensor, shape: Sequence[int]) -> tuple[int, ...]:
+def _margins(whole: Tensor, shape: Sequence[int]) -> tuple[int, ...]:
     """The padding, negative, that takes a tensor's first channels and the middle of its kernel.
 
     In the order of `torch.nn.functional.pad` (last dimension first); empty where nothing is cut.
@@ -113,8 +113,8 @@ def crop_margins(whole: Tensor, shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(margins) if any(margins) else ()
 
 
-def crop(whole: Tensor, margins: tuple[int, ...]) -> Tensor:
-    """Cut with `crop_margins`: one differentiable operation, however many dimensions are cut."""
+def _crop(whole: Tensor, margins: tuple[int, ...]) -> Tensor:
+    """Cut with `_margins`: one differentiable operation, however many dimensions are cut."""
     return F.pad(whole, margins) if margins else whole
 
 

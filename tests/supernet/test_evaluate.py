@@ -35,7 +35,7 @@ def in_plain_torch(
             module.momentum = None
     with torch.no_grad():
         network.train()
-        for batch in torch.from_numpy(CALIBRATION).split(32):
+        for batch in torch.from_numpy(CALIBRATION).split(24):  # 48 images, at most 32 at once
             network(batch)
         return network, network.eval()(torch.from_numpy(IMAGES))
 

@@ -1,13 +1,32 @@
 """Latency predictors: from a table to milliseconds for arrays of architectures."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hwnas import spaces
 from hwnas.latency_tables import LatencyTable
 from hwnas.predictors.additive import AdditivePredictor, Calibration
+from hwnas.predictors.expectation import SampledExpectation
 from hwnas.spaces import SearchSpace
 
-__all__ = ["AdditivePredictor", "Calibration", "load_predictor"]
+if TYPE_CHECKING:
+    from hwnas.predictors.loss import LatencyLoss
+
+__all__ = [
+    "AdditivePredictor",
+    "Calibration",
+    "LatencyLoss",
+    "SampledExpectation",
+    "load_predictor",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "LatencyLoss":  # a torch module, and torch is slow to import
+        from hwnas.predictors.loss import LatencyLoss
+
+        return LatencyLoss
+    raise AttributeError(f"module 'hwnas.predictors' has no attribute {name!r}")
 
 
 def load_predictor(

@@ -100,4 +100,5 @@ class SampledExpectation:
         upper = np.cumsum(probabilities)
         chosen = np.searchsorted(upper, levels * upper[-1], side="right")
         last = int(np.flatnonzero(probabilities)[-1])  # rounding must not lead beyond it
-        return np.minimum(chosen, last).astype(np.int64)
+        drawn: IntArray = np.minimum(chosen, last)
+        return drawn

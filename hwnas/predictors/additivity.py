@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from hwnas.costs.additive import FloatArray, IntArray
 from hwnas.errors import DataError
@@ -28,9 +29,9 @@ class GranularityError:
 
     Attributes:
         name: what has a price of its own.
-        parameters: free parameters of the model, as far as these networks tell.
-        mean_error: of ``|predicted / measured - 1|`` over held-out networks; None if fewer than half
-            of them are determined by the others: measure more.
+        parameters: free parameters, of the choices that occur in these networks.
+        mean_error: of ``|predicted / measured - 1|`` over held-out networks; None if fewer than
+            half of them are determined by the others, since there are too few.
     """
 
     name: str
@@ -85,43 +86,59 @@ def additivity_report(
         raise DataError(
             f"additivity is judged on {_LEAST_NETWORKS} whole networks or more, got {len(archs)}"
         )
-    alone = [(d,) for d in range(len(n_choices))]
-    models = {
-        "operators": counts.astype(np.float64),
-        "decisions": _one_hot(archs, n_choices, alone),
-        "neighbouring pairs": _one_hot(archs, n_choices, list(pairwise(range(len(n_choices))))),
-        "all pairs": _one_hot(archs, n_choices, list(combinations(range(len(n_choices)), 2))),
+    every = range(len(n_choices))
+    groups: dict[str, list[tuple[int, ...]]] = {
+        "decisions": [(d,) for d in every],
+        "neighbouring pairs": list(pairwise(every)),
+        "all pairs": list(combinations(every, 2)),
     }
-    if table_ms is not None:
-        models = {"table x scale": np.asarray(table_ms, np.float64)[:, None], **models}
     order = np.random.default_rng(seed).permutation(len(archs))
     folds = np.array_split(order, min(_FOLDS, len(archs)))
-    errors: dict[str, FloatArray] = {}
-    found = []
-    for name, columns in models.items():
-        if name != "table x scale":
-            columns = np.column_stack([np.ones(len(archs)), columns])
-        rank, held_out = _held_out_errors(columns, np.asarray(measured_ms, np.float64), folds)
-        known = ~np.isnan(held_out)
-        enough_rows = known.mean() >= 0.5
-        if enough_rows:
-            errors[name] = held_out
-        mean = float(held_out[known].mean()) if enough_rows else None
-        found.append(GranularityError(name, rank, mean))
-    return AdditivityReport(len(archs), noise_floor, tuple(found), _enough(errors, noise_floor))
+    measured = np.asarray(measured_ms, np.float64)
+    models: dict[str, tuple[int, FloatArray]] = {}
+    if table_ms is not None:
+        sums = np.asarray(table_ms, np.float64)[:, None]
+        models["table x scale"] = _held_out_errors(sums, measured, folds)
+    models["operators"] = _held_out_errors(_with_constant(counts), measured, folds)
+    for name, members in groups.items():
+        size = _dimension(archs, members)
+        if size < len(archs):
+            columns = _with_constant(_one_hot(archs, n_choices, members))
+            models[name] = _held_out_errors(columns, measured, folds)
+        else:  # cannot be determined, and may have ten thousand columns
+            models[name] = size, np.full(len(archs), np.nan)
+    told = {name: held for name, (_, held) in models.items() if np.isnan(held).mean() <= 0.5}
+    means = {name: float(np.nanmean(held)) for name, held in told.items()}
+    found = tuple(
+        GranularityError(name, size, means.get(name)) for name, (size, _) in models.items()
+    )
+    return AdditivityReport(len(archs), noise_floor, found, _enough(told, noise_floor))
+
+
+def _with_constant(columns: npt.ArrayLike) -> FloatArray:
+    """The columns and one of ones, for what every network pays."""
+    parts = np.asarray(columns, np.float64)
+    return np.column_stack([np.ones(len(parts)), parts])
+
+
+def _dimension(archs: IntArray, groups: Sequence[tuple[int, ...]]) -> int:
+    """Free parameters of a model with one price for each combination in each group."""
+    used = [len(np.unique(column)) - 1 for column in archs.T]
+    pairs = sum(used[group[0]] * used[group[1]] for group in groups if len(group) == 2)
+    return 1 + sum(used) + pairs
 
 
 def _one_hot(
     archs: IntArray, n_choices: Sequence[int], groups: Sequence[tuple[int, ...]]
 ) -> FloatArray:
     """One column for each combination of choices that occurs in each group of decisions."""
-    blocks = []
+    blocks = [np.empty((len(archs), 0))]
     for group in groups:
         codes = np.zeros(len(archs), np.int64)
         for d in group:
             codes = codes * n_choices[d] + archs[:, d]
         blocks.append((codes[:, None] == np.unique(codes)).astype(np.float64))
-    return np.concatenate(blocks, axis=1) if blocks else np.empty((len(archs), 0))
+    return np.concatenate(blocks, axis=1)
 
 
 def _held_out_errors(

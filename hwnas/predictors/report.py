@@ -62,7 +62,8 @@ class OperatorError:
 
     Attributes:
         operator: its token.
-        more, rest: networks that hold more of it than the median network does, and the others.
+        more, rest: networks that hold more of it than the median network, and the others; where
+            hardly any holds more, those that hold as much count as more.
         difference: predicted / measured of the former over that of the latter (geometric means),
             less 1: above 0 where the operator is predicted too slow.
         standard_error: of the difference.
@@ -153,7 +154,7 @@ def noise_floor_of_errors(relative_errors: npt.ArrayLike) -> float:
 
 
 def operator_counts(space: SearchSpace, archs: IntArray) -> tuple[list[str], IntArray]:
-    """The tokens of a space's operators, and how often each architecture holds them, (n, tokens)."""
+    """Tokens of a space's operators, and how often each architecture holds them, (n, tokens)."""
     tokens = list(dict.fromkeys(op.token for d in space.decisions for op in d.choices))
     counts = np.zeros((len(archs), len(tokens)), np.int64)
     for decision, column in zip(space.decisions, archs.T, strict=True):
@@ -176,7 +177,8 @@ def operator_errors(
     logs = np.log(np.asarray(predicted_ms) / np.asarray(measured_ms))
     found = []
     for token, column in zip(tokens, counts.T, strict=True):
-        more = column > np.median(column)
+        middle = np.median(column)
+        more = min(column > middle, column >= middle, key=lambda m: abs(m.mean() - 0.5))
         if min(more.sum(), (~more).sum()) < 2:
             continue
         difference = math.expm1(float(logs[more].mean() - logs[~more].mean()))

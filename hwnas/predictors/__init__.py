@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 from hwnas import spaces
 from hwnas.latency_tables import LatencyTable
 from hwnas.predictors.additive import AdditivePredictor, Calibration
+from hwnas.predictors.additivity import AdditivityReport, additivity_report
 from hwnas.predictors.expectation import SampledExpectation
+from hwnas.predictors.report import PredictionReport, prediction_report
 from hwnas.spaces import SearchSpace
 
 if TYPE_CHECKING:
@@ -14,10 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AdditivePredictor",
+    "AdditivityReport",
     "Calibration",
     "LatencyLoss",
+    "PredictionReport",
     "SampledExpectation",
+    "additivity_report",
     "load_predictor",
+    "prediction_report",
 ]
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from hwnas.costs.additive import FloatArray, IntArray
 from hwnas.errors import DataError
+from hwnas.predictors.report import checked_ms
 
 __all__ = ["AdditivityReport", "GranularityError", "additivity_report"]
 
@@ -80,8 +81,15 @@ def additivity_report(
             each is left out alone.
 
     Raises:
-        DataError: fewer than 4 networks.
+        DataError: fewer than 4 networks, latencies that are not positive, or arrays that do not
+            belong together.
     """
+    measured = checked_ms("measured", measured_ms)
+    if not len(archs) == len(measured) == len(counts):
+        raise DataError(
+            f"one latency and one row of counts for each network are needed, got {len(measured)} "
+            f"and {len(counts)} for {len(archs)}"
+        )
     if len(archs) < _LEAST_NETWORKS:
         raise DataError(
             f"additivity is judged on {_LEAST_NETWORKS} whole networks or more, got {len(archs)}"
@@ -94,11 +102,10 @@ def additivity_report(
     }
     order = np.random.default_rng(seed).permutation(len(archs))
     folds = np.array_split(order, min(_FOLDS, len(archs)))
-    measured = np.asarray(measured_ms, np.float64)
     models: dict[str, tuple[int, FloatArray]] = {}
     if table_ms is not None:
-        sums = np.asarray(table_ms, np.float64)[:, None]
-        models["table x scale"] = _held_out_errors(sums, measured, folds)
+        sums = checked_ms("table", table_ms)
+        models["table x scale"] = _held_out_errors(sums[:, None], measured, folds)
     models["operators"] = _held_out_errors(_with_constant(counts), measured, folds)
     for name, members in groups.items():
         size = _dimension(archs, members)

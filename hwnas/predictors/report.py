@@ -14,6 +14,7 @@ from hwnas.spaces import SearchSpace
 __all__ = [
     "OperatorError",
     "PredictionReport",
+    "checked_ms",
     "noise_floor_of_errors",
     "noise_floor_of_passes",
     "operator_counts",
@@ -101,7 +102,7 @@ def prediction_report(
     Raises:
         DataError: nothing to compare, different lengths, or latencies that are not positive.
     """
-    measured, predicted = _positive("measured", measured_ms), _positive("predicted", predicted_ms)
+    measured, predicted = checked_ms("measured", measured_ms), checked_ms("predicted", predicted_ms)
     if measured.shape != predicted.shape:
         raise DataError(
             f"one prediction for each measurement is needed, got {len(predicted)} for "
@@ -136,7 +137,7 @@ def prediction_report(
 
 def noise_floor_of_passes(first_ms: npt.ArrayLike, second_ms: npt.ArrayLike) -> float:
     """Mean of ``|first / second - 1|`` of two measurements of the same networks, each (n,)."""
-    first, second = _positive("measured", first_ms), _positive("measured", second_ms)
+    first, second = checked_ms("measured", first_ms), checked_ms("measured", second_ms)
     return float(np.abs(first / second - 1).mean())
 
 
@@ -200,7 +201,8 @@ def _spearman(first: FloatArray, second: FloatArray) -> float | None:
     return float(np.corrcoef(*ranks)[0, 1])
 
 
-def _positive(what: str, values: npt.ArrayLike) -> FloatArray:
+def checked_ms(what: str, values: npt.ArrayLike) -> FloatArray:
+    """Latencies as an array (n,), or a `DataError` that says ``what`` latencies are wrong."""
     ms = np.asarray(values, np.float64)
     if ms.ndim != 1 or not len(ms):
         raise DataError(f"{what} latencies are a list of ms, got an array of shape {ms.shape}")

@@ -128,7 +128,16 @@ def test_a_choice_that_one_network_alone_has_is_not_judged(small_space, sample):
     assert by_name["decisions"].mean_error == pytest.approx(0, abs=1e-10)
 
 
-def test_too_few_networks(small_space, sample):
-    archs, counts = sample
-    with pytest.raises(DataError, match="4 whole networks or more, got 3"):
-        judge(small_space, archs[:3], counts[:3], np.ones(3))
+@pytest.mark.parametrize(
+    ("ms", "rows", "says"),
+    [
+        (np.ones(3), 3, "4 whole networks or more, got 3"),
+        (np.ones(4), 5, "got 4 and 5 for 5"),
+        (np.array([1, 2, 0, 4]), 4, "measured latencies are positive milliseconds, got 0"),
+        (np.array([1, 2, np.nan, 4]), 4, "measured latencies are positive milliseconds, got nan"),
+    ],
+)
+def test_bad_input(small_space, sample, ms, rows, says):
+    archs, counts = (part[:rows] for part in sample)
+    with pytest.raises(DataError, match=says):
+        judge(small_space, archs, counts, ms)

@@ -1,28 +1,65 @@
-"""Latency predictors: from a table to milliseconds for arrays of architectures."""
+"""Latency predictors: from measurements to milliseconds for arrays of architectures."""
 
+from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hwnas import spaces
+from hwnas.errors import PredictorFormatError
 from hwnas.latency_tables import LatencyTable
 from hwnas.predictors.additive import AdditivePredictor, Calibration
 from hwnas.spaces import SearchSpace
 
-__all__ = ["AdditivePredictor", "Calibration", "load_predictor"]
+if TYPE_CHECKING:
+    from hwnas.predictors.of_space import SpacePredictor
+
+__all__ = ["AdditivePredictor", "Calibration", "load_predictor", "shipped_predictors"]
+
+
+def shipped_predictors() -> Mapping[str, Path]:
+    """Name -> path of the fitted predictors that come with hwnas."""
+    folder = Path(str(files("hwnas.predictors"))) / "shipped"
+    return {path.stem: path for path in sorted(folder.glob("*.npz"))}
 
 
 def load_predictor(
-    table: LatencyTable | str | Path, space: SearchSpace | None = None
-) -> AdditivePredictor:
-    """The predictor of a table.
+    source: LatencyTable | str | Path, space: SearchSpace | None = None
+) -> "AdditivePredictor | SpacePredictor":
+    """The predictor of a latency table, or one that was fitted and saved.
 
     Args:
-        table: a table, its path, or the name of one that ships.
-        space: whose architectures to predict; by default the space that was profiled.
+        source: a table, the path of a table or of a saved `hwnas.LatencyRegressor` (.npz), or the
+            name of a table or predictor that ships.
+        space: whose architectures to predict; by default the space that was measured.
 
     Raises:
         TableFormatError: the table cannot be read.
-        WorkloadNotInTableError: it lacks a workload of the space.
+        PredictorFormatError: the saved predictor cannot be read, or does not say its space.
+        WorkloadNotInTableError: the table lacks a workload of the space.
     """
-    known = table if isinstance(table, LatencyTable) else LatencyTable.load(table)
+    fitted = shipped_predictors().get(str(source))
+    if fitted is None and not isinstance(source, LatencyTable) and Path(source).suffix == ".npz":
+        fitted = Path(source)
+    if fitted is not None:
+        return _fitted(fitted, space)
+    known = source if isinstance(source, LatencyTable) else LatencyTable.load(source)
     origin = spaces.space(known.space.name, **known.space.arguments)
     return AdditivePredictor(known, origin if space is None else space, origin)
+
+
+def _fitted(path: Path, space: SearchSpace | None) -> "SpacePredictor":
+    from hwnas.predictors.of_space import SpacePredictor
+    from hwnas.predictors.regressor import LatencyRegressor
+
+    regressor = LatencyRegressor.load(path)
+    if space is None:
+        space = regressor.space
+    if space is None and "space" in regressor.notes_:
+        space = spaces.space(regressor.notes_["space"])
+    if space is None:
+        raise PredictorFormatError(
+            f"{path} does not say which space its columns belong to: give space=, or use "
+            "LatencyRegressor.load(path).predict(rows)"
+        )
+    return SpacePredictor(regressor, space)

@@ -27,7 +27,7 @@ __all__ = [
 
 #: Below this many samples errors are too uncertain to choose by: all models are blended.
 FEW = 40
-_RIDGES = (0.003, 0.03, 0.1)
+_RIDGES = (0.01, 0.03, 0.1)
 _FOLDS = 10
 _BOOSTING_FOLDS = 3
 #: Length scale, in standard deviations, of effects of quantities that jump (sizes of tiles).

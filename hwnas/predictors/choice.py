@@ -22,8 +22,10 @@ _IMMATERIAL = 5e-4
 #: How much lower the error of a combination must be, relatively, to be chosen.
 _WORTH = 0.01
 #: How fast weights fall with the error when few samples are blended over all models.
-_SHARPNESS = 6.0
+_SHARPNESS = 4.0
 _SMALLEST_WEIGHT = 0.05
+#: From so many samples on predictions are centred on the bulk of the errors, those within `_BULK`.
+_CENTRE_FROM, _BULK = 200, 0.15
 #: Parts that are left out in turn to learn the error of what was chosen, by number of samples:
 #: a smaller sample loses more with each part, and is fitted faster.
 _PARTS = ((20, 20), (FEW, 5), (300, 10), (10**9, 5))
@@ -36,12 +38,15 @@ class Choice:
     Attributes:
         errors: mean relative error by candidate, each sample predicted from others.
         weights: of the chosen candidates, summing to 1.
+        centre: their sum is multiplied by this, so that where a device is often slow for no reason
+            that shows in the architecture, its usual state is predicted.
         error: of what was chosen.
         reason: why, in a sentence.
     """
 
     errors: Mapping[str, float]
     weights: Mapping[str, float]
+    centre: float
     error: float
     reason: str
 
@@ -85,12 +90,22 @@ def choose(fits: Sequence[Fitted], ms: FloatArray, lowest: float) -> Choice:
         else:
             weights = np.eye(len(fits))[simplest]
             reason = f"the simplest model within {_SIMPLER:.0%} of the lowest error, {best:.2%}"
+    predicted = weights @ left_out
+    centre = _centre(np.log(ms / predicted)) if len(ms) >= _CENTRE_FROM else 1.0
     return Choice(
         {fit.name: float(error) for fit, error in zip(fits, errors, strict=True)},
         {fit.name: float(w) for fit, w in zip(fits, weights, strict=True) if w > 0},
-        _error(weights @ left_out, ms),
+        centre,
+        _error(centre * predicted, ms),
         reason,
     )
+
+
+def _centre(residuals: FloatArray) -> float:
+    """The factor around which most log residuals lie, by a quadratic kernel of width `_BULK`."""
+    shifts = np.linspace(-_BULK / 2, _BULK / 2, 61)
+    closeness = 1 - ((residuals[:, None] - shifts) / _BULK) ** 2
+    return float(np.exp(shifts[np.maximum(closeness, 0).mean(axis=0).argmax()]))
 
 
 def _blend(errors: FloatArray) -> FloatArray:
@@ -165,7 +180,7 @@ def combine(models: Sequence[Model], weights: Sequence[float]) -> list[tuple[Mod
             known = smooth.get(term.near, 0.0)
             smooth[term.near] = known + weight * term.alpha
     if linear is not None:
-        share = 1 - sum(weight for _, weight in rest)
+        share = sum(weights) - sum(weight for _, weight in rest)
         terms = tuple(Smooth(near, alpha / share) for near, alpha in smooth.items())
         merged = GaussianFit(linear.scaled(1 / share), terms, "identity", nothing, nothing)
         rest.insert(0, (merged, share))

@@ -1,19 +1,23 @@
 """Architectures to milliseconds, by whichever model the samples themselves recommend."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
 
+from hwnas import spaces
 from hwnas.costs.additive import FloatArray, IntArray
-from hwnas.errors import ArchitectureError, DataError, OptionError
+from hwnas.errors import ArchitectureError, DataError, OptionError, PredictorFormatError
 from hwnas.predictors.candidates import Problem, fit_candidates
 from hwnas.predictors.cells import cell_of, entry_costs
 from hwnas.predictors.choice import choose, combine, leave_out
 from hwnas.predictors.columns import Columns
+from hwnas.predictors.stored import read, write
 from hwnas.predictors.views import Batch, views_of
 from hwnas.spaces import SearchSpace
 
@@ -24,6 +28,19 @@ _LEAST = 5
 _MOST_ROWS = 2000
 #: Predictions are never below this share of the lowest latency in the sample.
 _LOWEST = 0.1
+#: Fitted attributes that are stored: all that predictions, intervals and reports need.
+_STATE = (
+    "columns_",
+    "views_",
+    "model_",
+    "chosen_",
+    "report_",
+    "lowest_ms_",
+    "left_out_ms_",
+    "scores_",
+    "centre_",
+    "spread_",
+)
 
 
 class LatencyRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -98,15 +115,17 @@ class LatencyRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             None if self.space is None else _free(self.space),
             self.random_state,
         )
-        fits = fit_candidates(problem)
         self.lowest_ms_ = _LOWEST * float(ms.min())
-        self.report_ = choose(fits, ms[order], self.lowest_ms_)
-        kept = [fit for fit in fits if fit.name in self.report_.weights]
-        self.chosen_ = kept[0].name if len(kept) == 1 else "combination"
-        weights = [self.report_.weights[fit.name] for fit in kept]
-        self.model_ = combine([fit.model for fit in kept], weights)
         self.left_out_ms_ = np.full(len(ms), np.nan)
-        self.left_out_ms_[order] = leave_out(problem, kept, weights, self.lowest_ms_)
+        # one thread: the matrices are small, and sums do not depend on the number of cores
+        with threadpool_limits(1):
+            fits = fit_candidates(problem)
+            self.report_ = choose(fits, ms[order], self.lowest_ms_)
+            kept = [fit for fit in fits if fit.name in self.report_.weights]
+            weights = [self.report_.weights[fit.name] * self.report_.centre for fit in kept]
+            self.left_out_ms_[order] = leave_out(problem, kept, weights, self.lowest_ms_)
+        self.chosen_ = kept[0].name if len(kept) == 1 else "combination"
+        self.model_ = combine([fit.model for fit in kept], weights)
         self.scores_ = np.abs(np.log(self.left_out_ms_[order] / ms[order]))
         return self
 
@@ -154,6 +173,47 @@ class LatencyRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         ms = self.predict(X)
         spread = float(scores[rank - 1])
         return np.stack([ms * np.exp(-spread), ms * np.exp(spread)], axis=1)
+
+    def save(self, path: str | Path, notes: Mapping[str, str] | None = None) -> None:
+        """Write the fitted model to a file, whole or not at all; by convention ``.npz``.
+
+        Args:
+            path: the file.
+            notes: what a reader should know, such as the device and where the samples came from.
+        """
+        check_is_fitted(self)
+        space = self.space
+        record = None if space is None else {"name": space.name, "arguments": space.arguments}
+        state = {name: getattr(self, name) for name in (*_STATE, "n_features_in_")}
+        content = {"space": record, "random_state": self.random_state, "notes": dict(notes or {})}
+        write(Path(path), content | state)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "LatencyRegressor":
+        """Read what `save` wrote; nothing in the file is executed. Sets ``notes_`` as well.
+
+        Raises:
+            PredictorFormatError: the file is not a fitted predictor.
+        """
+        content = read(Path(path))
+        try:
+            record = content["space"]
+            space = None if record is None else spaces.space(record["name"], **record["arguments"])
+            model = cls(space, random_state=content["random_state"])
+            for name in (*_STATE, "n_features_in_"):
+                setattr(model, name, content[name])
+            model.notes_ = content["notes"]
+            model.predict(model._any_row())
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise PredictorFormatError(f"{path} holds no working predictor: {error}") from None
+        return model
+
+    def _any_row(self) -> FloatArray:
+        row = np.zeros((1, self.columns_.count))
+        for column, values in zip(self.columns_.chosen, self.columns_.values, strict=True):
+            row[0, column] = values[0]
+        row[0, list(self.columns_.quantities)] = self.centre_
+        return row
 
     def _read_columns(self, rows: FloatArray) -> Columns:
         if self.space is None:

@@ -5,8 +5,8 @@ Sums over entries are gathers, and what entries have in common (the same operato
 positions) tells a model which of their effects are alike.
 """
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class View:
         strides: for each slot, the radices to combine its members' codes with.
         kind, label, position: of each entry; equal kind and label mean the same operator, the
             position runs from 0 to 1 along the slots of a kind.
-        before: applied to the codes first; takes dead operators out.
+        cell: where dead operators are taken out first.
     """
 
     members: tuple[tuple[int, ...], ...]
@@ -42,7 +42,7 @@ class View:
     kind: IntArray
     label: tuple[Hashable, ...]
     position: FloatArray
-    before: Callable[[IntArray], IntArray] | None = field(default=None, repr=False)
+    cell: Cell | None = None
 
     @property
     def size(self) -> int:
@@ -51,8 +51,8 @@ class View:
 
     def entries(self, codes: IntArray) -> IntArray:
         """The entry of each slot, (n, n_slots), from codes (n, n_chosen)."""
-        if self.before is not None:
-            codes = self.before(codes)
+        if self.cell is not None:
+            codes = self.cell.live(codes)
         flat = np.empty((len(codes), len(self.members)), np.intp)
         for slot, (members, lookup, strides) in enumerate(
             zip(self.members, self.lookup, self.strides, strict=True)
@@ -137,8 +137,8 @@ def views_of(columns: Columns, codes: IntArray, cell: Cell | None) -> dict[str, 
         views["blocks"] = _view(columns, codes, columns.blocks)
     if cell is not None:
         live = cell.live(codes)
-        views["live"] = _view(columns, live, single, seen_only=False, before=cell.live)
-        views["live pairs"] = _view(columns, live, neighbours, before=cell.live)
+        views["live"] = _view(columns, live, single, seen_only=False, cell=cell)
+        views["live pairs"] = _view(columns, live, neighbours, cell=cell)
     return views
 
 
@@ -148,7 +148,7 @@ def _view(
     members: Sequence[tuple[int, ...]],
     *,
     seen_only: bool = True,
-    before: Callable[[IntArray], IntArray] | None = None,
+    cell: Cell | None = None,
 ) -> View:
     """A view whose slots are groups of columns."""
     kind_of: dict[tuple[int, ...], int] = {}
@@ -183,5 +183,5 @@ def _view(
         np.array(entry_kind, np.int64),
         tuple(labels),
         np.array(positions),
-        before,
+        cell,
     )

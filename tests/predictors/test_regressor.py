@@ -1,13 +1,20 @@
 """Synthetic devices whose latencies are known: the regressor must find out what they do."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.ensemble import GradientBoostingRegressor
 
 from hwnas import spaces
-from hwnas.errors import ArchitectureError, DataError, OptionError
+from hwnas.errors import ArchitectureError, DataError, OptionError, PredictorFormatError
+from hwnas.predictors.boosting import fit_boosting
 from hwnas.predictors.candidates import CANDIDATES
+from hwnas.predictors.columns import Columns
 from hwnas.predictors.regressor import LatencyRegressor
+from hwnas.predictors.stored import read, write
+from hwnas.predictors.views import Batch, views_of
 
 SPACE = spaces.space("nasbench201")
 #: none, skip, 1x1, 3x3, pooling
@@ -175,6 +182,7 @@ def test_the_report_reads():
     names = {candidate.name for candidate in CANDIDATES}
     assert {name.split(", ridge")[0] for name in report.errors} <= names
     assert sum(report.weights.values()) == pytest.approx(1)
+    assert report.centre == 1  # sixty samples are too few to tell
     text = str(report)
     assert text.splitlines()[0].split() == ["candidate", "error", "weight"]
     assert report.reason in text
@@ -274,3 +282,76 @@ def test_more_samples_than_are_used(monkeypatch):
     model = LatencyRegressor().fit(archs, ms)
     assert np.isnan(model.left_out_ms_).sum() == 260 - 200
     assert worst(model, archs, ms) < 0.005
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_file_gives_back_the_model(named, tmp_path):
+    archs = SPACE.sample(300, seed=4)
+    ms = compiled_ms(archs) * np.exp(np.random.default_rng(0).normal(0, 0.03, 300))
+    model = LatencyRegressor(SPACE if named else None).fit(archs[:250], ms[:250])
+    model.save(tmp_path / "model.npz", {"device": "a synthetic one"})
+    again = LatencyRegressor.load(tmp_path / "model.npz")
+    np.testing.assert_array_equal(again.predict(archs), model.predict(archs))
+    np.testing.assert_array_equal(
+        again.predict_interval(archs, 0.9), model.predict_interval(archs, 0.9)
+    )
+    assert str(again.report_) == str(model.report_)
+    assert again.chosen_ == model.chosen_
+    assert again.notes_ == {"device": "a synthetic one"}
+    assert (again.space is None) != named
+
+
+def test_boosting_is_stored_and_predicts_as_scikit_learn_does(tmp_path):
+    archs = rows(400, [4] * 5)
+    ms = pairwise_ms(archs) + 1.0
+    columns = Columns.of_data(archs.astype(float))
+    batch = Batch(views_of(columns, archs, None), archs, np.zeros((400, 0)))
+    fit = fit_boosting(batch, ms, 0)
+    reference = GradientBoostingRegressor(
+        n_estimators=150,
+        max_depth=4,
+        min_samples_leaf=10,
+        subsample=0.7,
+        max_features=0.5,
+        random_state=0,
+    )
+    table = np.concatenate([archs, (archs[:, :, None] == np.arange(4)).sum(1)], axis=1)
+    expected = np.exp(reference.fit(table, np.log(ms)).predict(table))
+    np.testing.assert_allclose(fit(batch), expected, rtol=1e-12)
+    write(tmp_path / "trees.npz", {"fit": fit})
+    np.testing.assert_array_equal(read(tmp_path / "trees.npz")["fit"](batch), fit(batch))
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x05\x06" + bytes(18), b"junk"])
+def test_files_that_are_no_predictors(content, tmp_path):
+    (tmp_path / "model.npz").write_bytes(content)
+    with pytest.raises(PredictorFormatError, match=r"model\.npz is not a predictor"):
+        LatencyRegressor.load(tmp_path / "model.npz")
+    with pytest.raises(PredictorFormatError, match="no predictor at"):
+        LatencyRegressor.load(tmp_path / "none.npz")
+
+
+def test_a_file_with_a_pickle_runs_nothing(tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "exploded",))
+
+    np.savez(tmp_path / "model.npz", description=np.array([Bomb()], dtype=object))
+    with pytest.raises(PredictorFormatError, match="allow_pickle=False"):
+        LatencyRegressor.load(tmp_path / "model.npz")
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_a_file_that_describes_something_else(tmp_path):
+    archs = rows(30, [3] * 4)
+    LatencyRegressor().fit(archs, additive_ms(archs)).save(tmp_path / "model.npz")
+    content = read(tmp_path / "model.npz")
+    write(tmp_path / "less.npz", {k: v for k, v in content.items() if k != "views_"})
+    with pytest.raises(PredictorFormatError, match="no working predictor: 'views_'"):
+        LatencyRegressor.load(tmp_path / "less.npz")
+    write(tmp_path / "other.npz", content | {"model_": ((None, 1.0),)})
+    with pytest.raises(PredictorFormatError, match="no working predictor: 'NoneType'"):
+        LatencyRegressor.load(tmp_path / "other.npz")
+    write(tmp_path / "space.npz", content | {"space": {"name": "os.system", "arguments": {}}})
+    with pytest.raises(PredictorFormatError, match=r"os\.system"):
+        LatencyRegressor.load(tmp_path / "space.npz")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from hwnas import spaces
 from hwnas.errors import PredictorFormatError
@@ -23,6 +23,14 @@ def shipped_predictors() -> Mapping[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.npz"))}
 
 
+@overload
+def load_predictor(
+    source: LatencyTable, space: SearchSpace | None = None
+) -> AdditivePredictor: ...
+@overload
+def load_predictor(
+    source: str | Path, space: SearchSpace | None = None
+) -> "AdditivePredictor | SpacePredictor": ...
 def load_predictor(
     source: LatencyTable | str | Path, space: SearchSpace | None = None
 ) -> "AdditivePredictor | SpacePredictor":

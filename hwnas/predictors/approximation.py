@@ -31,10 +31,10 @@ class Approximation:
 def nearest_sum(
     predict: Callable[[IntArray], FloatArray], space: SearchSpace, *, seed: int = 0
 ) -> Approximation:
-    """Main effects of a predictor over uniform architectures, by least squares on samples of them.
+    """Main effects of a predictor over uniform architectures, by least squares on samples.
 
-    For a predictor that is a sum this is the predictor itself; otherwise the nearest sum in the mean
-    square, as in the analysis of variance.
+    For a predictor that is a sum this is the predictor itself; otherwise the nearest sum in the
+    mean square, as in the analysis of variance.
 
     Args:
         predict: architectures (n, n_decisions) to ms (n,).

@@ -44,8 +44,8 @@ class SpacePredictor:
             )
         if fitted is None and space.name not in _COLUMNS:
             raise OptionError(
-                f"the predictor was fitted on {regressor.n_features_in_} columns without a space; "
-                f"architectures of {', '.join(_COLUMNS)} can be turned into columns, got {space.name}"
+                f"the predictor was fitted on columns without a space; architectures of "
+                f"{', '.join(_COLUMNS)} can be turned into columns, got {space.name}"
             )
         self.regressor = regressor
         self.space = space
@@ -86,4 +86,8 @@ class SpacePredictor:
 
     def _rows(self, archs: npt.ArrayLike) -> IntArray:
         rows = self.space.check(archs)
-        return rows if self.regressor.space is not None else _COLUMNS[self.space.name](self.space, rows)
+        return (
+            rows
+            if self.regressor.space is not None
+            else _COLUMNS[self.space.name](self.space, rows)
+        )

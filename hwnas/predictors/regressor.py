@@ -28,6 +28,8 @@ _LEAST = 5
 _MOST_ROWS = 2000
 #: Predictions are never below this share of the lowest latency in the sample.
 _LOWEST = 0.1
+#: A gap of this factor between neighbouring latencies is a change of units.
+_UNITS_APART = 100
 #: Fitted attributes that are stored: all that predictions, intervals and reports need.
 _STATE = (
     "columns_",
@@ -89,7 +91,7 @@ class LatencyRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """Fit on architectures (n, n_decisions) and their latencies ``y`` (n,) in ms.
 
         Raises:
-            DataError: latencies that are not positive.
+            DataError: latencies that are not positive, or of mixed units.
             ValueError: NaN, infinity, or fewer than 5 samples (scikit-learn's own messages).
             ArchitectureError: rows that do not belong to ``space``.
             OptionError: arguments that contradict each other.
@@ -101,6 +103,13 @@ class LatencyRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         if np.any(ms <= 0):
             at = int(np.flatnonzero(ms <= 0)[0])
             raise DataError(f"latencies are positive milliseconds, got {ms[at]:g} in sample {at}")
+        ordered = np.sort(ms)
+        gap = int(np.argmax(ordered[1:] / ordered[:-1]))
+        if ordered[gap + 1] > _UNITS_APART * ordered[gap]:
+            raise DataError(
+                f"latencies are all in ms, got {gap + 1} up to {ordered[gap]:g} and the others "
+                f"from {ordered[gap + 1]:g} on, as if units were mixed: convert them"
+            )
         columns = self._read_columns(rows)
         order = np.random.default_rng(self.random_state).permutation(len(rows))[:_MOST_ROWS]
         self.columns_ = columns

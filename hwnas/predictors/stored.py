@@ -53,7 +53,8 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
     described = {"schema": _SCHEMA, "content": _encode(dict(content), arrays)}
     text = json.dumps(described, allow_nan=False)
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{_HEADER: np.array(text)}, **arrays)
+    arrays[_HEADER] = np.array(text)
+    np.savez_compressed(buffer, **arrays)
     write_atomically(path, buffer.getvalue())
 
 

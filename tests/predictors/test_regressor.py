@@ -196,6 +196,8 @@ def test_the_report_reads():
         ({3: np.inf}, ValueError, "infinity"),
         ({3: -1.0}, DataError, "positive milliseconds, got -1 in sample 3"),
         ({3: 0.0}, DataError, "positive milliseconds, got 0 in sample 3"),
+        ({3: 9000.0, 5: 8000.0}, DataError, "from 8000 on, as if units were mixed"),
+        ({3: 0.009}, DataError, "got 1 up to 0.009 and the others"),
     ],
 )
 def test_wrong_latencies(change, error, message):

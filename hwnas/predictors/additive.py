@@ -12,7 +12,6 @@ from hwnas.costs.additive import FloatArray
 from hwnas.errors import ArchitectureError, OptionError, TableTargetError
 from hwnas.latency_tables import LatencyTable
 from hwnas.ops import Workload
-from hwnas.predictors.expectation import expected_cost
 from hwnas.spaces import SearchSpace
 
 if TYPE_CHECKING:
@@ -102,7 +101,21 @@ class AdditivePredictor:
         Raises:
             OptionError: another number of decisions or choices.
         """
-        return expected_cost(self.cost, probabilities)
+        import torch
+
+        shapes = [tuple(p.shape) for p in probabilities]
+        wanted = [(n,) for n in self.space.n_choices]
+        if shapes != wanted:
+            raise OptionError(
+                f"one tensor of {', '.join(str(n) for (n,) in wanted)} probabilities is needed for "
+                f"the {len(wanted)} decisions, got shapes {shapes}"
+            )
+        total = torch.tensor(self.cost.fixed * self.cost.unit, dtype=torch.float64)
+        for p, steps in zip(probabilities, self.cost.entries, strict=True):
+            total = (
+                total + (p.double() * torch.from_numpy(steps * self.cost.unit).to(p.device)).sum()
+            )
+        return total
 
 
 def _entries(table: LatencyTable, space: SearchSpace) -> tuple[float, list[FloatArray]]:

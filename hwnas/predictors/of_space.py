@@ -10,7 +10,7 @@ from hwnas.costs import AdditiveCost
 from hwnas.costs.additive import FloatArray, IntArray
 from hwnas.errors import OptionError
 from hwnas.predictors.approximation import Approximation, nearest_sum
-from hwnas.predictors.expectation import expected_cost
+from hwnas.predictors.expectation import SampledExpectation
 from hwnas.predictors.regressor import LatencyRegressor
 from hwnas.spaces import SearchSpace
 from hwnas.spaces.ofa import ofa_columns
@@ -76,13 +76,16 @@ class SpacePredictor:
     def expected(self, probabilities: Sequence["torch.Tensor"]) -> "torch.Tensor":
         """Mean latency in ms if each decision is drawn from its own distribution; differentiable.
 
-        Of the nearest sum over decisions, not of the regressor itself: off by about
-        ``approximation.relative_error``.
+        Estimated from sampled architectures, without bias; see `SampledExpectation`.
 
         Args:
             probabilities: one tensor (n_choices,) a decision.
         """
-        return expected_cost(self.cost, probabilities)
+        return self._expectation.expected(probabilities)
+
+    @cached_property
+    def _expectation(self) -> SampledExpectation:
+        return SampledExpectation(self, self.space.n_choices)
 
     def _rows(self, archs: npt.ArrayLike) -> IntArray:
         rows = self.space.check(archs)

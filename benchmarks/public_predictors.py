@@ -52,13 +52,17 @@ def fit(data: Set, device: str, space: str, folder: str) -> tuple[LatencyRegress
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder of the csv.gz files")
-    parser.add_argument("--out", type=Path, default=SHIPPED, help="where the predictors are written")
+    parser.add_argument(
+        "--out", type=Path, default=SHIPPED, help="where the predictors are written"
+    )
     options = parser.parse_args()
     for space, data, folder in (
         ("ofa", once_for_all(options.folder), "ofa"),
         ("fbnet", fbnet(options.folder), "fbnet"),
     ):
-        cards = {name: ms for name, ms in data.devices.items() if name[4:].rsplit("_", 1)[0] in CARDS}
+        cards = {
+            name: ms for name, ms in data.devices.items() if name[4:].rsplit("_", 1)[0] in CARDS
+        }
         for device in cards:
             model, notes = fit(replace(data, devices=cards), device, space, folder)
             card, batch = device.removeprefix("lat_").rsplit("_", 1)

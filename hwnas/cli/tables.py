@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from hwnas.cli.output import json_option, print_json, say, stdout
+from hwnas.cli.report import command as report
 from hwnas.cli.resources import resolved
 from hwnas.latency_tables import (
     LatencyTable,
@@ -21,12 +22,15 @@ __all__ = ["command"]
 
 @click.group("tables")
 def command() -> None:
-    """List, show and check latency tables.
+    """List, show, check and judge latency tables.
 
     \b
     Example:
       hwnas tables list
     """
+
+
+command.add_command(report)
 
 
 @command.command("list")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hwnas import spaces
-from hwnas.errors import OptionError, TableTargetError, WorkloadNotInTableError
+from hwnas.errors import ArchitectureError, OptionError, TableTargetError, WorkloadNotInTableError
 from hwnas.latency_tables import Measurement
 from hwnas.predictors import load_predictor
 from hwnas.testing import check_predictor
@@ -98,6 +98,15 @@ def test_nasbench201_is_predicted_too(plan):
     space = spaces.space("nasbench201", input_size=16, cells=2, channels=8)
     table = profile_space(space, SyntheticRuntime(), plan=plan)
     check_predictor(load_predictor(table), space)
+
+
+@pytest.mark.parametrize("rows", [3, 20_000])
+def test_a_choice_that_does_not_exist_is_named(predictor, small_space, rows):
+    archs = small_space.sample(rows, seed=0).astype(np.uint8)
+    assert predictor.predict(archs).tolist() == predictor.predict(archs.astype(int)).tolist()
+    archs[2, 1] = 7
+    with pytest.raises(ArchitectureError, match="0 to 6, got 7 in architecture 2"):
+        predictor.predict(archs)
 
 
 def test_bad_input(small_table, small_space, predictor):

@@ -11,7 +11,6 @@ encoded is said at the functions that read them.
 import argparse
 import csv
 import gzip
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,10 +22,8 @@ from scipy.stats import spearmanr
 
 import hwnas
 from hwnas.errors import OptionError
-from hwnas.ops import Graph, Op
-from hwnas.predictors.regressor import LatencyRegressor
+from hwnas.predictors import LatencyRegressor
 from hwnas.spaces import SearchSpace
-from hwnas.spaces.chain import Chain, Slot, place
 
 MS_PER_S = 1000.0
 
@@ -69,76 +66,11 @@ def nasbench201(folder: Path, file: str) -> Set:
     return Set(edges[rows][kept], devices, hwnas.space("nasbench201"))
 
 
-@dataclass(frozen=True, slots=True)
-class FBNetBlock:
-    """1x1 in ``groups``, depthwise, 1x1 in ``groups`` (Wu et al., CVPR 2019, table 2)."""
-
-    kernel: int
-    expand: int
-    groups: int = 1
-    free = False
-
-    @property
-    def token(self) -> str:
-        """As the set names it."""
-        return f"k{self.kernel}_e{self.expand}" + (f"_g{self.groups}" if self.groups > 1 else "")
-
-    def fits(self, in_channels: int, out_channels: int, stride: int) -> bool:
-        """Always."""
-        return True
-
-    def emit(self, graph: Graph, x: int, out_channels: int, stride: int) -> int:
-        """Add three convolutions and, where shapes allow, the sum."""
-        source, mid = graph.shape(x)[0], graph.shape(x)[0] * self.expand
-        y = graph.conv_bn(x, "expand", mid, groups=self.groups, activation="relu")
-        y = graph.conv_bn(y, "depthwise", mid, self.kernel, stride, mid, "relu")
-        y = graph.conv_bn(y, "project", out_channels, groups=self.groups)
-        return graph.add(y, x) if stride == 1 and source == out_channels else y
-
-
-@dataclass(frozen=True, slots=True)
-class FBNetSkip:
-    """Nothing, or a 1x1 where the shape changes."""
-
-    token = "skip"
-    free = False
-
-    def fits(self, in_channels: int, out_channels: int, stride: int) -> bool:
-        """Always."""
-        return True
-
-    def emit(self, graph: Graph, x: int, out_channels: int, stride: int) -> int:
-        """Add the convolution, if one is needed."""
-        if stride == 1 and graph.shape(x)[0] == out_channels:
-            return x
-        return graph.conv_bn(x, "match", out_channels, stride=stride, activation="relu")
-
-
-def fbnet_space(tokens: list[str]) -> SearchSpace:
-    """The 22 blocks of FBNet at 224 pixels (Wu et al., CVPR 2019, table 1)."""
-    ops: list[Op] = []
-    for token in tokens:
-        sizes = {part[0]: int(part[1:]) for part in token.split("_") if part != "skip"}
-        ops.append(FBNetBlock(sizes["k"], sizes["e"], sizes.get("g", 1)) if sizes else FBNetSkip())
-    stages = ((16, 1, 1), (24, 4, 2), (32, 4, 2), (64, 4, 2), (112, 4, 1), (184, 4, 2), (352, 1, 1))
-    slots: list[Slot] = []
-    shape = (16, 112, 112)  # behind the stem
-    for channels, depth, first_stride in stages:
-        for at in range(depth):
-            block = len(slots)
-            stride = first_stride if at == 0 else 1
-            slot, shape = place(f"layer{block}", ops, shape, channels, stride, block)
-            slots.append(slot)
-    return SearchSpace("fbnet", {"operators": tokens}, Chain(tuple(slots)))
-
-
 def fbnet(folder: Path) -> Set:
     """22 layers, nine operators each; the space tells MACs, bytes and kernels of each."""
     table = read(folder / "fbnet_latency.csv.gz")
     archs = np.stack([table[f"l{layer}"] for layer in range(22)], 1).astype(int)
-    named = json.loads((folder / "fbnet_ops.json").read_text())
-    space = fbnet_space([named[str(at)] for at in range(len(named))])
-    return Set(archs, prefixed(table, "lat_"), space)
+    return Set(archs, prefixed(table, "lat_"), hwnas.space("fbnet"))
 
 
 def once_for_all(folder: Path) -> Set:

@@ -14,7 +14,7 @@ import numpy as np
 from latency_models import Set, fbnet, once_for_all
 from scipy.stats import spearmanr
 
-from hwnas.predictors.regressor import LatencyRegressor
+from hwnas.predictors import LatencyRegressor
 
 SAMPLES = 2000
 SHIPPED = Path(__file__).parents[1] / "hwnas" / "predictors" / "shipped"

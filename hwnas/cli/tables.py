@@ -8,8 +8,8 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from hwnas.cli.output import json_option, print_json, say, stdout
-from hwnas.cli.report import command as report
 from hwnas.cli.resources import resolved
+from hwnas.cli.tables_report import command as report
 from hwnas.latency_tables import (
     LatencyTable,
     all_tables,

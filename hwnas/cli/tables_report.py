@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _MOST_OPERATORS = 8
+#: A pass lasts at least so long: slow spells of a machine last seconds.
+_PASS_SECONDS = 10.0
 
 
 @click.command("report")
@@ -142,7 +144,7 @@ def _measured(
                 here,
                 precision=target.precision,
                 batch=target.batch,
-                plan=Plan(min_runs=40, max_runs=80),
+                plan=Plan(min_runs=40, max_runs=80, min_seconds=_PASS_SECONDS),
                 seed=seed + at,
                 progress=progress,
             )

@@ -15,6 +15,7 @@ __all__ = [
     "InfeasibleBudgetError",
     "MeasurementError",
     "OptionError",
+    "PredictorFormatError",
     "TableFormatError",
     "TableTargetError",
     "UnknownNameError",
@@ -61,6 +62,10 @@ class TableFormatError(HwnasError, ValueError):
 
 class TableTargetError(HwnasError, ValueError):
     """A latency table was made on another target, or for another space, than the one asked for."""
+
+
+class PredictorFormatError(HwnasError, ValueError):
+    """A file is not a fitted predictor of a schema that this version reads."""
 
 
 class DeviceUnavailableError(HwnasError, RuntimeError):

@@ -27,7 +27,7 @@ space_options = _stacked(
         default="proxyless",
         show_default=True,
         metavar="NAME",
-        help="Search space: proxyless or nasbench201.",
+        help="Search space: fbnet, nasbench201, ofa or proxyless.",
     ),
     click.option(
         "--input-size",
@@ -39,7 +39,7 @@ space_options = _stacked(
         "--width-mult",
         type=click.FloatRange(min=0, min_open=True),
         metavar="X",
-        help="Width multiplier of the deployed network (proxyless).",
+        help="Width multiplier of the deployed network (not nasbench201).",
     ),
 )
 

@@ -50,7 +50,7 @@ def command(
             ]
         )
         return
-    say(f"on {predictor.table.target}")
+    say(f"on {predictor.target}")
     names = ("ms", f"{confidence:.0%} interval", "MACs", "parameters", "architecture")
     rows = Table(*names, box=box.SIMPLE)
     for at, text in enumerate(architectures):

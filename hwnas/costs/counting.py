@@ -33,6 +33,10 @@ MACS: dict[str, Formula] = {
     "batch_norm": _nothing,
     "relu": _nothing,
     "relu6": _nothing,
+    "hard_swish": _nothing,
+    "hard_sigmoid": _nothing,
+    "mul": _nothing,
+    "channel_shuffle": _nothing,
     "add": _nothing,
     "zero": _nothing,
     "avg_pool": _nothing,
@@ -47,6 +51,10 @@ PARAMS: dict[str, Formula] = {
     "batch_norm": lambda node, source: 2 * node.shape[0],
     "relu": _nothing,
     "relu6": _nothing,
+    "hard_swish": _nothing,
+    "hard_sigmoid": _nothing,
+    "mul": _nothing,
+    "channel_shuffle": _nothing,
     "add": _nothing,
     "zero": _nothing,
     "avg_pool": _nothing,
@@ -54,7 +62,7 @@ PARAMS: dict[str, Formula] = {
 }
 
 #: Kinds that runtimes fold into the kernel before them, so that they move no bytes of their own.
-_FUSED = {"batch_norm", "relu", "relu6"}
+_FUSED = {"batch_norm", "relu", "relu6", "hard_swish", "hard_sigmoid"}
 
 
 def _total(graph: Graph, table: dict[str, Formula]) -> int:

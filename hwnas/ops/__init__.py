@@ -1,9 +1,11 @@
 """Operators, one family a file: a frozen dataclass here and a line in ``FAMILIES``."""
 
 from hwnas.ops.ends import Classifier, ConvHead, Stem
+from hwnas.ops.fbnet import FBNetBlock, FBNetHead, FBNetSkip, FBNetStem
 from hwnas.ops.graph import Graph, Node, Shape
 from hwnas.ops.identity import Identity
 from hwnas.ops.mbconv import MBConv
+from hwnas.ops.mobilenetv3 import MobileNetV3Block, MobileNetV3Head, MobileNetV3Stem
 from hwnas.ops.nasbench201 import AvgPool, ReLUConvBN, ResidualReduction, Zero
 from hwnas.ops.op import Op
 from hwnas.ops.workload import Workload
@@ -14,9 +16,16 @@ __all__ = [
     "AvgPool",
     "Classifier",
     "ConvHead",
+    "FBNetBlock",
+    "FBNetHead",
+    "FBNetSkip",
+    "FBNetStem",
     "Graph",
     "Identity",
     "MBConv",
+    "MobileNetV3Block",
+    "MobileNetV3Head",
+    "MobileNetV3Stem",
     "Node",
     "Op",
     "ReLUConvBN",
@@ -34,8 +43,15 @@ FAMILIES: dict[str, type[Op]] = {
         AvgPool,
         Classifier,
         ConvHead,
+        FBNetBlock,
+        FBNetHead,
+        FBNetSkip,
+        FBNetStem,
         Identity,
         MBConv,
+        MobileNetV3Block,
+        MobileNetV3Head,
+        MobileNetV3Stem,
         ReLUConvBN,
         ResidualReduction,
         Stem,

@@ -12,7 +12,7 @@ from typing import Literal
 
 from hwnas.errors import OptionError
 
-__all__ = ["Graph", "Kind", "Node", "Shape"]
+__all__ = ["Activation", "Graph", "Kind", "Node", "Shape"]
 
 Kind = Literal[
     "input",
@@ -20,12 +20,19 @@ Kind = Literal[
     "batch_norm",
     "relu",
     "relu6",
+    "hard_swish",
+    "hard_sigmoid",
+    "mul",
+    "channel_shuffle",
     "add",
     "zero",
     "avg_pool",
     "global_avg_pool",
     "linear",
 ]
+
+#: Elementwise functions: max(x, 0); at most 6; x * hard_sigmoid(x); min(max(x / 6 + 0.5, 0), 1).
+Activation = Literal["relu", "relu6", "hard_swish", "hard_sigmoid"]
 
 #: Channels, height, width. After the global pooling height and width are 1.
 Shape = tuple[int, int, int]
@@ -110,16 +117,35 @@ class Graph:
         kernel: int = 1,
         stride: int = 1,
         groups: int = 1,
-        activation: Literal["relu", "relu6"] | None = None,
+        activation: Activation | None = None,
     ) -> int:
         """Convolution, batch normalisation and, if named, an activation."""
         with self.scope(name):
             x = self.batch_norm(self.conv(x, "conv", out, kernel, stride, groups), "bn")
             return x if activation is None else self.activation(x, activation)
 
-    def activation(self, x: int, kind: Literal["relu", "relu6"]) -> int:
-        """Elementwise max(x, 0), at most 6 for ``relu6``."""
+    def activation(self, x: int, kind: Activation) -> int:
+        """One of the elementwise functions of `Activation`."""
         return self._add(kind, kind, (x,), self.shape(x))
+
+    def mul(self, x: int, gate: int) -> int:
+        """Each channel of ``x`` times its value in ``gate``, a 1x1 map of as many channels."""
+        if self.shape(gate) != (self.shape(x)[0], 1, 1):
+            raise OptionError(
+                f"a gate has one value for each of {self.shape(x)[0]} channels, got shape "
+                f"{self.shape(gate)}"
+            )
+        return self._add("mul", "mul", (x, gate), self.shape(x))
+
+    def channel_shuffle(self, x: int, groups: int) -> int:
+        """Interleave ``groups`` equal groups of channels (ShuffleNet, section 3.1)."""
+        channels = self.shape(x)[0]
+        if groups < 1 or channels % groups:
+            raise OptionError(
+                f"a channel shuffle needs groups that divide the channels, got {channels} channels "
+                f"and {groups} groups"
+            )
+        return self._add("channel_shuffle", "shuffle", (x,), self.shape(x), groups=groups)
 
     def add(self, *terms: int) -> int:
         """Elementwise sum of nodes of one shape; a sum of one is that node."""

@@ -1,6 +1,7 @@
 """The torch reading of a graph: an ordinary `torch.nn.Module`, trainable and printable."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +41,14 @@ def _plain(node: Node) -> Callable[..., Tensor]:
         return F.relu
     if node.kind == "relu6":
         return F.relu6
+    if node.kind == "hard_swish":
+        return F.hardswish
+    if node.kind == "hard_sigmoid":
+        return F.hardsigmoid
+    if node.kind == "mul":
+        return _gated
+    if node.kind == "channel_shuffle":
+        return partial(F.channel_shuffle, groups=node.groups)
     if node.kind == "add":
         return _sum
     if node.kind == "zero":
@@ -55,6 +64,10 @@ def _sum(first: Tensor, *others: Tensor) -> Tensor:
     for other in others:
         first = first + other
     return first
+
+
+def _gated(x: Tensor, gate: Tensor) -> Tensor:
+    return x * gate.reshape(*gate.shape[:2], 1, 1)
 
 
 def _global_avg_pool(x: Tensor) -> Tensor:

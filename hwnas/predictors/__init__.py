@@ -1,53 +1,45 @@
-"""Latency predictors: from a table to milliseconds for arrays of architectures."""
+"""Latency predictors: from measurements to milliseconds for arrays of architectures.
 
-from pathlib import Path
+Those that need torch or scikit-learn, which are slow to import, load on first use.
+"""
+
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from hwnas import spaces
-from hwnas.latency_tables import LatencyTable
 from hwnas.predictors.additive import AdditivePredictor, Calibration
 from hwnas.predictors.additivity import AdditivityReport, additivity_report
 from hwnas.predictors.expectation import SampledExpectation
+from hwnas.predictors.loading import load_predictor, shipped_predictors
 from hwnas.predictors.report import PredictionReport, prediction_report
-from hwnas.spaces import SearchSpace
 
 if TYPE_CHECKING:
     from hwnas.predictors.loss import LatencyLoss
+    from hwnas.predictors.of_space import SpacePredictor
+    from hwnas.predictors.regressor import LatencyRegressor
 
 __all__ = [
     "AdditivePredictor",
     "AdditivityReport",
     "Calibration",
     "LatencyLoss",
+    "LatencyRegressor",
     "PredictionReport",
     "SampledExpectation",
+    "SpacePredictor",
     "additivity_report",
     "load_predictor",
     "prediction_report",
+    "shipped_predictors",
 ]
+
+_HOMES = {
+    "LatencyLoss": "hwnas.predictors.loss",
+    "LatencyRegressor": "hwnas.predictors.regressor",
+    "SpacePredictor": "hwnas.predictors.of_space",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "LatencyLoss":  # a torch module, and torch is slow to import
-        from hwnas.predictors.loss import LatencyLoss
-
-        return LatencyLoss
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'hwnas.predictors' has no attribute {name!r}")
-
-
-def load_predictor(
-    table: LatencyTable | str | Path, space: SearchSpace | None = None
-) -> AdditivePredictor:
-    """The predictor of a table.
-
-    Args:
-        table: a table, its path, or the name of one that ships.
-        space: whose architectures to predict; by default the space that was profiled.
-
-    Raises:
-        TableFormatError: the table cannot be read.
-        WorkloadNotInTableError: it lacks a workload of the space.
-    """
-    known = table if isinstance(table, LatencyTable) else LatencyTable.load(table)
-    origin = spaces.space(known.space.name, **known.space.arguments)
-    return AdditivePredictor(known, origin if space is None else space, origin)

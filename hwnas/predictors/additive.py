@@ -65,6 +65,11 @@ class AdditivePredictor:
         whole = table.call.latency_ms + scale * fixed
         self.cost = AdditiveCost.from_floats(whole, [row * scale for row in entries])
 
+    @property
+    def target(self) -> str:
+        """The device, runtime and settings that the table was measured on, in words."""
+        return str(self.table.target)
+
     def predict(self, archs: npt.ArrayLike) -> FloatArray:
         """Latencies in ms, (n,), of an integer array (n, n_decisions); fastest of uint8.
 

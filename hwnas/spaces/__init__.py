@@ -5,17 +5,21 @@ from collections.abc import Callable
 from typing import Any
 
 from hwnas.errors import OptionError, UnknownNameError
+from hwnas.spaces.fbnet import fbnet, fbnet_proxy
 from hwnas.spaces.nasbench201 import nasbench201
+from hwnas.spaces.ofa import ofa, ofa_proxy
 from hwnas.spaces.proxyless import proxyless, proxyless_proxy
 from hwnas.spaces.space import Decision, Layout, SearchSpace
 
 __all__ = ["Decision", "Layout", "SearchSpace", "names", "proxy", "space"]
 
 _SPACES: dict[str, Callable[..., SearchSpace]] = {
+    "fbnet": fbnet,
     "nasbench201": nasbench201,
+    "ofa": ofa,
     "proxyless": proxyless,
 }
-_PROXIES = {"proxyless": proxyless_proxy}
+_PROXIES = {"fbnet": fbnet_proxy, "ofa": ofa_proxy, "proxyless": proxyless_proxy}
 
 
 def names() -> list[str]:

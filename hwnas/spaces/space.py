@@ -20,7 +20,7 @@ from hwnas.ops import Graph, Op, Shape, Workload
 if TYPE_CHECKING:
     from hwnas.ops.module import GraphModule
 
-__all__ = ["Decision", "Layout", "SearchSpace", "check_sizes"]
+__all__ = ["Decision", "Layout", "SearchSpace", "check_sizes", "check_width_mult"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,3 +285,13 @@ def check_sizes(space: str, sizes: Mapping[str, Any]) -> None:
         values = value if isinstance(value, list) else [value]
         if not values or any(type(v) is not int or v < 1 for v in values):
             raise OptionError(f"{name} of {space} takes whole numbers of at least 1, got {value!r}")
+
+
+def check_width_mult(space: str, width_mult: Any) -> None:
+    """Check a factor of all widths.
+
+    Raises:
+        OptionError: it is not a finite number above 0.
+    """
+    if not (isinstance(width_mult, int | float) and 0 < width_mult < math.inf):
+        raise OptionError(f"width_mult of {space} is a number above 0, got {width_mult!r}")

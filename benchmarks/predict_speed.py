@@ -38,8 +38,8 @@ def main(rows: int) -> None:
         "additive, int64": (rows, lambda: predictor.predict(archs)),
         "plain gather, int64": (rows, plain),
     }
-    if find_spec("hwnas.predictors.regressor"):
-        from hwnas.predictors.regressor import LatencyRegressor
+    if find_spec("hwnas.predictors.regression.regressor"):
+        from hwnas.predictors.regression.regressor import LatencyRegressor
 
         few = archs[:REGRESSION_ROWS]
         for count in (100, 900):

@@ -15,7 +15,7 @@ from hwnas.predictors.report import PredictionReport, prediction_report
 if TYPE_CHECKING:
     from hwnas.predictors.loss import LatencyLoss
     from hwnas.predictors.of_space import SpacePredictor
-    from hwnas.predictors.regressor import LatencyRegressor
+    from hwnas.predictors.regression import LatencyRegressor
 
 __all__ = [
     "AdditivePredictor",
@@ -34,7 +34,7 @@ __all__ = [
 
 _HOMES = {
     "LatencyLoss": "hwnas.predictors.loss",
-    "LatencyRegressor": "hwnas.predictors.regressor",
+    "LatencyRegressor": "hwnas.predictors.regression",
     "SpacePredictor": "hwnas.predictors.of_space",
 }
 

@@ -56,7 +56,7 @@ def load_predictor(
 
 def _fitted(path: Path, space: SearchSpace | None) -> "SpacePredictor":
     from hwnas.predictors.of_space import SpacePredictor
-    from hwnas.predictors.regressor import LatencyRegressor
+    from hwnas.predictors.regression import LatencyRegressor
 
     regressor = LatencyRegressor.load(path)
     if space is None:

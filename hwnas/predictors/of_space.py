@@ -11,7 +11,7 @@ from hwnas.costs.additive import FloatArray, IntArray
 from hwnas.errors import OptionError
 from hwnas.predictors.approximation import Approximation, nearest_sum
 from hwnas.predictors.expectation import SampledExpectation
-from hwnas.predictors.regressor import LatencyRegressor
+from hwnas.predictors.regression import LatencyRegressor
 from hwnas.spaces import SearchSpace
 from hwnas.spaces.ofa import ofa_columns
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwnas.costs.additive import FloatArray, IntArray
-from hwnas.predictors.cells import Cell
-from hwnas.predictors.columns import Columns
+from hwnas.predictors.regression.cells import Cell
+from hwnas.predictors.regression.columns import Columns
 
 __all__ = ["Batch", "View", "views_of"]
 

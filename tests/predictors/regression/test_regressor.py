@@ -9,12 +9,12 @@ from sklearn.ensemble import GradientBoostingRegressor
 
 from hwnas import spaces
 from hwnas.errors import ArchitectureError, DataError, OptionError, PredictorFormatError
-from hwnas.predictors.boosting import fit_boosting
-from hwnas.predictors.candidates import CANDIDATES
-from hwnas.predictors.columns import Columns
-from hwnas.predictors.regressor import LatencyRegressor
-from hwnas.predictors.stored import read, write
-from hwnas.predictors.views import Batch, views_of
+from hwnas.predictors.regression.boosting import fit_boosting
+from hwnas.predictors.regression.candidates import CANDIDATES
+from hwnas.predictors.regression.columns import Columns
+from hwnas.predictors.regression.regressor import LatencyRegressor
+from hwnas.predictors.regression.stored import read, write
+from hwnas.predictors.regression.views import Batch, views_of
 
 SPACE = spaces.space("nasbench201")
 #: none, skip, 1x1, 3x3, pooling
@@ -278,7 +278,7 @@ def test_a_column_that_never_changes_and_a_single_column():
 
 
 def test_more_samples_than_are_used(monkeypatch):
-    monkeypatch.setattr("hwnas.predictors.regressor._MOST_ROWS", 200)
+    monkeypatch.setattr("hwnas.predictors.regression.regressor._MOST_ROWS", 200)
     archs = rows(260, [3] * 5)
     ms = additive_ms(archs)
     model = LatencyRegressor().fit(archs, ms)

@@ -8,8 +8,8 @@ import numpy.typing as npt
 from sklearn.ensemble import GradientBoostingRegressor
 
 from hwnas.costs.additive import FloatArray, IntArray
-from hwnas.predictors.terms import table_sums
-from hwnas.predictors.views import Batch
+from hwnas.predictors.regression.terms import table_sums
+from hwnas.predictors.regression.views import Batch
 
 __all__ = ["BoostingFit", "fit_boosting"]
 

@@ -6,8 +6,8 @@ import numpy as np
 from scipy.optimize import nnls
 
 from hwnas.costs.additive import FloatArray
-from hwnas.predictors.terms import Linear, table_sums
-from hwnas.predictors.views import Batch
+from hwnas.predictors.regression.terms import Linear, table_sums
+from hwnas.predictors.regression.views import Batch
 
 __all__ = ["Prices", "fit_prices"]
 

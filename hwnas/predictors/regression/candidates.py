@@ -8,11 +8,11 @@ from typing import Literal
 import numpy as np
 
 from hwnas.costs.additive import FloatArray, IntArray
-from hwnas.predictors.boosting import fit_boosting
-from hwnas.predictors.gaussian import fit_gaussian
-from hwnas.predictors.nonnegative import Prices, fit_prices
-from hwnas.predictors.terms import Alike, Effects, Near, Placed, Term, Trend
-from hwnas.predictors.views import Batch
+from hwnas.predictors.regression.boosting import fit_boosting
+from hwnas.predictors.regression.gaussian import fit_gaussian
+from hwnas.predictors.regression.nonnegative import Prices, fit_prices
+from hwnas.predictors.regression.terms import Alike, Effects, Near, Placed, Term, Trend
+from hwnas.predictors.regression.views import Batch
 
 __all__ = [
     "CANDIDATES",

@@ -5,7 +5,7 @@ from typing import Any
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from hwnas.predictors.regressor import LatencyRegressor
+from hwnas.predictors.regression.regressor import LatencyRegressor
 
 
 @parametrize_with_checks([LatencyRegressor()])

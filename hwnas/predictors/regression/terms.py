@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from hwnas.costs.additive import FloatArray, IntArray
-from hwnas.predictors.views import Batch
+from hwnas.predictors.regression.views import Batch
 
 __all__ = ["Alike", "Effects", "Linear", "Near", "Placed", "Smooth", "Term", "Trend", "table_sums"]
 

@@ -13,12 +13,12 @@ from threadpoolctl import threadpool_limits
 from hwnas import spaces
 from hwnas.costs.additive import FloatArray, IntArray
 from hwnas.errors import ArchitectureError, DataError, OptionError, PredictorFormatError
-from hwnas.predictors.candidates import Problem, fit_candidates
-from hwnas.predictors.cells import cell_of, entry_costs
-from hwnas.predictors.choice import choose, combine, leave_out
-from hwnas.predictors.columns import Columns
-from hwnas.predictors.stored import read, write
-from hwnas.predictors.views import Batch, views_of
+from hwnas.predictors.regression.candidates import Problem, fit_candidates
+from hwnas.predictors.regression.cells import cell_of, entry_costs
+from hwnas.predictors.regression.choice import choose, combine, leave_out
+from hwnas.predictors.regression.columns import Columns
+from hwnas.predictors.regression.stored import read, write
+from hwnas.predictors.regression.views import Batch, views_of
 from hwnas.spaces import SearchSpace
 
 __all__ = ["LatencyRegressor"]
@@ -54,10 +54,10 @@ class LatencyRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     with few samples a column may take those of columns that choose among the same things, as
     long as its own sample can have missed them by chance.
 
-    `fit` compares models of growing detail (`hwnas.predictors.candidates.CANDIDATES`) by how well
-    they predict samples they have not seen, in relative error: non-negative prices of operators,
-    effects of decisions, pairs and blocks of decisions, live edges of a cell, Gaussian processes,
-    gradient boosting. It takes the simplest of the best, or a combination if that is better; below
+    `fit` compares models of growing detail (``CANDIDATES`` in the file next to this one) by how
+    well they predict samples they have not seen, in relative error: non-negative prices of
+    operators, effects of decisions, pairs and blocks of decisions, live edges of a cell, Gaussian
+    processes, gradient boosting. It takes the simplest of the best, or a combination if that is better; below
     40 samples always a combination. More than 2000 samples are thinned at random.
 
     Args:
@@ -73,7 +73,7 @@ class LatencyRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         left_out_ms_: for each training sample its prediction when it was left out, ms; NaN for
             those that were thinned out.
         scores_: absolute log errors of those, which intervals are made from.
-        columns_: how the columns were read, a `hwnas.predictors.columns.Columns`.
+        columns_: how the columns were read, a `hwnas.predictors.regression.columns.Columns`.
     """
 
     def __init__(

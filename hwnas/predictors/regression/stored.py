@@ -16,13 +16,13 @@ import numpy as np
 
 from hwnas.errors import PredictorFormatError
 from hwnas.files import write_atomically
-from hwnas.predictors.boosting import BoostingFit
-from hwnas.predictors.cells import Cell
-from hwnas.predictors.choice import Choice
-from hwnas.predictors.columns import Columns
-from hwnas.predictors.gaussian import GaussianFit
-from hwnas.predictors.terms import Linear, Near, PlacedNear, Smooth
-from hwnas.predictors.views import View
+from hwnas.predictors.regression.boosting import BoostingFit
+from hwnas.predictors.regression.cells import Cell
+from hwnas.predictors.regression.choice import Choice
+from hwnas.predictors.regression.columns import Columns
+from hwnas.predictors.regression.gaussian import GaussianFit
+from hwnas.predictors.regression.terms import Linear, Near, PlacedNear, Smooth
+from hwnas.predictors.regression.views import View
 
 __all__ = ["read", "write"]
 

@@ -15,8 +15,8 @@ from scipy.linalg import lapack
 from scipy.optimize import minimize
 
 from hwnas.costs.additive import FloatArray
-from hwnas.predictors.terms import Linear, Placed, Smooth, Term
-from hwnas.predictors.views import Batch
+from hwnas.predictors.regression.terms import Linear, Placed, Smooth, Term
+from hwnas.predictors.regression.views import Batch
 
 __all__ = ["GaussianFit", "fit_gaussian"]
 

@@ -7,9 +7,16 @@ import numpy as np
 from scipy.optimize import nnls
 
 from hwnas.costs.additive import FloatArray
-from hwnas.predictors.candidates import FEW, Fitted, Model, Problem, fit_candidates, folds
-from hwnas.predictors.gaussian import GaussianFit
-from hwnas.predictors.terms import Linear, PlacedNear, Smooth
+from hwnas.predictors.regression.candidates import (
+    FEW,
+    Fitted,
+    Model,
+    Problem,
+    fit_candidates,
+    folds,
+)
+from hwnas.predictors.regression.gaussian import GaussianFit
+from hwnas.predictors.regression.terms import Linear, PlacedNear, Smooth
 
 __all__ = ["Choice", "choose", "combine", "leave_out"]
 

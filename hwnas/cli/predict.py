@@ -50,7 +50,8 @@ def command(
             ]
         )
         return
-    say(f"on {predictor.target}")
+    for name, note in predictor.notes.items():
+        say(f"[dim]{name}:[/dim] {note}")
     names = ("ms", f"{confidence:.0%} interval", "MACs", "parameters", "architecture")
     rows = Table(*names, box=box.SIMPLE)
     for at, text in enumerate(architectures):

@@ -66,9 +66,9 @@ class AdditivePredictor:
         self.cost = AdditiveCost.from_floats(whole, [row * scale for row in entries])
 
     @property
-    def target(self) -> str:
-        """The device, runtime and settings that the table was measured on, in words."""
-        return str(self.table.target)
+    def notes(self) -> dict[str, str]:
+        """What a reader should know: the ``target`` that the table was measured on."""
+        return {"target": str(self.table.target)}
 
     def predict(self, archs: npt.ArrayLike) -> FloatArray:
         """Latencies in ms, (n,), of an integer array (n, n_decisions); fastest of uint8.

@@ -1,6 +1,6 @@
 """A regressor's predictions for the architectures of a search space."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -51,9 +51,9 @@ class SpacePredictor:
         self.space = space
 
     @property
-    def target(self) -> str:
-        """The device that the samples were measured on, in words."""
-        return str(getattr(self.regressor, "notes_", {}).get("target", "a device without a name"))
+    def notes(self) -> Mapping[str, str]:
+        """What a reader should know, such as the ``target`` that the samples were measured on."""
+        return getattr(self.regressor, "notes_", {})
 
     def predict(self, archs: npt.ArrayLike) -> FloatArray:
         """Latencies in ms, (n,), of an integer array (n, n_decisions)."""

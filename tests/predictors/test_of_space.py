@@ -64,7 +64,7 @@ def test_a_saved_predictor_is_loaded_with_its_space(predictor, tmp_path):
     again = load_predictor(tmp_path / "mine.npz")
     archs = SPACE.sample(20, seed=3)
     np.testing.assert_array_equal(again.predict(archs), predictor.predict(archs))
-    assert again.target == "a phone"
+    assert again.notes["target"] == "a phone"
     with pytest.raises(OptionError, match="their decisions differ"):
         load_predictor(tmp_path / "mine.npz", spaces.space("fbnet"))
 
@@ -86,7 +86,7 @@ def test_columns_without_a_space_are_of_the_spaces_that_can_be_turned_into_them(
 @pytest.mark.parametrize("name", sorted(shipped_predictors()))
 def test_what_ships_says_where_it_comes_from(name):
     predictor = load_predictor(name)
-    notes = predictor.regressor.notes_
+    notes = predictor.notes
     assert "PyTorch eager" in notes["target"]
     assert predictor.space.name == notes["space"] == name.split("-")[1]
     assert "public measurements" in notes["samples"]

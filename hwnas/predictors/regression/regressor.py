@@ -57,8 +57,8 @@ class LatencyRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     `fit` compares models of growing detail (``CANDIDATES`` in the file next to this one) by how
     well they predict samples they have not seen, in relative error: non-negative prices of
     operators, effects of decisions, pairs and blocks of decisions, live edges of a cell, Gaussian
-    processes, gradient boosting. It takes the simplest of the best, or a combination if that is better; below
-    40 samples always a combination. More than 2000 samples are thinned at random.
+    processes, gradient boosting. It takes the simplest of the best, or a combination if that is
+    better; below 40 samples always a combination. More than 2000 samples are thinned at random.
 
     Args:
         space: a `hwnas.spaces.SearchSpace` that the rows belong to. Then every choice of the

@@ -60,8 +60,9 @@ def main(rows: int) -> None:
             predict()
             seconds[name] = min(seconds[name], time.perf_counter() - started)
     print(f"{rows:,} architectures of {space.name} ({len(space.n_choices)} decisions)\n")
+    width = max(map(len, ways))
     for name, (count, _) in ways.items():
-        print(f"{name:40s} {count / seconds[name] / 1e6:8.2f} million architectures a second")
+        print(f"{name:{width}s} {count / seconds[name] / 1e6:8.2f} million architectures a second")
 
 
 if __name__ == "__main__":

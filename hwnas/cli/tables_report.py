@@ -36,9 +36,7 @@ _PASS_SECONDS = 10.0
     metavar="N",
     help="Also measure N random networks here, twice, that the table has never seen.",
 )
-@click.option(
-    "--device", default="cpu", show_default=True, metavar="cpu|gpu", help="What to measure on."
-)
+@click.option("--device", metavar="cpu|gpu", help="What to measure on  [default: the table's]")
 @click.option(
     "--confidence",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -57,7 +55,7 @@ _PASS_SECONDS = 10.0
 def command(
     table_name: str,
     count: int | None,
-    device: str,
+    device: str | None,
     confidence: float,
     plot: Path | None,
     seed: int,
@@ -108,7 +106,7 @@ def command(
 
 
 def _measured(
-    table: LatencyTable, count: int, device: str, confidence: float, seed: int
+    table: LatencyTable, count: int, device: str | None, confidence: float, seed: int
 ) -> "Comparison":
     """Random networks that the table does not hold, measured twice on its own target."""
     from hwnas.predictors import load_predictor
@@ -116,7 +114,7 @@ def _measured(
     from hwnas.profilers import Plan, measure_models, runtime
 
     target = table.target
-    here = runtime(device, target.threads)
+    here = runtime(device or target.kind, target.threads)
     differences = here.target(target.precision, target.batch).differences(target)
     if differences:
         raise TableTargetError(

@@ -37,8 +37,8 @@ class PredictionReport:
         spearman: rank correlation; None where one side is constant.
         bias: geometric mean of predicted / measured, less 1: what all predictions have in common.
         shape_error: mean error once that common factor is taken off.
-        noise_floor: mean difference of two measurements of one network, if known. No predictor
-            can be expected to come closer than about 0.7 of it.
+        noise_floor: mean difference of two measurements of one network, if known. A perfect
+            predictor is 0.71 of it off single measurements, and half of it off means of two.
         confidence, coverage: share of the intervals that hold the measurement, and the share that
             was promised; None without intervals.
     """

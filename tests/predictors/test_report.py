@@ -58,6 +58,8 @@ def test_the_noise_floor_is_recovered():
     assert noise_floor_of_errors([1.96 * deviation] * 7) == pytest.approx(floor, rel=0.04)
     perfect = prediction_report(passes[0], truth, noise_floor=floor)
     assert perfect.mean_error / floor == pytest.approx(math.sqrt(0.5), rel=0.04)
+    of_means = prediction_report((passes[0] + passes[1]) / 2, truth)
+    assert of_means.mean_error / floor == pytest.approx(0.5, rel=0.04)
 
 
 def test_operators_that_are_predicted_otherwise_are_found(small_space):

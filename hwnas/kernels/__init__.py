@@ -1,0 +1,6 @@
+"""Kernels: the nodes that a runtime really runs for an ONNX model."""
+
+from hwnas.kernels.kernel import Kernel, Operand, parse_kernel
+from hwnas.kernels.split import Piece, split
+
+__all__ = ["Kernel", "Operand", "Piece", "parse_kernel", "split"]

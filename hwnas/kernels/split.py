@@ -189,6 +189,7 @@ def _session(model: bytes, source: str, level: str, save: Path | None = None) ->
     options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, level)
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
+    options.add_session_config_entry("session.disable_prepacking", "1")  # it is never run
     if save is not None:
         options.optimized_model_filepath = str(save)
     try:
@@ -216,8 +217,16 @@ def _values(optimised: ModelProto, source: str) -> dict[str, Operand]:
         )
         for tensor in optimised.graph.initializer
     }
-    every = ModelProto()
-    every.CopyFrom(optimised)
+    every = ModelProto(ir_version=optimised.ir_version, opset_import=optimised.opset_import)
+    for part in ("node", "input", "output"):
+        getattr(every.graph, part).extend(getattr(optimised.graph, part))
+    every.graph.name = "shapes"
+    for tensor in optimised.graph.initializer:  # megabytes of weights say nothing about shapes
+        if tensor.data_type == TensorProto.FLOAT and len(tensor.dims) > 1:
+            info = helper.make_tensor_value_info(tensor.name, TensorProto.FLOAT, tensor.dims)
+            every.graph.input.append(info)
+        else:
+            every.graph.initializer.append(tensor)
     seen = {value.name for value in every.graph.output}
     for node in every.graph.node:
         for name in node.output:

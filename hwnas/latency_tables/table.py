@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
@@ -15,7 +15,16 @@ from hwnas.files import write_atomically
 from hwnas.latency_tables.target import Target
 from hwnas.ops import Workload
 
-__all__ = ["LatencyTable", "Measurement", "Provenance", "SpaceRecord", "shipped"]
+__all__ = [
+    "Estimate",
+    "KernelNetwork",
+    "KernelRecord",
+    "LatencyTable",
+    "Measurement",
+    "Provenance",
+    "SpaceRecord",
+    "shipped",
+]
 
 _Ms = Annotated[float, Gt(0)]
 _STRICT = {"extra": "forbid", "allow_inf_nan": False}
@@ -51,6 +60,61 @@ class Measurement:
             latency_ms=self.latency_ms * factor,
             p10_ms=self.p10_ms * factor,
             p90_ms=self.p90_ms * factor,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The latency of a model that nobody measured, inferred from entries that were.
+
+    Attributes:
+        latency_ms: the estimated median.
+        spread: standard deviation of log(estimated / measured) of such estimates, on workloads left
+            out of the fit.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    latency_ms: _Ms
+    spread: Annotated[float, Ge(0)]
+
+    def scaled(self, factor: float) -> "Estimate":
+        """The same estimate at another scale."""
+        return replace(self, latency_ms=self.latency_ms * factor)
+
+
+@dataclass(frozen=True, slots=True)
+class KernelNetwork:
+    """A whole network that was measured, and which kernels it runs how often."""
+
+    __pydantic_config__ = _STRICT
+
+    measurement: Measurement
+    kernels: dict[str, Annotated[int, Ge(1)]]
+
+
+@dataclass(frozen=True, slots=True)
+class KernelRecord:
+    """What predicts any ONNX model: single kernels, and networks that are made of such.
+
+    Attributes:
+        entries: kernel key -> measurement of the kernel alone, the call included.
+        networks: name -> whole network.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    entries: dict[str, Measurement]
+    networks: dict[str, KernelNetwork]
+
+    def scaled(self, factor: float) -> "KernelRecord":
+        """The same record at another scale."""
+        return KernelRecord(
+            {key: entry.scaled(factor) for key, entry in self.entries.items()},
+            {
+                name: replace(network, measurement=network.measurement.scaled(factor))
+                for name, network in self.networks.items()
+            },
         )
 
 
@@ -92,6 +156,8 @@ class LatencyTable:
         workloads: workload key -> measurement of the workload alone, the call included.
         networks: architecture string -> measurement of the whole network.
         provenance: when and by what.
+        estimates: workload key -> what was inferred, not measured; never of a key in ``workloads``.
+        kernels: what predicts any ONNX model; None where no kernels were profiled.
     """
 
     __pydantic_config__ = _STRICT
@@ -104,6 +170,8 @@ class LatencyTable:
     workloads: dict[str, Measurement]
     networks: dict[str, Measurement]
     provenance: Provenance
+    estimates: dict[str, Estimate] = field(default_factory=dict)
+    kernels: KernelRecord | None = None
     format: Literal["hwnas-latency-table"] = "hwnas-latency-table"
     schema_version: Literal[1] = 1
 
@@ -146,17 +214,24 @@ class LatencyTable:
             ) from None
 
     def to_json(self) -> str:
-        """The table as JSON text, one workload a line."""
+        """The table as JSON text, one workload a line; sections that are empty are left out."""
         record = asdict(self)
-        last = ("workloads", "networks", "provenance")
-        head = ["format", "schema_version"]
-        head += [key for key in record if key not in (*head, *last)]
-        lines = [f'  "{key}": {json.dumps(record[key])}' for key in head]
-        for key in last[:2]:
-            rows = [f"    {json.dumps(k)}: {json.dumps(v)}" for k, v in record[key].items()]
-            lines.append(f'  "{key}": {{\n' + ",\n".join(rows) + "\n  }")
-        lines.append(f'  "provenance": {json.dumps(record["provenance"])}')
-        return "{\n" + ",\n".join(lines) + "\n}\n"
+        kernels = record.pop("kernels") or {}
+        rows = {"workloads": record["workloads"], "networks": record["networks"]}
+        rows |= {"estimates": record["estimates"]} if self.estimates else {}
+        first = ("format", "schema_version")
+        others = {key: record[key] for key in (*first, *record)}
+        parts = [
+            _line(key, value)
+            for key, value in others.items()
+            if key not in ("workloads", "networks", "estimates", "provenance")
+        ]
+        parts += [_rows(key, value) for key, value in rows.items()]
+        if kernels:
+            inner = [_rows(key, value, "    ") for key, value in kernels.items()]
+            parts.append('  "kernels": {\n' + ",\n".join(inner) + "\n  }")
+        parts.append(_line("provenance", record["provenance"]))
+        return "{\n" + ",\n".join(parts) + "\n}\n"
 
     def save(self, path: str | Path) -> None:
         """Write the table; the old file stays until the new one is whole."""
@@ -178,6 +253,8 @@ class LatencyTable:
             call=self.call.scaled(factor),
             workloads={key: m.scaled(factor) for key, m in self.workloads.items()},
             networks={key: m.scaled(factor) for key, m in self.networks.items()},
+            estimates={key: e.scaled(factor) for key, e in self.estimates.items()},
+            kernels=None if self.kernels is None else self.kernels.scaled(factor),
         )
 
     def missing(self, workloads: Iterable[Workload]) -> list[Workload]:
@@ -200,6 +277,16 @@ class LatencyTable:
                 f"the nearest {'; '.join(near)}: profile the space that needs it"
             )
         return entry.latency_ms
+
+
+def _line(key: str, value: Any) -> str:
+    return f"  {json.dumps(key)}: {json.dumps(value)}"
+
+
+def _rows(key: str, section: Mapping[str, Any], indent: str = "  ") -> str:
+    """A section of many entries, one a line."""
+    rows = [f"{indent}  {json.dumps(name)}: {json.dumps(row)}" for name, row in section.items()]
+    return f"{indent}{json.dumps(key)}: {{\n" + ",\n".join(rows) + f"\n{indent}}}"
 
 
 def shipped() -> Mapping[str, Path]:

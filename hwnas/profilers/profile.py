@@ -13,7 +13,7 @@ import numpy as np
 
 from hwnas.costs.additive import IntArray
 from hwnas.errors import OptionError
-from hwnas.latency_tables import LatencyTable, Measurement, Provenance, SpaceRecord
+from hwnas.latency_tables import LatencyTable, Measurement, Provenance, SpaceRecord, Target
 from hwnas.onnx_graph import to_onnx
 from hwnas.ops import Graph
 from hwnas.profilers.journal import Journal
@@ -23,7 +23,7 @@ from hwnas.progress import Progress, silent
 from hwnas.spaces import SearchSpace
 from hwnas.version import __version__
 
-__all__ = ["check_precision", "extend_table", "measure_models", "profile_space"]
+__all__ = ["check_precision", "extend_table", "measure", "measure_models", "profile_space"]
 
 _CALL = "call"
 _NETWORK = "network "
@@ -66,10 +66,10 @@ def profile_space(
     graphs |= {_NETWORK + name: space.graph(space.parse(name)) for name in networks}
     graphs[_CALL] = _empty_graph()
     load = _loaders(graphs, runtime, precision, batch)
-    samples = _run(load, space, runtime, precision, batch, plan, seed, journal, progress)
-    measured = summarise(samples)
+    target = runtime.target(precision, batch)
+    samples, measured = measure(load, space, runtime, target, plan, seed, journal, progress)
     return LatencyTable(
-        target=runtime.target(precision, batch),
+        target=target,
         space=SpaceRecord(space.name, dict(space.arguments)),
         reference_ms=samples.steady_reference_ms,
         reference_sessions_ms=(samples.steady_reference_ms,),
@@ -106,11 +106,9 @@ def extend_table(
     target = table.target
     graphs = {w.key: w.graph() for w in table.missing(space.distinct_workloads)}
     load = _loaders(graphs, runtime, target.precision, target.batch)
-    samples = _run(
-        load, origin, runtime, target.precision, target.batch, plan, seed, None, progress
-    )
+    samples, measured = measure(load, origin, runtime, target, plan, seed, None, progress)
     scale = table.reference_ms / samples.steady_reference_ms
-    entries = {key: entry.scaled(scale) for key, entry in summarise(samples).items()}
+    entries = {key: entry.scaled(scale) for key, entry in measured.items()}
     return replace(table, workloads=table.workloads | entries)
 
 
@@ -138,8 +136,8 @@ def measure_models(
     """
     check_precision(runtime, precision)
     load = {name: partial(runtime.load, model) for name, model in models.items()}
-    samples = _run(load, origin, runtime, precision, batch, plan, seed, None, progress)
-    return summarise(samples)
+    target = runtime.target(precision, batch)
+    return measure(load, origin, runtime, target, plan, seed, None, progress)[1]
 
 
 def _loaders(
@@ -154,28 +152,27 @@ def _loaders(
     return {key: partial(load, graph) for key, graph in graphs.items()}
 
 
-def _run(
+def measure(
     load: Mapping[str, Callable[[], Job]],
     origin: SearchSpace,
     runtime: Runtime,
-    precision: str,
-    batch: int,
+    target: Target,
     plan: Plan | None,
     seed: int,
     journal: Path | None,
     progress: Progress,
-) -> Samples:
+) -> tuple[Samples, dict[str, Measurement]]:
     """Load and measure models, with the middle network of ``origin`` as the reference."""
     plan = plan or Plan()
     header = {
-        "target": asdict(runtime.target(precision, batch)),
+        "target": asdict(target),
         "reference": origin.identifier,
         "jobs": list(load),
     }
     book = Journal(journal, header, list(load))
     samples = book.read()
     middle = {"reference": origin.graph([n // 2 for n in origin.n_choices])}
-    reference = _loaders(middle, runtime, precision, batch)["reference"]()
+    reference = _loaders(middle, runtime, target.precision, target.batch)["reference"]()
     jobs: dict[str, Job] = {}
     for key, loader in load.items():
         progress("loading models", len(jobs) / len(load), "")
@@ -185,7 +182,7 @@ def _run(
         book.append(taken)
         known = sum(samples.finished(key, plan) for key in jobs)
         progress("measuring", _share_done(samples, jobs, plan), f"{known} of {len(jobs)} known")
-    return samples
+    return samples, summarise(samples)
 
 
 def _share_done(samples: Samples, jobs: Iterable[str], plan: Plan) -> float:

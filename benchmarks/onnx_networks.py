@@ -96,9 +96,7 @@ def mobilenet_v2(mult: float = 1.0) -> nn.Module:
             layers.append(inverted(inp, inp * expand, out, 3, 1 if block else stride, relu6))
             inp = out
     layers.append(conv(inp, 1280, act=relu6))
-    return nn.Sequential(
-        *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1280, 1000)
-    )
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1280, 1000))
 
 
 _V3_LARGE = [
@@ -183,9 +181,7 @@ def densenet(depths: tuple[int, ...] = (6, 12, 24, 16), growth: int = 32) -> nn.
         if stage < len(depths) - 1:
             layers += [nn.Conv2d(width, width // 2, 1, bias=False), nn.AvgPool2d(2)]
             width //= 2
-    return nn.Sequential(
-        *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 1000)
-    )
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 1000))
 
 
 _VGG11 = (64, 0, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, 0)

@@ -37,6 +37,13 @@ __all__ = ["command"]
     show_default=True,
     help="Measure for at least so long; slow spells of a machine last seconds.",
 )
+@click.option(
+    "--kernels",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Measure N kernels of random networks too, to predict any ONNX model; 400 do.",
+)
 @json_option
 def command(
     device: str,
@@ -50,13 +57,15 @@ def command(
     out: Path | None,
     seed: int,
     seconds: float,
+    kernels: int,
     as_json: bool,
 ) -> None:
     """Measure every operator of a search space, and some whole networks, on this machine.
 
     \b
-    Example:
+    Examples:
       hwnas profile --device cpu --threads 1
+      hwnas profile --device cpu --kernels 400      then: hwnas predict model.onnx
     """
     from hwnas.predictors import load_predictor
     from hwnas.profilers import runtime
@@ -64,7 +73,14 @@ def command(
     space = make_space(space_name, input_size=input_size, width_mult=width_mult, classes=classes)
     chosen = runtime(device, 1 if threads is None else threads)
     path, table = profile_to_file(
-        space, chosen, precision or "fp32", batch or 1, out=out, seed=seed, seconds=seconds
+        space,
+        chosen,
+        precision or "fp32",
+        batch or 1,
+        out=out,
+        seed=seed,
+        seconds=seconds,
+        kernels=kernels,
     )
     known = load_predictor(table).calibration
     findings = check_table(table)
@@ -75,6 +91,7 @@ def command(
                 "target": asdict(table.target),
                 "workloads": len(table.workloads),
                 "networks": len(table.networks),
+                "kernels": 0 if table.kernels is None else len(table.kernels.entries),
                 "seconds": table.provenance.seconds,
                 "calibration": asdict(known),
                 "findings": [asdict(finding) for finding in findings],
@@ -100,5 +117,8 @@ def _summary(path: Path, table: LatencyTable) -> Table:
         "workloads", f"{len(table.workloads)}, median known to {errors[len(errors) // 2]:.1%}"
     )
     rows.add_row("networks", str(len(table.networks)))
+    if table.kernels is not None:
+        known = table.kernels
+        rows.add_row("kernels", f"{len(known.entries)}, and {len(known.networks)} networks of such")
     rows.add_row("seconds", f"{seconds:.0f}")
     return rows

@@ -15,10 +15,11 @@ from hwnas.kernels.kernel import Kernel, Operand
 __all__ = ["Piece", "split"]
 
 #: Attributes that decide how long a kernel takes; shapes tell the others.
-_TELLING = frozenset(
-    "activation axis auto_pad dilations group is_test keepdims mode perm strides transA transB "
-    "transBatchA transBatchB channels_last kernel_shape".split()
-)
+_TELLING = {
+    *("activation", "auto_pad", "axis", "channels_last", "dilations", "group", "is_test"),
+    *("keepdims", "kernel_shape", "mode", "perm", "strides"),
+    *("transA", "transB", "transBatchA", "transBatchB"),
+}
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc")
 _NCHWC = "com.microsoft.nchwc"
 
@@ -64,7 +65,8 @@ def split(
 
     Args:
         model: an ONNX model, or the path of one.
-        shapes: input name -> its sizes, for inputs whose shapes are dynamic.
+        shapes: input name -> its sizes, for inputs whose shapes are dynamic; an empty name is the
+            model's only input.
 
     Raises:
         ModelFormatError: the model cannot be read, keeps weights in other files, uses operators of
@@ -93,7 +95,7 @@ def split(
 
 
 def _parsed(model: bytes | str | Path, source: str) -> ModelProto:
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     try:
         data = model if isinstance(model, bytes) else Path(model).read_bytes()
@@ -154,13 +156,17 @@ def _refuse(proto: ModelProto, source: str) -> None:
         )
 
 
-def _fix_shapes(proto: ModelProto, shapes: Mapping[str, Sequence[int]], source: str) -> None:
+def _fix_shapes(proto: ModelProto, given: Mapping[str, Sequence[int]], source: str) -> None:
     """Write the given sizes into the model's inputs; complain about those still unknown."""
+    shapes = dict(given)
     constants = {tensor.name for tensor in proto.graph.initializer}
     inputs = {value.name: value for value in proto.graph.input if value.name not in constants}
+    if "" in shapes and len(inputs) == 1:
+        shapes[next(iter(inputs))] = shapes.pop("")
     if unknown := sorted(shapes.keys() - inputs.keys()):
         raise OptionError(
-            f"{source} has no input {unknown[0]!r}: its inputs are {', '.join(inputs)}"
+            f"{source} has no input {unknown[0]!r}: its inputs are {', '.join(inputs)}; "
+            "give shapes by these names"
         )
     for name, value in inputs.items():
         dims = value.type.tensor_type.shape.dim
@@ -212,9 +218,7 @@ def _optimised(proto: ModelProto, source: str) -> ModelProto:
 def _values(optimised: ModelProto, source: str) -> dict[str, Operand]:
     """Shape and type of every tensor, as ONNX Runtime infers them for its own operators."""
     values = {
-        tensor.name: Operand(
-            tuple(tensor.dims) or (1,), _dtype(tensor.data_type), constant=True
-        )
+        tensor.name: Operand(tuple(tensor.dims) or (1,), _dtype(tensor.data_type), constant=True)
         for tensor in optimised.graph.initializer
     }
     every = ModelProto(ir_version=optimised.ir_version, opset_import=optimised.opset_import)

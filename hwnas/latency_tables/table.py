@@ -97,19 +97,24 @@ class KernelNetwork:
 class KernelRecord:
     """What predicts any ONNX model: single kernels, and networks that are made of such.
 
+    Kernels are measured with their inputs in the cache, where the kernel before leaves them.
+
     Attributes:
+        call: an almost empty model measured likewise: what a call costs.
         entries: kernel key -> measurement of the kernel alone, the call included.
         networks: name -> whole network.
     """
 
     __pydantic_config__ = _STRICT
 
+    call: Measurement
     entries: dict[str, Measurement]
     networks: dict[str, KernelNetwork]
 
     def scaled(self, factor: float) -> "KernelRecord":
         """The same record at another scale."""
         return KernelRecord(
+            self.call.scaled(factor),
             {key: entry.scaled(factor) for key, entry in self.entries.items()},
             {
                 name: replace(network, measurement=network.measurement.scaled(factor))
@@ -228,7 +233,8 @@ class LatencyTable:
         ]
         parts += [_rows(key, value) for key, value in rows.items()]
         if kernels:
-            inner = [_rows(key, value, "    ") for key, value in kernels.items()]
+            inner = [f"  {_line('call', kernels.pop('call'))}"]
+            inner += [_rows(key, value, "    ") for key, value in kernels.items()]
             parts.append('  "kernels": {\n' + ",\n".join(inner) + "\n  }")
         parts.append(_line("provenance", record["provenance"]))
         return "{\n" + ",\n".join(parts) + "\n}\n"
@@ -241,11 +247,15 @@ class LatencyTable:
         """This table at the mean scale of itself and the profiles behind an earlier one.
 
         A shared machine is a few percent slower or faster for minutes at a time, all models alike.
-        The entries stay those of this profile; only their common factor is shared.
+        The entries stay those of this profile; only their common factor is shared. Kernels that
+        only the earlier table holds are kept.
         """
         sessions = (*earlier.reference_sessions_ms, *self.reference_sessions_ms)[-_SESSIONS:]
         mean_ms = sum(sessions) / len(sessions)
         factor = mean_ms / self.reference_ms
+        kernels = None if self.kernels is None else self.kernels.scaled(factor)
+        if kernels is None and earlier.kernels is not None:
+            kernels = earlier.kernels.scaled(mean_ms / earlier.reference_ms)
         return replace(
             self,
             reference_ms=mean_ms,
@@ -254,7 +264,7 @@ class LatencyTable:
             workloads={key: m.scaled(factor) for key, m in self.workloads.items()},
             networks={key: m.scaled(factor) for key, m in self.networks.items()},
             estimates={key: e.scaled(factor) for key, e in self.estimates.items()},
-            kernels=None if self.kernels is None else self.kernels.scaled(factor),
+            kernels=kernels,
         )
 
     def missing(self, workloads: Iterable[Workload]) -> list[Workload]:

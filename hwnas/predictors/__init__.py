@@ -5,9 +5,19 @@ from pathlib import Path
 from hwnas import spaces
 from hwnas.latency_tables import LatencyTable
 from hwnas.predictors.additive import AdditivePredictor, Calibration
+from hwnas.predictors.kernels import KernelPredictor
+from hwnas.predictors.onnx_model import KernelLatency, ModelPrediction, predict_onnx
 from hwnas.spaces import SearchSpace
 
-__all__ = ["AdditivePredictor", "Calibration", "load_predictor"]
+__all__ = [
+    "AdditivePredictor",
+    "Calibration",
+    "KernelLatency",
+    "KernelPredictor",
+    "ModelPrediction",
+    "load_predictor",
+    "predict_onnx",
+]
 
 
 def load_predictor(

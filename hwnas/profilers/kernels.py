@@ -5,7 +5,7 @@ ONNX Runtime has fused them and laid them out, so that what is measured is what 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,8 @@ import numpy as np
 from hwnas.errors import OptionError
 from hwnas.kernels import Piece, features, split
 from hwnas.latency_tables import KernelNetwork, KernelRecord, LatencyTable
-from hwnas.profilers.profile import measure
+from hwnas.onnx_graph import to_onnx
+from hwnas.profilers.profile import CALL, empty_graph, measure
 from hwnas.profilers.protocol import Job, Plan
 from hwnas.profilers.random_networks import random_network
 from hwnas.profilers.runtime import Runtime
@@ -69,9 +70,7 @@ def profile_kernels(
             f"kernels are profiled in fp32 only, got {table.target.precision}: "
             "profile without --kernels"
         )
-    models = [
-        random_network(seed * _POOL + at, batch=table.target.batch) for at in range(_POOL)
-    ]
+    models = [random_network(seed * _POOL + at, batch=table.target.batch) for at in range(_POOL)]
     split_up = []
     for at, model in enumerate(models):
         progress("drawing kernels", at / len(models), "")
@@ -83,14 +82,15 @@ def profile_kernels(
     load: dict[str, Callable[[], Job]] = {
         piece.kernel.key: partial(_load, runtime, piece) for piece in chosen
     }
+    empty = to_onnx(empty_graph(), batch=table.target.batch)
+    load[CALL] = partial(runtime.load, empty, warm=True)
     load |= {_NETWORK + str(at): partial(runtime.load, models[at]) for at in whole}
     plan = plan or Plan(tolerance=0.015, min_runs=40, max_runs=80)
-    samples, measured = measure(
-        load, origin, runtime, table.target, plan, seed, journal, progress
-    )
+    samples, measured = measure(load, origin, runtime, table.target, plan, seed, journal, progress)
     scale = table.reference_ms / samples.steady_reference_ms
     measured = {key: entry.scaled(scale) for key, entry in measured.items()}
     record = KernelRecord(
+        measured[CALL],
         {piece.kernel.key: measured[piece.kernel.key] for piece in chosen},
         {
             f"random {seed * _POOL + at}": KernelNetwork(
@@ -144,4 +144,4 @@ def _networks(split_up: Sequence[Sequence[Piece]], count: int) -> list[int]:
 
 
 def _load(runtime: Runtime, piece: Piece) -> Job:
-    return runtime.load(piece.to_onnx())
+    return runtime.load(piece.to_onnx(), warm=True)

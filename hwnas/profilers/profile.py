@@ -23,9 +23,18 @@ from hwnas.progress import Progress, silent
 from hwnas.spaces import SearchSpace
 from hwnas.version import __version__
 
-__all__ = ["check_precision", "extend_table", "measure", "measure_models", "profile_space"]
+__all__ = [
+    "CALL",
+    "check_precision",
+    "empty_graph",
+    "extend_table",
+    "measure",
+    "measure_models",
+    "profile_space",
+]
 
-_CALL = "call"
+#: The name of the job that is an almost empty model.
+CALL = "call"
 _NETWORK = "network "
 
 
@@ -64,7 +73,7 @@ def profile_space(
     graphs = {w.key: w.graph() for w in space.distinct_workloads}
     networks = [space.format(arch) for arch in _calibration_networks(space, n_networks, seed)]
     graphs |= {_NETWORK + name: space.graph(space.parse(name)) for name in networks}
-    graphs[_CALL] = _empty_graph()
+    graphs[CALL] = empty_graph()
     load = _loaders(graphs, runtime, precision, batch)
     target = runtime.target(precision, batch)
     samples, measured = measure(load, space, runtime, target, plan, seed, journal, progress)
@@ -73,7 +82,7 @@ def profile_space(
         space=SpaceRecord(space.name, dict(space.arguments)),
         reference_ms=samples.steady_reference_ms,
         reference_sessions_ms=(samples.steady_reference_ms,),
-        call=measured[_CALL],
+        call=measured[CALL],
         workloads={w.key: measured[w.key] for w in space.distinct_workloads},
         networks={name: measured[_NETWORK + name] for name in networks},
         provenance=_provenance(time.monotonic() - started),
@@ -211,7 +220,8 @@ def _calibration_networks(space: SearchSpace, count: int, seed: int) -> IntArray
     return np.unique(np.concatenate([uniform, cheap]), axis=0)
 
 
-def _empty_graph() -> Graph:
+def empty_graph() -> Graph:
+    """One number through one kernel: what it takes is the call of the runtime."""
     graph = Graph((1, 1, 1))
     graph.activation(0, "relu")
     return graph

@@ -290,8 +290,8 @@ def _attention(net: _Net) -> str:
     side = (size - patch) // patch + 1
     weights = (net.zeros(width, 3, patch, patch), net.const(np.full(width, 0.5, np.float32)))
     shape: tuple[int, ...] = (n, width, side, side)
-    kernel = {"kernel_shape": [patch] * 2, "strides": [patch] * 2}
-    x = net.op("Conv", "input", *weights, shape=shape, **kernel)
+    window = [patch, patch]
+    x = net.op("Conv", "input", *weights, shape=shape, kernel_shape=window, strides=window)
     tokens, deep = side * side, width // heads
     x = net.op("Reshape", x, net.const(np.array([n, width, tokens])), shape=(n, width, tokens))
     x = net.op("Transpose", x, shape=(n, tokens, width), perm=[0, 2, 1])

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from hwnas import spaces
 from hwnas.latency_tables import LatencyTable
-from hwnas.predictors.additive import AdditivePredictor, Calibration
+from hwnas.predictors.additive import AdditivePredictor
+from hwnas.predictors.calibrated import Calibration
 from hwnas.predictors.kernels import KernelPredictor
 from hwnas.predictors.onnx_model import KernelLatency, ModelPrediction, predict_onnx
 from hwnas.spaces import SearchSpace

@@ -1,7 +1,7 @@
 """Latency as a sum of table entries, corrected by a few whole networks."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,37 +12,24 @@ from hwnas.costs.additive import FloatArray
 from hwnas.errors import ArchitectureError, OptionError, TableTargetError
 from hwnas.latency_tables import LatencyTable
 from hwnas.ops import Workload
+from hwnas.predictors.calibrated import Calibration, calibrate, workload_groups
 from hwnas.spaces import SearchSpace
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["AdditivePredictor", "Calibration"]
+__all__ = ["AdditivePredictor"]
 
 _LEAST_NETWORKS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """How sums of parts became the latency of wholes.
-
-    Attributes:
-        scale: wholes over sums; below 1 since a block alone pays layout conversions that it does
-            not pay inside a network.
-        residual: standard deviation of log(predicted / measured), each network left out in turn.
-        count: networks it was estimated on.
-    """
-
-    scale: float
-    residual: float
-    count: int
 
 
 class AdditivePredictor:
     """Predicts the latency of architectures as a sum over their workloads.
 
     A network is one runtime call and its workloads, each the measured median of the workload alone
-    less a call, times one scale that is estimated on the table's whole networks. Entries are
+    less a call, times a factor that is estimated on the table's whole networks: one scale for all,
+    and where they tell more, one for each kernel size, expansion, resolution (`calibrate`). The
+    isolated timings are the prior, so that ten networks are enough. Entries are
     rounded to a power of two (below a thousandth of a millisecond), so that minima, counts, samples
     and expectations agree to the last digit with `predict`.
 
@@ -60,10 +47,8 @@ class AdditivePredictor:
         self.table = table
         self.space = space
         self.calibration = _calibrate(table, space if origin is None else origin)
-        fixed, entries = _entries(table, space)
-        scale = self.calibration.scale
-        whole = table.call.latency_ms + scale * fixed
-        self.cost = AdditiveCost.from_floats(whole, [row * scale for row in entries])
+        fixed, entries = _entries(table, space, self.calibration)
+        self.cost = AdditiveCost.from_floats(table.call.latency_ms + fixed, entries)
 
     def predict(self, archs: npt.ArrayLike) -> FloatArray:
         """Latencies in ms, (n,), of an integer array (n, n_decisions)."""
@@ -113,12 +98,20 @@ class AdditivePredictor:
         return total
 
 
-def _entries(table: LatencyTable, space: SearchSpace) -> tuple[float, list[FloatArray]]:
-    """Fixed ms, and one array (n_choices,) of ms a decision, the runtime calls taken off."""
+def _alone(table: LatencyTable, workload: Workload) -> float:
+    """Milliseconds of a workload alone, the runtime's call taken off."""
+    if workload.op.free:
+        return 0.0
+    return max(table.latency_ms(workload) - table.call.latency_ms, 0.0)
+
+
+def _entries(
+    table: LatencyTable, space: SearchSpace, known: Calibration
+) -> tuple[float, list[FloatArray]]:
+    """Fixed ms, and one array (n_choices,) of ms a decision, each part as within a network."""
 
     def ms(workloads: Iterable[Workload]) -> float:
-        alone = (table.latency_ms(w) - table.call.latency_ms for w in workloads if not w.op.free)
-        return sum(max(value, 0.0) for value in alone)
+        return sum(_alone(table, w) * known.factor(workload_groups(w)) for w in workloads)
 
     rows = [
         np.array([ms(space.layout.parts(d, c)) for c in range(n)])
@@ -128,7 +121,7 @@ def _entries(table: LatencyTable, space: SearchSpace) -> tuple[float, list[Float
 
 
 def _calibrate(table: LatencyTable, origin: SearchSpace) -> Calibration:
-    """The scale from sums to wholes, and its leave-one-out error."""
+    """From sums to wholes, and the leave-one-out error."""
     if len(table.networks) < _LEAST_NETWORKS:
         raise TableTargetError(
             f"a predictor needs {_LEAST_NETWORKS} whole networks in the table to know how far sums "
@@ -138,12 +131,15 @@ def _calibrate(table: LatencyTable, origin: SearchSpace) -> Calibration:
         archs = np.stack([origin.parse(text) for text in table.networks])
     except ArchitectureError as error:
         raise TableTargetError(f"the table's networks are of another space: {error}") from None
-    fixed, rows = _entries(table, origin)
-    sums = fixed + sum(row[column] for row, column in zip(rows, archs.T, strict=True))
-    wholes = np.array([entry.latency_ms for entry in table.networks.values()])
+    parts: list[Mapping[Hashable, float]] = []
+    sums = []
+    for arch in archs:
+        row: Counter[Hashable] = Counter()
+        alone = [(workload, _alone(table, workload)) for workload in origin.workloads(arch)]
+        for workload, ms in alone:
+            row.update(dict.fromkeys(workload_groups(workload), ms))
+        parts.append(row)
+        sums.append(sum(ms for _, ms in alone))
     call_ms = table.call.latency_ms
-    scales = (wholes - call_ms) / sums
-    count = len(scales)
-    others = (scales.sum() - scales) / (count - 1)
-    residual = float(np.sqrt(np.mean(np.log((call_ms + others * sums) / wholes) ** 2)))
-    return Calibration(float(scales.mean()), residual, count)
+    wholes = [entry.latency_ms - call_ms for entry in table.networks.values()]
+    return calibrate(parts, sums, wholes)

@@ -6,7 +6,7 @@ network ``i``, the whole is ``scale * sum_g (1 + delta_g) * P[i, g]``. Groups ma
 has a kernel size, an expansion, a resolution). The deltas have a normal prior around 0 (ridge
 regression on relative errors), and how strong it is, is chosen by the error at each network when it
 is left out, in closed form. One scale alone is what infinite strength means, and is kept unless
-the groups are better by more than their standard error.
+the groups are surely better.
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -18,15 +18,18 @@ import numpy.typing as npt
 from hwnas.costs.additive import FloatArray
 from hwnas.ops import Workload
 
-__all__ = ["Correction", "fit_correction", "workload_groups"]
+__all__ = ["Calibration", "calibrate", "workload_groups"]
 
 #: Variance of the noise over that of the deltas, from almost free to one scale for all.
-_STRENGTHS = (*np.logspace(-4, 2, 25), np.inf)
+_STRENGTHS = (*np.logspace(-2.5, 1.5, 17), np.inf)
+#: A part keeps at least this share of its time, whatever few networks say.
 _LEAST_FACTOR = 0.1
+#: Groups are used where the mean gain in squared error is so many times its standard error.
+_SURE = 1.7
 
 
 @dataclass(frozen=True, slots=True)
-class Correction:
+class Calibration:
     """How milliseconds alone become milliseconds within a network.
 
     Attributes:
@@ -47,9 +50,9 @@ class Correction:
         return self.scale * max(total, _LEAST_FACTOR)
 
 
-def fit_correction(
+def calibrate(
     parts: Sequence[Mapping[Hashable, float]], sums: npt.ArrayLike, wholes: npt.ArrayLike
-) -> Correction:
+) -> Calibration:
     """Fit scale and deltas.
 
     Args:
@@ -67,12 +70,12 @@ def fit_correction(
     single = squares[np.inf]
     best = min(squares, key=lambda strength: float(squares[strength].mean()))
     gain = single - squares[best]
-    if gain.mean() <= gain.std(ddof=1) / len(gain) ** 0.5:
+    if gain.mean() <= _SURE * gain.std(ddof=1) / len(gain) ** 0.5:
         best = np.inf
     solution, left_out = fits[best]
     scale = float(solution[0])
     deltas = (float(value) / scale for value in solution[1:])
-    return Correction(
+    return Calibration(
         scale,
         {} if np.isinf(best) else dict(zip(names, deltas, strict=True)),
         float(np.sqrt(np.mean(np.log(np.maximum(1 - left_out, 1e-3)) ** 2))),

@@ -9,7 +9,7 @@ from hwnas.costs.additive import FloatArray
 from hwnas.errors import TableFormatError, TableTargetError, UnknownNameError
 from hwnas.kernels import Kernel, features, parse_kernel, work
 from hwnas.latency_tables import KernelRecord, LatencyTable
-from hwnas.predictors.calibrated import Correction, fit_correction
+from hwnas.predictors.calibrated import Calibration, calibrate
 from hwnas.predictors.roofline import Roofline
 
 __all__ = ["KernelPredictor"]
@@ -29,7 +29,7 @@ class KernelPredictor:
 
     Attributes:
         call_ms: what a network costs before its first kernel.
-        correction: from sums of kernels to whole networks.
+        calibration: from sums of kernels to whole networks.
 
     Args:
         table: one with kernels.
@@ -49,7 +49,7 @@ class KernelPredictor:
         self.table = table
         self.call_ms = record.call.latency_ms
         self._families = self._fit(record)
-        self.correction = self._correct(record)
+        self.calibration = self._calibrate(record)
 
     def can_predict(self, kernel: Kernel) -> bool:
         """Whether it costs nothing, or kernels of its family were measured."""
@@ -57,7 +57,7 @@ class KernelPredictor:
 
     def predict(self, kernels: Sequence[Kernel]) -> FloatArray:
         """Milliseconds of each kernel within a network, (n,); nan where it cannot be predicted."""
-        factors = [self.correction.factor(_groups(kernel)) for kernel in kernels]
+        factors = [self.calibration.factor(_groups(kernel)) for kernel in kernels]
         return self._alone(kernels) * np.array(factors, np.float64)
 
     def _alone(self, kernels: Sequence[Kernel]) -> FloatArray:
@@ -86,7 +86,7 @@ class KernelPredictor:
             if len(found) >= _LEAST_KERNELS
         }
 
-    def _correct(self, record: KernelRecord) -> Correction:
+    def _calibrate(self, record: KernelRecord) -> Calibration:
         parts: list[Mapping[Hashable, float]] = []
         sums, wholes = [], []
         for network in record.networks.values():
@@ -105,7 +105,7 @@ class KernelPredictor:
                 f"only {len(wholes)} of the table's networks consist of kernels that it can "
                 f"predict, {_LEAST_NETWORKS} are needed: profile again with more kernels"
             )
-        return fit_correction(parts, sums, wholes)
+        return calibrate(parts, sums, wholes)
 
 
 def _groups(kernel: Kernel) -> tuple[Hashable, ...]:

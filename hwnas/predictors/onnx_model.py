@@ -128,6 +128,6 @@ def predict_onnx(
         kernels,
         predictor.call_ms,
         predictor.table.target,
-        predictor.correction.residual,
-        predictor.correction.count,
+        predictor.calibration.residual,
+        predictor.calibration.count,
     )

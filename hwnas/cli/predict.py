@@ -37,7 +37,7 @@ def command(
 ) -> None:
     """Predict the latency of architectures, or of any ONNX model, where a table was measured.
 
-    ONNX models need a table with kernels: hwnas profile --kernels 400.
+    ONNX models need a table with kernels: hwnas profile --kernels 500.
 
     \b
     Examples:

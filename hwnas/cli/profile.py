@@ -42,7 +42,7 @@ __all__ = ["command"]
     type=click.IntRange(min=0),
     default=0,
     metavar="N",
-    help="Measure N kernels of random networks too, to predict any ONNX model; 400 do.",
+    help="Measure N kernels of random networks too, to predict any ONNX model; 500 do.",
 )
 @json_option
 def command(
@@ -65,7 +65,7 @@ def command(
     \b
     Examples:
       hwnas profile --device cpu --threads 1
-      hwnas profile --device cpu --kernels 400      then: hwnas predict model.onnx
+      hwnas profile --device cpu --kernels 500      then: hwnas predict model.onnx
     """
     from hwnas.predictors import load_predictor
     from hwnas.profilers import runtime

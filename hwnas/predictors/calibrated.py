@@ -3,10 +3,10 @@
 Whole networks are not the sum of what their parts take alone: layouts, caches and fusions differ,
 and not for all parts alike. With ``P[i, g]`` the milliseconds of the parts of group ``g`` in
 network ``i``, the whole is ``scale * sum_g (1 + delta_g) * P[i, g]``. Groups may overlap (a block
-has a kernel size, an expansion, a resolution). The deltas have a normal prior around 0 (ridge
-regression on relative errors), and how strong it is, is chosen by the error at each network when it
-is left out, in closed form. One scale alone is what infinite strength means, and is kept unless
-the groups are surely better.
+has a kernel size, an expansion, a resolution). The deltas have a normal prior around 0, the
+relative errors a normal distribution, and both widths are those that make the measured wholes
+likeliest (evidence: MacKay 1992; Rasmussen 2006, section 5.4). No width at all, one scale for all
+parts, is kept unless a width is likelier by far.
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -20,12 +20,13 @@ from hwnas.ops import Workload
 
 __all__ = ["Calibration", "calibrate", "workload_groups"]
 
-#: Variance of the noise over that of the deltas, from almost free to one scale for all.
-_STRENGTHS = (*np.logspace(-2.5, 1.5, 17), np.inf)
+#: Standard deviations of the deltas, and of a whole network's relative error, that are tried.
+_WIDTHS = (0.01, 0.02, 0.04, 0.08, 0.15)
+_NOISES = tuple(float(v) for v in np.geomspace(0.001, 0.2, 30))
+#: How much likelier (log) deltas must make the wholes to be used.
+_MARGIN = 2.0
 #: A part keeps at least this share of its time, whatever few networks say.
 _LEAST_FACTOR = 0.1
-#: Groups are used where the mean gain in squared error is so many times its standard error.
-_SURE = 1.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +66,38 @@ def calibrate(
     names = sorted({name for row in parts for name in row}, key=repr)
     table = np.array([[row.get(name, 0.0) for name in names] for row in parts])
     table = table.reshape(len(whole), len(names)) / whole[:, None]
-    fits = {strength: _ridge(base, table, strength) for strength in _STRENGTHS}
-    squares = {strength: left_out**2 for strength, (_, left_out) in fits.items()}
-    single = squares[np.inf]
-    best = min(squares, key=lambda strength: float(squares[strength].mean()))
-    gain = single - squares[best]
-    if gain.mean() <= _SURE * gain.std(ddof=1) / len(gain) ** 0.5:
-        best = np.inf
-    solution, left_out = fits[best]
+    strength = _strength(base, table)
+    solution, left_out = _ridge(base, table, strength)
     scale = float(solution[0])
     deltas = (float(value) / scale for value in solution[1:])
     return Calibration(
         scale,
-        {} if np.isinf(best) else dict(zip(names, deltas, strict=True)),
+        {} if np.isinf(strength) else dict(zip(names, deltas, strict=True)),
         float(np.sqrt(np.mean(np.log(np.maximum(1 - left_out, 1e-3)) ** 2))),
         len(whole),
     )
+
+
+def _strength(base: FloatArray, table: FloatArray) -> float:
+    """Variance of the errors over that of the deltas, at the greatest evidence; inf: no deltas."""
+    shared = table @ table.T
+    best, strength = -np.inf, np.inf
+    for width in (0.0, *_WIDTHS):
+        for noise in _NOISES:
+            evidence = _evidence(base, width**2 * shared + noise**2 * np.eye(len(base)))
+            evidence += 0.0 if width else _MARGIN
+            if evidence > best:
+                best, strength = evidence, (noise / width) ** 2 if width else np.inf
+    return strength
+
+
+def _evidence(base: FloatArray, covariance: FloatArray) -> float:
+    """Log density of the wholes, the scale integrated out (Rasmussen 2006, equation 2.45)."""
+    root = np.linalg.cholesky(covariance)
+    ones, slope = np.linalg.solve(root, np.column_stack([np.ones(len(base)), base])).T
+    rest = ones - slope * (slope @ ones) / (slope @ slope)
+    result = -0.5 * (rest @ rest) - np.log(np.diag(root)).sum() - 0.5 * np.log(slope @ slope)
+    return float(result)
 
 
 def _ridge(base: FloatArray, table: FloatArray, strength: float) -> tuple[FloatArray, FloatArray]:

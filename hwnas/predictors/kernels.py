@@ -44,7 +44,7 @@ class KernelPredictor:
         if record is None or len(record.networks) < _LEAST_NETWORKS:
             raise TableTargetError(
                 "ONNX models are predicted from measured kernels, and the table holds too few or "
-                "none: measure them with 'hwnas profile --kernels 400'"
+                "none: measure them with 'hwnas profile --kernels 500'"
             )
         self.table = table
         self.call_ms = record.call.latency_ms

@@ -89,7 +89,7 @@ def predict_onnx(
 
     Args:
         model: an ONNX model of fixed shapes, or its path.
-        table: a table with kernels (``hwnas profile --kernels 400``), its path or name, or a
+        table: a table with kernels (``hwnas profile --kernels 500``), its path or name, or a
             predictor made of one.
         strict: raise where a kernel cannot be predicted, instead of listing it.
         shapes: input name -> its sizes, for inputs whose shapes are dynamic.

@@ -82,19 +82,20 @@ def _roof(weights: FloatArray, work: FloatArray) -> FloatArray:
 
 def _relative_nnls(work: FloatArray, ms: FloatArray) -> FloatArray:
     """Non-negative weights of least squared relative error; outliers count as their deviation."""
-    from scipy.optimize import lsq_linear
+    from scipy.optimize import nnls
 
-    columns = np.column_stack([work, np.ones(len(ms))])
-    scale = np.maximum((columns / ms[:, None]).mean(axis=0), 1e-300)
-    rows = columns / ms[:, None] / scale
+    columns = np.column_stack([work, np.ones(len(ms))]) / ms[:, None]
+    scale = columns.mean(axis=0)
+    used = scale > 0  # work that no sample has says nothing, and weighs nothing
+    rows = columns[:, used] / scale[used]
     weight = np.ones(len(ms))
     for _ in range(20):
-        found = lsq_linear(rows * weight[:, None], weight, bounds=(0, np.inf)).x
+        found = nnls(rows * weight[:, None], weight)[0]
         error = np.abs(rows @ found - 1)
         weight = np.sqrt(1 / np.maximum(error / max(np.median(error), 1e-9), 1.0))
-    least = 1e-6 * float(ms.min())  # a kernel takes more than no time
-    weights: FloatArray = found / scale
-    weights[-1] = max(weights[-1], least)
+    weights = np.zeros(len(scale))
+    weights[used] = found / scale[used]
+    weights[-1] = max(weights[-1], 1e-6 * float(ms.min()))  # a kernel takes more than no time
     return weights
 
 

@@ -26,7 +26,9 @@ from hwnas.spaces import SearchSpace
 __all__ = ["choose_kernels", "profile_kernels"]
 
 #: Random networks that kernels are drawn from; their styles take turns.
-_POOL = 96
+_POOL = 108
+#: Kernels of each family at least, as far as there are so many.
+_LEAST = 4
 #: Larger kernels are left to the model: one run would take as long as a hundred others.
 _MOST_MACS = 500_000_000
 _MOST_CONSTANTS = 8_000_000
@@ -39,7 +41,7 @@ def profile_kernels(
     table: LatencyTable,
     origin: SearchSpace,
     runtime: Runtime,
-    count: int = 400,
+    count: int = 500,
     *,
     n_networks: int = 24,
     plan: Plan | None = None,
@@ -53,7 +55,7 @@ def profile_kernels(
         table: made on the runtime's target.
         origin: the space of the table; its middle network is the reference.
         runtime: what runs them.
-        count: how many kernels are measured alone.
+        count: how many kernels are measured alone, about; every family gets four at least.
         n_networks: random networks measured whole, to know how far sums of kernels are off.
         plan: when a median is tight enough.
         seed: of the kernels, the networks and the order of the runs.
@@ -106,7 +108,8 @@ def profile_kernels(
 def choose_kernels(pieces: Sequence[Piece], count: int, rng: np.random.Generator) -> list[Piece]:
     """Distinct kernels of all families, half of them far from each other, half at random.
 
-    A family gets a share that grows with the power 0.7 of how many of its kernels there are.
+    Every family gets a few. The others are shared by how many different kernels a family has, a
+    little in favour of the small.
     """
     families: dict[str, dict[str, Piece]] = {}
     for piece in pieces:
@@ -115,10 +118,11 @@ def choose_kernels(pieces: Sequence[Piece], count: int, rng: np.random.Generator
         if kernel.static and not kernel.free and small:
             families.setdefault(kernel.family, {}).setdefault(kernel.key, piece)
     sizes = {name: len(found) for name, found in families.items()}
-    total = sum(size**0.7 for size in sizes.values())
+    total = sum(size**0.85 for size in sizes.values())
+    free = max(0, count - _LEAST * len(sizes))
     chosen: list[Piece] = []
     for name, found in families.items():
-        share = max(6, round(count * sizes[name] ** 0.7 / total))
+        share = _LEAST + round(free * sizes[name] ** 0.85 / total)
         members = list(found.values())
         chosen += [members[at] for at in _spread_out(members, share, rng)]
     return chosen

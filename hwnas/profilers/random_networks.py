@@ -15,6 +15,11 @@ __all__ = ["STYLES", "random_network"]
 
 _ACTIVATIONS = ("Relu", "Relu", "Clip", "HardSwish", "Silu", "LeakyRelu", "Sigmoid", "Gelu")
 
+_UNARY = (
+    *("Abs", "Elu", "Exp", "HardSigmoid", "HardSwish", "LeakyRelu", "Neg", "Relu", "Sigmoid"),
+    *("Softplus", "Sqrt", "Tanh"),
+)
+
 
 class _Net:
     """An ONNX graph under construction; ``shape`` holds every tensor's sizes."""
@@ -183,7 +188,7 @@ def _inverted(net: _Net) -> str:
     act, kind = net.pick(*_ACTIVATIONS[:5]), net.pick("Sigmoid", "HardSigmoid")
     width, gated = net.width(12, 40), net.pick(0, 1)
     x = net.act(net.conv("input", width, 3, 2), act)
-    for stage in range(net.pick(3, 4, 5)):
+    for _ in range(net.pick(3, 4, 5)):
         width = max(8, round(width * net.rng.uniform(1.1, 1.9) / 8) * 8)
         expand, k = net.pick(1, 2, 3, 4, 6), net.pick(3, 3, 5, 7)
         for block in range(net.pick(1, 2, 3)):
@@ -197,7 +202,6 @@ def _inverted(net: _Net) -> str:
                 y = net.gate(y, kind)
             y = net.conv(y, width)
             x = net.add(y, x) if net.shape[y] == net.shape[x] else y
-        del stage
     return net.head(net.act(net.conv(x, net.width(256, 1536)), act))
 
 
@@ -351,6 +355,41 @@ def _pyramid(net: _Net) -> str:
     return net.act(net.conv(x, net.pick(1, 2, 21)), "Sigmoid")
 
 
+def _loose(net: _Net) -> str:
+    """No published network: operators that others fuse, each standing alone."""
+    x = net.conv("input", net.width(8, 64), 3, net.pick(1, 2))
+    for _ in range(net.pick(2, 3)):
+        x = net.conv(x, net.width(8, 128), net.pick(1, 3), net.pick(1, 2))
+        n, c, *size = net.shape[x]
+        for at in net.rng.permutation(len(_UNARY))[:4]:
+            x = net.op(_UNARY[at], x, shape=net.shape[x])
+        x = net.act(net.add(x, net.op("Abs", x, shape=net.shape[x])), "Clip")
+        for kind in ("Sub", "Div", "Mul", "Add", "Max"):
+            other = net.const(np.full((1, c, 1, 1), 0.7, np.float32))
+            y = net.op(kind, x, other, shape=net.shape[x])
+            x = net.op(kind, x, y, shape=net.shape[x]) if net.pick(0, 1) else y
+        slope = net.const(np.full((c, 1, 1), 0.1, np.float32))
+        x = net.op("PRelu", x, slope, shape=net.shape[x])
+        if c > 1 and min(size) > 4:
+            ones = [net.const(np.ones(c, np.float32)) for _ in range(2)]
+            x = net.op("InstanceNormalization", x, *ones, shape=net.shape[x])
+            x = net.op("LRN", x, shape=net.shape[x], size=5)
+            padded = (n, c, size[0] + 2, size[1] + 2)
+            pads = net.const(np.array([0, 0, 1, 1, 0, 0, 1, 1]))
+            y = net.op("Pad", x, pads, shape=padded)
+            ends = (net.const(np.array([1, 1])), net.const(np.array([size[0] + 1, size[1] + 1])))
+            x = net.op("Slice", y, *ends, net.const(np.array([2, 3])), shape=net.shape[x])
+    n, c, *size = net.shape[x]
+    out = net.width(8, 64)
+    weight = net.zeros(c, out, 2, 2)
+    wide = (n, out, 2 * size[0], 2 * size[1])
+    window = [2, 2]
+    y = net.op("ConvTranspose", x, weight, shape=wide, kernel_shape=window, strides=window)
+    y = net.op("ReduceMean", y, shape=(n, out), axes=[2, 3], keepdims=0)
+    y = net.op("Softmax", y, shape=(n, out), axis=1)
+    return net.linear(y, net.width(10, 1000))
+
+
 #: Style -> what writes such a network and returns its output tensor.
 STYLES: dict[str, Callable[[_Net], str]] = {
     "residual": _residual,
@@ -361,4 +400,5 @@ STYLES: dict[str, Callable[[_Net], str]] = {
     "shuffle": _shuffle,
     "attention": _attention,
     "pyramid": _pyramid,
+    "loose": _loose,
 }

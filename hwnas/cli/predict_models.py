@@ -35,8 +35,9 @@ def predict_models(
         path: predict_onnx(path, predictor, strict=strict, shapes=_shapes(path, shapes))
         for path in paths
     }
+    records = [_record(path, result, confidence) for path, result in found.items()]
     if as_json:
-        print_json([_record(path, result, confidence) for path, result in found.items()])
+        print_json(records)
         return
     say(f"on {table.target}")
     for path, result in found.items():

@@ -83,7 +83,12 @@ def show(table_name: str, as_json: bool) -> None:
         return
     say(f"{table.target}; space {table.space.name} {table.space.arguments}")
     rows = Table("ms", "+-", "80 % of the runs", "runs", "workload or network", box=box.SIMPLE)
-    for entries in (table.workloads, table.networks):
+    sections = [table.workloads, table.networks]
+    if table.kernels is not None:
+        wholes = table.kernels.networks.items()
+        sections += [table.kernels.entries, {name: net.measurement for name, net in wholes}]
+        say(f"{len(table.kernels.entries)} kernels alone, and {len(wholes)} networks of such")
+    for entries in sections:
         for key, entry in entries.items():
             rows.add_row(
                 f"{entry.latency_ms:.4f}",

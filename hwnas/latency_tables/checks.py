@@ -26,7 +26,11 @@ class Finding:
 def check_table(table: LatencyTable) -> list[Finding]:
     """Entries with a wide spread, a loose median, an unknown key, or less time for more work."""
     findings: list[Finding] = []
-    for key, measurement in (*table.workloads.items(), *table.networks.items()):
+    measured = [*table.workloads.items(), *table.networks.items()]
+    if table.kernels is not None:
+        measured += table.kernels.entries.items()
+        measured += ((name, net.measurement) for name, net in table.kernels.networks.items())
+    for key, measurement in measured:
         findings += [Finding(key, problem) for problem in _spread(measurement)]
     known: dict[Workload, float] = {}
     for key, measurement in table.workloads.items():

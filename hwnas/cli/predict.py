@@ -76,12 +76,15 @@ def _predict_architectures(
                     "interval_ms": [float(v) for v in pair],
                     "macs": int(macs),
                     "params": int(params),
+                    "estimated_workloads": predictor.estimated,
                 }
                 for text, value, pair, macs, params in found
             ]
         )
         return
     say(f"on {predictor.table.target}")
+    if predictor.estimated:
+        say(f"{predictor.estimated} of the space's workloads are estimated, not measured")
     names = ("ms", f"{confidence:.0%} interval", "MACs", "parameters", "architecture")
     rows = Table(*names, box=box.SIMPLE)
     for at, text in enumerate(architectures):

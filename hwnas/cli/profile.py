@@ -44,6 +44,12 @@ __all__ = ["command"]
     metavar="N",
     help="Measure N kernels of random networks too, to predict any ONNX model; 500 do.",
 )
+@click.option(
+    "--estimate-from",
+    type=click.IntRange(min=10),
+    metavar="N",
+    help="Measure only N of the space's operators, and estimate the others from them.",
+)
 @json_option
 def command(
     device: str,
@@ -58,6 +64,7 @@ def command(
     seed: int,
     seconds: float,
     kernels: int,
+    estimate_from: int | None,
     as_json: bool,
 ) -> None:
     """Measure every operator of a search space, and some whole networks, on this machine.
@@ -81,6 +88,7 @@ def command(
         seed=seed,
         seconds=seconds,
         kernels=kernels,
+        n_workloads=estimate_from,
     )
     known = load_predictor(table).calibration
     findings = check_table(table)
@@ -90,6 +98,7 @@ def command(
                 "table": str(path),
                 "target": asdict(table.target),
                 "workloads": len(table.workloads),
+                "estimates": len(table.estimates),
                 "networks": len(table.networks),
                 "kernels": 0 if table.kernels is None else len(table.kernels.entries),
                 "seconds": table.provenance.seconds,
@@ -116,6 +125,8 @@ def _summary(path: Path, table: LatencyTable) -> Table:
     rows.add_row(
         "workloads", f"{len(table.workloads)}, median known to {errors[len(errors) // 2]:.1%}"
     )
+    if table.estimates:
+        rows.add_row("estimated", f"{len(table.estimates)} other workloads, not measured")
     rows.add_row("networks", str(len(table.networks)))
     if table.kernels is not None:
         known = table.kernels

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PROFILE_SECONDS",
+    "filled",
     "kernel_plan",
     "make_space",
     "profile_plan",
@@ -46,6 +47,20 @@ def profile_plan(seconds: float) -> "Plan":
     return Plan(min_seconds=seconds)
 
 
+def filled(table: LatencyTable, space: SearchSpace) -> LatencyTable:
+    """The table with estimates of what a space needs and it has not measured; says how good."""
+    from hwnas.predictors import fill_gaps
+
+    result = fill_gaps(table, space.distinct_workloads)
+    added = [entry for key, entry in result.estimates.items() if key not in table.estimates]
+    if added:
+        say(
+            f"{len(added)} workloads are estimated, not measured: off by "
+            f"{max(entry.spread for entry in added):.1%} at most (standard deviation)"
+        )
+    return result
+
+
 def kernel_plan() -> "Plan | None":
     """How well kernels are measured: as the profiler thinks best."""
     return None
@@ -61,8 +76,12 @@ def profile_to_file(
     seed: int = 0,
     seconds: float = PROFILE_SECONDS,
     kernels: int = 0,
+    n_workloads: int | None = None,
 ) -> tuple[Path, LatencyTable]:
-    """Profile a space, and kernels if asked, into a file; killed, it goes on where it stopped."""
+    """Profile a space, and kernels if asked, into a file; killed, it goes on where it stopped.
+
+    With ``n_workloads`` only so many are measured, and the others estimated from them.
+    """
     from hwnas.profilers import check_precision, profile_kernels, profile_space
 
     check_precision(runtime, precision)
@@ -79,6 +98,7 @@ def profile_to_file(
             runtime,
             precision=precision,
             batch=batch,
+            n_workloads=n_workloads,
             plan=profile_plan(seconds),
             seed=seed,
             journal=journal,
@@ -97,6 +117,8 @@ def profile_to_file(
                 journal=kernel_journal,
                 progress=progress,
             )
+    if n_workloads is not None:
+        table = filled(table, space)
     earlier = earlier_profile(table.target, table.space)
     if earlier is not None:
         table = table.pooled(earlier)

@@ -11,6 +11,8 @@ __all__ = ["Finding", "check_table"]
 
 #: A median that is not known to this is marked.
 _LOOSE = 0.025
+#: An estimate that is not known to this is marked.
+_VAGUE = 0.25
 #: A larger operator that is faster than a smaller one by more than this is marked.
 _INVERSION = 0.10
 
@@ -39,6 +41,9 @@ def check_table(table: LatencyTable) -> list[Finding]:
         except UnknownNameError:
             findings.append(Finding(key, "not a workload that this version knows"))
     findings += _inversions(known)
+    for key, estimate in table.estimates.items():
+        if estimate.spread > _VAGUE:
+            findings.append(Finding(key, f"vague estimate: +-{estimate.spread:.0%}, not measured"))
     if not table.networks:
         findings.append(Finding("networks", "none measured: nothing says how far sums are off"))
     return findings

@@ -208,7 +208,7 @@ class LatencyTable:
         from pydantic import TypeAdapter, ValidationError
 
         try:
-            return TypeAdapter(cls).validate_json(text)
+            table = TypeAdapter(cls).validate_json(text)
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -217,6 +217,12 @@ class LatencyTable:
                 f"({error.error_count()} problem{'s'[: error.error_count() > 1]}); "
                 "make one with 'hwnas profile'"
             ) from None
+        if both := sorted(table.estimates.keys() & table.workloads.keys()):
+            raise TableFormatError(
+                f"{source} has {both[0]} both measured and estimated, and an entry is one or the "
+                "other: remove the estimate"
+            )
+        return table
 
     def to_json(self) -> str:
         """The table as JSON text, one workload a line; sections that are empty are left out."""
@@ -268,18 +274,20 @@ class LatencyTable:
         )
 
     def missing(self, workloads: Iterable[Workload]) -> list[Workload]:
-        """Those of the workloads that cost time and are not in the table."""
+        """Those of the workloads that cost time and were not measured, estimated or not."""
         return [w for w in workloads if not w.op.free and w.key not in self.workloads]
 
     def latency_ms(self, workload: Workload) -> float:
-        """The measured median of a workload alone; 0 for operators that run no kernel.
+        """The median of a workload alone, estimated where it was not measured but filled in.
+
+        It is 0 for operators that run no kernel. `spread` tells measured and estimated apart.
 
         Raises:
-            WorkloadNotInTableError: it was not measured; the message names the nearest ones.
+            WorkloadNotInTableError: it is neither; the message names the nearest ones.
         """
         if workload.op.free:
             return 0.0
-        entry = self.workloads.get(workload.key)
+        entry = self.workloads.get(workload.key) or self.estimates.get(workload.key)
         if entry is None:
             near = get_close_matches(workload.key, self.workloads, n=3, cutoff=0.0)
             raise WorkloadNotInTableError(
@@ -287,6 +295,11 @@ class LatencyTable:
                 f"the nearest {'; '.join(near)}: profile the space that needs it"
             )
         return entry.latency_ms
+
+    def spread(self, workload: Workload) -> float:
+        """Spread of the logarithm of a workload's estimate; 0 where it was measured."""
+        estimate = self.estimates.get(workload.key)
+        return 0.0 if estimate is None else estimate.spread
 
 
 def _line(key: str, value: Any) -> str:

@@ -8,6 +8,7 @@ from hwnas.predictors.additive import AdditivePredictor
 from hwnas.predictors.calibrated import Calibration
 from hwnas.predictors.kernels import KernelPredictor
 from hwnas.predictors.onnx_model import KernelLatency, ModelPrediction, predict_onnx
+from hwnas.predictors.workloads import WorkloadRegressor, fill_gaps
 from hwnas.spaces import SearchSpace
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "KernelLatency",
     "KernelPredictor",
     "ModelPrediction",
+    "WorkloadRegressor",
+    "fill_gaps",
     "load_predictor",
     "predict_onnx",
 ]

@@ -1,7 +1,7 @@
 """Latency as a sum of table entries, corrected by a few whole networks."""
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +33,12 @@ class AdditivePredictor:
     rounded to a power of two (below a thousandth of a millisecond), so that minima, counts, samples
     and expectations agree to the last digit with `predict`.
 
+    Where entries of the table are estimated, intervals are wider by what these are uncertain, as if
+    all were wrong in the same direction.
+
+    Attributes:
+        estimated: how many of the space's workloads are estimated, not measured.
+
     Args:
         table: holds every workload of the space.
         space: whose architectures are predicted.
@@ -47,8 +53,10 @@ class AdditivePredictor:
         self.table = table
         self.space = space
         self.calibration = _calibrate(table, space if origin is None else origin)
-        fixed, entries = _entries(table, space, self.calibration)
+        fixed, entries = _entries(table, space, self.calibration, _alone)
         self.cost = AdditiveCost.from_floats(table.call.latency_ms + fixed, entries)
+        self.estimated = sum(table.spread(w) > 0 for w in space.distinct_workloads)
+        self._doubts = _entries(table, space, self.calibration, _doubt)
 
     def predict(self, archs: npt.ArrayLike) -> FloatArray:
         """Latencies in ms, (n,), of an integer array (n, n_decisions)."""
@@ -67,9 +75,11 @@ class AdditivePredictor:
         from scipy.stats import t
 
         known = self.calibration
-        spread = float(t.ppf((1 + confidence) / 2, known.count - 1)) * known.residual
-        spread *= (1 + 1 / known.count) ** 0.5
         ms = self.predict(archs)
+        fixed, rows = self._doubts
+        doubt = fixed + sum(row[c] for row, c in zip(rows, self.space.check(archs).T, strict=True))
+        width = np.hypot(known.residual * (1 + 1 / known.count) ** 0.5, doubt / ms)
+        spread = float(t.ppf((1 + confidence) / 2, known.count - 1)) * width
         return np.stack([ms * np.exp(-spread), ms * np.exp(spread)], axis=1)
 
     def expected(self, probabilities: Sequence["torch.Tensor"]) -> "torch.Tensor":
@@ -105,13 +115,21 @@ def _alone(table: LatencyTable, workload: Workload) -> float:
     return max(table.latency_ms(workload) - table.call.latency_ms, 0.0)
 
 
+def _doubt(table: LatencyTable, workload: Workload) -> float:
+    """Standard deviation of the same, in ms; 0 where it was measured."""
+    return _alone(table, workload) * table.spread(workload)
+
+
 def _entries(
-    table: LatencyTable, space: SearchSpace, known: Calibration
+    table: LatencyTable,
+    space: SearchSpace,
+    known: Calibration,
+    value: Callable[[LatencyTable, Workload], float],
 ) -> tuple[float, list[FloatArray]]:
     """Fixed ms, and one array (n_choices,) of ms a decision, each part as within a network."""
 
     def ms(workloads: Iterable[Workload]) -> float:
-        return sum(_alone(table, w) * known.factor(workload_groups(w)) for w in workloads)
+        return sum(value(table, w) * known.factor(workload_groups(w)) for w in workloads)
 
     rows = [
         np.array([ms(space.layout.parts(d, c)) for c in range(n)])

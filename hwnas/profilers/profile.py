@@ -2,7 +2,8 @@
 
 import platform
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -15,7 +16,7 @@ from hwnas.costs.additive import IntArray
 from hwnas.errors import OptionError
 from hwnas.latency_tables import LatencyTable, Measurement, Provenance, SpaceRecord, Target
 from hwnas.onnx_graph import to_onnx
-from hwnas.ops import Graph
+from hwnas.ops import Graph, Workload
 from hwnas.profilers.journal import Journal
 from hwnas.profilers.protocol import Job, Plan, Samples, median_error, run_rounds, summarise
 from hwnas.profilers.runtime import Runtime
@@ -45,12 +46,13 @@ def profile_space(
     precision: str = "fp32",
     batch: int = 1,
     n_networks: int = 12,
+    n_workloads: int | None = None,
     plan: Plan | None = None,
     seed: int = 0,
     journal: Path | None = None,
     progress: Progress = silent,
 ) -> LatencyTable:
-    """Measure every distinct workload of a space, and some whole networks, in one interleaved run.
+    """Measure the distinct workloads of a space, and some whole networks, in one interleaved run.
 
     Args:
         space: whose workloads.
@@ -58,8 +60,9 @@ def profile_space(
         precision: of weights and activations.
         batch: images a run.
         n_networks: random architectures measured whole, a third of them among the cheapest.
+        n_workloads: measure only so many, drawn at random, but all of small families; None: all.
         plan: when a median is tight enough.
-        seed: of the networks and of the order of the runs.
+        seed: of the workloads, the networks and of the order of the runs.
         journal: a file that lets a killed profile go on where it stopped; the caller deletes it
             once the table is saved.
         progress: told after every round.
@@ -70,7 +73,8 @@ def profile_space(
     """
     check_precision(runtime, precision)
     started = time.monotonic()
-    graphs = {w.key: w.graph() for w in space.distinct_workloads}
+    workloads = _drawn(space.distinct_workloads, n_workloads, seed)
+    graphs = {w.key: w.graph() for w in workloads}
     networks = [space.format(arch) for arch in _calibration_networks(space, n_networks, seed)]
     graphs |= {_NETWORK + name: space.graph(space.parse(name)) for name in networks}
     graphs[CALL] = empty_graph()
@@ -83,7 +87,7 @@ def profile_space(
         reference_ms=samples.steady_reference_ms,
         reference_sessions_ms=(samples.steady_reference_ms,),
         call=measured[CALL],
-        workloads={w.key: measured[w.key] for w in space.distinct_workloads},
+        workloads={w.key: measured[w.key] for w in workloads},
         networks={name: measured[_NETWORK + name] for name in networks},
         provenance=_provenance(time.monotonic() - started),
     )
@@ -118,7 +122,8 @@ def extend_table(
     samples, measured = measure(load, origin, runtime, target, plan, seed, None, progress)
     scale = table.reference_ms / samples.steady_reference_ms
     entries = {key: entry.scaled(scale) for key, entry in measured.items()}
-    return replace(table, workloads=table.workloads | entries)
+    estimates = {key: e for key, e in table.estimates.items() if key not in entries}
+    return replace(table, workloads=table.workloads | entries, estimates=estimates)
 
 
 def measure_models(
@@ -218,6 +223,19 @@ def _calibration_networks(space: SearchSpace, count: int, seed: int) -> IntArray
     least, middle = cost.minimum()[1], float(np.median(cost(uniform)))
     cheap = cost.within(least + 0.5 * (middle - least)).sample(count // 3, rng)
     return np.unique(np.concatenate([uniform, cheap]), axis=0)
+
+
+def _drawn(workloads: Sequence[Workload], count: int | None, seed: int) -> list[Workload]:
+    """Some workloads at random in their order, and all of families of no more than three."""
+    if count is None or count >= len(workloads):
+        return list(workloads)
+    sizes = Counter(type(w.op) for w in workloads)
+    kept = {w for w in workloads if sizes[type(w.op)] <= 3}
+    for at in np.random.default_rng([seed, 0xD4A]).permutation(len(workloads)):
+        if len(kept) >= count:
+            break
+        kept.add(workloads[at])
+    return [w for w in workloads if w in kept]
 
 
 def empty_graph() -> Graph:

@@ -72,3 +72,35 @@ def test_a_table_without_kernels_says_what_to_do(hwnas, tmp_path):
     status, _, said = hwnas("predict", "--table", "amd-epyc-1thread", str(path))
     assert status == 2
     assert "hwnas profile --kernels 500" in said
+
+
+def test_gaps_are_filled_shown_and_told(hwnas, tmp_path):
+    out = str(tmp_path / "filled.json")
+    fill = ("tables", "fill", "amd-epyc-1thread", "--input-size", "192", "--out", out)
+    status, printed, said = hwnas(*fill, "--json")
+    assert status == 0
+    record = json.loads(printed)
+    assert record["estimated"] == len(LatencyTable.load(out).estimates) > 40
+    assert "are estimated, not measured" in said
+    status, printed, _ = hwnas("tables", "show", out)
+    assert status == 0
+    assert printed.count("estimated") == record["estimated"]
+    assert hwnas("tables", "check", out)[0] in (0, 1)
+    status, _, said = hwnas(*fill[:3], "--space", "nasbench201", "--out", out)
+    assert status == 2
+    assert "cannot be estimated" in said
+
+
+def test_a_profile_of_some_workloads_estimates_the_others(hwnas, tmp_path):
+    out = str(tmp_path / "t.json")
+    sizes = ("--input-size", "32", "--width-mult", "0.25", "--seconds", "0.1")
+    status, printed, _ = hwnas("profile", *sizes, "--estimate-from", "20", "--out", out, "--json")
+    assert status == 0
+    record = json.loads(printed)
+    assert record["workloads"] == 20
+    assert record["estimates"] > 10
+    arch = "-".join(["k3e3"] * 21)
+    status, printed, _ = hwnas("predict", "--table", out, arch, "--json")
+    assert status == 0
+    assert json.loads(printed)[0]["estimated_workloads"] == record["estimates"]
+    assert "are estimated, not measured" in hwnas("predict", "--table", out, arch)[2]

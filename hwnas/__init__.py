@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hwnas.costs import parse_budget
     from hwnas.errors import HwnasError
     from hwnas.latency_tables import LatencyTable
-    from hwnas.predictors import LatencyLoss, LatencyRegressor, load_predictor
+    from hwnas.predictors import LatencyLoss, LatencyRegressor, load_predictor, predict_onnx
     from hwnas.spaces import space
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "__version__",
     "load_predictor",
     "parse_budget",
+    "predict_onnx",
     "space",
     "spaces",
 ]
@@ -35,6 +36,7 @@ _HOMES = {
     "LatencyTable": "hwnas.latency_tables",
     "load_predictor": "hwnas.predictors",
     "parse_budget": "hwnas.costs",
+    "predict_onnx": "hwnas.predictors",
     "space": "hwnas.spaces",
 }
 

@@ -13,7 +13,9 @@ __all__ = [
     "DeviceUnavailableError",
     "HwnasError",
     "InfeasibleBudgetError",
+    "KernelNotInTableError",
     "MeasurementError",
+    "ModelFormatError",
     "OptionError",
     "PredictorFormatError",
     "TableFormatError",
@@ -54,6 +56,14 @@ class InfeasibleBudgetError(HwnasError, ValueError):
 
 class WorkloadNotInTableError(HwnasError, LookupError):
     """A latency table has no entry for a workload; there is no default latency."""
+
+
+class KernelNotInTableError(HwnasError, LookupError):
+    """A model runs kernels that no measured kernel of a latency table resembles."""
+
+
+class ModelFormatError(HwnasError, ValueError):
+    """A file is not an ONNX model whose kernels can be told."""
 
 
 class TableFormatError(HwnasError, ValueError):

@@ -199,6 +199,8 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
     trained = spaces.proxy(deployed, size, data.classes, flags["proxy_width"])
     table, measure = _table_and_device(flags, deployed, out)
     predictor = load_predictor(table, deployed)
+    if predictor.estimated:
+        say(f"{predictor.estimated} of the space's workloads are estimated, not measured")
     FeasibleSet(constraints_for(budgets, deployed, predictor), deployed.format)
 
     settings = {name: flags[name] for name in _SETTINGS}

@@ -6,11 +6,15 @@ Those that need torch or scikit-learn, which are slow to import, load on first u
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from hwnas.predictors.additive import AdditivePredictor, Calibration
+from hwnas.predictors.additive import AdditivePredictor
 from hwnas.predictors.additivity import AdditivityReport, additivity_report
+from hwnas.predictors.calibrated import Calibration
 from hwnas.predictors.expectation import SampledExpectation
+from hwnas.predictors.kernels import KernelPredictor
 from hwnas.predictors.loading import load_predictor, shipped_predictors
+from hwnas.predictors.onnx_model import KernelLatency, ModelPrediction, predict_onnx
 from hwnas.predictors.report import PredictionReport, prediction_report
+from hwnas.predictors.workloads import WorkloadRegressor, fill_gaps
 
 if TYPE_CHECKING:
     from hwnas.predictors.loss import LatencyLoss
@@ -21,13 +25,19 @@ __all__ = [
     "AdditivePredictor",
     "AdditivityReport",
     "Calibration",
+    "KernelLatency",
+    "KernelPredictor",
     "LatencyLoss",
     "LatencyRegressor",
+    "ModelPrediction",
     "PredictionReport",
     "SampledExpectation",
     "SpacePredictor",
+    "WorkloadRegressor",
     "additivity_report",
+    "fill_gaps",
     "load_predictor",
+    "predict_onnx",
     "prediction_report",
     "shipped_predictors",
 ]

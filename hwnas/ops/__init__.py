@@ -6,6 +6,8 @@ from hwnas.ops.identity import Identity
 from hwnas.ops.mbconv import MBConv
 from hwnas.ops.nasbench201 import AvgPool, ReLUConvBN, ResidualReduction, Zero
 from hwnas.ops.op import Op
+from hwnas.ops.resnet import LinearHead, QuantizedBasicBlock, ResNetStem
+from hwnas.ops.shufflenet import ShuffleHead, ShuffleStem, ShuffleUnit, ShuffleXception
 from hwnas.ops.workload import Workload
 from hwnas.ops.workload import parse_workload as _parse_workload
 
@@ -16,12 +18,19 @@ __all__ = [
     "ConvHead",
     "Graph",
     "Identity",
+    "LinearHead",
     "MBConv",
     "Node",
     "Op",
+    "QuantizedBasicBlock",
     "ReLUConvBN",
+    "ResNetStem",
     "ResidualReduction",
     "Shape",
+    "ShuffleHead",
+    "ShuffleStem",
+    "ShuffleUnit",
+    "ShuffleXception",
     "Stem",
     "Workload",
     "Zero",
@@ -35,9 +44,16 @@ FAMILIES: dict[str, type[Op]] = {
         Classifier,
         ConvHead,
         Identity,
+        LinearHead,
         MBConv,
+        QuantizedBasicBlock,
         ReLUConvBN,
+        ResNetStem,
         ResidualReduction,
+        ShuffleHead,
+        ShuffleStem,
+        ShuffleUnit,
+        ShuffleXception,
         Stem,
         Zero,
     )

@@ -7,6 +7,8 @@ from typing import Any
 from hwnas.errors import OptionError, UnknownNameError
 from hwnas.spaces.nasbench201 import nasbench201
 from hwnas.spaces.proxyless import proxyless, proxyless_proxy
+from hwnas.spaces.resnet import resnet18_bits, resnet34_bits, resnet_bits_proxy
+from hwnas.spaces.shufflenet import shufflenet, shufflenet_proxy
 from hwnas.spaces.space import Decision, Layout, SearchSpace
 
 __all__ = ["Decision", "Layout", "SearchSpace", "names", "proxy", "space"]
@@ -14,8 +16,16 @@ __all__ = ["Decision", "Layout", "SearchSpace", "names", "proxy", "space"]
 _SPACES: dict[str, Callable[..., SearchSpace]] = {
     "nasbench201": nasbench201,
     "proxyless": proxyless,
+    "resnet18-bits": resnet18_bits,
+    "resnet34-bits": resnet34_bits,
+    "shufflenet": shufflenet,
 }
-_PROXIES = {"proxyless": proxyless_proxy}
+_PROXIES = {
+    "proxyless": proxyless_proxy,
+    "resnet18-bits": resnet_bits_proxy,
+    "resnet34-bits": resnet_bits_proxy,
+    "shufflenet": shufflenet_proxy,
+}
 
 
 def names() -> list[str]:

@@ -23,7 +23,7 @@ FloatArray = npt.NDArray[np.float64]
 
 #: A latency's entries are rounded so that the dearest architecture has at most this many units.
 _LATENCY_GRID = 2**17
-#: Integers of a decision's dynamic programming; beyond it an integer cost is asked for on a coarser grid.
+#: Integers of the dynamic programming at a decision; beyond it the grid becomes coarser.
 _MAX_COLUMNS = 2**23
 
 
@@ -202,7 +202,10 @@ class Within:
 
     def _whole(self, limbs: IntArray) -> npt.NDArray[Any]:
         """Numbers (n,) of limbs (limbs, n), as Python integers."""
-        return sum(limb.astype(object) << (self._bits * at) for at, limb in enumerate(limbs))  # type: ignore[return-value]
+        whole = np.zeros(limbs.shape[1], object)
+        for at, limb in enumerate(limbs):
+            whole += limb.astype(object) << (self._bits * at)
+        return whole
 
     def _ticket(self, highs: IntArray, rng: np.random.Generator) -> IntArray:
         """One uniform number below each of ``highs``, all in limbs (limbs, n)."""

@@ -8,10 +8,10 @@ from hwnas.errors import OptionError, UnknownNameError
 from hwnas.spaces.nasbench201 import nasbench201
 from hwnas.spaces.proxyless import proxyless, proxyless_proxy
 from hwnas.spaces.resnet import resnet18_bits, resnet34_bits, resnet_bits_proxy
-from hwnas.spaces.shufflenet import shufflenet, shufflenet_proxy
+from hwnas.spaces.shufflenet import CHANNEL_SCALES, shufflenet, shufflenet_proxy
 from hwnas.spaces.space import Decision, Layout, SearchSpace
 
-__all__ = ["Decision", "Layout", "SearchSpace", "names", "proxy", "space"]
+__all__ = ["CHANNEL_SCALES", "Decision", "Layout", "SearchSpace", "names", "proxy", "space"]
 
 _SPACES: dict[str, Callable[..., SearchSpace]] = {
     "nasbench201": nasbench201,

@@ -216,7 +216,7 @@ def _edges(bins: str | None, sampler: str, budget: Budget) -> list[float] | None
         )
     except ValueError as error:
         raise OptionError(
-            f"--bins are LOW:HIGH:STEP of the first budget, {budget.quantity}, got {bins!r}: {error}"
+            f"--bins are LOW:HIGH:STEP of the {budget.quantity} budget, got {bins!r}: {error}"
         ) from None
     count = round((high - low) / step)
     if count < 1 or abs(low + count * step - high) > 1e-6 * high:

@@ -20,7 +20,8 @@ SPACES = pytest.mark.parametrize("space", [PROXYLESS, CELLS], ids=lambda space: 
 
 
 def test_names_are_those_that_can_be_made() -> None:
-    assert hwnas.spaces.names() == ["nasbench201", "proxyless"]
+    names = ["nasbench201", "proxyless", "resnet18-bits", "resnet34-bits", "shufflenet"]
+    assert hwnas.spaces.names() == names
     for name in hwnas.spaces.names():
         assert hwnas.spaces.space(name).name == name
 

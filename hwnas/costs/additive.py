@@ -143,7 +143,7 @@ class Within:
             InfeasibleBudgetError: there are none.
         """
         top = min(_room(self.cost, limit) // self._grain, self._top)
-        floor = -1 if above == -math.inf else _room(self.cost, above) // self._grain
+        floor = _room(self.cost, above) // self._grain
         if not self.exact:  # a coarse sum may be a column less a decision
             floor -= len(self._slack)
         floor = max(self._floor, min(floor, top))

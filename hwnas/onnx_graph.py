@@ -334,6 +334,6 @@ def _low_bit(weight: Array, bits: int) -> Array:
         return weight
     squashed = np.tanh(weight)
     levels = np.float32(2**bits - 1)
-    rounded = np.rint((squashed / (2 * np.abs(squashed).max()) + np.float32(0.5)) * levels)
-    low: Array = 2 * (rounded / levels) - 1
+    rounded = np.rint(squashed * (levels / (2 * np.abs(squashed).max())) + levels / 2)
+    low: Array = rounded * (2 / levels) - 1
     return low

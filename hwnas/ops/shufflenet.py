@@ -70,12 +70,13 @@ class ShuffleXception:
         """Add both halves and join them."""
         passed, y, rest = _halves(graph, x, out_channels, stride, 3)
         middle = _middle(out_channels, self.tenths)
-        for part, out in enumerate((middle, middle, rest), start=1):
-            channels = graph.shape(y)[0]
-            step = stride if part == 1 else 1
-            with graph.scope(f"separable{part}"):
-                y = graph.conv_bn(y, "dw", channels, 3, step, groups=channels)
-                y = graph.conv_bn(y, "pw", out, activation="relu")
+        in_channels = graph.shape(y)[0]
+        y = graph.conv_bn(y, "dw_first", in_channels, 3, stride, groups=in_channels)
+        y = graph.conv_bn(y, "pw1", middle, activation="relu")
+        y = graph.conv_bn(y, "dw", middle, 3, groups=middle)
+        y = graph.conv_bn(y, "pw_between", middle, activation="relu")
+        y = graph.conv_bn(y, "dw_last", middle, 3, groups=middle)
+        y = graph.conv_bn(y, "pw2", rest, activation="relu")
         return graph.concat(passed, y)
 
 

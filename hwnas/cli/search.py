@@ -243,7 +243,7 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
     from hwnas import spaces
     from hwnas.predictors import load_predictor
     from hwnas.search.run import Run
-    from hwnas.search.session import constraints_for, spos_session
+    from hwnas.search.session import check_budgets, constraints_for, spos_session
     from hwnas.supernet import load_data
 
     out = flags["out"] or Path("runs") / _default_name(flags, budgets)
@@ -257,6 +257,7 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
         blocks=flags["blocks"],
         classes=data.classes,
     )
+    check_budgets(budgets, deployed)
     trained = spaces.proxy(deployed, size, data.classes, flags["proxy_width"])
     table, measure = _table_and_device(flags, deployed, out)
     predictor = load_predictor(table, deployed)

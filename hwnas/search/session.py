@@ -30,7 +30,7 @@ from hwnas.supernet import (
     make_sampler,
 )
 
-__all__ = ["constraints_for", "spos_session"]
+__all__ = ["check_budgets", "constraints_for", "spos_session"]
 
 #: Architectures of the first, random generation whose accuracies are reported: they tell whether
 #: the supernet ranks anything.
@@ -48,15 +48,20 @@ def constraints_for(
     Raises:
         BudgetError: a budget of BitOps for a space that has none.
     """
+    check_budgets(budgets, space)
+    return [
+        Constraint(b, predictor.cost if b.quantity == "latency" else space.cost(b.quantity))
+        for b in budgets
+    ]
+
+
+def check_budgets(budgets: Sequence[Budget], space: SearchSpace) -> None:
+    """Raise `BudgetError` if a budget limits what the space has nothing of."""
     if not space.quantised and any(b.quantity == "bitops" for b in budgets):
         raise BudgetError(
             f"{space.name} quantises nothing, so that every network keeps a budget of BitOps: "
             "search resnet18-bits or resnet34-bits, or give another budget"
         )
-    return [
-        Constraint(b, predictor.cost if b.quantity == "latency" else space.cost(b.quantity))
-        for b in budgets
-    ]
 
 
 def spos_session(

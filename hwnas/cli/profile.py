@@ -8,7 +8,7 @@ from rich.table import Column, Table
 
 from hwnas.cli.options import measuring_options, space_options
 from hwnas.cli.output import json_option, print_json, say, stdout
-from hwnas.cli.resources import PROFILE_SECONDS, make_space, profile_to_file
+from hwnas.cli.resources import PROFILE_SECONDS, make_space, precision_for, profile_to_file
 from hwnas.latency_tables import LatencyTable, check_table
 
 __all__ = ["command"]
@@ -56,6 +56,8 @@ def command(
     space_name: str,
     input_size: int | None,
     width_mult: float | None,
+    channels: bool,
+    blocks: str | None,
     classes: int | None,
     threads: int | None,
     batch: int | None,
@@ -77,12 +79,20 @@ def command(
     from hwnas.predictors import load_predictor
     from hwnas.profilers import runtime
 
-    space = make_space(space_name, input_size=input_size, width_mult=width_mult, classes=classes)
+    space = make_space(
+        space_name,
+        input_size=input_size,
+        width_mult=width_mult,
+        channels=channels,
+        blocks=blocks,
+        classes=classes,
+    )
+    kind = precision_for(space, precision)
     chosen = runtime(device, 1 if threads is None else threads)
     path, table = profile_to_file(
         space,
         chosen,
-        precision or "fp32",
+        kind,
         batch or 1,
         out=out,
         seed=seed,

@@ -11,7 +11,7 @@ from rich.table import Column, Table
 
 from hwnas.cli.options import measuring_options, space_options
 from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
-from hwnas.cli.resources import make_space, resolved, table_for
+from hwnas.cli.resources import make_space, precision_for, resolved, table_for
 from hwnas.costs import Budget, FeasibleSet, parse_budget
 from hwnas.errors import BudgetError, HwnasError, OptionError, UnknownNameError
 from hwnas.latency_tables import LatencyTable
@@ -28,6 +28,8 @@ _TABLE = "table.json"
 _SETTINGS = (
     "seed",
     "sharing",
+    "sampler",
+    "bins",
     "steps",
     "train_batch",
     "optimizer",
@@ -45,6 +47,9 @@ Measure = Callable[[bytes, Progress], Mapping[str, Any]]
 @click.option("--latency", metavar="TIME", help="Latency budget, such as 6ms or 0.5s.")
 @click.option("--macs", metavar="COUNT", help="Budget of multiply-accumulates, such as 330M.")
 @click.option("--params", metavar="COUNT", help="Budget of parameters, such as 4M.")
+@click.option(
+    "--bitops", metavar="COUNT", help="Budget of BitOps in the papers' unit, G being 2^30: 14.2G."
+)
 @click.option("--method", default="spos", show_default=True, metavar="NAME", help="spos.")
 @space_options
 @click.option(
@@ -82,6 +87,23 @@ Measure = Callable[[bytes, Progress], Mapping[str, Any]]
     default="slices",
     show_default=True,
     help="One kernel for all candidates of a block, or a set each.",
+)
+@click.option(
+    "--sampler",
+    type=click.Choice(["uniform", "constraint"]),
+    default="uniform",
+    show_default=True,
+    help="Train paths uniform over the choices, or over bins of the first budget's cost.",
+)
+@click.option(
+    "--bins",
+    metavar="LOW:HIGH:STEP",
+    help="Of --sampler constraint, such as 290M:360M:10M  [default: 0.88 to 1.09 times the budget]",
+)
+@click.option(
+    "--two-step",
+    is_flag=True,
+    help="Search the operators, then the channels of those that were found (shufflenet).",
 )
 @click.option(
     "--steps",
@@ -161,7 +183,8 @@ def command(**flags: Any) -> None:
     budgets = _budgets(flags)
     if flags["method"] not in _METHODS:
         raise UnknownNameError("method", flags["method"], _METHODS)
-    result = _search(flags, budgets)
+    flags["bins"] = _edges(flags["bins"], flags["sampler"], budgets[0])
+    result = (_search_twice if flags.pop("two_step") else _search)(flags, budgets)
     if as_json:
         print_json(result)
     else:
@@ -171,12 +194,48 @@ def command(**flags: Any) -> None:
 def _budgets(flags: dict[str, Any]) -> list[Budget]:
     given = [
         parse_budget(f"{name}<={flags[name]}")
-        for name in ("latency", "macs", "params")
+        for name in ("latency", "macs", "params", "bitops")
         if flags[name] is not None
     ]
     if not given:
-        raise BudgetError("a search needs a budget: give --latency 6ms, --macs 330M or --params 4M")
+        raise BudgetError(
+            "a search needs a budget: give --latency 6ms, --macs 330M, --params 4M or --bitops 14G"
+        )
     return given
+
+
+def _edges(bins: str | None, sampler: str, budget: Budget) -> list[float] | None:
+    """The edges of ``LOW:HIGH:STEP``, in the unit of the budget."""
+    if bins is None:
+        return None
+    if sampler != "constraint":
+        raise OptionError(f"--bins are of --sampler constraint, got --sampler {sampler}")
+    try:
+        low, high, step = (
+            parse_budget(f"{budget.quantity}<={part}").limit for part in bins.split(":")
+        )
+    except ValueError as error:
+        raise OptionError(
+            f"--bins are LOW:HIGH:STEP of the {budget.quantity} budget, got {bins!r}: {error}"
+        ) from None
+    count = round((high - low) / step)
+    if count < 1 or abs(low + count * step - high) > 1e-6 * high:
+        raise OptionError(f"--bins need a whole number of steps from LOW to HIGH, got {bins!r}")
+    return [low + at * step for at in range(count)] + [high]
+
+
+def _search_twice(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
+    """The paper's pipeline: operators first, then the channels of the operators found."""
+    if flags["channels"] or flags["blocks"] is not None:
+        raise OptionError(
+            "--two-step finds the blocks and then the channels: leave those flags out"
+        )
+    out = flags["out"] or Path("runs") / _default_name({**flags, "two_step": True}, budgets)
+    flags["out"] = out / "channels"
+    say("first step: operators")
+    blocks = _search({**flags, "out": out / "blocks"}, budgets)["architecture"]
+    say(f"second step: channels of {blocks}")
+    return _search({**flags, "channels": True, "blocks": blocks}, budgets)
 
 
 def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
@@ -184,7 +243,7 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
     from hwnas import spaces
     from hwnas.predictors import load_predictor
     from hwnas.search.run import Run
-    from hwnas.search.session import constraints_for, spos_session
+    from hwnas.search.session import check_budgets, constraints_for, spos_session
     from hwnas.supernet import load_data
 
     out = flags["out"] or Path("runs") / _default_name(flags, budgets)
@@ -194,8 +253,11 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
         flags["space_name"],
         input_size=flags["input_size"],
         width_mult=flags["width_mult"],
+        channels=flags["channels"],
+        blocks=flags["blocks"],
         classes=data.classes,
     )
+    check_budgets(budgets, deployed)
     trained = spaces.proxy(deployed, size, data.classes, flags["proxy_width"])
     table, measure = _table_and_device(flags, deployed, out)
     predictor = load_predictor(table, deployed)
@@ -246,7 +308,8 @@ def _table_and_device(
     if named is None:
         device = _available(flags["device"])
         chosen = runtime(device, 1 if flags["threads"] is None else flags["threads"])
-        _, table = table_for(deployed, chosen, flags["precision"] or "fp32", flags["batch"] or 1)
+        precision = precision_for(deployed, flags["precision"])
+        _, table = table_for(deployed, chosen, precision, flags["batch"] or 1)
     else:
         table = LatencyTable.load(resolved(named))
     target = table.target
@@ -319,6 +382,8 @@ def _print_summary(result: dict[str, Any], out: Path) -> None:
     rows.add_row(
         "size", f"{result['macs'] / 1e6:.1f} M MACs, {result['params'] / 1e6:.2f} M params"
     )
+    if result["bitops"] is not None:
+        rows.add_row("bitops", f"{result['bitops'] / 2**30:.2f}G (of 2^30)")
     paths = result["random_paths"]
     rows.add_row(
         "accuracy",

@@ -8,6 +8,8 @@ from hwnas.ops.mbconv import MBConv
 from hwnas.ops.mobilenetv3 import MobileNetV3Block, MobileNetV3Head, MobileNetV3Stem
 from hwnas.ops.nasbench201 import AvgPool, ReLUConvBN, ResidualReduction, Zero
 from hwnas.ops.op import Op
+from hwnas.ops.resnet import LinearHead, QuantizedBasicBlock, ResNetStem
+from hwnas.ops.shufflenet import ShuffleHead, ShuffleStem, ShuffleUnit, ShuffleXception
 from hwnas.ops.workload import Workload
 from hwnas.ops.workload import parse_workload as _parse_workload
 
@@ -22,15 +24,22 @@ __all__ = [
     "FBNetStem",
     "Graph",
     "Identity",
+    "LinearHead",
     "MBConv",
     "MobileNetV3Block",
     "MobileNetV3Head",
     "MobileNetV3Stem",
     "Node",
     "Op",
+    "QuantizedBasicBlock",
     "ReLUConvBN",
+    "ResNetStem",
     "ResidualReduction",
     "Shape",
+    "ShuffleHead",
+    "ShuffleStem",
+    "ShuffleUnit",
+    "ShuffleXception",
     "Stem",
     "Workload",
     "Zero",
@@ -48,12 +57,19 @@ FAMILIES: dict[str, type[Op]] = {
         FBNetSkip,
         FBNetStem,
         Identity,
+        LinearHead,
         MBConv,
         MobileNetV3Block,
         MobileNetV3Head,
         MobileNetV3Stem,
+        QuantizedBasicBlock,
         ReLUConvBN,
+        ResNetStem,
         ResidualReduction,
+        ShuffleHead,
+        ShuffleStem,
+        ShuffleUnit,
+        ShuffleXception,
         Stem,
         Zero,
     )

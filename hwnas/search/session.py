@@ -11,6 +11,7 @@ import torch
 
 from hwnas.costs import Budget, Constraint, FeasibleSet
 from hwnas.costs.additive import IntArray
+from hwnas.errors import BudgetError
 from hwnas.files import write_atomically
 from hwnas.ops.module import node_ranges
 from hwnas.predictors import AdditivePredictor
@@ -20,9 +21,16 @@ from hwnas.search.plots import plot_accuracy_over_latency
 from hwnas.search.run import Run
 from hwnas.search.spos import LoggedEvaluation, Measure, evolve, train_supernet, verify
 from hwnas.spaces import SearchSpace
-from hwnas.supernet import Dataset, Evaluator, OptimizerKind, Supernet, UniformSampler
+from hwnas.supernet import (
+    Dataset,
+    Evaluator,
+    OptimizerKind,
+    SamplerKind,
+    Supernet,
+    make_sampler,
+)
 
-__all__ = ["constraints_for", "spos_session"]
+__all__ = ["check_budgets", "constraints_for", "spos_session"]
 
 #: Architectures of the first, random generation whose accuracies are reported: they tell whether
 #: the supernet ranks anything.
@@ -35,11 +43,25 @@ _VALIDATION_IMAGES = 1000
 def constraints_for(
     budgets: Sequence[Budget], space: SearchSpace, predictor: AdditivePredictor
 ) -> list[Constraint]:
-    """Each budget with what it limits: the predicted latency, or an analytic cost of the space."""
+    """Each budget with what it limits: the predicted latency, or an analytic cost of the space.
+
+    Raises:
+        BudgetError: a budget of BitOps for a space that has none.
+    """
+    check_budgets(budgets, space)
     return [
         Constraint(b, predictor.cost if b.quantity == "latency" else space.cost(b.quantity))
         for b in budgets
     ]
+
+
+def check_budgets(budgets: Sequence[Budget], space: SearchSpace) -> None:
+    """Raise `BudgetError` if a budget limits what the space has nothing of."""
+    if not space.quantised and any(b.quantity == "bitops" for b in budgets):
+        raise BudgetError(
+            f"{space.name} quantises nothing, so that every network keeps a budget of BitOps: "
+            "search resnet18-bits or resnet34-bits, or give another budget"
+        )
 
 
 def spos_session(
@@ -53,6 +75,8 @@ def spos_session(
     *,
     seed: int = 0,
     sharing: Literal["slices", "separate"] = "slices",
+    sampler: SamplerKind = "uniform",
+    bins: Sequence[float] | None = None,
     steps: int = 600,
     train_batch: int = 128,
     optimizer: OptimizerKind = "adam",
@@ -75,6 +99,8 @@ def spos_session(
         measure: asks the device; None where it is not at hand, so that nothing is verified.
         seed: of everything random.
         sharing, steps, train_batch, optimizer, base_rate: of the supernet and its training.
+        sampler, bins: which paths are trained; bins are of the first budget's cost, see
+            `hwnas.supernet.make_sampler`.
         population, generations, top, mutation: of the evolution.
         progress: told all along.
 
@@ -88,11 +114,12 @@ def spos_session(
     constraints = constraints_for(budgets, deployed, predictor)
     feasible = FeasibleSet(constraints, deployed.format)
 
+    paths = make_sampler(sampler, trained, constraints[0], bins, seed=seed)
     supernet = Supernet(trained, sharing=sharing, seed=seed)
     train_supernet(
         run,
         supernet,
-        UniformSampler(trained, seed=seed),
+        paths,
         data,
         steps=steps,
         batch=train_batch,
@@ -153,6 +180,7 @@ def spos_session(
         "budget": [str(budget) for budget in budgets],
         "macs": int(deployed.macs(arch)[0]),
         "params": int(deployed.params(arch)[0]),
+        "bitops": int(deployed.bitops(arch)[0]) if deployed.quantised else None,
         "accuracy": found.accuracy,
         "test_accuracy": float(test.accuracy_alone(found.architecture)),
         "random_paths": {

@@ -1,6 +1,5 @@
 """Networks that are a chain of blocks, some chosen and some fixed."""
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +7,7 @@ from functools import cached_property
 from hwnas.ops import Graph, Op, Shape, Workload
 from hwnas.spaces.space import Decision
 
-__all__ = ["Chain", "Place", "Slot", "chain", "fewer_strides", "place"]
+__all__ = ["Chain", "Place", "Slot", "chain", "place"]
 
 #: The name of a slot, its operators, its output channels and its stride.
 Place = tuple[str, Sequence[Op], int, int]
@@ -113,18 +112,3 @@ def chain(source: Shape, places: Iterable[Place]) -> Chain:
         slot, source = place(name, ops, source, out_channels, stride, decision)
         slots.append(slot)
     return Chain(tuple(slots))
-
-
-def fewer_strides(
-    stem_stride: int, stage_strides: Sequence[int], input_size: int
-) -> tuple[int, list[int]]:
-    """Strides for a smaller input: of the stem, and of each stage's first block.
-
-    As many stay as bring ``input_size`` down to about 4 pixels: of the stem, then of the second,
-    the first and all later stages that have one.
-    """
-    strided = [at for at, stride in enumerate(stage_strides) if stride > 1]
-    order = [*([-1] if stem_stride > 1 else []), *strided[1:2], *strided[:1], *strided[2:]]
-    kept = order[: max(0, round(math.log2(max(input_size, 1) / 4)))]
-    stages = [stride if at in kept else 1 for at, stride in enumerate(stage_strides)]
-    return stem_stride if -1 in kept else 1, stages

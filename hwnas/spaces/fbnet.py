@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from hwnas.errors import OptionError
 from hwnas.ops import FBNetBlock, FBNetHead, FBNetSkip, FBNetStem, Identity, Op
 from hwnas.ops.divisible import divisible
-from hwnas.spaces.chain import Place, chain, fewer_strides
+from hwnas.spaces.chain import Place, chain
+from hwnas.spaces.scaling import fewer_strides
 from hwnas.spaces.space import SearchSpace, check_sizes, check_width_mult
 
 __all__ = ["fbnet", "fbnet_proxy"]

@@ -9,7 +9,8 @@ from hwnas.costs.additive import IntArray
 from hwnas.errors import ArchitectureError, OptionError
 from hwnas.ops import Identity, MobileNetV3Block, MobileNetV3Head, MobileNetV3Stem, Op
 from hwnas.ops.divisible import divisible
-from hwnas.spaces.chain import Place, chain, fewer_strides
+from hwnas.spaces.chain import Place, chain
+from hwnas.spaces.scaling import fewer_strides
 from hwnas.spaces.space import SearchSpace, check_sizes, check_width_mult
 
 __all__ = ["ofa", "ofa_architectures", "ofa_columns", "ofa_proxy"]

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from hwnas.errors import OptionError
 from hwnas.ops import ConvHead, Identity, MBConv, Op, Shape, Stem
 from hwnas.ops.divisible import divisible
-from hwnas.spaces.chain import Chain, Slot, fewer_strides, place
+from hwnas.spaces.chain import Chain, Slot, place
+from hwnas.spaces.scaling import fewer_strides
 from hwnas.spaces.space import SearchSpace, check_sizes, check_width_mult
 
 __all__ = ["proxyless", "proxyless_proxy"]

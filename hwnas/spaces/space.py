@@ -240,8 +240,20 @@ class SearchSpace:
         """
         return self._integers("bytes", archs)
 
+    def bitops(self, archs: npt.ArrayLike) -> IntArray:
+        """MACs times bits of weights times bits of inputs of each architecture, (n,).
+
+        See `hwnas.costs.graph_bitops`; 0 in a space that quantises nothing.
+        """
+        return self._integers("bitops", archs)
+
+    @cached_property
+    def quantised(self) -> bool:
+        """Whether any convolution of the space has few-bit weights."""
+        return any(workload_costs(w)["bitops"] > 0 for w in self.distinct_workloads)
+
     def cost(self, quantity: str) -> AdditiveCost:
-        """An analytic cost (``macs``, ``params``, ``bytes``) as a sum over decisions.
+        """An analytic cost (``macs``, ``params``, ``bytes``, ``bitops``) as a sum over decisions.
 
         Raises:
             UnknownNameError: there is no such cost.

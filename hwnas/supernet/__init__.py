@@ -4,7 +4,15 @@ from hwnas.supernet.checkpoint import load_checkpoint, save_checkpoint
 from hwnas.supernet.data import DATA_SPECS, Dataset, batch_indices, load_data, parse_data_spec
 from hwnas.supernet.evaluate import Evaluator
 from hwnas.supernet.network import Supernet
-from hwnas.supernet.samplers import FeasibleSampler, PathSampler, UniformSampler
+from hwnas.supernet.samplers import (
+    SAMPLERS,
+    ConstraintSampler,
+    FeasibleSampler,
+    PathSampler,
+    SamplerKind,
+    UniformSampler,
+    make_sampler,
+)
 from hwnas.supernet.sharing import SHARINGS, Sharing
 from hwnas.supernet.train import (
     OPTIMIZERS,
@@ -17,12 +25,15 @@ from hwnas.supernet.train import (
 __all__ = [
     "DATA_SPECS",
     "OPTIMIZERS",
+    "SAMPLERS",
     "SHARINGS",
+    "ConstraintSampler",
     "Dataset",
     "Evaluator",
     "FeasibleSampler",
     "OptimizerKind",
     "PathSampler",
+    "SamplerKind",
     "Sharing",
     "Supernet",
     "UniformSampler",
@@ -31,6 +42,7 @@ __all__ = [
     "load_checkpoint",
     "load_data",
     "make_optimizer",
+    "make_sampler",
     "parse_data_spec",
     "save_checkpoint",
     "train_step",

@@ -6,7 +6,7 @@ import pytest
 import hwnas.spaces
 from hwnas.errors import OptionError
 from hwnas.ops import FBNetBlock, FBNetSkip, Identity, Workload
-from hwnas.spaces.chain import fewer_strides
+from hwnas.spaces.scaling import fewer_strides
 from hwnas.testing.ops import run_onnx
 
 SPACE = hwnas.spaces.space("fbnet")

@@ -20,7 +20,8 @@ SPACES = pytest.mark.parametrize("space", [PROXYLESS, CELLS], ids=lambda space: 
 
 
 def test_names_are_those_that_can_be_made() -> None:
-    assert hwnas.spaces.names() == ["fbnet", "nasbench201", "ofa", "proxyless"]
+    names = ["fbnet", "nasbench201", "ofa", "proxyless", "resnet18-bits", "resnet34-bits"]
+    assert hwnas.spaces.names() == [*names, "shufflenet"]
     for name in hwnas.spaces.names():
         assert hwnas.spaces.space(name).name == name
 

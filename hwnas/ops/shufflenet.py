@@ -50,6 +50,9 @@ class ShuffleUnit:
 class ShuffleXception:
     """Three times a depthwise 3x3 and a 1x1, the first depthwise one on the input itself.
 
+    It is a `ShuffleUnit` of kernel 3 with three more layers, and is named so: in a supernet of
+    slices it shares that unit's layers, and its own start as the identity.
+
     Attributes:
         tenths: the scale of the middle channels times ten; see `_middle`.
     """
@@ -71,11 +74,11 @@ class ShuffleXception:
         passed, y, rest = _halves(graph, x, out_channels, stride, 3)
         middle = _middle(out_channels, self.tenths)
         in_channels = graph.shape(y)[0]
-        y = graph.conv_bn(y, "dw_first", in_channels, 3, stride, groups=in_channels)
+        y = graph.conv_bn(y, "extra_first", in_channels, 3, stride, groups=in_channels)
         y = graph.conv_bn(y, "pw1", middle, activation="relu")
         y = graph.conv_bn(y, "dw", middle, 3, groups=middle)
-        y = graph.conv_bn(y, "pw_between", middle, activation="relu")
-        y = graph.conv_bn(y, "dw_last", middle, 3, groups=middle)
+        y = graph.conv_bn(y, "extra_between", middle, activation="relu")
+        y = graph.conv_bn(y, "extra_last", middle, 3, groups=middle)
         y = graph.conv_bn(y, "pw2", rest, activation="relu")
         return graph.concat(passed, y)
 

@@ -58,6 +58,7 @@ class Supernet(nn.Module):
         self._layout = space.layout
         self.slots = nn.ModuleList(Block(slot.workloads, sharing) for slot in self._layout.slots)
         initialise(self, seed)
+        self._extras_do_nothing()
         if zero_init_residual:
             self._zero_residuals()
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -105,6 +106,15 @@ class Supernet(nn.Module):
     @property
     def _blocks(self) -> list[Block]:
         return [block for block in self.slots if isinstance(block, Block)]
+
+    def _extras_do_nothing(self) -> None:
+        """Convolutions named ``extra...``, which one candidate has more than others, hand on.
+
+        So all candidates start with similar outputs, which the blocks behind them can learn from.
+        """
+        for name, parameter in self.named_parameters():
+            if parameter.ndim == 4 and ".extra" in name:
+                nn.init.dirac_(parameter, groups=parameter.shape[0] // parameter.shape[1])
 
     def _zero_residuals(self) -> None:
         with torch.no_grad():

@@ -90,6 +90,18 @@ def test_scales_are_first_channels_of_one_tensor_and_kernels_its_middle() -> Non
             np.testing.assert_array_equal(weights[f"blocks.1.{leaf}.conv.weight"], expected)
 
 
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_what_x_has_more_than_a_unit_starts_by_doing_nothing(sharing: Sharing) -> None:
+    supernet = Supernet(SHUFFLE, sharing=sharing, seed=0)
+    weights = supernet.weights(SHUFFLE.parse("3-x-3-3-3"))
+    x = torch.randn(2, 16, 7, 7)
+    for layer, groups in (("extra_first", 16), ("extra_between", 1), ("extra_last", 16)):
+        kernel = torch.from_numpy(weights[f"blocks.1.{layer}.conv.weight"])
+        padding = kernel.shape[-1] // 2
+        y = torch.nn.functional.conv2d(x, kernel, padding=padding, groups=groups)
+        torch.testing.assert_close(y, x)
+
+
 def test_a_sliced_few_bit_layer_rounds_its_slice() -> None:
     supernet = Supernet(BITS, sharing="slices", seed=0)
     choice = [op.token for op in BITS.decisions[0].choices].index("w2a4@0.5")

@@ -3,6 +3,7 @@
 from hwnas.costs.additive import AdditiveCost, Within
 from hwnas.costs.budgets import Budget, Constraint, FeasibleSet, parse_budget
 from hwnas.costs.counting import COSTS, graph_bytes, graph_macs, graph_params, workload_costs
+from hwnas.costs.probable import most_probable
 
 __all__ = [
     "COSTS",
@@ -14,6 +15,7 @@ __all__ = [
     "graph_bytes",
     "graph_macs",
     "graph_params",
+    "most_probable",
     "parse_budget",
     "workload_costs",
 ]

@@ -21,8 +21,8 @@ from hwnas.errors import InfeasibleBudgetError
 
 __all__ = ["most_probable"]
 
-#: Columns of the dynamic programming. Costs are rounded down to them, so that what it tells is never
-#: less than the truth; the walk goes by the exact steps.
+#: Columns of the dynamic programming. Costs are rounded down to them, so that it never tells less
+#: than the truth; the walk goes by the exact steps.
 _COLUMNS = 2**13
 #: Partial architectures kept in the first walk, whose result lets the second drop most of its own.
 _NARROW = 256
@@ -64,9 +64,7 @@ def most_probable(
     return np.array([take[at] for take, at in zip(allowed, path, strict=True)], np.int64)
 
 
-def _best_path(
-    gains: Sequence[FloatArray], rises: Sequence[IntArray], room: IntArray
-) -> IntArray:
+def _best_path(gains: Sequence[FloatArray], rises: Sequence[IntArray], room: IntArray) -> IntArray:
     """The positions of the best choices, where anything fits.
 
     Args:

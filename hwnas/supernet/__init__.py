@@ -3,8 +3,15 @@
 from hwnas.supernet.checkpoint import load_checkpoint, save_checkpoint
 from hwnas.supernet.data import DATA_SPECS, Dataset, batch_indices, load_data, parse_data_spec
 from hwnas.supernet.evaluate import Evaluator
+from hwnas.supernet.gates import alpha_gradient, probabilities_of
 from hwnas.supernet.network import Supernet
-from hwnas.supernet.samplers import FeasibleSampler, PathSampler, UniformSampler
+from hwnas.supernet.samplers import (
+    BalancedSampler,
+    FeasibleSampler,
+    PathSampler,
+    ProbabilitySampler,
+    UniformSampler,
+)
 from hwnas.supernet.sharing import SHARINGS, Sharing
 from hwnas.supernet.train import (
     OPTIMIZERS,
@@ -18,20 +25,24 @@ __all__ = [
     "DATA_SPECS",
     "OPTIMIZERS",
     "SHARINGS",
+    "BalancedSampler",
     "Dataset",
     "Evaluator",
     "FeasibleSampler",
     "OptimizerKind",
     "PathSampler",
+    "ProbabilitySampler",
     "Sharing",
     "Supernet",
     "UniformSampler",
+    "alpha_gradient",
     "batch_indices",
     "learning_rate",
     "load_checkpoint",
     "load_data",
     "make_optimizer",
     "parse_data_spec",
+    "probabilities_of",
     "save_checkpoint",
     "train_step",
 ]

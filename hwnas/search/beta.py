@@ -132,10 +132,10 @@ class Steering:
         self,
         limits: Sequence[float],
         *,
-        goal: float = 0.97,
-        proportional: float = 10.0,
+        goal: float = 0.98,
+        proportional: float = 20.0,
         integral: float = 0.5,
-        most: float = 10.0,
+        most: float = 20.0,
     ):
         self._goals = goal * torch.tensor(list(limits), dtype=torch.float64)
         self._proportional, self._integral, self._most = proportional, integral, most

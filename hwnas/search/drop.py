@@ -103,6 +103,8 @@ def living_choices(alive: Alive) -> list[IntArray]:
 
 def keeps_budgets(alive: Alive, constraints: Sequence[Constraint]) -> bool:
     """Whether some architecture of living choices keeps every budget."""
+    if not constraints:
+        return True
     costs = [constraint.cost.only(living_choices(alive)) for constraint in constraints]
     limits = [constraint.budget.limit for constraint in constraints]
     least = [cost.minimum()[1] for cost in costs]

@@ -101,7 +101,7 @@ betanas_options = _stacked(
     click.option(
         "--drop-margin",
         type=float,
-        default=1.5,
+        default=1.0,
         show_default=True,
         metavar="NATS",
         help="BetaNAS: drop a choice whose alpha is so far below the mean of the others; "

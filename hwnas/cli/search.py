@@ -3,13 +3,14 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.table import Column, Table
 
-from hwnas.cli.options import measuring_options, space_options
+from hwnas.cli.options import betanas_options, measuring_options, space_options
 from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
 from hwnas.cli.resources import make_space, precision_for, resolved, table_for
 from hwnas.costs import Budget, FeasibleSet, parse_budget
@@ -21,24 +22,18 @@ from hwnas.spaces import SearchSpace
 
 __all__ = ["command"]
 
-_METHODS = ("spos",)
+_METHODS = ("spos", "betanas")
 #: The table that a run goes on with, whatever tables there are by then.
 _TABLE = "table.json"
-#: Flags that `spos_session` takes as they are.
-_SETTINGS = (
-    "seed",
-    "sharing",
-    "sampler",
-    "bins",
-    "steps",
-    "train_batch",
-    "optimizer",
-    "base_rate",
-    "population",
-    "generations",
-    "top",
-    "mutation",
-)
+#: Flags that the session of every method takes as they are, and those of one method alone.
+_SETTINGS = ("seed", "sharing", "steps", "train_batch", "optimizer", "base_rate")
+_METHOD_SETTINGS = {
+    "spos": ("sampler", "bins", "population", "generations", "top", "mutation"),
+    "betanas": (
+        *("warm_up", "alpha_every", "alpha_rate", "alpha_batch"),
+        *("beta", "drop_margin", "drop_threshold", "drop_start", "drop_every"),
+    ),
+}
 #: Measures an ONNX model on the device.
 Measure = Callable[[bytes, Progress], Mapping[str, Any]]
 
@@ -50,7 +45,9 @@ Measure = Callable[[bytes, Progress], Mapping[str, Any]]
 @click.option(
     "--bitops", metavar="COUNT", help="Budget of BitOps in the papers' unit, G being 2^30: 14.2G."
 )
-@click.option("--method", default="spos", show_default=True, metavar="NAME", help="spos.")
+@click.option(
+    "--method", default="spos", show_default=True, metavar="NAME", help="spos or betanas."
+)
 @space_options
 @click.option(
     "--data",
@@ -163,6 +160,7 @@ Measure = Callable[[bytes, Progress], Mapping[str, Any]]
     show_default=True,
     help="Probability with which a decision is redrawn.",
 )
+@betanas_options
 @click.option(
     "--verify-seconds",
     type=click.FloatRange(min=0),
@@ -178,6 +176,7 @@ def command(**flags: Any) -> None:
     Examples:
       hwnas search --latency 6ms
       hwnas search --latency 4ms --macs 200M --data fashion-mnist:data/fashion-mnist
+      hwnas search --latency 6ms --method betanas
     """
     as_json = flags.pop("as_json")
     budgets = _budgets(flags)
@@ -243,7 +242,7 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
     from hwnas import spaces
     from hwnas.predictors import load_predictor
     from hwnas.search.run import Run
-    from hwnas.search.session import check_budgets, constraints_for, spos_session
+    from hwnas.search.session import check_budgets, constraints_for
     from hwnas.supernet import load_data
 
     out = flags["out"] or Path("runs") / _default_name(flags, budgets)
@@ -265,7 +264,8 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
         say(f"{predictor.estimated} of the space's workloads are estimated, not measured")
     FeasibleSet(constraints_for(budgets, deployed, predictor), deployed.format)
 
-    settings = {name: flags[name] for name in _SETTINGS}
+    session = _session(flags)
+    settings = {name: flags[name] for name in (*_SETTINGS, *_METHOD_SETTINGS[flags["method"]])}
     config = {
         **settings,
         "method": flags["method"],
@@ -286,9 +286,32 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
         f"trained: a proxy of width {flags['proxy_width']:g} at {size} pixels on {data.name}"
     )
     with show_progress() as progress:
-        return spos_session(
-            run, deployed, trained, data, predictor, budgets, measure, progress=progress, **settings
-        )
+        return session(run, deployed, trained, data, predictor, budgets, measure, progress=progress)
+
+
+def _session(flags: dict[str, Any]) -> Callable[..., dict[str, Any]]:
+    """The session of the method with its settings, which are checked here, before anything runs."""
+    shared = {name: flags[name] for name in _SETTINGS}
+    if flags["method"] == "spos":
+        from hwnas.search.session import spos_session
+
+        own = {name: flags[name] for name in _METHOD_SETTINGS["spos"]}
+        return partial(spos_session, **shared, **own)
+    from hwnas.search.beta import parse_betas
+    from hwnas.search.betanas import alpha_steps
+    from hwnas.search.betanas_session import betanas_session
+    from hwnas.search.drop import DropRule
+
+    alpha_steps(flags["steps"], flags["warm_up"], flags["alpha_every"])
+    rule = DropRule(
+        margin=flags["drop_margin"],
+        threshold=flags["drop_threshold"],
+        start=flags["drop_start"],
+        every=flags["drop_every"],
+    )
+    own = {name: flags[name] for name in ("warm_up", "alpha_every", "alpha_rate", "alpha_batch")}
+    beta = parse_betas(flags["beta"]) or None
+    return partial(betanas_session, beta=beta, rule=rule, **shared, **own)
 
 
 def _default_name(flags: dict[str, Any], budgets: list[Budget]) -> str:

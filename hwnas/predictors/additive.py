@@ -139,8 +139,6 @@ class AdditivePredictor:
         Raises:
             OptionError: another number of decisions or choices.
         """
-        import torch
-
         shapes = [tuple(p.shape) for p in probabilities]
         wanted = [(n,) for n in self.space.n_choices]
         if shapes != wanted:
@@ -148,12 +146,7 @@ class AdditivePredictor:
                 f"one tensor of {', '.join(str(n) for (n,) in wanted)} probabilities is needed for "
                 f"the {len(wanted)} decisions, got shapes {shapes}"
             )
-        total = torch.tensor(self.cost.fixed * self.cost.unit, dtype=torch.float64)
-        for p, steps in zip(probabilities, self.cost.entries, strict=True):
-            total = (
-                total + (p.double() * torch.from_numpy(steps * self.cost.unit).to(p.device)).sum()
-            )
-        return total
+        return self.cost.expected(probabilities)
 
 
 def _alone(table: LatencyTable, workload: Workload) -> float:

@@ -27,14 +27,18 @@ def predict_models(
     as_json: bool,
 ) -> None:
     """Predict and print each model."""
+    from hwnas.kernels import split
     from hwnas.latency_tables import LatencyTable
-    from hwnas.predictors import KernelPredictor, predict_onnx
+    from hwnas.predictors import KernelPredictor, predict_pieces
 
     table = LatencyTable.load(table_name)
     sizes = _shapes(shapes)
+    models = {path: split(path, sizes) for path in paths}
     with show_progress() as progress:
         predictor = KernelPredictor(table, progress=progress)
-    found = {path: predict_onnx(path, predictor, strict=strict, shapes=sizes) for path in paths}
+    found = {
+        path: predict_pieces(pieces, predictor, strict=strict) for path, pieces in models.items()
+    }
     records = [_record(path, result, confidence) for path, result in found.items()]
     if as_json:
         print_json(records)

@@ -7,7 +7,7 @@ from hwnas.latency_tables import LatencyTable
 from hwnas.predictors.additive import AdditivePredictor
 from hwnas.predictors.calibrated import Calibration
 from hwnas.predictors.kernels import KernelPredictor
-from hwnas.predictors.onnx_model import KernelLatency, ModelPrediction, predict_onnx
+from hwnas.predictors.onnx_model import KernelLatency, ModelPrediction, predict_onnx, predict_pieces
 from hwnas.predictors.workloads import WorkloadRegressor, fill_gaps
 from hwnas.spaces import SearchSpace
 
@@ -21,6 +21,7 @@ __all__ = [
     "fill_gaps",
     "load_predictor",
     "predict_onnx",
+    "predict_pieces",
 ]
 
 

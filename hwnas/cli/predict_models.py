@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from rich import box
 from rich.table import Table
 
-from hwnas.cli.output import print_json, say, stdout
+from hwnas.cli.output import print_json, say, show_progress, stdout
 from hwnas.errors import OptionError
 
 if TYPE_CHECKING:
+    from hwnas.latency_tables import Target
     from hwnas.predictors import ModelPrediction
 
 __all__ = ["predict_models"]
@@ -26,20 +27,24 @@ def predict_models(
     as_json: bool,
 ) -> None:
     """Predict and print each model."""
+    from hwnas.kernels import split
     from hwnas.latency_tables import LatencyTable
-    from hwnas.predictors import KernelPredictor, predict_onnx
+    from hwnas.predictors import KernelPredictor, predict_pieces
 
     table = LatencyTable.load(table_name)
-    predictor = KernelPredictor(table)
+    sizes = _shapes(shapes)
+    models = {path: split(path, sizes) for path in paths}
+    with show_progress() as progress:
+        predictor = KernelPredictor(table, progress=progress)
     found = {
-        path: predict_onnx(path, predictor, strict=strict, shapes=_shapes(path, shapes))
-        for path in paths
+        path: predict_pieces(pieces, predictor, strict=strict) for path, pieces in models.items()
     }
     records = [_record(path, result, confidence) for path, result in found.items()]
     if as_json:
         print_json(records)
         return
     say(f"on {table.target}")
+    _say_where_it_was_optimised(table.target)
     for path, result in found.items():
         _print(path, result, confidence)
 
@@ -79,7 +84,20 @@ def _print(path: str, result: "ModelPrediction", confidence: float) -> None:
         say(f"not predicted, and not in the sum: {names}; --strict fails on them")
 
 
-def _shapes(path: str, texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
+def _say_where_it_was_optimised(target: "Target") -> None:
+    import onnxruntime
+
+    from hwnas.profilers.host import cpu_name
+
+    here = (cpu_name(), onnxruntime.__version__)
+    if here != (target.device, target.runtime_version):
+        say(
+            f"optimised for this machine ({here[0]}, onnxruntime {here[1]}): where the table was "
+            "measured, other kernels may run"
+        )
+
+
+def _shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
     """``NAME=1x3x224x224``; without a name it is for the model's only input."""
     found: dict[str, tuple[int, ...]] = {}
     for text in texts:

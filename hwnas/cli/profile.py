@@ -74,7 +74,8 @@ def command(
     \b
     Examples:
       hwnas profile --device cpu --threads 1
-      hwnas profile --device cpu --kernels 500      then: hwnas predict model.onnx
+      hwnas profile --device cpu --kernels 500 --out my.json
+      hwnas predict --table my.json model.onnx
     """
     from hwnas.predictors import load_predictor
     from hwnas.profilers import runtime

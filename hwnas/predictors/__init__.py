@@ -12,7 +12,7 @@ from hwnas.predictors.calibrated import Calibration
 from hwnas.predictors.expectation import SampledExpectation
 from hwnas.predictors.kernels import KernelPredictor
 from hwnas.predictors.loading import load_predictor, shipped_predictors
-from hwnas.predictors.onnx_model import KernelLatency, ModelPrediction, predict_onnx
+from hwnas.predictors.onnx_model import KernelLatency, ModelPrediction, predict_onnx, predict_pieces
 from hwnas.predictors.report import PredictionReport, prediction_report
 from hwnas.predictors.workloads import WorkloadRegressor, fill_gaps
 
@@ -38,6 +38,7 @@ __all__ = [
     "fill_gaps",
     "load_predictor",
     "predict_onnx",
+    "predict_pieces",
     "prediction_report",
     "shipped_predictors",
 ]

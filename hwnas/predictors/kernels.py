@@ -11,6 +11,7 @@ from hwnas.kernels import Kernel, features, parse_kernel, work
 from hwnas.latency_tables import KernelRecord, LatencyTable
 from hwnas.predictors.calibrated import Calibration, calibrate
 from hwnas.predictors.roofline import Roofline
+from hwnas.progress import Progress, silent
 
 __all__ = ["KernelPredictor"]
 
@@ -33,13 +34,14 @@ class KernelPredictor:
 
     Args:
         table: one with kernels.
+        progress: told after every family.
 
     Raises:
         TableTargetError: the table has none, or too few whole networks of kernels.
         TableFormatError: a key in it is no kernel.
     """
 
-    def __init__(self, table: LatencyTable):
+    def __init__(self, table: LatencyTable, *, progress: Progress = silent):
         record = table.kernels
         if record is None or len(record.networks) < _LEAST_NETWORKS:
             raise TableTargetError(
@@ -48,7 +50,7 @@ class KernelPredictor:
             )
         self.table = table
         self.call_ms = record.call.latency_ms
-        self._families = self._fit(record)
+        self._families = self._fit(record, progress)
         self.calibration = self._calibrate(record)
 
     def can_predict(self, kernel: Kernel) -> bool:
@@ -74,17 +76,19 @@ class KernelPredictor:
             ms[where], _ = self._families[family].predict(*_arrays(found))
         return ms
 
-    def _fit(self, record: KernelRecord) -> dict[str, Roofline]:
+    def _fit(self, record: KernelRecord, progress: Progress) -> dict[str, Roofline]:
         measured: dict[str, list[tuple[Kernel, float]]] = {}
         for key, entry in record.entries.items():
             ms = max(entry.latency_ms - self.call_ms, _LEAST_SHARE * entry.latency_ms)
             kernel = _parsed(key)
             measured.setdefault(kernel.family, []).append((kernel, ms))
-        return {
-            family: Roofline.fit(*_arrays([k for k, _ in found]), [ms for _, ms in found])
-            for family, found in measured.items()
-            if len(found) >= _LEAST_KERNELS
-        }
+        families = {}
+        for at, (family, found) in enumerate(measured.items(), start=1):
+            if len(found) >= _LEAST_KERNELS:
+                rows = _arrays([kernel for kernel, _ in found])
+                families[family] = Roofline.fit(*rows, [ms for _, ms in found])
+            progress("modelling kernels", at / len(measured), "")
+        return families
 
     def _calibrate(self, record: KernelRecord) -> Calibration:
         parts: list[Mapping[Hashable, float]] = []

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from hwnas.errors import KernelNotInTableError, OptionError
-from hwnas.kernels import split
+from hwnas.kernels import Piece, split
 from hwnas.latency_tables import LatencyTable, Target
 from hwnas.predictors.kernels import KernelPredictor
 
-__all__ = ["KernelLatency", "ModelPrediction", "predict_onnx"]
+__all__ = ["KernelLatency", "ModelPrediction", "predict_onnx", "predict_pieces"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +99,17 @@ def predict_onnx(
         TableTargetError: the table holds no kernels.
         KernelNotInTableError: in strict mode, some kernels cannot be predicted.
     """
-    pieces = split(model, shapes)
+    pieces = split(model, shapes)  # before the table is modelled, so that errors come at once
     if isinstance(table, str | Path):
         table = LatencyTable.load(table)
     predictor = table if isinstance(table, KernelPredictor) else KernelPredictor(table)
+    return predict_pieces(pieces, predictor, strict=strict)
+
+
+def predict_pieces(
+    pieces: Sequence[Piece], predictor: KernelPredictor, *, strict: bool = False
+) -> ModelPrediction:
+    """Predict a model that is split already; as `predict_onnx`."""
     found = [piece.kernel for piece in pieces]
     known = predictor.predict(found)
     kernels = tuple(

@@ -18,7 +18,7 @@ from hwnas.latency_tables import KernelNetwork, KernelRecord, LatencyTable
 from hwnas.onnx_graph import to_onnx
 from hwnas.profilers.profile import CALL, empty_graph, measure
 from hwnas.profilers.protocol import Job, Plan
-from hwnas.profilers.random_networks import random_network
+from hwnas.profilers.random_networks import random_network, style_of
 from hwnas.profilers.runtime import Runtime
 from hwnas.progress import Progress, silent
 from hwnas.spaces import SearchSpace
@@ -29,6 +29,8 @@ __all__ = ["choose_kernels", "profile_kernels"]
 _POOL = 108
 #: Kernels of each family at least, as far as there are so many.
 _LEAST = 4
+#: How much more of the others go to convolutions and matrix products.
+_WEIGHT = 3
 #: Larger kernels are left to the model: one run would take as long as a hundred others.
 _MOST_MACS = 500_000_000
 _MOST_CONSTANTS = 8_000_000
@@ -72,21 +74,25 @@ def profile_kernels(
             f"kernels are profiled in fp32 only, got {table.target.precision}: "
             "profile without --kernels"
         )
-    models = [random_network(seed * _POOL + at, batch=table.target.batch) for at in range(_POOL)]
+    seeds = [seed * _POOL + at for at in range(_POOL)]
     split_up = []
-    for at, model in enumerate(models):
-        progress("drawing kernels", at / len(models), "")
-        split_up.append(split(model))
+    for at, number in enumerate(seeds):
+        progress("drawing kernels", at / len(seeds), "")
+        split_up.append(split(random_network(number, batch=table.target.batch)))
     progress("drawing kernels", 1.0, "")
     rng = np.random.default_rng([seed, 0xCE11])
     chosen = choose_kernels([piece for pieces in split_up for piece in pieces], count, rng)
-    whole = _networks(split_up, n_networks)
+    plausible = [at for at, number in enumerate(seeds) if style_of(number) != "loose"]
+    whole = [at for at in plausible if _is_moderate(split_up[at])][:n_networks]
     load: dict[str, Callable[[], Job]] = {
         piece.kernel.key: partial(_load, runtime, piece) for piece in chosen
     }
     empty = to_onnx(empty_graph(), batch=table.target.batch)
     load[CALL] = partial(runtime.load, empty, warm=True)
-    load |= {_NETWORK + str(at): partial(runtime.load, models[at]) for at in whole}
+    load |= {
+        _NETWORK + str(at): partial(_load_whole, runtime, seeds[at], table.target.batch)
+        for at in whole
+    }
     plan = plan or Plan(tolerance=0.015, min_runs=40, max_runs=80)
     samples, measured = measure(load, origin, runtime, table.target, plan, seed, journal, progress)
     scale = table.reference_ms / samples.steady_reference_ms
@@ -95,7 +101,7 @@ def profile_kernels(
         measured[CALL],
         {piece.kernel.key: measured[piece.kernel.key] for piece in chosen},
         {
-            f"random {seed * _POOL + at}": KernelNetwork(
+            f"random {seeds[at]}": KernelNetwork(
                 measured[_NETWORK + str(at)],
                 dict(Counter(piece.kernel.key for piece in split_up[at])),
             )
@@ -109,7 +115,7 @@ def choose_kernels(pieces: Sequence[Piece], count: int, rng: np.random.Generator
     """Distinct kernels of all families, half of them far from each other, half at random.
 
     Every family gets a few. The others are shared by how many different kernels a family has, a
-    little in favour of the small.
+    little in favour of the small families, and much of those that multiply: they take the time.
     """
     families: dict[str, dict[str, Piece]] = {}
     for piece in pieces:
@@ -118,11 +124,14 @@ def choose_kernels(pieces: Sequence[Piece], count: int, rng: np.random.Generator
         if kernel.static and not kernel.free and small:
             families.setdefault(kernel.family, {}).setdefault(kernel.key, piece)
     sizes = {name: len(found) for name, found in families.items()}
-    total = sum(size**0.85 for size in sizes.values())
+    weights = {
+        name: sizes[name] ** 0.85 * (_WEIGHT if next(iter(found.values())).kernel.macs else 1)
+        for name, found in families.items()
+    }
     free = max(0, count - _LEAST * len(sizes))
     chosen: list[Piece] = []
     for name, found in families.items():
-        share = _LEAST + round(free * sizes[name] ** 0.85 / total)
+        share = _LEAST + round(free * weights[name] / sum(weights.values()))
         members = list(found.values())
         chosen += [members[at] for at in _spread_out(members, share, rng)]
     return chosen
@@ -140,12 +149,15 @@ def _spread_out(pieces: Sequence[Piece], count: int, rng: np.random.Generator) -
     yield from taken
 
 
-def _networks(split_up: Sequence[Sequence[Piece]], count: int) -> list[int]:
-    """Positions of the first networks of moderate size; styles take turns by construction."""
+def _is_moderate(pieces: Sequence[Piece]) -> bool:
+    """Whether a network is neither over in an instant nor takes as long as many others."""
     low, high = _NETWORK_MACS
-    sizes = [sum(piece.kernel.macs for piece in pieces) for pieces in split_up]
-    return [at for at, size in enumerate(sizes) if low <= size <= high][:count]
+    return low <= sum(piece.kernel.macs for piece in pieces) <= high
 
 
 def _load(runtime: Runtime, piece: Piece) -> Job:
     return runtime.load(piece.to_onnx(), warm=True)
+
+
+def _load_whole(runtime: Runtime, seed: int, batch: int) -> Job:
+    return runtime.load(random_network(seed, batch=batch))

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-__all__ = ["STYLES", "random_network"]
+__all__ = ["STYLES", "random_network", "style_of"]
 
 _ACTIVATIONS = ("Relu", "Relu", "Clip", "HardSwish", "Silu", "LeakyRelu", "Sigmoid", "Gelu")
 
@@ -159,8 +159,12 @@ def random_network(seed: int, style: str | None = None, *, batch: int = 1) -> by
     rng = np.random.default_rng([seed, 0x5EED])
     size = int(rng.choice([96, 128, 160, 192, 224, 224, 256]))
     net = _Net(rng, batch, size)
-    drawn = list(STYLES)[seed % len(STYLES)] if style is None else style
-    return net.model(STYLES[drawn](net))
+    return net.model(STYLES[style_of(seed) if style is None else style](net))
+
+
+def style_of(seed: int) -> str:
+    """Styles take turns."""
+    return list(STYLES)[seed % len(STYLES)]
 
 
 def _residual(net: _Net) -> str:

@@ -4,14 +4,15 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Column, Table
 
-from hwnas.cli.options import measuring_options, space_options
+from hwnas.cli.options import again_options, measuring_options, space_options, worker_options
 from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
 from hwnas.cli.resources import make_space, resolved, table_for
+from hwnas.cli.torchrun import help_training, leads, world_size
 from hwnas.costs import Budget, FeasibleSet, parse_budget
 from hwnas.errors import BudgetError, HwnasError, OptionError, UnknownNameError
 from hwnas.latency_tables import LatencyTable
@@ -19,7 +20,10 @@ from hwnas.profilers import Plan, measure_models, runtime
 from hwnas.progress import Progress
 from hwnas.spaces import SearchSpace
 
-__all__ = ["command"]
+if TYPE_CHECKING:
+    from hwnas.search.parallel import Parallel
+
+__all__ = ["command", "parallel_of", "table_and_device"]
 
 _METHODS = ("spos",)
 #: The table that a run goes on with, whatever tables there are by then.
@@ -36,7 +40,10 @@ _SETTINGS = (
     "generations",
     "top",
     "mutation",
+    "shares",
 )
+#: Flags that say who works, not what comes out.
+_WHO_WORKS = ("out", "workers", "worker_backend")
 #: Measures an ONNX model on the device.
 Measure = Callable[[bytes, Progress], Mapping[str, Any]]
 
@@ -148,6 +155,8 @@ Measure = Callable[[bytes, Progress], Mapping[str, Any]]
     show_default=True,
     help="Measure the winner for at least so long; slow spells of a machine last seconds.",
 )
+@again_options
+@worker_options
 @json_option
 def command(**flags: Any) -> None:
     """Find a network that keeps a latency budget on this machine, and measure that it does.
@@ -156,19 +165,37 @@ def command(**flags: Any) -> None:
     Examples:
       hwnas search --latency 6ms
       hwnas search --latency 4ms --macs 200M --data fashion-mnist:data/fashion-mnist
+      hwnas search --supernet runs/spos-... --latency 4ms,6ms,8ms --macs 330M
+      torchrun --nproc-per-node 2 -m hwnas search --latency 6ms
     """
     as_json = flags.pop("as_json")
+    if flags["supernet"] is not None:
+        from hwnas.cli.again import search_supernet
+
+        return search_supernet(flags, as_json)
+    if flags["pareto"]:
+        raise OptionError("--pareto searches a trained supernet: name its run with --supernet RUN")
+    flags["shares"] = flags["shares"] or world_size()
     budgets = _budgets(flags)
     if flags["method"] not in _METHODS:
         raise UnknownNameError("method", flags["method"], _METHODS)
     result = _search(flags, budgets)
+    if not leads():
+        return None
     if as_json:
         print_json(result)
     else:
         _print_summary(result, flags["out"] or Path("runs") / _default_name(flags, budgets))
+    return None
 
 
 def _budgets(flags: dict[str, Any]) -> list[Budget]:
+    for name in ("latency", "macs", "params"):
+        if "," in (flags[name] or ""):
+            raise BudgetError(
+                f"--{name} {flags[name]} is several budgets: they are searched in a supernet that "
+                "is trained already, which --supernet RUN names"
+            )
     given = [
         parse_budget(f"{name}<={flags[name]}")
         for name in ("latency", "macs", "params")
@@ -185,7 +212,7 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
     from hwnas.predictors import load_predictor
     from hwnas.search.run import Run
     from hwnas.search.session import constraints_for, spos_session
-    from hwnas.supernet import load_data
+    from hwnas.supernet import load_data, torchrun_workers
 
     out = flags["out"] or Path("runs") / _default_name(flags, budgets)
     size = flags["proxy_input_size"] or (16 if flags["data_spec"] == "digits" else 32)
@@ -197,7 +224,10 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
         classes=data.classes,
     )
     trained = spaces.proxy(deployed, size, data.classes, flags["proxy_width"])
-    table, measure = _table_and_device(flags, deployed, out)
+    if not leads():
+        help_training(out, trained, data, {name: flags[name] for name in _SETTINGS})
+        return {}
+    table, measure = table_and_device(flags, deployed, out)
     predictor = load_predictor(table, deployed)
     FeasibleSet(constraints_for(budgets, deployed, predictor), deployed.format)
 
@@ -206,7 +236,9 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
         **settings,
         "method": flags["method"],
         "budget": [str(budget) for budget in budgets],
+        "space": deployed.name,
         "data": flags["data_spec"],
+        "data_digest": data.digest,
         "deployed": dict(deployed.arguments),
         "trained": dict(trained.arguments),
         "table": hashlib.sha256(table.to_json().encode()).hexdigest()[:12],
@@ -221,21 +253,38 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
         f"deployed: {deployed.name} at {deployed.input_shape[1]} pixels, whose latency counts; "
         f"trained: a proxy of width {flags['proxy_width']:g} at {size} pixels on {data.name}"
     )
-    with show_progress() as progress:
+    with show_progress() as progress, torchrun_workers() as workers:
         return spos_session(
-            run, deployed, trained, data, predictor, budgets, measure, progress=progress, **settings
+            run,
+            deployed,
+            trained,
+            data,
+            predictor,
+            budgets,
+            measure,
+            workers=workers,
+            parallel=parallel_of(flags),
+            progress=progress,
+            **settings,
         )
+
+
+def parallel_of(flags: dict[str, Any]) -> "Parallel | None":
+    """The processes that the flags ask for."""
+    from hwnas.search.parallel import Parallel
+
+    return Parallel(flags["workers"], flags["worker_backend"]) if flags["workers"] else None
 
 
 def _default_name(flags: dict[str, Any], budgets: list[Budget]) -> str:
     """A folder name that the same flags give again."""
-    text = repr(sorted((k, str(v)) for k, v in flags.items() if k != "out"))
+    text = repr(sorted((k, str(v)) for k, v in flags.items() if k not in _WHO_WORKS))
     limits = "-".join(str(budget).replace("<=", "") for budget in budgets)
     digest = hashlib.sha256(text.encode()).hexdigest()[:6]
     return f"{flags['method']}-{flags['space_name']}-{limits}-s{flags['seed']}-{digest}"
 
 
-def _table_and_device(
+def table_and_device(
     flags: dict[str, Any], deployed: SearchSpace, out: Path
 ) -> tuple[LatencyTable, Measure | None]:
     """The latency table, and what measures on its target where that is this machine."""

@@ -1,7 +1,7 @@
 """A whole SPOS search: train, evolve, verify, and leave the files a person takes home."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -16,13 +16,37 @@ from hwnas.ops.module import node_ranges
 from hwnas.predictors import AdditivePredictor
 from hwnas.progress import Progress, silent
 from hwnas.search.evolution import Evolution
+from hwnas.search.parallel import Parallel, logged_evaluation
 from hwnas.search.plots import plot_accuracy_over_latency
 from hwnas.search.run import Run
-from hwnas.search.spos import LoggedEvaluation, Measure, evolve, train_supernet, verify
+from hwnas.search.spos import (
+    Found,
+    LoggedEvaluation,
+    Measure,
+    evolve,
+    train_supernet,
+    verify,
+)
 from hwnas.spaces import SearchSpace
-from hwnas.supernet import Dataset, Evaluator, OptimizerKind, Supernet, UniformSampler
+from hwnas.supernet import (
+    ALONE,
+    Dataset,
+    Evaluator,
+    OptimizerKind,
+    Supernet,
+    UniformSampler,
+    Workers,
+)
 
-__all__ = ["constraints_for", "spos_session"]
+__all__ = [
+    "calibration_images",
+    "conclude",
+    "constraints_for",
+    "exporter",
+    "random_paths",
+    "spos_session",
+    "validation_evaluator",
+]
 
 #: Architectures of the first, random generation whose accuracies are reported: they tell whether
 #: the supernet ranks anything.
@@ -40,6 +64,30 @@ def constraints_for(
         Constraint(b, predictor.cost if b.quantity == "latency" else space.cost(b.quantity))
         for b in budgets
     ]
+
+
+def calibration_images(data: Dataset) -> npt.NDArray[np.float32]:
+    """The training images that recalibrate batch-norm for every candidate."""
+    return data.to_float(data.train_images[:_CALIBRATION_IMAGES])
+
+
+def validation_evaluator(supernet: Supernet, data: Dataset) -> Evaluator:
+    """What ranks candidates: the supernet on the validation images."""
+    return Evaluator(
+        supernet,
+        calibration_images(data),
+        data.to_float(data.validation_images[:_VALIDATION_IMAGES]),
+        data.validation_labels[:_VALIDATION_IMAGES],
+    )
+
+
+def random_paths(
+    searcher: Evolution, evaluate: LoggedEvaluation, population: int
+) -> npt.NDArray[np.float64]:
+    """The first generation, uniform within the budgets; the accuracies of its first 50."""
+    first = searcher.suggest(max(_RANDOM_PATHS, population))
+    searcher.update(first, evaluate(first))
+    return evaluate(first[:_RANDOM_PATHS])
 
 
 def spos_session(
@@ -61,6 +109,9 @@ def spos_session(
     generations: int = 20,
     top: int = 10,
     mutation: float = 0.1,
+    shares: int = 1,
+    workers: Workers = ALONE,
+    parallel: Parallel | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Search, and write ``result.json``, ``best.onnx`` and ``accuracy_latency.png``.
@@ -76,6 +127,8 @@ def spos_session(
         seed: of everything random.
         sharing, steps, train_batch, optimizer, base_rate: of the supernet and its training.
         population, generations, top, mutation: of the evolution.
+        shares, workers: of the training, see `train_supernet`.
+        parallel: processes that evaluate candidates; None for this one.
         progress: told all along.
 
     Returns:
@@ -99,43 +152,72 @@ def spos_session(
         optimizer=optimizer,
         base_rate=base_rate,
         seed=seed,
+        shares=shares,
+        workers=workers,
         progress=progress,
     )
 
-    calibration = data.to_float(data.train_images[:_CALIBRATION_IMAGES])
-    validation = Evaluator(
-        supernet,
-        calibration,
-        data.to_float(data.validation_images[:_VALIDATION_IMAGES]),
-        data.validation_labels[:_VALIDATION_IMAGES],
-    )
-    evaluate = LoggedEvaluation(run, deployed, validation.accuracies, progress)
-
+    validation = validation_evaluator(supernet, data)
+    evaluate = logged_evaluation(run, deployed, validation, parallel, progress=progress)
     searcher = Evolution(feasible, top=top, mutation=mutation, seed=seed)
-    first = searcher.suggest(max(_RANDOM_PATHS, population))  # uniform within the budgets
-    searcher.update(first, evaluate(first))
-    random_paths = evaluate(first[:_RANDOM_PATHS])
+    drawn = random_paths(searcher, evaluate, population)
     evolve(
         searcher, evaluate, generations=generations - 1, population=population, progress=progress
     )
 
-    target = predictor.table.target
-    export = _exporter(deployed, trained, supernet, validation, calibration, predictor, seed)
     found = verify(
         run,
         deployed,
         constraints,
         searcher,
         evaluate,
-        export,
+        exporter(deployed, data, validation, predictor, seed),
         measure,
         population=population,
         seed=seed,
         progress=progress,
     )
+    facts = {"feasible_share": feasible.count / deployed.size}
+    return conclude(
+        run, deployed, data, predictor, budgets, validation, evaluate, found, drawn, facts, seed
+    )
 
-    model = export(found.architecture)
-    write_atomically(run.folder / "best.onnx", model)
+
+def conclude(
+    run: Run,
+    deployed: SearchSpace,
+    data: Dataset,
+    predictor: AdditivePredictor,
+    budgets: Sequence[Budget],
+    validation: Evaluator,
+    evaluate: LoggedEvaluation,
+    found: Found,
+    drawn: npt.NDArray[np.float64],
+    facts: Mapping[str, Any],
+    seed: int,
+) -> dict[str, Any]:
+    """Write the files that a person takes home, ``result.json`` last.
+
+    Args:
+        run: the folder.
+        deployed: the space whose latency counts.
+        data: what the supernet was trained on.
+        predictor: of the latency of ``deployed``.
+        budgets: that were kept.
+        validation: evaluates with the trained supernet.
+        evaluate: what was asked is drawn.
+        found: the winner.
+        drawn: accuracies of random architectures within the budgets.
+        facts: what else the result is to say.
+        seed: of the weights that are not trained.
+
+    Returns:
+        The content of ``result.json``.
+    """
+    supernet, calibration = validation.supernet, calibration_images(data)
+    trained, target = supernet.space, predictor.table.target
+    export = exporter(deployed, data, validation, predictor, seed)
+    write_atomically(run.folder / "best.onnx", export(found.architecture))
     same = trained.identifier == deployed.identifier
     if not same:
         validation.set_statistics(found.architecture)
@@ -156,10 +238,10 @@ def spos_session(
         "accuracy": found.accuracy,
         "test_accuracy": float(test.accuracy_alone(found.architecture)),
         "random_paths": {
-            "count": len(random_paths),
-            "least": float(random_paths.min()),
-            "median": float(np.median(random_paths)),
-            "most": float(random_paths.max()),
+            "count": len(drawn),
+            "least": float(drawn.min()),
+            "median": float(np.median(drawn)),
+            "most": float(drawn.max()),
         },
         "target": asdict(target),
         "seed": seed,
@@ -168,7 +250,7 @@ def spos_session(
         "measured": dict(found.measured) if found.measured else None,
         "networks_measured": found.attempts,
         "architectures_evaluated": len(evaluate.asked),
-        "feasible_share": feasible.count / deployed.size,
+        **facts,
         "deployed": dict(deployed.arguments),
         "trained": dict(trained.arguments),
         "weights": "from the supernet" if same else "drawn at random: train best.onnx's network",
@@ -180,16 +262,16 @@ def spos_session(
     return result
 
 
-def _exporter(
+def exporter(
     deployed: SearchSpace,
-    trained: SearchSpace,
-    supernet: Supernet,
+    data: Dataset,
     evaluator: Evaluator,
-    images: npt.NDArray[np.float32],
     predictor: AdditivePredictor,
     seed: int,
 ) -> Callable[[IntArray], bytes]:
     """Writes the deployed network, with the supernet's weights where it is the trained one."""
+    supernet, images = evaluator.supernet, calibration_images(data)
+    trained = supernet.space
     target = predictor.table.target
     precision: Any = target.precision
 

@@ -21,7 +21,6 @@ from hwnas.supernet import Dataset
 
 __all__ = ["METRICS", "agreement", "check_ranking", "pairwise_accuracy"]
 
-_RESAMPLES = 1000
 _LEAST = 3
 
 
@@ -33,17 +32,23 @@ def pairwise_accuracy(truth: FloatArray, guess: FloatArray) -> float:
     Args:
         truth, guess: (n,).
     """
-    first, second = np.triu_indices(len(truth), 1)
-    wanted = np.sign(truth[first] - truth[second])
-    given = np.sign(guess[first] - guess[second])
+    wanted, given = _orders(truth), _orders(guess)
     right = 0.5 + 0.5 * (wanted * given)[wanted != 0]
     return float(right.mean()) if len(right) else float("nan")
 
 
 def _kendall(truth: FloatArray, guess: FloatArray) -> float:
-    from scipy.stats import kendalltau
+    """Kendall's tau-b, which scipy computes too, but not a thousand times in a second."""
+    wanted, given = _orders(truth), _orders(guess)
+    ordered = np.count_nonzero(wanted) * np.count_nonzero(given)
+    return float((wanted * given).sum() / ordered**0.5) if ordered else float("nan")
 
-    return float(kendalltau(truth, guess).statistic)
+
+def _orders(values: FloatArray) -> FloatArray:
+    """-1, 0 or 1 for every pair of (n,) values."""
+    first, second = np.triu_indices(len(values), 1)
+    signs: FloatArray = np.sign(values[first] - values[second])
+    return signs
 
 
 def _spearman(truth: FloatArray, guess: FloatArray) -> float:
@@ -64,12 +69,17 @@ METRICS: dict[str, Callable[[FloatArray, FloatArray], float]] = {
 
 
 def agreement(
-    truth: npt.ArrayLike, guess: npt.ArrayLike, *, confidence: float = 0.95, seed: int = 0
+    truth: npt.ArrayLike,
+    guess: npt.ArrayLike,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
 ) -> dict[str, dict[str, Any]]:
     """Each of `METRICS` with its bootstrap interval.
 
-    The architectures are drawn again with repeats, 1,000 times. Draws in which all are level say
-    nothing and are left out; a metric that no draw defines is None.
+    The architectures are drawn again with repeats, ``resamples`` times. Draws in which all are
+    level say nothing and are left out; a metric that no draw defines is None.
 
     Args:
         truth, guess: accuracies (n,).
@@ -82,7 +92,7 @@ def agreement(
             f"a ranking needs {_LEAST} architectures with both accuracies, got {true.shape} and "
             f"{guessed.shape}"
         )
-    rows = np.random.default_rng([seed, 0xB007]).integers(0, len(true), (_RESAMPLES, len(true)))
+    rows = np.random.default_rng([seed, 0xB007]).integers(0, len(true), (resamples, len(true)))
     tail = 100 * (1 - confidence) / 2
     result: dict[str, dict[str, Any]] = {}
     for name, metric in METRICS.items():

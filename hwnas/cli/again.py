@@ -27,7 +27,9 @@ _DESCRIBING = {
     "optimizer": ("--optimizer", "optimizer"),
     "shares": ("--shares", "shares"),
 }
-_TRAINING_ONLY = ("proxy_input_size", "proxy_width")
+_TRAINING_ONLY = (
+    *("proxy_input_size", "proxy_width", "channels", "blocks", "two_step", "sampler", "bins"),
+)
 _SETTINGS = ("seed", "population", "generations", "mutation")
 
 
@@ -45,7 +47,7 @@ def _search(flags: dict[str, Any]) -> tuple[dict[str, Any], Path]:
     from hwnas.predictors import load_predictor
     from hwnas.search.again import search_again, search_front
     from hwnas.search.run import Run
-    from hwnas.search.session import constraints_for
+    from hwnas.search.session import check_budgets, constraints_for
     from hwnas.search.stored import StoredRun
 
     lists = _budget_lists(flags)
@@ -66,6 +68,7 @@ def _search(flags: dict[str, Any]) -> tuple[dict[str, Any], Path]:
     table, measure = table_and_device(flags, source.deployed, out)
     predictor = load_predictor(table, source.deployed)
     for budgets in lists:  # before a folder is made
+        check_budgets(budgets, source.deployed)
         FeasibleSet(constraints_for(budgets, source.deployed, predictor), source.deployed.format)
     settings = {name: flags[name] for name in _SETTINGS}
     config = {
@@ -112,7 +115,9 @@ def _given(flags: dict[str, Any]) -> dict[str, Any]:
 
 def _budget_lists(flags: dict[str, Any]) -> list[list[Budget]]:
     """One list of budgets a search: every combination of the limits given."""
-    quantities = [name for name in ("latency", "macs", "params") if flags[name] is not None]
+    quantities = [
+        name for name in ("latency", "macs", "params", "bitops") if flags[name] is not None
+    ]
     limits = [[text.strip() for text in flags[name].split(",")] for name in quantities]
     lists = [
         [parse_budget(f"{name}<={text}") for name, text in zip(quantities, texts, strict=True)]

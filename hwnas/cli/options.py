@@ -28,7 +28,8 @@ space_options = _stacked(
         default="proxyless",
         show_default=True,
         metavar="NAME",
-        help="Search space: proxyless or nasbench201.",
+        help="Search space: fbnet, nasbench201, ofa, proxyless, resnet18-bits, resnet34-bits or "
+        "shufflenet.",
     ),
     click.option(
         "--input-size",
@@ -40,7 +41,17 @@ space_options = _stacked(
         "--width-mult",
         type=click.FloatRange(min=0, min_open=True),
         metavar="X",
-        help="Width multiplier of the deployed network (proxyless).",
+        help="Width multiplier of the deployed network (not nasbench201).",
+    ),
+    click.option(
+        "--channels",
+        is_flag=True,
+        help="Middle channels of each block from 0.2 to 1.6 times as well (shufflenet).",
+    ),
+    click.option(
+        "--blocks",
+        metavar="ARCH",
+        help="Operator of each block, or one for all, so that it is not searched (shufflenet).",
     ),
 )
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwnas import spaces
 from hwnas.cli.output import say, show_progress
+from hwnas.errors import OptionError
 from hwnas.latency_tables import (
     LatencyTable,
     SpaceRecord,
@@ -13,14 +14,17 @@ from hwnas.latency_tables import (
     earlier_profile,
     find_table,
 )
-from hwnas.spaces import SearchSpace
+from hwnas.spaces import CHANNEL_SCALES, SearchSpace
 
 if TYPE_CHECKING:
     from hwnas.profilers import Plan, Runtime
 
 __all__ = [
     "PROFILE_SECONDS",
+    "filled",
+    "kernel_plan",
     "make_space",
+    "precision_for",
     "profile_plan",
     "profile_to_file",
     "resolved",
@@ -33,9 +37,25 @@ _WORTH_COMPLETING = 0.75
 PROFILE_SECONDS = 38.0
 
 
-def make_space(name: str, **arguments: Any) -> SearchSpace:
+def make_space(name: str, *, channels: bool = False, **arguments: Any) -> SearchSpace:
     """The space of the flags; those that were not given are left to the space."""
+    if channels:
+        arguments["scales"] = CHANNEL_SCALES
     return spaces.space(name, **{k: v for k, v in arguments.items() if v is not None})
+
+
+def precision_for(space: SearchSpace, asked: str | None) -> str:
+    """What a space is measured in, if nothing is asked: int8 where it has few-bit weights.
+
+    Raises:
+        OptionError: few bits were asked to be measured as floats, which would tell nothing.
+    """
+    if space.quantised and asked not in (None, "int8"):
+        raise OptionError(
+            f"{space.name} has weights and activations of 1 to 4 bits, which run as int8 kernels: "
+            f"its precision is int8, got {asked}"
+        )
+    return asked or ("int8" if space.quantised else "fp32")
 
 
 def profile_plan(seconds: float) -> "Plan":
@@ -43,6 +63,25 @@ def profile_plan(seconds: float) -> "Plan":
     from hwnas.profilers import Plan
 
     return Plan(min_seconds=seconds)
+
+
+def filled(table: LatencyTable, space: SearchSpace) -> LatencyTable:
+    """The table with estimates of what a space needs and it has not measured; says how good."""
+    from hwnas.predictors import fill_gaps
+
+    result = fill_gaps(table, space.distinct_workloads)
+    added = [entry for key, entry in result.estimates.items() if key not in table.estimates]
+    if added:
+        say(
+            f"{len(added)} workloads are estimated, not measured: off by "
+            f"{max(entry.spread for entry in added):.1%} at most (standard deviation)"
+        )
+    return result
+
+
+def kernel_plan() -> "Plan | None":
+    """How well kernels are measured: as the profiler thinks best."""
+    return None
 
 
 def profile_to_file(
@@ -54,14 +93,20 @@ def profile_to_file(
     out: Path | None = None,
     seed: int = 0,
     seconds: float = PROFILE_SECONDS,
+    kernels: int = 0,
+    n_workloads: int | None = None,
 ) -> tuple[Path, LatencyTable]:
-    """Profile a space into a file; a killed profile goes on where it stopped."""
-    from hwnas.profilers import check_precision, profile_space
+    """Profile a space, and kernels if asked, into a file; killed, it goes on where it stopped.
+
+    With ``n_workloads`` only so many are measured, and the others estimated from them.
+    """
+    from hwnas.profilers import check_precision, profile_kernels, profile_space
 
     check_precision(runtime, precision)
     target = runtime.target(precision, batch)
     path = out or default_path(target, SpaceRecord(space.name, dict(space.arguments)))
     journal = path.with_name(f"{path.name}.partial")
+    kernel_journal = path.with_name(f"{path.name}.kernels.partial")
     if journal.exists():
         say(f"going on with the unfinished profile {journal}")
     say(f"profiling {space.name} on {target}")
@@ -71,11 +116,27 @@ def profile_to_file(
             runtime,
             precision=precision,
             batch=batch,
+            n_workloads=n_workloads,
             plan=profile_plan(seconds),
             seed=seed,
             journal=journal,
             progress=progress,
         )
+    if kernels:
+        say(f"profiling {kernels} kernels of random networks, to predict any ONNX model")
+        with show_progress() as progress:
+            table = profile_kernels(
+                table,
+                space,
+                runtime,
+                kernels,
+                plan=kernel_plan(),
+                seed=seed,
+                journal=kernel_journal,
+                progress=progress,
+            )
+    if n_workloads is not None:
+        table = filled(table, space)
     earlier = earlier_profile(table.target, table.space)
     if earlier is not None:
         table = table.pooled(earlier)
@@ -86,6 +147,7 @@ def profile_to_file(
         )
     table.save(path)
     journal.unlink(missing_ok=True)
+    kernel_journal.unlink(missing_ok=True)
     return path, table
 
 

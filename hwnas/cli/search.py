@@ -11,7 +11,7 @@ from rich.table import Column, Table
 
 from hwnas.cli.options import again_options, measuring_options, space_options, worker_options
 from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
-from hwnas.cli.resources import make_space, resolved, table_for
+from hwnas.cli.resources import make_space, precision_for, resolved, table_for
 from hwnas.cli.torchrun import help_training, leads, world_size
 from hwnas.costs import Budget, FeasibleSet, parse_budget
 from hwnas.errors import BudgetError, HwnasError, OptionError, UnknownNameError
@@ -32,6 +32,8 @@ _TABLE = "table.json"
 _SETTINGS = (
     "seed",
     "sharing",
+    "sampler",
+    "bins",
     "steps",
     "train_batch",
     "optimizer",
@@ -52,6 +54,9 @@ Measure = Callable[[bytes, Progress], Mapping[str, Any]]
 @click.option("--latency", metavar="TIME", help="Latency budget, such as 6ms or 0.5s.")
 @click.option("--macs", metavar="COUNT", help="Budget of multiply-accumulates, such as 330M.")
 @click.option("--params", metavar="COUNT", help="Budget of parameters, such as 4M.")
+@click.option(
+    "--bitops", metavar="COUNT", help="Budget of BitOps in the papers' unit, G being 2^30: 14.2G."
+)
 @click.option("--method", default="spos", show_default=True, metavar="NAME", help="spos.")
 @space_options
 @click.option(
@@ -89,6 +94,23 @@ Measure = Callable[[bytes, Progress], Mapping[str, Any]]
     default="slices",
     show_default=True,
     help="One kernel for all candidates of a block, or a set each.",
+)
+@click.option(
+    "--sampler",
+    type=click.Choice(["uniform", "constraint"]),
+    default="uniform",
+    show_default=True,
+    help="Train paths uniform over the choices, or over bins of the first budget's cost.",
+)
+@click.option(
+    "--bins",
+    metavar="LOW:HIGH:STEP",
+    help="Of --sampler constraint, such as 290M:360M:10M  [default: 0.88 to 1.09 times the budget]",
+)
+@click.option(
+    "--two-step",
+    is_flag=True,
+    help="Search the operators, then the channels of those that were found (shufflenet).",
 )
 @click.option(
     "--steps",
@@ -179,7 +201,8 @@ def command(**flags: Any) -> None:
     budgets = _budgets(flags)
     if flags["method"] not in _METHODS:
         raise UnknownNameError("method", flags["method"], _METHODS)
-    result = _search(flags, budgets)
+    flags["bins"] = _edges(flags["bins"], flags["sampler"], budgets[0])
+    result = (_search_twice if flags.pop("two_step") else _search)(flags, budgets)
     if not leads():
         return None
     if as_json:
@@ -190,7 +213,7 @@ def command(**flags: Any) -> None:
 
 
 def _budgets(flags: dict[str, Any]) -> list[Budget]:
-    for name in ("latency", "macs", "params"):
+    for name in ("latency", "macs", "params", "bitops"):
         if "," in (flags[name] or ""):
             raise BudgetError(
                 f"--{name} {flags[name]} is several budgets: they are searched in a supernet that "
@@ -198,12 +221,50 @@ def _budgets(flags: dict[str, Any]) -> list[Budget]:
             )
     given = [
         parse_budget(f"{name}<={flags[name]}")
-        for name in ("latency", "macs", "params")
+        for name in ("latency", "macs", "params", "bitops")
         if flags[name] is not None
     ]
     if not given:
-        raise BudgetError("a search needs a budget: give --latency 6ms, --macs 330M or --params 4M")
+        raise BudgetError(
+            "a search needs a budget: give --latency 6ms, --macs 330M, --params 4M or --bitops 14G"
+        )
     return given
+
+
+def _edges(bins: str | None, sampler: str, budget: Budget) -> list[float] | None:
+    """The edges of ``LOW:HIGH:STEP``, in the unit of the budget."""
+    if bins is None:
+        return None
+    if sampler != "constraint":
+        raise OptionError(f"--bins are of --sampler constraint, got --sampler {sampler}")
+    try:
+        low, high, step = (
+            parse_budget(f"{budget.quantity}<={part}").limit for part in bins.split(":")
+        )
+    except ValueError as error:
+        raise OptionError(
+            f"--bins are LOW:HIGH:STEP of the {budget.quantity} budget, got {bins!r}: {error}"
+        ) from None
+    count = round((high - low) / step)
+    if count < 1 or abs(low + count * step - high) > 1e-6 * high:
+        raise OptionError(f"--bins need a whole number of steps from LOW to HIGH, got {bins!r}")
+    return [low + at * step for at in range(count)] + [high]
+
+
+def _search_twice(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
+    """The paper's pipeline: operators first, then the channels of the operators found."""
+    if flags["channels"] or flags["blocks"] is not None:
+        raise OptionError(
+            "--two-step finds the blocks and then the channels: leave those flags out"
+        )
+    if world_size() > 1:
+        raise OptionError("--two-step is two trainings: start each of them under torchrun")
+    out = flags["out"] or Path("runs") / _default_name({**flags, "two_step": True}, budgets)
+    flags["out"] = out / "channels"
+    say("first step: operators")
+    blocks = _search({**flags, "out": out / "blocks"}, budgets)["architecture"]
+    say(f"second step: channels of {blocks}")
+    return _search({**flags, "channels": True, "blocks": blocks}, budgets)
 
 
 def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
@@ -211,7 +272,7 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
     from hwnas import spaces
     from hwnas.predictors import load_predictor
     from hwnas.search.run import Run
-    from hwnas.search.session import constraints_for, spos_session
+    from hwnas.search.session import check_budgets, constraints_for, spos_session
     from hwnas.supernet import load_data, torchrun_workers
 
     out = flags["out"] or Path("runs") / _default_name(flags, budgets)
@@ -221,14 +282,19 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
         flags["space_name"],
         input_size=flags["input_size"],
         width_mult=flags["width_mult"],
+        channels=flags["channels"],
+        blocks=flags["blocks"],
         classes=data.classes,
     )
+    check_budgets(budgets, deployed)
     trained = spaces.proxy(deployed, size, data.classes, flags["proxy_width"])
     if not leads():
         help_training(out, trained, data, {name: flags[name] for name in _SETTINGS})
         return {}
     table, measure = table_and_device(flags, deployed, out)
     predictor = load_predictor(table, deployed)
+    if predictor.estimated:
+        say(f"{predictor.estimated} of the space's workloads are estimated, not measured")
     FeasibleSet(constraints_for(budgets, deployed, predictor), deployed.format)
 
     settings = {name: flags[name] for name in _SETTINGS}
@@ -293,7 +359,8 @@ def table_and_device(
     if named is None:
         device = _available(flags["device"])
         chosen = runtime(device, 1 if flags["threads"] is None else flags["threads"])
-        _, table = table_for(deployed, chosen, flags["precision"] or "fp32", flags["batch"] or 1)
+        precision = precision_for(deployed, flags["precision"])
+        _, table = table_for(deployed, chosen, precision, flags["batch"] or 1)
     else:
         table = LatencyTable.load(resolved(named))
     target = table.target
@@ -366,6 +433,8 @@ def _print_summary(result: dict[str, Any], out: Path) -> None:
     rows.add_row(
         "size", f"{result['macs'] / 1e6:.1f} M MACs, {result['params'] / 1e6:.2f} M params"
     )
+    if result["bitops"] is not None:
+        rows.add_row("bitops", f"{result['bitops'] / 2**30:.2f}G (of 2^30)")
     paths = result["random_paths"]
     rows.add_row(
         "accuracy",

@@ -1,8 +1,15 @@
-"""Costs without a device (MACs, parameters, bytes), additive costs, and budgets on them."""
+"""Costs without a device (MACs, parameters, bytes, BitOps), additive costs, and budgets on them."""
 
 from hwnas.costs.additive import AdditiveCost, Within
 from hwnas.costs.budgets import Budget, Constraint, FeasibleSet, parse_budget
-from hwnas.costs.counting import COSTS, graph_bytes, graph_macs, graph_params, workload_costs
+from hwnas.costs.counting import (
+    COSTS,
+    graph_bitops,
+    graph_bytes,
+    graph_macs,
+    graph_params,
+    workload_costs,
+)
 
 __all__ = [
     "COSTS",
@@ -11,6 +18,7 @@ __all__ = [
     "Constraint",
     "FeasibleSet",
     "Within",
+    "graph_bitops",
     "graph_bytes",
     "graph_macs",
     "graph_params",

@@ -11,6 +11,7 @@ import torch
 
 from hwnas.costs import Budget, Constraint, FeasibleSet
 from hwnas.costs.additive import IntArray
+from hwnas.errors import BudgetError
 from hwnas.files import write_atomically
 from hwnas.ops.module import node_ranges
 from hwnas.predictors import AdditivePredictor
@@ -33,13 +34,15 @@ from hwnas.supernet import (
     Dataset,
     Evaluator,
     OptimizerKind,
+    SamplerKind,
     Supernet,
-    UniformSampler,
     Workers,
+    make_sampler,
 )
 
 __all__ = [
     "calibration_images",
+    "check_budgets",
     "conclude",
     "constraints_for",
     "exporter",
@@ -59,7 +62,12 @@ _VALIDATION_IMAGES = 1000
 def constraints_for(
     budgets: Sequence[Budget], space: SearchSpace, predictor: AdditivePredictor
 ) -> list[Constraint]:
-    """Each budget with what it limits: the predicted latency, or an analytic cost of the space."""
+    """Each budget with what it limits: the predicted latency, or an analytic cost of the space.
+
+    Raises:
+        BudgetError: a budget of BitOps for a space that has none.
+    """
+    check_budgets(budgets, space)
     return [
         Constraint(b, predictor.cost if b.quantity == "latency" else space.cost(b.quantity))
         for b in budgets
@@ -90,6 +98,15 @@ def random_paths(
     return evaluate(first[:_RANDOM_PATHS])
 
 
+def check_budgets(budgets: Sequence[Budget], space: SearchSpace) -> None:
+    """Raise `BudgetError` if a budget limits what the space has nothing of."""
+    if not space.quantised and any(b.quantity == "bitops" for b in budgets):
+        raise BudgetError(
+            f"{space.name} quantises nothing, so that every network keeps a budget of BitOps: "
+            "search resnet18-bits or resnet34-bits, or give another budget"
+        )
+
+
 def spos_session(
     run: Run,
     deployed: SearchSpace,
@@ -101,6 +118,8 @@ def spos_session(
     *,
     seed: int = 0,
     sharing: Literal["slices", "separate"] = "slices",
+    sampler: SamplerKind = "uniform",
+    bins: Sequence[float] | None = None,
     steps: int = 600,
     train_batch: int = 128,
     optimizer: OptimizerKind = "adam",
@@ -126,6 +145,8 @@ def spos_session(
         measure: asks the device; None where it is not at hand, so that nothing is verified.
         seed: of everything random.
         sharing, steps, train_batch, optimizer, base_rate: of the supernet and its training.
+        sampler, bins: which paths are trained; bins are of the first budget's cost, see
+            `hwnas.supernet.make_sampler`.
         population, generations, top, mutation: of the evolution.
         shares, workers: of the training, see `train_supernet`.
         parallel: processes that evaluate candidates; None for this one.
@@ -141,11 +162,12 @@ def spos_session(
     constraints = constraints_for(budgets, deployed, predictor)
     feasible = FeasibleSet(constraints, deployed.format)
 
+    paths = make_sampler(sampler, trained, constraints[0], bins, seed=seed)
     supernet = Supernet(trained, sharing=sharing, seed=seed)
     train_supernet(
         run,
         supernet,
-        UniformSampler(trained, seed=seed),
+        paths,
         data,
         steps=steps,
         batch=train_batch,
@@ -235,6 +257,7 @@ def conclude(
         "budget": [str(budget) for budget in budgets],
         "macs": int(deployed.macs(arch)[0]),
         "params": int(deployed.params(arch)[0]),
+        "bitops": int(deployed.bitops(arch)[0]) if deployed.quantised else None,
         "accuracy": found.accuracy,
         "test_accuracy": float(test.accuracy_alone(found.architecture)),
         "random_paths": {

@@ -157,7 +157,7 @@ class StoredRun:
         """
         found = {
             **self.config,
-            "input_size": self.config["deployed"]["input_size"],
+            "input_size": self.config["deployed"].get("input_size"),
             "width_mult": self.config["deployed"].get("width_mult"),
         }
         for flag, (name, value) in given.items():

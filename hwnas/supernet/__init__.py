@@ -4,7 +4,15 @@ from hwnas.supernet.checkpoint import load_checkpoint, load_weights, save_checkp
 from hwnas.supernet.data import DATA_SPECS, Dataset, batch_indices, load_data, parse_data_spec
 from hwnas.supernet.evaluate import Evaluator
 from hwnas.supernet.network import Supernet, make_network
-from hwnas.supernet.samplers import FeasibleSampler, PathSampler, UniformSampler
+from hwnas.supernet.samplers import (
+    SAMPLERS,
+    ConstraintSampler,
+    FeasibleSampler,
+    PathSampler,
+    SamplerKind,
+    UniformSampler,
+    make_sampler,
+)
 from hwnas.supernet.sharing import SHARINGS, Sharing
 from hwnas.supernet.train import (
     OPTIMIZERS,
@@ -19,12 +27,15 @@ __all__ = [
     "ALONE",
     "DATA_SPECS",
     "OPTIMIZERS",
+    "SAMPLERS",
     "SHARINGS",
+    "ConstraintSampler",
     "Dataset",
     "Evaluator",
     "FeasibleSampler",
     "OptimizerKind",
     "PathSampler",
+    "SamplerKind",
     "Sharing",
     "Supernet",
     "UniformSampler",
@@ -36,6 +47,7 @@ __all__ = [
     "load_weights",
     "make_network",
     "make_optimizer",
+    "make_sampler",
     "parse_data_spec",
     "save_checkpoint",
     "torchrun_workers",

@@ -58,6 +58,7 @@ class Supernet(nn.Module):
         self._layout = space.layout
         self.slots = nn.ModuleList(Block(slot.workloads, sharing) for slot in self._layout.slots)
         initialise(self, seed)
+        self._extras_do_nothing()
         if zero_init_residual:
             self._zero_residuals()
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -106,6 +107,15 @@ class Supernet(nn.Module):
     def _blocks(self) -> list[Block]:
         return [block for block in self.slots if isinstance(block, Block)]
 
+    def _extras_do_nothing(self) -> None:
+        """Convolutions named ``extra...``, which one candidate has more than others, hand on.
+
+        So all candidates start with similar outputs, which the blocks behind them can learn from.
+        """
+        for name, parameter in self.named_parameters():
+            if parameter.ndim == 4 and ".extra" in name:
+                nn.init.dirac_(parameter, groups=parameter.shape[0] // parameter.shape[1])
+
     def _zero_residuals(self) -> None:
         with torch.no_grad():
             for slot, block in zip(self._layout.slots, self._blocks, strict=True):
@@ -117,7 +127,7 @@ class Supernet(nn.Module):
 
 
 def make_network(space: SearchSpace, arch: npt.ArrayLike, *, seed: int) -> GraphModule:
-    """One network of a chain-shaped space, initialised like a supernet, to be trained alone."""
+    """One network of a chain-shaped space, residual branches starting at zero, to train alone."""
     network = space.build(arch)
     initialise(network, seed)
     row = space.check(arch)[0].tolist()

@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 
 from hwnas.costs import Constraint, FeasibleSet, parse_budget
+from hwnas.errors import InfeasibleBudgetError, OptionError
 from hwnas.spaces import SearchSpace
-from hwnas.supernet import FeasibleSampler, PathSampler, UniformSampler
+from hwnas.supernet import (
+    ConstraintSampler,
+    FeasibleSampler,
+    PathSampler,
+    UniformSampler,
+    make_sampler,
+)
 
 
 def feasible_set(space: SearchSpace, share: float) -> FeasibleSet:
@@ -18,10 +25,11 @@ def samplers(space: SearchSpace, seed: int) -> list[PathSampler]:
     return [
         UniformSampler(space, seed=seed),
         FeasibleSampler(feasible_set(space, 0.3), seed=seed),
+        ConstraintSampler(space.cost("macs"), [0, 2e6, 3e6, 1e8], seed=seed),
     ]
 
 
-@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("which", [0, 1, 2])
 def test_a_step_has_one_path_in_whatever_order_it_is_asked(
     small_space: SearchSpace, which: int
 ) -> None:
@@ -57,3 +65,48 @@ def test_within_the_budget_and_uniform_there(small_space: SearchSpace) -> None:
     assert len(drawn) == feasible.count
     expected = 2000 / feasible.count
     assert np.abs(counts - expected).max() < 4.5 * expected**0.5
+
+
+def test_uniform_over_the_bins_of_a_constraint_and_within_each(small_space: SearchSpace) -> None:
+    cost = small_space.cost("macs")
+    macs = np.sort(small_space.macs(small_space.sample(2000, seed=0)))
+    edges = [cost.minimum()[1] - 1, *(float(macs[at]) for at in (3, 30, 1000, 1999))]
+    sampler = ConstraintSampler(cost, edges, seed=0)
+    paths = np.array([sampler.sample(step) for step in range(2000)])
+    drawn = np.digitize(small_space.macs(paths), edges, right=True)
+    counts = np.bincount(drawn, minlength=5)[1:]
+    assert counts.sum() == 2000
+    assert np.abs(counts - 500).max() < 4.5 * 500**0.5  # though the bins hold 3 to 1,000 of 2,000
+    within = cost.within(edges[1])
+    found, times = np.unique(paths[drawn == 1], axis=0, return_counts=True)
+    assert len(found) == within.count
+    expected = counts[0] / within.count
+    assert np.abs(times - expected).max() < 4.5 * expected**0.5 + 1
+
+
+def test_bins_without_architectures_are_left_out(small_space: SearchSpace) -> None:
+    cost = small_space.cost("macs")
+    least = cost.minimum()[1]
+    sampler = ConstraintSampler(cost, [1.0, least / 2, least, 2 * least], seed=0)
+    assert sampler.bins == [(least / 2, least), (least, 2 * least)]
+    with pytest.raises(InfeasibleBudgetError, match="no architecture costs between"):
+        ConstraintSampler(cost, [1e15, 2e15], seed=0)
+    with pytest.raises(InfeasibleBudgetError, match="is least"):
+        ConstraintSampler(cost, [0.0, 1.0], seed=0)
+    for edges in ([3.0], [3.0, 3.0], [4.0, 3.0]):
+        with pytest.raises(OptionError, match="two edges or more that rise"):
+            ConstraintSampler(cost, edges, seed=0)
+
+
+def test_samplers_by_name(small_space: SearchSpace) -> None:
+    limit = float(np.median(small_space.macs(small_space.sample(500, seed=0))))
+    constraint = Constraint(parse_budget(f"macs<={limit / 1e3:.3f}k"), small_space.cost("macs"))
+    uniform = make_sampler("uniform", small_space, constraint, seed=4)
+    same = UniformSampler(small_space, seed=4)
+    assert np.array_equal(uniform.sample(7), same.sample(7))
+    sampler = make_sampler("constraint", small_space, constraint, seed=4)
+    macs = small_space.macs([sampler.sample(step) for step in range(100)])
+    assert macs.min() > constraint.budget.limit * 290 / 330
+    assert macs.max() <= constraint.budget.limit * 360 / 330
+    with pytest.raises(OptionError, match="one of uniform, constraint, got 'fair'"):
+        make_sampler("fair", small_space, constraint, seed=4)  # type: ignore[arg-type]

@@ -160,10 +160,14 @@ def _terms(
 ) -> tuple[list[AdditiveCost], Beta]:
     """The costs in the loss, and what weighs them: those of the budgets, or those of fixed betas.
 
-    Both are the very costs that the budgets limit.
+    Both are the very costs that the budgets limit. A budget that no architecture breaks says
+    nothing of where to end, and is no term.
     """
     if beta is None:
-        limits = [constraint.budget.limit for constraint in constraints]
-        return [constraint.cost for constraint in constraints], Steering(limits)
+        binding = [c for c in constraints if c.cost.maximum()[1] > c.budget.limit]
+        costs = [constraint.cost for constraint in binding]
+        if not costs:
+            return [], FixedBeta([])
+        return costs, Steering([constraint.budget.limit for constraint in binding])
     named = constraints_for([Budget(name, 1.0) for name in beta], space, predictor)
     return [constraint.cost for constraint in named], FixedBeta(list(beta.values()))

@@ -30,7 +30,7 @@ _DESCRIBING = {
 _TRAINING_ONLY = (
     *("proxy_input_size", "proxy_width", "channels", "blocks", "two_step", "sampler", "bins"),
 )
-_SETTINGS = ("seed", "population", "generations", "mutation")
+_SETTINGS = ("seed", "population", "generations", "mutation", "confidence")
 
 
 def search_supernet(flags: dict[str, Any], as_json: bool) -> None:
@@ -69,7 +69,14 @@ def _search(flags: dict[str, Any]) -> tuple[dict[str, Any], Path]:
     predictor = load_predictor(table, source.deployed)
     for budgets in lists:  # before a folder is made
         check_budgets(budgets, source.deployed)
-        FeasibleSet(constraints_for(budgets, source.deployed, predictor), source.deployed.format)
+        constraints = constraints_for(
+            budgets,
+            source.deployed,
+            predictor,
+            flags["confidence"],
+            measured=measure is not None and not flags["pareto"],
+        )
+        FeasibleSet(constraints, source.deployed.format)
     settings = {name: flags[name] for name in _SETTINGS}
     config = {
         **settings,

@@ -36,7 +36,7 @@ _METHODS = ("spos", "betanas")
 #: The table that a run goes on with, whatever tables there are by then.
 _TABLE = "table.json"
 #: Flags that the session of every method takes as they are, and those of one method alone.
-_SETTINGS = ("seed", "sharing", "steps", "train_batch", "optimizer", "base_rate")
+_SETTINGS = ("seed", "confidence", "sharing", "steps", "train_batch", "optimizer", "base_rate")
 _METHOD_SETTINGS = {
     "spos": ("sampler", "bins", "population", "generations", "top", "mutation", "shares"),
     "betanas": (
@@ -56,6 +56,13 @@ Measure = Callable[[bytes, Progress], Mapping[str, Any]]
 @click.option("--params", metavar="COUNT", help="Budget of parameters, such as 4M.")
 @click.option(
     "--bitops", metavar="COUNT", help="Budget of BitOps in the papers' unit, G being 2^30: 14.2G."
+)
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="C",
+    help="Only networks whose interval of this confidence, such as 0.95, keeps the latency budget; "
+    "with the device at hand, those in doubt are measured  [default: the prediction alone]",
 )
 @click.option(
     "--method", default="spos", show_default=True, metavar="NAME", help="spos or betanas."
@@ -302,7 +309,10 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
     predictor = load_predictor(table, deployed)
     if predictor.estimated:
         say(f"{predictor.estimated} of the space's workloads are estimated, not measured")
-    FeasibleSet(constraints_for(budgets, deployed, predictor), deployed.format)
+    constraints = constraints_for(
+        budgets, deployed, predictor, flags["confidence"], measured=measure is not None
+    )
+    FeasibleSet(constraints, deployed.format)
 
     config = {
         **settings,

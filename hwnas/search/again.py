@@ -56,6 +56,7 @@ def search_again(
     generations: int = 20,
     top: int = 10,
     mutation: float = 0.1,
+    confidence: float | None = None,
     parallel: Parallel | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
@@ -72,6 +73,7 @@ def search_again(
         budget_lists: one search each, under all budgets of the list.
         measure: asks the device; None where it is not at hand.
         seed, population, generations, top, mutation: of each evolution.
+        confidence: that latency budgets are kept, see `constraints_for`.
         parallel: processes that evaluate candidates; None for this one.
         progress: told all along.
 
@@ -84,7 +86,10 @@ def search_again(
     """
     space = source.deployed
     sets = [
-        FeasibleSet(constraints_for(budgets, space, predictor), space.format)
+        FeasibleSet(
+            constraints_for(budgets, space, predictor, confidence, measured=measure is not None),
+            space.format,
+        )
         for budgets in budget_lists
     ]
     validation = validation_evaluator(source.supernet(), data)
@@ -162,6 +167,7 @@ def search_front(
     population: int = 50,
     generations: int = 20,
     mutation: float = 0.1,
+    confidence: float | None = None,
     parallel: Parallel | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
@@ -179,7 +185,7 @@ def search_front(
     require_pymoo()
     space = source.deployed
     anything = Constraint(Budget("latency", _NO_LIMIT_MS), predictor.cost)
-    constraints = constraints_for(budgets, space, predictor)
+    constraints = constraints_for(budgets, space, predictor, confidence)
     feasible = FeasibleSet(constraints or [anything], space.format)
     validation = validation_evaluator(source.supernet(), data)
     evaluate = _evaluation(run, source, validation, parallel, progress)

@@ -52,6 +52,7 @@ def betanas_session(
     alpha_every: int = 2,
     alpha_rate: float = 0.05,
     alpha_batch: int = 64,
+    confidence: float | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Search, and write ``result.json``, ``best.onnx`` and the plots.
@@ -70,6 +71,7 @@ def betanas_session(
         seed: of everything random.
         sharing, steps, train_batch, optimizer, base_rate: of the supernet and its training.
         warm_up, alpha_every, alpha_rate, alpha_batch: see `hwnas.search.betanas.train_alphas`.
+        confidence: that the latency budget is kept, see `constraints_for`.
         progress: told all along.
 
     Returns:
@@ -80,7 +82,9 @@ def betanas_session(
         BudgetMissedError: no network kept the latency budget on the device.
         OptionError: a fixed beta below 0, or no step left for alpha.
     """
-    constraints = constraints_for(budgets, deployed, predictor)
+    constraints = constraints_for(
+        budgets, deployed, predictor, confidence, measured=measure is not None
+    )
     FeasibleSet(constraints, deployed.format)
     terms, betas = _terms(constraints, beta, deployed, predictor)
 

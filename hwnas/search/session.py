@@ -55,18 +55,38 @@ _VALIDATION_IMAGES = 1000
 
 
 def constraints_for(
-    budgets: Sequence[Budget], space: SearchSpace, predictor: AdditivePredictor
+    budgets: Sequence[Budget],
+    space: SearchSpace,
+    predictor: AdditivePredictor,
+    confidence: float | None = None,
+    *,
+    measured: bool = False,
 ) -> list[Constraint]:
     """Each budget with what it limits: the predicted latency, or an analytic cost of the space.
+
+    Args:
+        budgets: to be kept.
+        space: whose costs are limited.
+        predictor: of latency.
+        confidence: of the predictor's intervals. Then only architectures whose upper end keeps the
+            latency budget are feasible; None for the prediction itself.
+        measured: a device is at hand, which decides about those in doubt: all whose lower end
+            keeps the budget are feasible.
 
     Raises:
         BudgetError: a budget of BitOps for a space that has none.
     """
     check_budgets(budgets, space)
-    return [
-        Constraint(b, predictor.cost if b.quantity == "latency" else space.cost(b.quantity))
-        for b in budgets
-    ]
+
+    def constraint(budget: Budget) -> Constraint:
+        if budget.quantity != "latency":
+            return Constraint(budget, space.cost(budget.quantity))
+        if confidence is None:
+            return Constraint(budget, predictor.cost)
+        sure = predictor.upper_cost(confidence)
+        return Constraint(budget, predictor.lower_cost(confidence) if measured else sure, sure)
+
+    return [constraint(budget) for budget in budgets]
 
 
 def calibration_images(data: Dataset) -> npt.NDArray[np.float32]:
@@ -123,6 +143,7 @@ def spos_session(
     generations: int = 20,
     top: int = 10,
     mutation: float = 0.1,
+    confidence: float | None = None,
     shares: int = 1,
     workers: Workers = ALONE,
     parallel: Parallel | None = None,
@@ -143,6 +164,7 @@ def spos_session(
         sampler, bins: which paths are trained; bins are of the first budget's cost, see
             `hwnas.supernet.make_sampler`.
         population, generations, top, mutation: of the evolution.
+        confidence: that the latency budget is kept, see `constraints_for`.
         shares, workers: of the training, see `train_supernet`.
         parallel: processes that evaluate candidates; None for this one.
         progress: told all along.
@@ -154,7 +176,9 @@ def spos_session(
         InfeasibleBudgetError: no architecture keeps the budgets; nothing was trained.
         BudgetMissedError: no network kept the latency budget on the device.
     """
-    constraints = constraints_for(budgets, deployed, predictor)
+    constraints = constraints_for(
+        budgets, deployed, predictor, confidence, measured=measure is not None
+    )
     feasible = FeasibleSet(constraints, deployed.format)
 
     paths = make_sampler(sampler, trained, constraints[0], bins, seed=seed)

@@ -10,10 +10,12 @@ __all__ = [
     "BudgetMissedError",
     "CheckpointError",
     "DataError",
+    "DeviceMemoryError",
     "DeviceUnavailableError",
     "HwnasError",
     "InfeasibleBudgetError",
     "MeasurementError",
+    "ModelRejectedError",
     "OptionError",
     "TableFormatError",
     "TableTargetError",
@@ -79,6 +81,20 @@ class MeasurementError(HwnasError, RuntimeError):
     """The device could not be measured."""
 
     exit_status = 1
+
+
+class ModelRejectedError(MeasurementError):
+    """The runtime cannot load or compile one model; others may still be measured."""
+
+
+class DeviceMemoryError(MeasurementError):
+    """The device ran out of memory."""
+
+    def __init__(self, what: str):
+        super().__init__(
+            f"the device ran out of memory ({what}): give a smaller --batch, or end what else uses "
+            "the device"
+        )
 
 
 class BudgetMissedError(HwnasError, RuntimeError):

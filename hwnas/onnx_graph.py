@@ -76,8 +76,8 @@ def to_onnx(
         graph: nodes that do not reach the output are left out.
         weights: arrays by torch state-dict name; None draws them from ``seed``.
         batch: the fixed batch size.
-        precision: ``fp16`` makes every tensor fp16; ``int8`` inserts Q/DQ pairs, weights per channel
-            and symmetric.
+        precision: ``fp16`` makes every tensor fp16; ``int8`` inserts Q/DQ pairs, weights per
+            channel and symmetric.
         symmetric: for int8, the form that TensorRT reads: activations are signed with a zero of 0,
             and weights stay floats in front of a pair; otherwise activations are unsigned, which
             most CPUs multiply faster.

@@ -225,7 +225,9 @@ def test_fp16_is_fp16_throughout_and_approximates_fp32(space: SearchSpace) -> No
     x = images(space.graph(arch), 2)
     data = space.to_onnx(arch, weights, batch=2, precision="fp16")
     model = onnx.load_from_string(data)
-    types = {value.type.tensor_type.elem_type for value in (*model.graph.input, *model.graph.output)}
+    types = {
+        value.type.tensor_type.elem_type for value in (*model.graph.input, *model.graph.output)
+    }
     assert types == {onnx.TensorProto.FLOAT16}
     kinds_ = {tensor.data_type for tensor in model.graph.initializer}
     assert kinds_ <= {onnx.TensorProto.FLOAT16, onnx.TensorProto.INT64}
@@ -239,10 +241,10 @@ def test_fp16_is_fp16_throughout_and_approximates_fp32(space: SearchSpace) -> No
 
 #: All that the parsers of TensorRT 8.6, 10 and 11 list as supported at opset 17, of what we write
 #: (``docs/operators.md`` of onnx-tensorrt); Q and DQ only signed and with zero points of 0.
-TENSORRT_OPERATORS = set(
-    "Add AveragePool Clip ConstantOfShape Conv DequantizeLinear Flatten Gemm GlobalAveragePool "
-    "Identity Mul QuantizeLinear Relu".split()
-)
+TENSORRT_OPERATORS = {
+    *("Add", "AveragePool", "Clip", "ConstantOfShape", "Conv", "DequantizeLinear", "Flatten"),
+    *("Gemm", "GlobalAveragePool", "Identity", "Mul", "QuantizeLinear", "Relu"),
+}
 
 
 @SPACES
@@ -275,7 +277,8 @@ def test_symmetric_int8_approximates_fp32_too() -> None:
     ranges = node_ranges(module, graph, torch.from_numpy(x))
     exact = run_onnx(PROXYLESS.to_onnx(arch, weights, batch=8), x)
     rough = run_onnx(
-        PROXYLESS.to_onnx(arch, weights, batch=8, precision="int8", symmetric=True, ranges=ranges), x
+        PROXYLESS.to_onnx(arch, weights, batch=8, precision="int8", symmetric=True, ranges=ranges),
+        x,
     )
     assert np.corrcoef(exact.ravel(), rough.ravel())[0, 1] > 0.9
 

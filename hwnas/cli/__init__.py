@@ -12,6 +12,7 @@ _COMMANDS = {
     "predict": "predicted latency of architectures",
     "profile": "measure this machine into a latency table",
     "search": "find a network that keeps a latency budget",
+    "verify": "measure a found network on the machine that it is for",
     "tables": "list, show and check latency tables",
 }
 

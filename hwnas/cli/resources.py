@@ -1,5 +1,6 @@
 """What commands need before they can work: a space from flags, a table for this machine."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ __all__ = [
     "profile_to_file",
     "resolved",
     "table_for",
+    "verify_command",
 ]
 
 #: A table that holds this share of a space's workloads is completed instead of measured anew.
@@ -110,6 +112,11 @@ def table_for(
         path = default_path(target, SpaceRecord(space.name, dict(space.arguments)))
         table.save(path)
     return path, table
+
+
+def verify_command(folder: Path) -> str:
+    """What measures the result of a search, on the machine that it is for."""
+    return f"hwnas verify {shlex.quote(str(folder))}"
 
 
 def resolved(name: str) -> str:

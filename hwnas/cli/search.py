@@ -11,7 +11,7 @@ from rich.table import Column, Table
 
 from hwnas.cli.options import measuring_options, space_options
 from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
-from hwnas.cli.resources import make_space, resolved, table_for
+from hwnas.cli.resources import make_space, resolved, table_for, verify_command
 from hwnas.costs import Budget, FeasibleSet, parse_budget
 from hwnas.errors import BudgetError, HwnasError, OptionError, UnknownNameError
 from hwnas.latency_tables import LatencyTable
@@ -223,7 +223,16 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
     )
     with show_progress() as progress:
         return spos_session(
-            run, deployed, trained, data, predictor, budgets, measure, progress=progress, **settings
+            run,
+            deployed,
+            trained,
+            data,
+            predictor,
+            budgets,
+            measure,
+            verify_with=None if measure else verify_command(out),
+            progress=progress,
+            **settings,
         )
 
 
@@ -243,12 +252,14 @@ def _table_and_device(
     named = str(kept) if kept.exists() else flags["table_name"]
     if named is None:
         device = _available(flags["device"])
-        chosen = runtime(device, 1 if flags["threads"] is None else flags["threads"])
+        threads = 1 if flags["threads"] is None else flags["threads"]
+        chosen = runtime(device, threads, flags["runtime_name"])
         _, table = table_for(deployed, chosen, flags["precision"] or "fp32", flags["batch"] or 1)
     else:
         table = LatencyTable.load(resolved(named))
     target = table.target
     asked = {name: flags[name] for name in ("precision", "batch", "threads")}
+    asked["runtime"] = flags["runtime_name"]
     for name, value in asked.items():
         if value is not None and value != getattr(target, name):
             raise OptionError(
@@ -256,14 +267,16 @@ def _table_and_device(
                 f"{getattr(target, name)}: leave it out, or name another table"
             )
     try:
-        here = runtime(target.kind, target.threads)
+        runtime_name = target.runtime if target.kind == "gpu" else None
+        here = runtime(target.kind, target.threads, runtime_name)
         differences = here.target(target.precision, target.batch).differences(target)
     except HwnasError as error:
         differences = [str(error)]
     if differences:
         say(
             f"[yellow]the table was measured elsewhere[/yellow] ({'; '.join(differences)}): the "
-            "result cannot be measured here. Verify it there with the same command and --out"
+            f"result cannot be measured here. Verify it there: copy the folder {out} to that "
+            f"machine and run '{verify_command(out)}'"
         )
         return table, None
     say(f"latency table: {target}")
@@ -307,6 +320,7 @@ def _print_summary(result: dict[str, Any], out: Path) -> None:
     )
     if measured is None:
         rows.add_row("measured", "[yellow]not measured: the table is of another machine[/yellow]")
+        rows.add_row("verify it", f"there, with this folder: {result['verify']}")
     else:
         error = result["measured"]["relative_error"]
         off = result["predicted_ms"] / measured - 1

@@ -24,7 +24,10 @@ class Finding:
 
 
 def check_table(table: LatencyTable) -> list[Finding]:
-    """Entries with a wide spread, a loose median, an unknown key, or less time for more work."""
+    """What is suspicious: a wide spread, a loose median, an unknown key, less time for more work.
+
+    Also what the runtime refused, and a device that throttled.
+    """
     findings: list[Finding] = []
     for key, measurement in (*table.workloads.items(), *table.networks.items()):
         findings += [Finding(key, problem) for problem in _spread(measurement)]
@@ -35,6 +38,10 @@ def check_table(table: LatencyTable) -> list[Finding]:
         except UnknownNameError:
             findings.append(Finding(key, "not a workload that this version knows"))
     findings += _inversions(known)
+    findings += [Finding(key, f"not measured: {why}") for key, why in table.unmeasured.items()]
+    conditions = table.provenance.conditions
+    if conditions is not None and conditions.warning is not None:
+        findings.append(Finding("table", conditions.warning))
     if not table.networks:
         findings.append(Finding("networks", "none measured: nothing says how far sums are off"))
     return findings

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
@@ -12,6 +12,7 @@ from annotated_types import Ge, Gt, MinLen
 
 from hwnas.errors import TableFormatError, WorkloadNotInTableError
 from hwnas.files import write_atomically
+from hwnas.latency_tables.conditions import Conditions
 from hwnas.latency_tables.target import Target
 from hwnas.ops import Workload
 
@@ -66,7 +67,7 @@ class SpaceRecord:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """When and by what the table was made."""
+    """When and by what the table was made, and how the device was, where it tells."""
 
     __pydantic_config__ = _STRICT
 
@@ -75,6 +76,7 @@ class Provenance:
     seconds: Annotated[float, Ge(0)]
     system: str
     python_version: str
+    conditions: Conditions | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +94,7 @@ class LatencyTable:
         workloads: workload key -> measurement of the workload alone, the call included.
         networks: architecture string -> measurement of the whole network.
         provenance: when and by what.
+        unmeasured: workload key or architecture string -> why the runtime refused it.
     """
 
     __pydantic_config__ = _STRICT
@@ -104,6 +107,7 @@ class LatencyTable:
     workloads: dict[str, Measurement]
     networks: dict[str, Measurement]
     provenance: Provenance
+    unmeasured: dict[str, str] = field(default_factory=dict)
     format: Literal["hwnas-latency-table"] = "hwnas-latency-table"
     schema_version: Literal[1] = 1
 
@@ -194,6 +198,11 @@ class LatencyTable:
             return 0.0
         entry = self.workloads.get(workload.key)
         if entry is None:
+            if workload.key in self.unmeasured:
+                raise WorkloadNotInTableError(
+                    f"{workload.key} is not in the table since it could not be measured "
+                    f"({self.unmeasured[workload.key]}): use a space without it, or another runtime"
+                )
             near = get_close_matches(workload.key, self.workloads, n=3, cutoff=0.0)
             raise WorkloadNotInTableError(
                 f"{workload.key} is not in the table, which holds {len(self.workloads)} workloads, "

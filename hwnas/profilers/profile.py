@@ -7,18 +7,19 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 import numpy as np
 
 from hwnas.costs.additive import IntArray
-from hwnas.errors import OptionError
-from hwnas.latency_tables import LatencyTable, Measurement, Provenance, SpaceRecord
-from hwnas.onnx_graph import to_onnx
+from hwnas.errors import MeasurementError, ModelRejectedError, OptionError
+from hwnas.latency_tables import Conditions, LatencyTable, Measurement, Provenance, SpaceRecord
+from hwnas.onnx_graph import Precision, to_onnx
 from hwnas.ops import Graph
+from hwnas.profilers.chain import chained, slope
 from hwnas.profilers.journal import Journal
 from hwnas.profilers.protocol import Job, Plan, Samples, median_error, run_rounds, summarise
-from hwnas.profilers.runtime import Runtime
+from hwnas.profilers.runtime import Runtime, Watched
 from hwnas.progress import Progress, silent
 from hwnas.spaces import SearchSpace
 from hwnas.version import __version__
@@ -27,6 +28,7 @@ __all__ = ["check_precision", "extend_table", "measure_models", "profile_space"]
 
 _CALL = "call"
 _NETWORK = "network "
+_CHAIN = "chain of "
 
 
 def profile_space(
@@ -43,6 +45,10 @@ def profile_space(
 ) -> LatencyTable:
     """Measure every distinct workload of a space, and some whole networks, in one interleaved run.
 
+    A model that the runtime refuses is left out, and the table says which and why. Where the
+    runtime has an attribute ``chain``, small workloads are also measured so many times in a row,
+    and their entry is a call and the slope (`hwnas.profilers.chain`).
+
     Args:
         space: whose workloads.
         runtime: what runs them.
@@ -57,7 +63,7 @@ def profile_space(
 
     Raises:
         OptionError: the runtime does not run this precision, or the batch is below 1.
-        MeasurementError: the clock cannot be used.
+        MeasurementError: the clock cannot be used, or the runtime refuses even the reference.
     """
     check_precision(runtime, precision)
     started = time.monotonic()
@@ -65,18 +71,36 @@ def profile_space(
     networks = [space.format(arch) for arch in _calibration_networks(space, n_networks, seed)]
     graphs |= {_NETWORK + name: space.graph(space.parse(name)) for name in networks}
     graphs[_CALL] = _empty_graph()
+    chain = getattr(runtime, "chain", 1)
+    chains = {_CHAIN + w.key: chained(w, chain) for w in space.distinct_workloads if chain > 1}
+    graphs |= {key: graph for key, graph in chains.items() if graph is not None}
     load = _loaders(graphs, runtime, precision, batch)
-    samples = _run(load, space, runtime, precision, batch, plan, seed, journal, progress)
+    refused: dict[str, str] = {}
+    samples = _run(load, space, runtime, precision, batch, plan, seed, journal, progress, refused)
     measured = summarise(samples)
+    if _CALL in refused:
+        raise MeasurementError(f"the runtime refuses an almost empty model: {refused[_CALL]}")
+    for key in list(measured):
+        if key.startswith(_CHAIN):
+            alone = key.removeprefix(_CHAIN)
+            if alone in measured:
+                measured[alone] = slope(measured[alone], measured[key], chain, measured[_CALL])
     return LatencyTable(
         target=runtime.target(precision, batch),
         space=SpaceRecord(space.name, dict(space.arguments)),
         reference_ms=samples.steady_reference_ms,
         reference_sessions_ms=(samples.steady_reference_ms,),
         call=measured[_CALL],
-        workloads={w.key: measured[w.key] for w in space.distinct_workloads},
-        networks={name: measured[_NETWORK + name] for name in networks},
-        provenance=_provenance(time.monotonic() - started),
+        workloads={w.key: measured[w.key] for w in space.distinct_workloads if w.key in measured},
+        networks={
+            name: measured[_NETWORK + name] for name in networks if _NETWORK + name in measured
+        },
+        provenance=_provenance(time.monotonic() - started, _conditions(runtime)),
+        unmeasured={
+            key.removeprefix(_NETWORK): why
+            for key, why in refused.items()
+            if not key.startswith(_CHAIN)
+        },
     )
 
 
@@ -146,10 +170,12 @@ def _loaders(
     graphs: Mapping[str, Graph], runtime: Runtime, precision: str, batch: int
 ) -> dict[str, Callable[[], Job]]:
     """What writes and loads the model of each graph, when called."""
-    kind = cast(Literal["fp32", "int8"], precision)
+    kind = cast(Precision, precision)
+    symmetric = runtime.target(precision, batch).kind == "gpu"
 
     def load(graph: Graph) -> Job:
-        return runtime.load(to_onnx(graph, batch=batch, precision=kind))
+        model = to_onnx(graph, batch=batch, precision=kind, symmetric=symmetric)
+        return runtime.load(model)
 
     return {key: partial(load, graph) for key, graph in graphs.items()}
 
@@ -164,8 +190,12 @@ def _run(
     seed: int,
     journal: Path | None,
     progress: Progress,
+    refused: dict[str, str] | None = None,
 ) -> Samples:
-    """Load and measure models, with the middle network of ``origin`` as the reference."""
+    """Load and measure models, with the middle network of ``origin`` as the reference.
+
+    Models that the runtime refuses are noted in ``refused`` with the reason; without it they raise.
+    """
     plan = plan or Plan()
     header = {
         "target": asdict(runtime.target(precision, batch)),
@@ -177,9 +207,14 @@ def _run(
     middle = {"reference": origin.graph([n // 2 for n in origin.n_choices])}
     reference = _loaders(middle, runtime, precision, batch)["reference"]()
     jobs: dict[str, Job] = {}
-    for key, loader in load.items():
-        progress("loading models", len(jobs) / len(load), "")
-        jobs[key] = loader()
+    for at, (key, loader) in enumerate(load.items()):
+        progress("loading models", at / len(load), key if len(key) < 60 else "")
+        try:
+            jobs[key] = loader()
+        except ModelRejectedError as error:
+            if refused is None:
+                raise
+            refused[key] = str(error)
     progress("loading models", 1.0, "")
     for taken in run_rounds(jobs, reference, samples, plan, seed=seed):
         book.append(taken)
@@ -228,11 +263,16 @@ def check_precision(runtime: Runtime, precision: str) -> None:
         )
 
 
-def _provenance(seconds: float) -> Provenance:
+def _conditions(runtime: Runtime) -> Conditions | None:
+    return runtime.conditions() if isinstance(runtime, Watched) else None
+
+
+def _provenance(seconds: float, conditions: Conditions | None) -> Provenance:
     return Provenance(
         hwnas_version=__version__,
         created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(seconds, 1),
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
         python_version=platform.python_version(),
+        conditions=conditions,
     )

@@ -61,6 +61,7 @@ def spos_session(
     generations: int = 20,
     top: int = 10,
     mutation: float = 0.1,
+    verify_with: str | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Search, and write ``result.json``, ``best.onnx`` and ``accuracy_latency.png``.
@@ -76,6 +77,7 @@ def spos_session(
         seed: of everything random.
         sharing, steps, train_batch, optimizer, base_rate: of the supernet and its training.
         population, generations, top, mutation: of the evolution.
+        verify_with: the command that measures the result on its device, where ``measure`` is None.
         progress: told all along.
 
     Returns:
@@ -166,6 +168,7 @@ def spos_session(
         "seconds": round(run.seconds, 1),
         "data": data.name,
         "measured": dict(found.measured) if found.measured else None,
+        "verify": verify_with,
         "networks_measured": found.attempts,
         "architectures_evaluated": len(evaluate.asked),
         "feasible_share": feasible.count / deployed.size,
@@ -192,6 +195,7 @@ def _exporter(
     """Writes the deployed network, with the supernet's weights where it is the trained one."""
     target = predictor.table.target
     precision: Any = target.precision
+    symmetric = target.kind == "gpu"  # the form of int8 that TensorRT reads
 
     def export(arch: IntArray) -> bytes:
         weights = ranges = None
@@ -215,6 +219,7 @@ def _exporter(
             weights,
             batch=target.batch,
             precision=precision,
+            symmetric=symmetric,
             ranges=ranges,
             metadata=about,
             seed=seed,

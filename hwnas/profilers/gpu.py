@@ -1,6 +1,6 @@
 """Which GPU runtime can be used on this machine, and why the others cannot."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from hwnas.errors import DeviceUnavailableError, HwnasError, UnknownNameError
 from hwnas.profilers.cuda_driver import driver_problem
@@ -33,7 +33,7 @@ def _onnxruntime() -> Runtime:
 
 
 #: Name -> what makes it, the best first.
-_MAKE: Mapping[str, Callable[[], Runtime]] = {
+_MAKE: dict[str, Callable[[], Runtime]] = {
     "tensorrt": _tensorrt,
     "torch": _torch,
     "torch-channels-last": lambda: _torch(channels_last=True),

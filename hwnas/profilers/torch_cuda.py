@@ -15,6 +15,7 @@ from hwnas.profilers.windows import CardWatch, Window, runs_in_window
 __all__ = ["TorchCuda"]
 
 _WARM_UP_RUNS = 3
+_DEVICE = "cuda"
 
 
 class TorchCuda:
@@ -79,8 +80,8 @@ class TorchCuda:
 
     @torch.no_grad()
     def _load(self, model: bytes) -> Window:
-        function = OnnxFunction(model, "cuda", channels_last=self._channels_last)
-        x = function.example("cuda")
+        function = OnnxFunction(model, _DEVICE, channels_last=self._channels_last)
+        x = function.example(_DEVICE)
         torch.cuda.synchronize()
         with torch.cuda.stream(self._stream):
             for _ in range(_WARM_UP_RUNS):  # libraries choose kernels and allocate, uncaptured

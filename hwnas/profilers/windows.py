@@ -56,16 +56,10 @@ class CardWatch:
     Args:
         reader: of the card; None where it cannot be asked, so that nothing is known.
         cuda: version of CUDA, for the record.
-        sleep: what waits; a test hands over its own.
     """
 
-    def __init__(
-        self,
-        reader: StateReader | None,
-        cuda: str,
-        sleep: Callable[[float], None] = time.sleep,
-    ):
-        self._reader, self._cuda, self._sleep = reader, cuda, sleep
+    def __init__(self, reader: StateReader | None, cuda: str):
+        self._reader, self._cuda = reader, cuda
         self.windows = self.repeated = self.kept_throttled = 0
         self._before = reader.state("before") if reader else None
         self._during: list[DeviceState] = []
@@ -83,7 +77,7 @@ class CardWatch:
                 self.kept_throttled += 1
                 break
             self.repeated += 1
-            self._sleep(_PAUSE_S)
+            time.sleep(_PAUSE_S)
             ms = window()
         else:
             self.kept_throttled += self._reader.throttles()

@@ -58,8 +58,10 @@ def gpu_runtime(name: str | None = None) -> Runtime:
             f"--device gpu cannot be used here: {problem}; or use --device cpu, or a table that "
             "was measured on the GPU's own machine (--table FILE)"
         )
+    if name is not None:
+        return _MAKE[name]()
     problems = []
-    for candidate in GPU_RUNTIMES if name is None else (name,):
+    for candidate in GPU_RUNTIMES:
         try:
             return _MAKE[candidate]()
         except HwnasError as error:

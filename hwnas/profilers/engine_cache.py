@@ -19,6 +19,8 @@ __all__ = ["EngineCache", "cache_folder"]
 
 _MAGIC = b"hwnas-engine-1\n"
 _DIGEST = 32
+#: Engines of whole networks hold their weights; beyond this, those unused for longest are removed.
+_MOST_BYTES = 4 * 2**30
 
 
 def cache_folder() -> Path:
@@ -58,6 +60,7 @@ class EngineCache:
             if not _mine(path, stat.S_ISREG):
                 return None
             content = path.read_bytes()
+            os.utime(path)  # it is in use
         except OSError:
             return None
         head = len(_MAGIC) + _DIGEST
@@ -67,11 +70,21 @@ class EngineCache:
         return body
 
     def write(self, kind: str, made_from: Iterable[bytes | str], body: bytes) -> None:
-        """Keep bytes; the file is whole or not there."""
+        """Keep bytes; the file is whole or not there. Makes room if there is too much."""
         key = _digest(made_from)
         path = self._path(kind, key)
         write_atomically(path, _MAGIC + _seal(key, body) + body)
         path.chmod(0o600)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        facts = [(path, path.stat()) for path in self.folder.iterdir() if path.is_file()]
+        total = sum(fact.st_size for _, fact in facts)
+        for path, fact in sorted(facts, key=lambda pair: pair[1].st_mtime_ns):
+            if total <= _MOST_BYTES:
+                break
+            path.unlink(missing_ok=True)
+            total -= fact.st_size
 
     def _path(self, kind: str, key: bytes) -> Path:
         return self.folder / f"{kind}-{key.hex()[:32]}"

@@ -15,7 +15,7 @@ from hwnas.costs.additive import IntArray
 from hwnas.errors import MeasurementError, ModelRejectedError, OptionError
 from hwnas.latency_tables import Conditions, LatencyTable, Measurement, Provenance, SpaceRecord
 from hwnas.onnx_graph import Precision, to_onnx
-from hwnas.ops import Graph
+from hwnas.ops import Graph, Workload
 from hwnas.profilers.chain import chained, slope
 from hwnas.profilers.journal import Journal
 from hwnas.profilers.protocol import Job, Plan, Samples, median_error, run_rounds, summarise
@@ -71,20 +71,14 @@ def profile_space(
     networks = [space.format(arch) for arch in _calibration_networks(space, n_networks, seed)]
     graphs |= {_NETWORK + name: space.graph(space.parse(name)) for name in networks}
     graphs[_CALL] = _empty_graph()
-    chain = getattr(runtime, "chain", 1)
-    chains = {_CHAIN + w.key: chained(w, chain) for w in space.distinct_workloads if chain > 1}
-    graphs |= {key: graph for key, graph in chains.items() if graph is not None}
+    graphs |= _chains(space.distinct_workloads, runtime)
     load = _loaders(graphs, runtime, precision, batch)
     refused: dict[str, str] = {}
     samples = _run(load, space, runtime, precision, batch, plan, seed, journal, progress, refused)
     measured = summarise(samples)
     if _CALL in refused:
         raise MeasurementError(f"the runtime refuses an almost empty model: {refused[_CALL]}")
-    for key in list(measured):
-        if key.startswith(_CHAIN):
-            alone = key.removeprefix(_CHAIN)
-            if alone in measured:
-                measured[alone] = slope(measured[alone], measured[key], chain, measured[_CALL])
+    measured = _with_slopes(measured, runtime, measured[_CALL])
     return LatencyTable(
         target=runtime.target(precision, batch),
         space=SpaceRecord(space.name, dict(space.arguments)),
@@ -128,14 +122,16 @@ def extend_table(
         progress: told after every round.
     """
     target = table.target
-    graphs = {w.key: w.graph() for w in table.missing(space.distinct_workloads)}
+    missing = table.missing(space.distinct_workloads)
+    graphs = {w.key: w.graph() for w in missing} | _chains(missing, runtime)
     load = _loaders(graphs, runtime, target.precision, target.batch)
     samples = _run(
         load, origin, runtime, target.precision, target.batch, plan, seed, None, progress
     )
     scale = table.reference_ms / samples.steady_reference_ms
-    entries = {key: entry.scaled(scale) for key, entry in summarise(samples).items()}
-    return replace(table, workloads=table.workloads | entries)
+    measured = {key: entry.scaled(scale) for key, entry in summarise(samples).items()}
+    entries = _with_slopes(measured, runtime, table.call)
+    return replace(table, workloads=table.workloads | {w.key: entries[w.key] for w in missing})
 
 
 def measure_models(
@@ -164,6 +160,27 @@ def measure_models(
     load = {name: partial(runtime.load, model) for name, model in models.items()}
     samples = _run(load, origin, runtime, precision, batch, plan, seed, None, progress)
     return summarise(samples)
+
+
+def _chains(workloads: Iterable[Workload], runtime: Runtime) -> dict[str, Graph]:
+    """Chains of those workloads that are measured so, as many links as the runtime asks for."""
+    count = getattr(runtime, "chain", 1)
+    if count < 2:
+        return {}
+    graphs = {_CHAIN + w.key: chained(w, count) for w in workloads}
+    return {key: graph for key, graph in graphs.items() if graph is not None}
+
+
+def _with_slopes(
+    measured: Mapping[str, Measurement], runtime: Runtime, call: Measurement
+) -> dict[str, Measurement]:
+    """What was measured, the workloads with a chain by their slopes, without the chains."""
+    count = getattr(runtime, "chain", 1)
+    return {
+        key: slope(one, measured[_CHAIN + key], count, call) if _CHAIN + key in measured else one
+        for key, one in measured.items()
+        if not key.startswith(_CHAIN)
+    }
 
 
 def _loaders(

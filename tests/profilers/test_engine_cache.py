@@ -89,3 +89,16 @@ def test_lies_below_the_users_home(tmp_path, monkeypatch):
     assert cache_folder() == tmp_path / "engines"
     monkeypatch.delenv("HWNAS_HOME")
     assert "hwnas" in cache_folder().parts
+
+
+def test_what_is_unused_for_longest_makes_room(cache, monkeypatch):
+    for at, name in enumerate("abc", start=1):
+        known = set(cache.folder.iterdir())
+        cache.write("engine", (name,), b"x" * 200)
+        (path,) = set(cache.folder.iterdir()) - known
+        os.utime(path, (1000 * at, 1000 * at))
+    assert cache.read("engine", "a")  # a is in use; b is the oldest now, then c
+    monkeypatch.setattr("hwnas.profilers.engine_cache._MOST_BYTES", 1000)
+    cache.write("engine", "d", b"x" * 600)  # 1,200 bytes and four heads of 47: two must go
+    kept = [name for name in "abcd" if cache.read("engine", name)]
+    assert kept == ["a", "d"]

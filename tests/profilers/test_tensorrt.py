@@ -1,6 +1,7 @@
 """The TensorRT profiler on a synthetic card and TensorRT, in the manner of three versions."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from hwnas.latency_tables import LatencyTable, check_table
 from hwnas.onnx_graph import to_onnx
 from hwnas.ops import MBConv, Workload
 from hwnas.predictors import load_predictor
-from hwnas.profilers import Plan, cuda_driver, profile_space, runtime
+from hwnas.profilers import Plan, cuda_driver, extend_table, profile_space, runtime
 from hwnas.profilers.chain import chained
 from hwnas.profilers.engine_cache import cache_folder
 from hwnas.testing import SyntheticRuntime, check_runtime
@@ -171,3 +172,13 @@ def test_a_card_without_tensorrt_says_what_to_install(card, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     with pytest.raises(DeviceUnavailableError, match=r"cannot be imported.*tensorrt==8\.6\.1"):
         runtime("gpu", name="tensorrt")
+
+
+def test_a_table_is_completed_as_it_was_made(card, small_space, plan):
+    table = profile_space(small_space, runtime("gpu"), plan=plan, n_networks=4)
+    key = next(w.key for w in small_space.distinct_workloads if chained(w, 4) is not None)
+    lacking = replace(table, workloads={k: m for k, m in table.workloads.items() if k != key})
+    again = extend_table(lacking, small_space, small_space, runtime("gpu"), plan=plan)
+    assert again.workloads.keys() == table.workloads.keys()
+    expected = table.workloads[key].latency_ms
+    assert again.workloads[key].latency_ms == pytest.approx(expected, rel=0.03)

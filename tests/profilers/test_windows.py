@@ -1,5 +1,7 @@
 """Windows and the watch over the card, on a card with a known truth."""
 
+import time
+
 import pytest
 
 from hwnas.latency_tables import DeviceState
@@ -49,10 +51,25 @@ def test_a_window_returns_ms_a_run():
     assert Window(lambda: 10.0, 4, CardWatch(None, "12.4"))() == 10.0 / 4
 
 
+def test_a_card_that_has_idled_is_kept_busy_for_200_ms_first(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("hwnas.profilers.windows.time.monotonic", lambda: now[0])
+    card = Card()
+    window = Window(card.run, 10, CardWatch(card, "12.4"))
+    window()
+    assert card.windows == 200 / 10.0 + 1
+    window()
+    assert card.windows == 200 / 10.0 + 2
+    now[0] = 5.0  # an engine was built meanwhile
+    window()
+    assert card.windows == 2 * 200 / 10.0 + 3
+
+
 def test_a_throttled_window_is_measured_again():
     card = Card(until=2)
     watch = CardWatch(card, "12.4")
     window = Window(card.run, 10, watch)
+    watch._busy_until = time.monotonic()  # warm already
     assert [window() for _ in range(4)] == [1.0] * 4  # none of the 2.0 was kept
     conditions = watch.conditions()
     assert (conditions.windows, conditions.repeated, conditions.kept_throttled) == (4, 2, 0)
@@ -64,7 +81,8 @@ def test_a_card_that_never_stops_is_measured_all_the_same_and_says_so():
     watch = CardWatch(card, "12.4")
     window = Window(card.run, 10, watch)
     assert {window() for _ in range(400)} == {2.0}
-    assert card.windows <= 400 * 1.1 + 25  # repeats are bounded: a tenth, and some at first
+    # repeats are bounded: a tenth, and some at first; and ten windows to warm up
+    assert card.windows <= 400 * 1.1 + 25 + 10
     conditions = watch.conditions()
     assert conditions.kept_throttled == 400
     assert "it held back (heat) in 400 of 400 windows" in conditions.warning

@@ -320,7 +320,7 @@ def _print_summary(result: dict[str, Any], out: Path) -> None:
     )
     if measured is None:
         rows.add_row("measured", "[yellow]not measured: the table is of another machine[/yellow]")
-        rows.add_row("verify it", f"there, with this folder: {result['verify']}")
+        rows.add_row("verify it", f"there, with this folder: {verify_command(out)}")
     else:
         error = result["measured"]["relative_error"]
         off = result["predicted_ms"] / measured - 1

@@ -56,8 +56,7 @@ def command(
     from hwnas.latency_tables import LatencyTable
     from hwnas.profilers import Plan, measure_models, runtime
 
-    result = _result(folder)
-    model = (folder / "best.onnx").read_bytes()
+    result, model = _read(folder)
     target = LatencyTable.load(folder / "table.json").target
     space = spaces.space(result["space"], **result["deployed"])
     name = runtime_name or (target.runtime if target.kind == "gpu" else None)
@@ -106,19 +105,20 @@ def command(
         raise click.exceptions.Exit(1)
 
 
-def _result(folder: Path) -> dict[str, Any]:
-    """The result of a finished search."""
+def _read(folder: Path) -> tuple[dict[str, Any], bytes]:
+    """The result of a finished search, and its network."""
     path = folder / "result.json"
     try:
+        model = (folder / "best.onnx").read_bytes()
         content = json.loads(path.read_text())
         missing = {"space", "deployed", "budget", "architecture", "predicted_ms"} - content.keys()
     except (OSError, ValueError, AttributeError) as error:
         raise CheckpointError(
-            f"{path} cannot be read ({error}): give the folder of a finished 'hwnas search'"
+            f"{folder} is not a finished search ({error}): give a folder that 'hwnas search' wrote"
         ) from None
     if missing:
         raise CheckpointError(f"{path} lacks {', '.join(sorted(missing))}: search again")
-    return dict(content)
+    return dict(content), model
 
 
 def _print(answer: dict[str, Any]) -> None:

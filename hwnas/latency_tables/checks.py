@@ -11,6 +11,9 @@ __all__ = ["Finding", "check_table"]
 
 #: A median that is not known to this is marked.
 _LOOSE = 0.025
+#: Windows of a GPU agree better than runs on a processor: a coefficient of variation above this is
+#: marked there. Of a normal distribution, it is the distance of the outer deciles over 2.563.
+_VARIATION, _DECILES = 0.025, 2.563
 #: A larger operator that is faster than a smaller one by more than this is marked.
 _INVERSION = 0.10
 
@@ -31,6 +34,9 @@ def check_table(table: LatencyTable) -> list[Finding]:
     findings: list[Finding] = []
     for key, measurement in (*table.workloads.items(), *table.networks.items()):
         findings += [Finding(key, problem) for problem in _spread(measurement)]
+        variation = (measurement.p90_ms - measurement.p10_ms) / _DECILES / measurement.latency_ms
+        if table.target.kind == "gpu" and variation > _VARIATION:
+            findings.append(Finding(key, f"unsteady: coefficient of variation {variation:.1%}"))
     known: dict[Workload, float] = {}
     for key, measurement in table.workloads.items():
         try:

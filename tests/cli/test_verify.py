@@ -145,7 +145,7 @@ def test_what_was_refused_is_said(hwnas, card, tmp_path):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("verify", "nowhere"), "result.json cannot be read"),
+        (("verify", "nowhere"), "nowhere is not a finished search"),
         (("profile", "--device", "gpu", "--runtime", "tvm"), "unknown GPU runtime 'tvm'"),
         (("profile", "--device", "gpu", "--precision", "fp16"), "TensorRt runs fp32, int8"),
         (("profile", "--device", "gpu", "--batch", "65"), "give a smaller --batch"),

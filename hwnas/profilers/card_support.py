@@ -1,10 +1,15 @@
-"""Which card runs which precision and which TensorRT, by compute capability.
+"""Which card runs which precision and which TensorRT, and what its numbers are called.
 
 From NVIDIA's support matrices: TensorRT 8.6.1 is the last for Pascal (6.x), 10.4 the last for Volta
 (7.0); fp16 is fast from 7.0 on and on 5.3, 6.0 and 6.2, int8 from 6.1 on except on 6.2.
 """
 
-__all__ = ["card_precisions", "tensorrt_advice", "tensorrt_problem"]
+import hashlib
+
+from hwnas.latency_tables import Target
+from hwnas.profilers.cuda_driver import Card
+
+__all__ = ["card_precisions", "card_target", "tensorrt_advice", "tensorrt_problem"]
 
 Capability = tuple[int, int]
 _SLOW_FP16 = {(5, 0), (5, 2), (6, 1)}
@@ -15,6 +20,21 @@ def card_precisions(capability: Capability) -> tuple[str, ...]:
     half = capability >= (5, 3) and capability not in _SLOW_FP16
     integers = capability >= (6, 1) and capability != (6, 2)
     return ("fp32", *(("fp16",) if half else ()), *(("int8",) if integers else ()))
+
+
+def card_target(card: Card, runtime: str, version: str, precision: str, batch: int) -> Target:
+    """What numbers of a runtime on a card are measured on; a digest tells cards apart."""
+    digest = hashlib.sha256(f"hwnas|{card.uuid}".encode()).hexdigest()[:12]
+    return Target(
+        kind="gpu",
+        device=card.name,
+        device_id=digest,
+        runtime=runtime,
+        runtime_version=version,
+        precision=precision,  # type: ignore[arg-type]
+        batch=batch,
+        threads=1,
+    )
 
 
 def tensorrt_advice(capability: Capability) -> str:

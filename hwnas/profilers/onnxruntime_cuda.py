@@ -8,7 +8,7 @@ import onnxruntime as ort
 
 from hwnas.errors import DeviceMemoryError, DeviceUnavailableError, ModelRejectedError
 from hwnas.latency_tables import Conditions, Target
-from hwnas.profilers.card_support import card_precisions
+from hwnas.profilers.card_support import card_precisions, card_target
 from hwnas.profilers.cuda_driver import CudaDriver
 from hwnas.profilers.nvml import Nvml
 from hwnas.profilers.windows import CardWatch, Window, runs_in_window
@@ -49,17 +49,7 @@ class OnnxRuntimeCuda:
 
     def target(self, precision: str, batch: int) -> Target:
         """This card."""
-        card = self._driver.card
-        return Target(
-            kind="gpu",
-            device=card.name,
-            device_id=card.uuid[:12],
-            runtime="onnxruntime",
-            runtime_version=ort.__version__,
-            precision=precision,  # type: ignore[arg-type]
-            batch=batch,
-            threads=1,
-        )
+        return card_target(self._driver.card, "onnxruntime", ort.__version__, precision, batch)
 
     def conditions(self) -> Conditions:
         """How the card has been since this runtime was made."""

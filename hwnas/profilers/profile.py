@@ -12,7 +12,7 @@ from typing import cast
 import numpy as np
 
 from hwnas.costs.additive import IntArray
-from hwnas.errors import MeasurementError, ModelRejectedError, OptionError
+from hwnas.errors import ModelRejectedError, OptionError
 from hwnas.latency_tables import Conditions, LatencyTable, Measurement, Provenance, SpaceRecord
 from hwnas.onnx_graph import Precision, to_onnx
 from hwnas.ops import Graph, Workload
@@ -63,7 +63,8 @@ def profile_space(
 
     Raises:
         OptionError: the runtime does not run this precision, or the batch is below 1.
-        MeasurementError: the clock cannot be used, or the runtime refuses even the reference.
+        MeasurementError: the clock cannot be used.
+        ModelRejectedError: the runtime refuses the reference or the almost empty model.
     """
     check_precision(runtime, precision)
     started = time.monotonic()
@@ -76,8 +77,6 @@ def profile_space(
     refused: dict[str, str] = {}
     samples = _run(load, space, runtime, precision, batch, plan, seed, journal, progress, refused)
     measured = summarise(samples)
-    if _CALL in refused:
-        raise MeasurementError(f"the runtime refuses an almost empty model: {refused[_CALL]}")
     measured = _with_slopes(measured, runtime, measured[_CALL])
     return LatencyTable(
         target=runtime.target(precision, batch),
@@ -211,7 +210,8 @@ def _run(
 ) -> Samples:
     """Load and measure models, with the middle network of ``origin`` as the reference.
 
-    Models that the runtime refuses are noted in ``refused`` with the reason; without it they raise.
+    Models that the runtime refuses are noted in ``refused`` with the reason; without it, and for
+    the almost empty one, that is an error.
     """
     plan = plan or Plan()
     header = {
@@ -229,7 +229,7 @@ def _run(
         try:
             jobs[key] = loader()
         except ModelRejectedError as error:
-            if refused is None:
+            if refused is None or key == _CALL:
                 raise
             refused[key] = str(error)
     progress("loading models", 1.0, "")

@@ -20,6 +20,7 @@ from hwnas.errors import DeviceMemoryError, DeviceUnavailableError, ModelRejecte
 from hwnas.latency_tables import Conditions, Target
 from hwnas.profilers.card_support import (
     card_precisions,
+    card_target,
     tensorrt_advice,
     tensorrt_problem,
 )
@@ -87,17 +88,7 @@ class TensorRt:
 
     def target(self, precision: str, batch: int) -> Target:
         """This card."""
-        card = self._driver.card
-        return Target(
-            kind="gpu",
-            device=card.name,
-            device_id=card.uuid[:12],
-            runtime="tensorrt",
-            runtime_version=self.version,
-            precision=precision,  # type: ignore[arg-type]
-            batch=batch,
-            threads=1,
-        )
+        return card_target(self._driver.card, "tensorrt", self.version, precision, batch)
 
     def conditions(self) -> Conditions:
         """How the card has been since this runtime was made."""

@@ -6,7 +6,7 @@ import torch
 
 from hwnas.errors import DeviceMemoryError, DeviceUnavailableError, ModelRejectedError
 from hwnas.latency_tables import Conditions, Target
-from hwnas.profilers.card_support import card_precisions
+from hwnas.profilers.card_support import card_precisions, card_target
 from hwnas.profilers.cuda_driver import CudaDriver
 from hwnas.profilers.nvml import Nvml
 from hwnas.profilers.onnx_torch import OnnxFunction
@@ -49,16 +49,8 @@ class TorchCuda:
 
     def target(self, precision: str, batch: int) -> Target:
         """This card."""
-        return Target(
-            kind="gpu",
-            device=self._card.name,
-            device_id=self._card.uuid[:12],
-            runtime="torch-channels-last" if self._channels_last else "torch",
-            runtime_version=torch.__version__,
-            precision=precision,  # type: ignore[arg-type]
-            batch=batch,
-            threads=1,
-        )
+        name = "torch-channels-last" if self._channels_last else "torch"
+        return card_target(self._card, name, torch.__version__, precision, batch)
 
     def conditions(self) -> Conditions:
         """How the card has been since this runtime was made."""

@@ -7,14 +7,17 @@ python benchmarks/tensorrt_api.py WHEELS [OUT]
 The bindings wheels hold no TensorRT, so importing them fails for want of libnvinfer. The binding
 itself names the few factory functions that it expects; a C file that defines each as returning
 null, linked once for every library it asks for, lets it import. Every class and attribute that
-``hwnas/profilers/tensorrt.py`` uses is checked against each version. With OUT the attributes are
-written there, one JSON file a version; the tests read the files in tests/profilers/tensorrt_api.
+``hwnas/profilers/tensorrt.py`` uses is checked against each version, and the profiler itself is run
+on it as far as null goes: up to TensorRT's builder, which must end in a clear error. With OUT the
+attributes are written there, one JSON file a version; the tests read the files in
+tests/profilers/tensorrt_api.
 
 Needs cc, nm and readelf. Wheels of another Python than this one are skipped.
 """
 
 import ast
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -24,7 +27,8 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-PROFILER = Path(__file__).parents[1] / "hwnas" / "profilers" / "tensorrt.py"
+ROOT = Path(__file__).parents[1]
+PROFILER = ROOT / "hwnas" / "profilers" / "tensorrt.py"
 TOOLS = ("cc", "nm", "readelf")
 #: Members, and the type of those that are no function, of all classes that a profiler may touch.
 _INSPECT = """
@@ -40,6 +44,25 @@ known = {n: public(getattr(trt, n)) for n in names if hasattr(trt, n)}
 print(json.dumps({"version": trt.__version__, "module": public(trt), "classes": known}))
 """
 
+#: The profiler on the real bindings and the synthetic card: classes derived from those of TensorRT
+#: are made and called, flags become bits, and a builder that is null becomes an error of ours.
+_START = """
+import json, tensorrt as trt
+from hwnas.errors import DeviceUnavailableError
+from hwnas.profilers.tensorrt import TensorRt
+try:
+    TensorRt()
+    said = "it started"
+except DeviceUnavailableError as error:
+    said = str(error)
+bare = object.__new__(TensorRt)
+bare._trt, bare._errors = trt, []
+logger = bare._make_logger()
+for severity in (trt.ILogger.ERROR, trt.ILogger.WARNING, trt.ILogger.INTERNAL_ERROR):
+    logger.log(severity, str(severity).split(".")[-1])
+print(json.dumps({"said": said, "logged": bare._errors, "flags": bare._network_flags()}))
+"""
+
 
 def main(folder: Path, out: Path | None) -> None:
     wheels = sorted(folder.glob("tensorrt*bindings*.whl"))
@@ -52,7 +75,10 @@ def main(folder: Path, out: Path | None) -> None:
         record = attributes(wheel)
         lacking = missing(PROFILER.read_text(), record)
         failed |= bool(lacking)
+        found = started(wheel)
+        failed |= "does not start" not in found["said"]
         print(f"{record['version']:14s} {'lacks ' + ', '.join(lacking) if lacking else 'has all'}")
+        print(f"{'':14s} started without TensorRT's libraries: {found['said']}")
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
             (out / f"{record['version']}.json").write_text(_compact(record))
@@ -62,15 +88,39 @@ def main(folder: Path, out: Path | None) -> None:
 
 
 def attributes(wheel: Path) -> dict:
-    """Import a bindings wheel with stub libraries, in its own process, and look at it."""
+    """What a bindings wheel offers."""
+    return _run(wheel, _INSPECT)
+
+
+def started(wheel: Path) -> dict:
+    """What the profiler says and does on a bindings wheel and the synthetic card."""
+    return _run(wheel, _START)
+
+
+def _run(wheel: Path, code: str) -> dict:
+    """Import a wheel with stub libraries in its own process, and run code that prints JSON."""
+    from hwnas.testing.synthetic_gpu import build_synthetic_gpu
+
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         zipfile.ZipFile(wheel).extractall(folder)
         binding = folder / "tensorrt_bindings" / "tensorrt.so"
         _write_stubs(binding, folder / "stubs")
+        problem = build_synthetic_gpu(folder / "card")
+        if problem is not None:
+            raise RuntimeError(problem)
+        (folder / "tensorrt.py").write_text(
+            "from tensorrt_bindings import *\nfrom tensorrt_bindings import __version__\n"
+        )
+        environment = {
+            "LD_LIBRARY_PATH": f"{folder / 'stubs'}:{folder / 'card'}",
+            "PYTHONPATH": f"{name}:{ROOT}",
+            "HWNAS_HOME": name,
+            "SYNTHETIC_GPU_CAPABILITY": "9.0",
+        }
         done = subprocess.run(
-            [sys.executable, "-c", _INSPECT, name],
-            env={"LD_LIBRARY_PATH": str(folder / "stubs"), "PATH": "/usr/bin:/bin"},
+            [sys.executable, "-c", code, name],
+            env=dict(os.environ) | environment,
             capture_output=True,
             text=True,
             check=False,

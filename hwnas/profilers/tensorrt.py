@@ -101,7 +101,8 @@ class TensorRt:
             ModelRejectedError: TensorRT does not read the model, or finds no kernels for it.
             DeviceMemoryError: it does not fit on the card.
         """
-        context, buffers = self._bound_context(self._engine(model))
+        engine = self._engine(model)
+        context, buffers = self._bound_context(engine)
         run = self._enqueue(context)
         run()  # TensorRT sets itself up in the first run, which cannot be captured
         self._driver.synchronise(self._stream)
@@ -117,7 +118,8 @@ class TensorRt:
         def window() -> float:
             return self._elapsed_ms(lambda: self._driver.launch(graph, self._stream))
 
-        job = Window(window, repeats, self._watch, keeps=context)  # the graph uses its memory
+        keeps = (engine, context)  # the graph uses their memory
+        job = Window(window, repeats, self._watch, keeps)
         freeing = weakref.finalize(job, self._free, graph, buffers)
         freeing.atexit = False  # the driver frees all of it then
         return job

@@ -49,7 +49,7 @@ class ProfilingVerbosity(enum.Enum):
 
 #: The flags of each major version.
 _NETWORK_FLAGS = {8: "EXPLICIT_BATCH", 10: "EXPLICIT_BATCH STRONGLY_TYPED", 11: "STRONGLY_TYPED"}
-_TYPED, _TF32 = 1, 7
+_TYPED, _TF32 = (1 if _MAJOR < 11 else 0), 7
 _BITS = {"EXPLICIT_BATCH": 0, "STRONGLY_TYPED": _TYPED}
 _PRECISIONS = {"FP16": 0, "INT8": 1} if _MAJOR < 11 else {}
 NetworkDefinitionCreationFlag = enum.IntEnum(  # type: ignore[misc]

@@ -10,6 +10,7 @@ __all__ = [
     "BudgetMissedError",
     "CheckpointError",
     "DataError",
+    "DeviceMemoryError",
     "DeviceUnavailableError",
     "ExportError",
     "HwnasError",
@@ -18,6 +19,7 @@ __all__ = [
     "MeasurementError",
     "MissingPackageError",
     "ModelFormatError",
+    "ModelRejectedError",
     "OptionError",
     "PredictorFormatError",
     "TableFormatError",
@@ -97,6 +99,20 @@ class MeasurementError(HwnasError, RuntimeError):
     """The device could not be measured."""
 
     exit_status = 1
+
+
+class ModelRejectedError(MeasurementError):
+    """The runtime cannot load or compile one model; others may still be measured."""
+
+
+class DeviceMemoryError(MeasurementError):
+    """The device ran out of memory."""
+
+    def __init__(self, what: str):
+        super().__init__(
+            f"the device ran out of memory ({what}): give a smaller --batch, or end what else uses "
+            "the device"
+        )
 
 
 class BudgetMissedError(HwnasError, RuntimeError):

@@ -1,7 +1,8 @@
 """ONNX models written directly from graphs, without torch: opset 17, IR 8, batch-norm folded.
 
-int8 models carry QuantizeLinear / DequantizeLinear pairs around every tensor between kernels, the
-form that ONNX Runtime and TensorRT turn into integer kernels.
+fp16 models are fp16 throughout, input and output included: newer TensorRT versions take the
+precision from the graph alone. int8 models carry QuantizeLinear / DequantizeLinear pairs around
+every tensor between kernels, the form that ONNX Runtime and TensorRT turn into integer kernels.
 """
 
 import math
@@ -17,17 +18,18 @@ from hwnas.errors import OptionError
 from hwnas.ops import Graph, Node
 from hwnas.ops.graph import padding
 
-__all__ = ["IR_VERSION", "OPSET", "PRECISIONS", "random_weights", "to_onnx"]
+__all__ = ["IR_VERSION", "OPSET", "PRECISIONS", "Precision", "random_weights", "to_onnx"]
 
 OPSET = 17
 IR_VERSION = 8
-PRECISIONS = ("fp32", "int8")
+PRECISIONS = ("fp32", "fp16", "int8")
 #: Random weights of one dimension; the others are 0. Quantised activations lie between 0 and alpha.
 _CONSTANTS = {"weight": 1.0, "running_var": 1.0, "alpha": 3.0}
 _BN_EPSILON = 1e-5  # torch's default
 #: Kinds whose values are not negative.
 _RECTIFIERS = ("relu", "relu6", "pact")
 
+Precision = Literal["fp32", "fp16", "int8"]
 Array = np.ndarray[Any, np.dtype[Any]]
 Weights = Mapping[str, Array]
 
@@ -69,7 +71,8 @@ def to_onnx(
     weights: Weights | None = None,
     *,
     batch: int = 1,
-    precision: Literal["fp32", "int8"] = "fp32",
+    precision: Precision = "fp32",
+    symmetric: bool = False,
     ranges: Mapping[str, float] | None = None,
     metadata: Mapping[str, str] | None = None,
     seed: int = 0,
@@ -80,7 +83,11 @@ def to_onnx(
         graph: nodes that do not reach the output are left out.
         weights: arrays by torch state-dict name; None draws them from ``seed``.
         batch: the fixed batch size.
-        precision: ``int8`` inserts Q/DQ pairs, weights per channel and symmetric.
+        precision: ``fp16`` makes every tensor fp16; ``int8`` inserts Q/DQ pairs, weights per
+            channel and symmetric.
+        symmetric: for int8, the form that TensorRT reads: activations are signed with a zero of 0,
+            and weights stay floats in front of a pair; otherwise activations are unsigned, which
+            most CPUs multiply faster.
         ranges: for int8, largest magnitude of each tensor by the name of the node that makes it
             (``input`` for the input); 6 where it is not given, enough to measure latency.
         metadata: key-value pairs stored with the model.
@@ -94,7 +101,7 @@ def to_onnx(
     if batch < 1:
         raise OptionError(f"batch is at least 1, got {batch}")
     given = random_weights(graph, seed) if weights is None else weights
-    writer = _Writer(graph.pruned(), given, batch, ranges or {}, precision == "int8")
+    writer = _Writer(graph.pruned(), given, batch, ranges or {}, precision, symmetric)
     data: bytes = writer.model(metadata or {}).SerializeToString()
     return data
 
@@ -110,9 +117,18 @@ class _Writer:
     weights: Weights
     batch: int
     ranges: Mapping[str, float]
-    quantised: bool
+    precision: Precision
+    symmetric: bool
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     initializers: list[onnx.TensorProto] = field(default_factory=list)
+
+    @property
+    def quantised(self) -> bool:
+        return self.precision == "int8"
+
+    @property
+    def float_type(self) -> type[np.floating[Any]]:
+        return np.float16 if self.precision == "fp16" else np.float32
 
     def model(self, metadata: Mapping[str, str]) -> onnx.ModelProto:
         nodes = self.graph.nodes
@@ -129,11 +145,12 @@ class _Writer:
             self._add("Identity", ["input"], "output")
         flat = last.kind in ("linear", "global_avg_pool")
         shape = last.shape[:1] if flat else last.shape
+        kind = TensorProto.FLOAT16 if self.precision == "fp16" else TensorProto.FLOAT
         graph = helper.make_graph(
             self.nodes,
             "hwnas",
-            [helper.make_tensor_value_info("input", TensorProto.FLOAT, [self.batch, *first.shape])],
-            [helper.make_tensor_value_info("output", TensorProto.FLOAT, [self.batch, *shape])],
+            [helper.make_tensor_value_info("input", kind, [self.batch, *first.shape])],
+            [helper.make_tensor_value_info("output", kind, [self.batch, *shape])],
             self.initializers,
         )
         model = helper.make_model(
@@ -257,8 +274,9 @@ class _Writer:
                 left = inputs[0] if k == 1 else f"{output}.{k - 1}"
                 self._add("Add", [left, term], output if k == len(inputs) - 1 else f"{output}.{k}")
         elif node.kind == "zero":
-            shape = np.array([self.batch, *node.shape], np.int64)
-            self._add("ConstantOfShape", [self._constant(f"{output}.shape", shape)], output)
+            shape = self._integers(f"{output}.shape", [self.batch, *node.shape])
+            zero = numpy_helper.from_array(np.zeros(1, self.float_type))
+            self._add("ConstantOfShape", [shape], output, value=zero)
         elif node.kind == "take":
             bounds = (
                 ("starts", node.start),
@@ -266,7 +284,7 @@ class _Writer:
                 ("axes", 1),
                 ("steps", node.stride),
             )
-            names = [self._constant(f"{output}.{n}", np.array([v], np.int64)) for n, v in bounds]
+            names = [self._integers(f"{output}.{name}", [value]) for name, value in bounds]
             self._add("Slice", [*inputs, *names], output)
         elif node.kind == "concat":
             self._add("Concat", inputs, output, axis=1)
@@ -289,13 +307,19 @@ class _Writer:
         self.nodes.append(helper.make_node(op, inputs, [output], name=output, **attributes))
 
     def _reshaped(self, tensor: str, output: str, shape: list[int]) -> str:
-        sizes = self._constant(f"{output}.shape", np.array(shape, np.int64))
-        self._add("Reshape", [tensor, sizes], output)
+        self._add("Reshape", [tensor, self._integers(f"{output}.shape", shape)], output)
         return output
 
-    def _constant(self, name: str, value: Any) -> str:
+    def _initializer(self, name: str, value: Any) -> str:
         self.initializers.append(numpy_helper.from_array(np.asarray(value), name))
         return name
+
+    def _constant(self, name: str, value: Any) -> str:
+        """An initializer of the model's floating type."""
+        return self._initializer(name, np.asarray(value, self.float_type))
+
+    def _integers(self, name: str, values: list[int]) -> str:
+        return self._initializer(name, np.array(values, np.int64))
 
     def _weight(self, node: Node, leaf: str) -> Array:
         name = f"{node.name}.{leaf}"
@@ -322,24 +346,30 @@ class _Writer:
         flat = np.abs(value).reshape(len(value), -1).max(1)
         scale = np.maximum(flat, 1e-8).astype(np.float32) / 127
         shaped = scale.reshape(-1, *[1] * (value.ndim - 1))
-        integers = np.clip(np.rint(value / shaped), -127, 127).astype(np.int8)
-        self._constant(f"{name}.q", integers)
         self._constant(f"{name}.scale", scale)
-        self._constant(f"{name}.zero", np.zeros(len(value), np.int8))
-        self._add("DequantizeLinear", [f"{name}.q", f"{name}.scale", f"{name}.zero"], name, axis=0)
+        self._initializer(f"{name}.zero", np.zeros(len(value), np.int8))
+        pair = [f"{name}.scale", f"{name}.zero"]
+        if self.symmetric:  # TensorRT 8 wants the weights as floats and quantises them itself
+            self._constant(f"{name}.float", value)
+            self._add("QuantizeLinear", [f"{name}.float", *pair], f"{name}.q", axis=0)
+        else:
+            integers = np.clip(np.rint(value / shaped), -127, 127).astype(np.int8)
+            self._initializer(f"{name}.q", integers)
+        self._add("DequantizeLinear", [f"{name}.q", *pair], name, axis=0)
         return name
 
     def _requantised(self, tensor: str, node: Node) -> str:
-        """The tensor of a node behind a Q/DQ pair (uint8) where quantised, else itself."""
+        """The tensor of a node behind a Q/DQ pair where quantised, else itself."""
         if not self.quantised:
             return tensor
         non_negative = node.kind in _RECTIFIERS
         limit = 6.0 if node.kind == "relu6" else self.ranges.get(node.name, 6.0)
         if node.kind == "pact":
             limit = float(self._weight(node, "alpha")[0])
-        scale = np.float32(limit / 255 if non_negative else limit / 127)
-        self._constant(f"{tensor}.scale", scale)
-        self._constant(f"{tensor}.zero", np.uint8(0 if non_negative else 128))
+        unsigned = non_negative and not self.symmetric
+        zero = np.int8(0) if self.symmetric else np.uint8(0 if non_negative else 128)
+        self._constant(f"{tensor}.scale", limit / (255 if unsigned else 127))
+        self._initializer(f"{tensor}.zero", zero)
         pair = [f"{tensor}.scale", f"{tensor}.zero"]
         self._add("QuantizeLinear", [tensor, *pair], f"{tensor}.q")
         self._add("DequantizeLinear", [f"{tensor}.q", *pair], f"{tensor}.dq")

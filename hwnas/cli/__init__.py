@@ -13,6 +13,7 @@ _COMMANDS = {
     "profile": "measure this machine into a latency table",
     "rank": "how well a supernet ranks architectures",
     "search": "find a network that keeps a latency budget",
+    "verify": "measure a found network on the machine that it is for",
     "tables": "list, show and check latency tables",
     "train": "train the network that a search found",
 }

@@ -73,6 +73,13 @@ measuring_options = _stacked(
         "--batch", type=click.IntRange(min=1), metavar="N", help="Images a run  [default: 1]"
     ),
     click.option(
+        "--runtime",
+        "runtime_name",
+        metavar="NAME",
+        help="On a GPU: tensorrt, torch, torch-channels-last or onnxruntime  [default: the first "
+        "of these that works]",
+    ),
+    click.option(
         "--precision",
         type=click.Choice(["fp32", "fp16", "int8"]),
         help="Of weights and activations  [default: fp32]",

@@ -395,28 +395,34 @@ def table_and_device(
     named = str(kept) if kept.exists() else flags["table_name"]
     if named is None:
         device = _available(flags["device"])
-        chosen = runtime(device, 1 if flags["threads"] is None else flags["threads"])
+        threads = 1 if flags["threads"] is None else flags["threads"]
+        chosen = runtime(device, threads, flags["runtime_name"])
         precision = precision_for(deployed, flags["precision"])
         _, table = table_for(deployed, chosen, precision, flags["batch"] or 1)
     else:
         table = LatencyTable.load(resolved(named))
     target = table.target
     asked = {name: flags[name] for name in ("precision", "batch", "threads")}
+    asked["runtime"] = flags["runtime_name"]
     for name, value in asked.items():
         if value is not None and value != getattr(target, name):
             raise OptionError(
                 f"--{name} {value} does not fit the table, which was measured with {name} "
                 f"{getattr(target, name)}: leave it out, or name another table"
             )
+    from hwnas.search.verification import verify_command
+
     try:
-        here = runtime(target.kind, target.threads)
+        runtime_name = target.runtime if target.kind == "gpu" else None
+        here = runtime(target.kind, target.threads, runtime_name)
         differences = here.target(target.precision, target.batch).differences(target)
     except HwnasError as error:
         differences = [str(error)]
     if differences:
         say(
             f"[yellow]the table was measured elsewhere[/yellow] ({'; '.join(differences)}): the "
-            "result cannot be measured here. Verify it there with the same command and --out"
+            f"result cannot be measured here. Verify it there: copy the folder {out} to that "
+            f"machine and run '{verify_command(out)}'"
         )
         return table, None
     say(f"latency table: {target}")
@@ -460,6 +466,7 @@ def _print_summary(result: dict[str, Any], out: Path) -> None:
     )
     if measured is None:
         rows.add_row("measured", "[yellow]not measured: the table is of another machine[/yellow]")
+        rows.add_row("verify it", f"there, with this folder: {result['verify']}")
     else:
         error = result["measured"]["relative_error"]
         off = result["predicted_ms"] / measured - 1

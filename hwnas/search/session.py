@@ -21,7 +21,7 @@ from hwnas.search.parallel import Parallel, logged_evaluation
 from hwnas.search.plots import plot_accuracy_over_latency
 from hwnas.search.run import Run
 from hwnas.search.spos import LoggedEvaluation, evolve, train_supernet, verify
-from hwnas.search.verification import Found, Measure
+from hwnas.search.verification import Found, Measure, verify_command
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import (
     ALONE,
@@ -290,6 +290,7 @@ def conclude(
         "seconds": round(run.seconds, 1),
         "data": data.name,
         "measured": dict(found.measured) if found.measured else None,
+        "verify": None if found.measured else verify_command(run.folder),
         "networks_measured": found.attempts,
         "architectures_evaluated": len(evaluate.asked),
         **facts,
@@ -317,6 +318,7 @@ def exporter(
     trained = supernet.space
     target = predictor.table.target
     precision: Any = target.precision
+    symmetric = target.kind == "gpu"  # the form of int8 that TensorRT reads
 
     def export(arch: IntArray) -> bytes:
         weights = ranges = None
@@ -340,6 +342,7 @@ def exporter(
             weights,
             batch=target.batch,
             precision=precision,
+            symmetric=symmetric,
             ranges=ranges,
             metadata=about,
             seed=seed,

@@ -1,7 +1,9 @@
 """The promise of every search: what it hands back was measured, and keeps the latency budget."""
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from hwnas.progress import Progress, silent
 from hwnas.search.run import Run
 from hwnas.spaces import SearchSpace
 
-__all__ = ["Found", "Measure", "Propose", "verify_proposals"]
+__all__ = ["Found", "Measure", "Propose", "verify_command", "verify_proposals"]
 
 #: Measures an ONNX model on the device: ``latency_ms``, and what else is to be logged.
 Measure = Callable[[bytes, Progress], Mapping[str, Any]]
@@ -40,6 +42,11 @@ class Found:
     accuracy: float
     measured: Mapping[str, Any] | None
     attempts: int
+
+
+def verify_command(folder: Path) -> str:
+    """What measures the result of a run, on the machine that it is for."""
+    return f"hwnas verify {shlex.quote(str(folder))}"
 
 
 def verify_proposals(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from hwnas.costs import COSTS, AdditiveCost, workload_costs
 from hwnas.costs.additive import FloatArray, IntArray
 from hwnas.errors import ArchitectureError, OptionError, UnknownNameError
-from hwnas.onnx_graph import Weights, to_onnx
+from hwnas.onnx_graph import Precision, Weights, to_onnx
 from hwnas.ops import Graph, Op, Shape, Workload
 
 if TYPE_CHECKING:
@@ -205,7 +205,8 @@ class SearchSpace:
         weights: Weights | None = None,
         *,
         batch: int = 1,
-        precision: Literal["fp32", "int8"] = "fp32",
+        precision: Precision = "fp32",
+        symmetric: bool = False,
         ranges: Mapping[str, float] | None = None,
         metadata: Mapping[str, str] | None = None,
         seed: int = 0,
@@ -220,6 +221,7 @@ class SearchSpace:
             weights,
             batch=batch,
             precision=precision,
+            symmetric=symmetric,
             ranges=ranges,
             metadata=about,
             seed=seed,

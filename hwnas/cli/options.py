@@ -5,12 +5,14 @@ from typing import Any
 
 import click
 
-__all__ = ["measuring_options", "space_options"]
+__all__ = ["measuring_options", "space_options", "stacked"]
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def _stacked(*options: Decorator) -> Decorator:
+def stacked(*options: Decorator) -> Decorator:
+    """Several options as one decorator, in this order."""
+
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         for option in reversed(options):
             function = option(function)
@@ -20,7 +22,7 @@ def _stacked(*options: Decorator) -> Decorator:
 
 
 #: What is searched or profiled.
-space_options = _stacked(
+space_options = stacked(
     click.option(
         "--space",
         "space_name",
@@ -44,7 +46,7 @@ space_options = _stacked(
 )
 
 #: What it is measured on, and how; None where the flag was not given.
-measuring_options = _stacked(
+measuring_options = stacked(
     click.option(
         "--threads",
         type=int,

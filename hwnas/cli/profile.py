@@ -2,21 +2,39 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.table import Column, Table
 
+from hwnas.cli.devices import (
+    Profiled,
+    chosen_runtime,
+    far_options,
+    profile_each,
+    transfer_to_file,
+)
+from hwnas.cli.kits import bundle, collect_results
 from hwnas.cli.options import measuring_options, space_options
 from hwnas.cli.output import json_option, print_json, say, stdout
 from hwnas.cli.resources import PROFILE_SECONDS, make_space, profile_to_file
 from hwnas.latency_tables import LatencyTable, check_table
+from hwnas.progress import Progress
 
-__all__ = ["command"]
+__all__ = ["command", "described", "print_table"]
 
 
-@click.command("profile")
+@click.group("profile", invoke_without_command=True)
+@click.pass_context
 @click.option(
-    "--device", default="cpu", show_default=True, metavar="cpu|gpu", help="What to measure."
+    "--device",
+    "devices",
+    multiple=True,
+    default=("cpu",),
+    show_default="cpu",
+    metavar="DEVICE",
+    help="What to measure: cpu, gpu, ssh://user@host[:port], adb[:serial]. Given several times, "
+    "all other machines are profiled at once.",
 )
 @space_options
 @click.option(
@@ -37,9 +55,11 @@ __all__ = ["command"]
     show_default=True,
     help="Measure for at least so long; slow spells of a machine last seconds.",
 )
+@far_options
 @json_option
 def command(
-    device: str,
+    ctx: click.Context,
+    devices: tuple[str, ...],
     space_name: str,
     input_size: int | None,
     width_mult: float | None,
@@ -50,38 +70,86 @@ def command(
     out: Path | None,
     seed: int,
     seconds: float,
+    cores: str,
+    provider: str,
+    python: str,
+    samples: int | None,
+    like: str | None,
     as_json: bool,
 ) -> None:
-    """Measure every operator of a search space, and some whole networks, on this machine.
+    """Measure every operator of a search space, and some whole networks, here or elsewhere.
 
     \b
-    Example:
+    Examples:
       hwnas profile --device cpu --threads 1
+      hwnas profile --device ssh://me@board --cores big --threads 4
+      hwnas profile --device adb --precision int8
+      hwnas profile --device ssh://me@board --samples 10 --like similar.json
+      hwnas profile bundle --out kit/       for a machine that no line leads to
     """
-    from hwnas.predictors import load_predictor
-    from hwnas.profilers import runtime
-
+    if ctx.invoked_subcommand is not None:
+        return
+    if (samples is None) != (like is None):
+        raise click.UsageError("--samples N and --like TABLE belong together")
     space = make_space(space_name, input_size=input_size, width_mult=width_mult, classes=classes)
-    chosen = runtime(device, 1 if threads is None else threads)
-    path, table = profile_to_file(
-        space, chosen, precision or "fp32", batch or 1, out=out, seed=seed, seconds=seconds
-    )
+    if out is not None and len(devices) > 1:
+        raise click.UsageError("--out names one table, and several devices make several")
+
+    def one(device: str, progress: Progress | None) -> Profiled:
+        chosen = chosen_runtime(device, threads or 1, cores, provider, python)
+        kind, images = precision or "fp32", batch or 1
+        if samples is not None and like is not None:
+            return transfer_to_file(
+                space, chosen, kind, images, samples, like, out=out, seed=seed, progress=progress
+            )
+        return profile_to_file(
+            space, chosen, kind, images, out=out, seed=seed, seconds=seconds, progress=progress
+        )
+
+    if len(devices) > 1:
+        profile_each(devices, one, as_json)
+        return
+    path, table = one(devices[0], None)
+    if as_json:
+        print_json(described(path, table))
+        return
+    print_table(path, table)
+
+
+command.add_command(bundle)
+command.add_command(collect_results)
+
+
+def described(path: Path, table: LatencyTable) -> dict[str, Any]:
+    """A finished profile for ``--json``."""
+    from hwnas.predictors import load_predictor
+
+    return {
+        "table": str(path),
+        "target": asdict(table.target),
+        "workloads": len(table.workloads),
+        "networks": len(table.networks),
+        "seconds": table.provenance.seconds,
+        "calibration": asdict(load_predictor(table).calibration),
+        "findings": [asdict(finding) for finding in check_table(table)],
+    }
+
+
+def print_table(path: Path, table: LatencyTable) -> None:
+    """A finished profile for a person."""
+    from hwnas.predictors import load_predictor
+
     known = load_predictor(table).calibration
     findings = check_table(table)
-    if as_json:
-        print_json(
-            {
-                "table": str(path),
-                "target": asdict(table.target),
-                "workloads": len(table.workloads),
-                "networks": len(table.networks),
-                "seconds": table.provenance.seconds,
-                "calibration": asdict(known),
-                "findings": [asdict(finding) for finding in findings],
-            }
+    stdout.print(_summary(path, table))
+    transfer = table.provenance.transfer
+    if transfer is not None:
+        stdout.print(
+            f"transferred, not measured: the shape is that of {transfer.source}, fitted to "
+            f"{transfer.networks} networks measured here; each left out in turn is off by "
+            f"{transfer.residual:.1%} (standard deviation)"
         )
         return
-    stdout.print(_summary(path, table))
     stdout.print(
         f"sums of entries x {known.scale:.3f} are off by {known.residual:.1%} (standard deviation, "
         f"each of {known.count} whole networks left out in turn)"

@@ -1,5 +1,6 @@
 """What commands need before they can work: a space from flags, a table for this machine."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,15 @@ from hwnas.latency_tables import (
     earlier_profile,
     find_table,
 )
+from hwnas.progress import Progress
 from hwnas.spaces import SearchSpace
 
 if TYPE_CHECKING:
-    from hwnas.profilers import Plan, Runtime
+    from hwnas.profilers import AnyRuntime, Plan, Runtime
 
 __all__ = [
     "PROFILE_SECONDS",
+    "keep",
     "make_space",
     "profile_plan",
     "profile_to_file",
@@ -47,15 +50,19 @@ def profile_plan(seconds: float) -> "Plan":
 
 def profile_to_file(
     space: SearchSpace,
-    runtime: "Runtime",
+    runtime: "AnyRuntime",
     precision: str,
     batch: int,
     *,
     out: Path | None = None,
     seed: int = 0,
     seconds: float = PROFILE_SECONDS,
+    progress: Progress | None = None,
 ) -> tuple[Path, LatencyTable]:
-    """Profile a space into a file; a killed profile goes on where it stopped."""
+    """Profile a space into a file; a killed profile goes on where it stopped.
+
+    ``progress`` is told instead of a display of its own, where several profiles share one.
+    """
     from hwnas.profilers import check_precision, profile_space
 
     check_precision(runtime, precision)
@@ -65,7 +72,7 @@ def profile_to_file(
     if journal.exists():
         say(f"going on with the unfinished profile {journal}")
     say(f"profiling {space.name} on {target}")
-    with show_progress() as progress:
+    with nullcontext(progress) if progress else show_progress() as tell:
         table = profile_space(
             space,
             runtime,
@@ -74,8 +81,13 @@ def profile_to_file(
             plan=profile_plan(seconds),
             seed=seed,
             journal=journal,
-            progress=progress,
+            progress=tell,
         )
+    return path, keep(path, table, journal)
+
+
+def keep(path: Path, table: LatencyTable, journal: Path | None = None) -> LatencyTable:
+    """Save a measured table at the scale it shares with earlier profiles of its target."""
     earlier = earlier_profile(table.target, table.space)
     if earlier is not None:
         table = table.pooled(earlier)
@@ -85,8 +97,9 @@ def profile_to_file(
             f"of this machine; it was {abs(own):.1%} {'slower' if own > 0 else 'faster'} this time"
         )
     table.save(path)
-    journal.unlink(missing_ok=True)
-    return path, table
+    if journal is not None:
+        journal.unlink(missing_ok=True)
+    return table
 
 
 def table_for(

@@ -1,5 +1,6 @@
 """Latency tables: their schema and store, and the measured tables that ship, one JSON file each."""
 
+from hwnas.latency_tables.agreement import Agreement, agreement, drift_tolerance
 from hwnas.latency_tables.checks import Finding, check_table
 from hwnas.latency_tables.store import (
     all_tables,
@@ -13,20 +14,25 @@ from hwnas.latency_tables.table import (
     Measurement,
     Provenance,
     SpaceRecord,
+    Transfer,
     shipped,
 )
 from hwnas.latency_tables.target import Target
 
 __all__ = [
+    "Agreement",
     "Finding",
     "LatencyTable",
     "Measurement",
     "Provenance",
     "SpaceRecord",
     "Target",
+    "Transfer",
+    "agreement",
     "all_tables",
     "check_table",
     "default_path",
+    "drift_tolerance",
     "earlier_profile",
     "find_table",
     "shipped",

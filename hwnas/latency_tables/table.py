@@ -15,7 +15,7 @@ from hwnas.files import write_atomically
 from hwnas.latency_tables.target import Target
 from hwnas.ops import Workload
 
-__all__ = ["LatencyTable", "Measurement", "Provenance", "SpaceRecord", "shipped"]
+__all__ = ["LatencyTable", "Measurement", "Provenance", "SpaceRecord", "Transfer", "shipped"]
 
 _Ms = Annotated[float, Gt(0)]
 _STRICT = {"extra": "forbid", "allow_inf_nan": False}
@@ -65,8 +65,32 @@ class SpaceRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Transfer:
+    """How a table came from another target's: its shape was taken, and fitted to a few networks.
+
+    Attributes:
+        source: the target whose shape it is.
+        source_digest: of the table it was taken from.
+        networks: whole networks measured on the table's own target.
+        residual: standard deviation of log(predicted / measured), each of them left out in turn.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    source: str
+    source_digest: str
+    networks: Annotated[int, Ge(3)]
+    residual: Annotated[float, Ge(0)]
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
-    """When and by what the table was made."""
+    """When and by what the table was made.
+
+    Attributes:
+        conditions: cores, clocks, heat and battery, as far as the device told them.
+        transfer: set where the workloads were not measured but taken from another table.
+    """
 
     __pydantic_config__ = _STRICT
 
@@ -75,6 +99,8 @@ class Provenance:
     seconds: Annotated[float, Ge(0)]
     system: str
     python_version: str
+    conditions: dict[str, Any] | None = None
+    transfer: Transfer | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from hwnas.latency_tables import Target
 from hwnas.profilers.host import cpu_cores, cpu_name, machine_digest
 from hwnas.profilers.protocol import Job
 
-__all__ = ["OnnxRuntimeCpu"]
+__all__ = ["OnnxRuntimeCpu", "load_session"]
 
 
 class OnnxRuntimeCpu:
@@ -42,27 +42,46 @@ class OnnxRuntimeCpu:
         )
 
     def load(self, model: bytes) -> Job:
-        """A session with its input and output bound to memory, so that a run copies nothing."""
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = self.threads
-        options.inter_op_num_threads = 1
-        # threads that wait by spinning would take the cores from the next job
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        binding = session.io_binding()
-        rng = np.random.default_rng(0)
-        for value in session.get_inputs():
-            binding.bind_ortvalue_input(value.name, _value(rng.standard_normal(value.shape)))
-        for value in session.get_outputs():
-            binding.bind_ortvalue_output(value.name, _value(np.zeros(value.shape)))
-        run = session.run_with_iobinding
+        """A session of this number of threads."""
+        return load_session(model, self.threads)
 
-        def job() -> float:
-            start = time.perf_counter_ns()
-            run(binding)
-            return (time.perf_counter_ns() - start) / 1e6
 
-        return job
+def load_session(model: bytes | str, threads: int, provider: str = "cpu") -> Job:
+    """A session with its input and output bound to memory, so that a run copies nothing.
+
+    Args:
+        model: its bytes, or its path where weights lie in a file beside it.
+        threads: inside an operator.
+        provider: ``cpu`` or ``xnnpack``, which brings threads of its own.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads if provider == "cpu" else 1
+    options.inter_op_num_threads = 1
+    # threads that wait by spinning would take the cores from the next job
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    providers: list[Any] = ["CPUExecutionProvider"]
+    if provider == "xnnpack":
+        own = {"intra_op_num_threads": str(threads)}
+        providers.insert(0, ("XnnpackExecutionProvider", own))
+    session = ort.InferenceSession(model, options, providers=providers)
+    binding = session.io_binding()
+    rng = np.random.default_rng(0)
+    # a binding does not own the memory of its values: they live as long as the job
+    kept = []
+    for place in session.get_inputs():
+        kept.append(_value(rng.standard_normal(place.shape)))
+        binding.bind_ortvalue_input(place.name, kept[-1])
+    for place in session.get_outputs():
+        kept.append(_value(np.zeros(place.shape)))
+        binding.bind_ortvalue_output(place.name, kept[-1])
+    run = session.run_with_iobinding
+
+    def job(_kept: Any = kept) -> float:
+        start = time.perf_counter_ns()
+        run(binding)
+        return (time.perf_counter_ns() - start) / 1e6
+
+    return job
 
 
 def _value(array: Any) -> Any:

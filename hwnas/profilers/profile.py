@@ -2,7 +2,8 @@
 
 import platform
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -12,18 +13,34 @@ from typing import Literal, cast
 import numpy as np
 
 from hwnas.costs.additive import IntArray
-from hwnas.errors import OptionError
-from hwnas.latency_tables import LatencyTable, Measurement, Provenance, SpaceRecord
+from hwnas.errors import MeasurementError, OptionError
+from hwnas.latency_tables import LatencyTable, Measurement, Provenance, SpaceRecord, Target
 from hwnas.onnx_graph import to_onnx
 from hwnas.ops import Graph
+from hwnas.profilers.adb import PerfTest
 from hwnas.profilers.journal import Journal
-from hwnas.profilers.protocol import Job, Plan, Samples, median_error, run_rounds, summarise
+from hwnas.profilers.protocol import Job, Plan, Round, Samples, median_error, run_rounds, summarise
+from hwnas.profilers.remote import RemoteRuntime
 from hwnas.profilers.runtime import Runtime
 from hwnas.progress import Progress, silent
 from hwnas.spaces import SearchSpace
 from hwnas.version import __version__
 
-__all__ = ["check_precision", "extend_table", "measure_models", "profile_space"]
+__all__ = [
+    "AnyRuntime",
+    "check_precision",
+    "extend_table",
+    "measure_models",
+    "onnx_models",
+    "profile_graphs",
+    "profile_networks",
+    "profile_space",
+    "reference_model",
+    "remeasure",
+    "table_of",
+]
+
+AnyRuntime = Runtime | RemoteRuntime | PerfTest
 
 _CALL = "call"
 _NETWORK = "network "
@@ -31,7 +48,7 @@ _NETWORK = "network "
 
 def profile_space(
     space: SearchSpace,
-    runtime: Runtime,
+    runtime: AnyRuntime,
     *,
     precision: str = "fp32",
     batch: int = 1,
@@ -61,30 +78,130 @@ def profile_space(
     """
     check_precision(runtime, precision)
     started = time.monotonic()
+    models = onnx_models(profile_graphs(space, n_networks, seed), precision, batch)
+    samples = _run(models, space, runtime, precision, batch, plan, seed, journal, progress)
+    target = runtime.target(precision, batch)
+    return table_of(space, samples, target, _provenance(runtime, time.monotonic() - started))
+
+
+def profile_graphs(space: SearchSpace, n_networks: int, seed: int) -> dict[str, Graph]:
+    """What a profile measures, by name: an almost empty model, workloads, and whole networks."""
     graphs = {w.key: w.graph() for w in space.distinct_workloads}
     networks = [space.format(arch) for arch in _calibration_networks(space, n_networks, seed)]
     graphs |= {_NETWORK + name: space.graph(space.parse(name)) for name in networks}
-    graphs[_CALL] = _empty_graph()
-    load = _loaders(graphs, runtime, precision, batch)
-    samples = _run(load, space, runtime, precision, batch, plan, seed, journal, progress)
+    return graphs | {_CALL: _empty_graph()}
+
+
+def table_of(
+    space: SearchSpace, samples: Samples, target: Target, provenance: Provenance
+) -> LatencyTable:
+    """The table of a finished profile.
+
+    Raises:
+        MeasurementError: something of the space was not measured.
+    """
     measured = summarise(samples)
+    lacking = {_CALL, *(w.key for w in space.distinct_workloads)} - measured.keys()
+    if lacking:
+        raise MeasurementError(
+            f"{len(lacking)} of the models of {space.name} were not measured, such as "
+            f"{min(lacking)}: profile again, with the version of hwnas that reads it"
+        )
     return LatencyTable(
-        target=runtime.target(precision, batch),
+        target=target,
         space=SpaceRecord(space.name, dict(space.arguments)),
         reference_ms=samples.steady_reference_ms,
         reference_sessions_ms=(samples.steady_reference_ms,),
         call=measured[_CALL],
         workloads={w.key: measured[w.key] for w in space.distinct_workloads},
-        networks={name: measured[_NETWORK + name] for name in networks},
-        provenance=_provenance(time.monotonic() - started),
+        networks={
+            name.removeprefix(_NETWORK): entry
+            for name, entry in measured.items()
+            if name.startswith(_NETWORK)
+        },
+        provenance=provenance,
     )
+
+
+def profile_networks(
+    space: SearchSpace,
+    runtime: AnyRuntime,
+    count: int,
+    *,
+    precision: str = "fp32",
+    batch: int = 1,
+    plan: Plan | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> tuple[dict[str, Measurement], Measurement, float, Provenance]:
+    """Measure some whole networks, and what a call costs: what a device with little time can give.
+
+    Returns:
+        Architecture string -> measurement, the almost empty model's, the reference's steady ms,
+        and the provenance.
+    """
+    check_precision(runtime, precision)
+    started = time.monotonic()
+    graphs = profile_graphs(space, count, seed)
+    chosen = {k: graph for k, graph in graphs.items() if k.startswith((_NETWORK, _CALL))}
+    models = onnx_models(chosen, precision, batch)
+    samples = _run(models, space, runtime, precision, batch, plan, seed, None, progress)
+    measured = summarise(samples)
+    call = measured.pop(_CALL)
+    networks = {name.removeprefix(_NETWORK): entry for name, entry in measured.items()}
+    provenance = _provenance(runtime, time.monotonic() - started)
+    return networks, call, samples.steady_reference_ms, provenance
+
+
+def remeasure(
+    table: LatencyTable,
+    origin: SearchSpace,
+    runtime: AnyRuntime,
+    count: int,
+    *,
+    plan: Plan | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> dict[str, tuple[Measurement, Measurement]]:
+    """Measure some entries of a table again: two thirds workloads, evenly from fast to slow.
+
+    Args:
+        table: made on a target such as the runtime's.
+        origin: the space of the table.
+        runtime: what runs them.
+        count: entries, workloads and whole networks together.
+        plan: when a median is tight enough.
+        seed: of the choice of networks and the order of the runs.
+        progress: told after every round.
+
+    Returns:
+        Name -> what the table holds, and what was measured now.
+    """
+    rng = np.random.default_rng([seed, 0xC4EC])
+    wholes = list(table.networks)
+    picked = [wholes[at] for at in rng.permutation(len(wholes))[: max(1, count // 3)]]
+    known = {w.key: w for w in origin.distinct_workloads if w.key in table.workloads}
+    ordered = sorted(known, key=lambda key: table.workloads[key].latency_ms)
+    places = np.linspace(0, len(ordered) - 1, min(len(ordered), count - len(picked)))
+    chosen = [ordered[round(at)] for at in places]
+    old = {key: table.workloads[key] for key in chosen}
+    old |= {_NETWORK + name: table.networks[name] for name in picked}
+    graphs = {key: known[key].graph() for key in chosen}
+    graphs |= {_NETWORK + name: origin.graph(origin.parse(name)) for name in picked}
+    target = table.target
+    models = onnx_models(graphs, target.precision, target.batch)
+    samples = _run(
+        models, origin, runtime, target.precision, target.batch, plan, seed, None, progress
+    )
+    now = summarise(samples)
+    return {name: (old[name], now[name]) for name in old}
 
 
 def extend_table(
     table: LatencyTable,
     origin: SearchSpace,
     space: SearchSpace,
-    runtime: Runtime,
+    runtime: AnyRuntime,
     *,
     plan: Plan | None = None,
     seed: int = 0,
@@ -105,9 +222,9 @@ def extend_table(
     """
     target = table.target
     graphs = {w.key: w.graph() for w in table.missing(space.distinct_workloads)}
-    load = _loaders(graphs, runtime, target.precision, target.batch)
+    models = onnx_models(graphs, target.precision, target.batch)
     samples = _run(
-        load, origin, runtime, target.precision, target.batch, plan, seed, None, progress
+        models, origin, runtime, target.precision, target.batch, plan, seed, None, progress
     )
     scale = table.reference_ms / samples.steady_reference_ms
     entries = {key: entry.scaled(scale) for key, entry in summarise(samples).items()}
@@ -117,7 +234,7 @@ def extend_table(
 def measure_models(
     models: Mapping[str, bytes],
     origin: SearchSpace,
-    runtime: Runtime,
+    runtime: AnyRuntime,
     *,
     precision: str = "fp32",
     batch: int = 1,
@@ -137,27 +254,31 @@ def measure_models(
         progress: told after every round.
     """
     check_precision(runtime, precision)
-    load = {name: partial(runtime.load, model) for name, model in models.items()}
-    samples = _run(load, origin, runtime, precision, batch, plan, seed, None, progress)
+    given = {name: partial(bytes, model) for name, model in models.items()}
+    samples = _run(given, origin, runtime, precision, batch, plan, seed, None, progress)
     return summarise(samples)
 
 
-def _loaders(
-    graphs: Mapping[str, Graph], runtime: Runtime, precision: str, batch: int
-) -> dict[str, Callable[[], Job]]:
-    """What writes and loads the model of each graph, when called."""
+def onnx_models(
+    graphs: Mapping[str, Graph], precision: str, batch: int
+) -> dict[str, Callable[[], bytes]]:
+    """What writes the model of each graph, when called."""
     kind = cast(Literal["fp32", "int8"], precision)
+    return {
+        key: partial(to_onnx, graph, batch=batch, precision=kind) for key, graph in graphs.items()
+    }
 
-    def load(graph: Graph) -> Job:
-        return runtime.load(to_onnx(graph, batch=batch, precision=kind))
 
-    return {key: partial(load, graph) for key, graph in graphs.items()}
+def reference_model(origin: SearchSpace, precision: str, batch: int) -> Callable[[], bytes]:
+    """What writes the network that stands between all runs: the middle one of a space."""
+    middle = origin.graph([n // 2 for n in origin.n_choices])
+    return onnx_models({"reference": middle}, precision, batch)["reference"]
 
 
 def _run(
-    load: Mapping[str, Callable[[], Job]],
+    models: Mapping[str, Callable[[], bytes]],
     origin: SearchSpace,
-    runtime: Runtime,
+    runtime: AnyRuntime,
     precision: str,
     batch: int,
     plan: Plan | None,
@@ -167,25 +288,43 @@ def _run(
 ) -> Samples:
     """Load and measure models, with the middle network of ``origin`` as the reference."""
     plan = plan or Plan()
+    if isinstance(runtime, PerfTest):
+        plan = runtime.coarse(plan)
     header = {
         "target": asdict(runtime.target(precision, batch)),
         "reference": origin.identifier,
-        "jobs": list(load),
+        "jobs": list(models),
     }
-    book = Journal(journal, header, list(load))
+    book = Journal(journal, header, list(models))
     samples = book.read()
-    middle = {"reference": origin.graph([n // 2 for n in origin.n_choices])}
-    reference = _loaders(middle, runtime, precision, batch)["reference"]()
-    jobs: dict[str, Job] = {}
-    for key, loader in load.items():
-        progress("loading models", len(jobs) / len(load), "")
-        jobs[key] = loader()
-    progress("loading models", 1.0, "")
-    for taken in run_rounds(jobs, reference, samples, plan, seed=seed):
-        book.append(taken)
-        known = sum(samples.finished(key, plan) for key in jobs)
-        progress("measuring", _share_done(samples, jobs, plan), f"{known} of {len(jobs)} known")
+    reference = reference_model(origin, precision, batch)
+    with runtime if isinstance(runtime, PerfTest) else nullcontext():
+        for taken in _rounds(models, reference, runtime, samples, plan, seed, progress):
+            book.append(taken)
+            known = sum(samples.finished(key, plan) for key in models)
+            words = f"{known} of {len(models)} known"
+            progress("measuring", _share_done(samples, models, plan), words)
     return samples
+
+
+def _rounds(
+    models: Mapping[str, Callable[[], bytes]],
+    reference: Callable[[], bytes],
+    runtime: AnyRuntime,
+    samples: Samples,
+    plan: Plan,
+    seed: int,
+    progress: Progress,
+) -> Iterator[Round]:
+    """The rounds of a measurement, here or at the far end of a line."""
+    if isinstance(runtime, RemoteRuntime):
+        return runtime.rounds(models, reference, samples, plan, seed=seed, progress=progress)
+    jobs: dict[str, Job] = {}
+    for key, model in models.items():
+        progress("loading models", len(jobs) / len(models), "")
+        jobs[key] = runtime.load(model())
+    progress("loading models", 1.0, "")
+    return run_rounds(jobs, runtime.load(reference()), samples, plan, seed=seed)
 
 
 def _share_done(samples: Samples, jobs: Iterable[str], plan: Plan) -> float:
@@ -220,7 +359,7 @@ def _empty_graph() -> Graph:
     return graph
 
 
-def check_precision(runtime: Runtime, precision: str) -> None:
+def check_precision(runtime: AnyRuntime, precision: str) -> None:
     """Raise `OptionError` if the runtime cannot run a precision."""
     if precision not in runtime.precisions:
         raise OptionError(
@@ -228,11 +367,14 @@ def check_precision(runtime: Runtime, precision: str) -> None:
         )
 
 
-def _provenance(seconds: float) -> Provenance:
+def _provenance(runtime: AnyRuntime, seconds: float) -> Provenance:
+    far = runtime if isinstance(runtime, RemoteRuntime | PerfTest) else None
+    here = f"{platform.system()} {platform.release()} {platform.machine()}"
     return Provenance(
         hwnas_version=__version__,
         created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(seconds, 1),
-        system=f"{platform.system()} {platform.release()} {platform.machine()}",
-        python_version=platform.python_version(),
+        system=far.host.system if far else here,
+        python_version=far.host.python if far else platform.python_version(),
+        conditions=far.conditions if far else None,
     )

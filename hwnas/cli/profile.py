@@ -96,7 +96,7 @@ def command(
         raise click.UsageError("--out names one table, and several devices make several")
 
     def one(device: str, progress: Progress | None) -> Profiled:
-        chosen = chosen_runtime(device, threads or 1, cores, provider, python)
+        chosen = chosen_runtime(device, 1 if threads is None else threads, cores, provider, python)
         kind, images = precision or "fp32", batch or 1
         if samples is not None and like is not None:
             return transfer_to_file(

@@ -37,11 +37,12 @@ __all__ = [
     "target_of",
 ]
 
-#: Makes a folder, runs in it the Python whose path is the first line of stdin, removes the folder.
-#: That Python reads its program from the next lines. The same string for every device.
+#: Makes a folder for all that is written, runs in it the Python whose path is the first line of
+#: stdin, and removes the folder. That Python reads its program from the next lines. The same string
+#: for every device.
 FAR_SCRIPT = (
     'd=$(mktemp -d) || exit 73; trap "cd /; rm -rf \\"$d\\"" EXIT; trap "exit 129" HUP INT TERM; '
-    'cd "$d" && IFS= read -r python && "$python" -u -c '
+    'cd "$d" && export TMPDIR="$d" && IFS= read -r python && "$python" -u -c '
     '"import sys; i = sys.stdin.buffer; exec(i.read(int(i.readline())))"'
 )
 FAR_COMMAND = f"exec sh -c '{FAR_SCRIPT}'"

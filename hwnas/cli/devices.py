@@ -67,9 +67,9 @@ def chosen_runtime(
     far = remote(device, threads, cores=cores, provider=provider, python=python)
     if far is not None:
         return far
-    if (cores, provider, python) != ("any", "cpu", "python3"):
+    if (cores, provider) != ("any", "cpu"):
         raise OptionError(
-            f"--cores, --provider and --python are for ssh:// and adb devices, got {device}"
+            f"--cores and --provider are for ssh:// and adb devices, got them for {device}"
         )
     return runtime(device, threads)
 

@@ -1,11 +1,13 @@
 """What commands need before they can work: a space from flags, a table for this machine."""
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwnas import spaces
 from hwnas.cli.output import say, show_progress
+from hwnas.errors import OptionError
 from hwnas.latency_tables import (
     LatencyTable,
     SpaceRecord,
@@ -34,6 +36,8 @@ __all__ = [
 _WORTH_COMPLETING = 0.75
 #: Slow spells last seconds; a profile shorter than this may see little else.
 PROFILE_SECONDS = 38.0
+#: Tables that this process is measuring, where several devices are profiled at once.
+_IN_WORK: set[Path] = set()
 
 
 def make_space(name: str, **arguments: Any) -> SearchSpace:
@@ -72,7 +76,7 @@ def profile_to_file(
     if journal.exists():
         say(f"going on with the unfinished profile {journal}")
     say(f"profiling {space.name} on {target}")
-    with nullcontext(progress) if progress else show_progress() as tell:
+    with _alone(path), nullcontext(progress) if progress else show_progress() as tell:
         table = profile_space(
             space,
             runtime,
@@ -83,7 +87,19 @@ def profile_to_file(
             journal=journal,
             progress=tell,
         )
-    return path, keep(path, table, journal)
+        return path, keep(path, table, journal)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Two profiles of one process must not write one journal."""
+    if path in _IN_WORK:
+        raise OptionError(f"{path.name} is being measured already: are two devices one machine?")
+    _IN_WORK.add(path)
+    try:
+        yield
+    finally:
+        _IN_WORK.discard(path)
 
 
 def keep(path: Path, table: LatencyTable, journal: Path | None = None) -> LatencyTable:

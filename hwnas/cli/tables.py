@@ -48,7 +48,11 @@ def list_tables(as_json: bool) -> None:
                     "name": name,
                     "path": str(path),
                     **(
-                        {"target": asdict(table.target), "space": asdict(table.space)}
+                        {
+                            "target": asdict(table.target),
+                            "space": asdict(table.space),
+                            "transferred": table.provenance.transfer is not None,
+                        }
                         if isinstance(table, LatencyTable)
                         else {"error": str(table)}
                     ),

@@ -27,7 +27,17 @@ from hwnas.spaces import SearchSpace
 __all__ = ["Fit", "fit_transfer", "transferred"]
 
 LEAST_NETWORKS = 5
-_STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 1e6)  # the last: one scale, nothing else
+_STRENGTHS = (
+    0.0001,
+    0.001,
+    0.003,
+    0.01,
+    0.03,
+    0.1,
+    0.3,
+    1.0,
+    1e6,
+)  # the last: one scale, nothing else
 
 
 @dataclass(frozen=True)

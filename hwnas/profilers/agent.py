@@ -185,9 +185,9 @@ def _by_hand() -> int:
         if kind == "round":
             with partial.open("a") as file:
                 file.write(_line(kind, value) + "\n")
-            known = sum(samples.finished(key, stop) for key in jobs)
+            least = sum(min(len(q), stop.min_runs) for q in samples.quotients.values())
             timed = samples.total_ms / 1000 / (stop.min_seconds or 1e-9)
-            share = min(known / len(jobs), timed)
+            share = min(least / max(stop.min_runs * len(jobs), 1), timed)
         print(f"\r{kind} {share:4.0%}  ", end="", file=sys.stderr, flush=True)
 
     try:

@@ -42,7 +42,8 @@ __all__ = [
 #: for every device.
 FAR_SCRIPT = (
     'd=$(mktemp -d) || exit 73; trap "cd /; rm -rf \\"$d\\"" EXIT; trap "exit 129" HUP INT TERM; '
-    'cd "$d" && export TMPDIR="$d" && IFS= read -r python && "$python" -u -c '
+    'export TMPDIR="$d" XDG_CACHE_HOME="$d" ORT_DISABLE_TELEMETRY=1; '
+    'cd "$d" && IFS= read -r python && "$python" -u -c '
     '"import sys; i = sys.stdin.buffer; exec(i.read(int(i.readline())))"'
 )
 FAR_COMMAND = f"exec sh -c '{FAR_SCRIPT}'"

@@ -59,7 +59,8 @@ def far_python(tmp_path):
 @pytest.fixture
 def near_line(far_folder):
     """A line whose far end is a shell of this machine."""
-    command = ("env", f"TMPDIR={far_folder}", "sh", "-c", FAR_COMMAND)
+    home = (f"TMPDIR={far_folder}", f"HOME={far_folder}")  # nothing may stay in either
+    command = ("env", *home, "sh", "-c", FAR_COMMAND)
     return Line("ssh://near", command, "a hint")
 
 

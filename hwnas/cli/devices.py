@@ -1,25 +1,35 @@
 """Devices that are not this machine, one or several."""
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.markup import escape
 
 from hwnas.cli.options import stacked
 from hwnas.cli.output import print_json, say, show_progress
 from hwnas.cli.resources import profile_plan, resolved
 from hwnas.errors import HwnasError, OptionError
-from hwnas.latency_tables import LatencyTable, default_path
+from hwnas.latency_tables import LatencyTable, SpaceRecord, default_path
 from hwnas.progress import Progress
 from hwnas.spaces import SearchSpace
 
 if TYPE_CHECKING:
     from hwnas.profilers import AnyRuntime
 
-__all__ = ["Profiled", "chosen_runtime", "far_options", "profile_each", "transfer_to_file"]
+__all__ = [
+    "Profiled",
+    "chosen_runtime",
+    "far_options",
+    "is_far",
+    "profile_each",
+    "transfer_to_file",
+]
 
 Profiled = tuple[Path, LatencyTable]
 
@@ -58,6 +68,11 @@ far_options = stacked(
 )
 
 
+def is_far(device: str) -> bool:
+    """Whether a device is not this machine."""
+    return device == "adb" or device.startswith(("ssh://", "adb:"))
+
+
 def chosen_runtime(
     device: str, threads: int, cores: str = "any", provider: str = "cpu", python: str = "python3"
 ) -> "AnyRuntime":
@@ -85,16 +100,13 @@ def profile_each(
     from hwnas.cli.profile import described  # profile holds the command that calls this
 
     names = list(dict.fromkeys(devices))
-    far = [name for name in names if name.startswith(("ssh://", "adb"))]
     done: dict[str, Profiled | HwnasError | OSError] = {}
-    with show_progress() as progress, ThreadPoolExecutor(max(len(far), 1)) as pool:
+    with show_progress() as progress:
 
         def told(device: str) -> Progress:
             return lambda task, share, remark: progress(f"{device} {task}", share, remark)
 
-        running: dict[str, Future[Profiled]] = {
-            name: pool.submit(one, name, told(name)) for name in far
-        }
+        running = {name: _started(one, name, told(name)) for name in names if is_far(name)}
         for name in names:  # those of this machine take turns
             try:
                 done[name] = running[name].result() if name in running else one(name, told(name))
@@ -108,10 +120,26 @@ def profile_each(
         if isinstance(result, tuple):
             say(f"{name}: {result[1].target}: {result[0]}")
         else:
-            say(f"{name}: failed: {result}")
+            say(escape(f"{name}: failed: {result}"))
     say(f"{len(names) - len(failed)} of {len(names)} devices profiled")
     if failed:
         raise click.exceptions.Exit(1)
+
+
+def _started(
+    one: Callable[[str, Progress | None], Profiled], name: str, progress: Progress
+) -> "Future[Profiled]":
+    """Profile in a thread of its own, which an interrupt of the program does not wait for."""
+    future: Future[Profiled] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(one(name, progress))
+        except BaseException as problem:
+            future.set_exception(problem)
+
+    Thread(target=work, daemon=True).start()
+    return future
 
 
 def _document(
@@ -137,8 +165,6 @@ def transfer_to_file(
     progress: Progress | None = None,
 ) -> Profiled:
     """Measure a few whole networks, and shape a table from a similar device's."""
-    from contextlib import nullcontext
-
     from hwnas.predictors.transfer import fit_transfer, transferred
     from hwnas.profilers.profile import profile_networks
 
@@ -171,6 +197,7 @@ def transfer_to_file(
     table = replace(
         source,
         target=target,
+        space=SpaceRecord(space.name, dict(space.arguments)),
         reference_ms=reference_ms,
         reference_sessions_ms=(reference_ms,),
         call=call,

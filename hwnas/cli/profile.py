@@ -11,6 +11,7 @@ from hwnas.cli.devices import (
     Profiled,
     chosen_runtime,
     far_options,
+    is_far,
     profile_each,
     transfer_to_file,
 )
@@ -91,6 +92,8 @@ def command(
         return
     if (samples is None) != (like is None):
         raise click.UsageError("--samples N and --like TABLE belong together")
+    if python != "python3" and not any(is_far(device) for device in devices):
+        raise click.UsageError("--python is for ssh:// and adb devices")
     space = make_space(space_name, input_size=input_size, width_mult=width_mult, classes=classes)
     if out is not None and len(devices) > 1:
         raise click.UsageError("--out names one table, and several devices make several")
@@ -165,7 +168,10 @@ def _summary(path: Path, table: LatencyTable) -> Table:
     rows.add_row("table", str(path))
     rows.add_row("target", str(table.target))
     rows.add_row(
-        "workloads", f"{len(table.workloads)}, median known to {errors[len(errors) // 2]:.1%}"
+        "workloads",
+        f"{len(table.workloads)}, transferred"
+        if table.provenance.transfer
+        else f"{len(table.workloads)}, median known to {errors[len(errors) // 2]:.1%}",
     )
     rows.add_row("networks", str(len(table.networks)))
     rows.add_row("seconds", f"{seconds:.0f}")

@@ -118,7 +118,13 @@ def show(table_name: str, as_json: bool) -> None:
     metavar="N",
     help="How many to measure again.",
 )
-@click.option("--python", default="python3", show_default=True, metavar="PATH", hidden=True)
+@click.option(
+    "--python",
+    default="python3",
+    show_default=True,
+    metavar="PATH",
+    help="The Python over there (ssh, adb).",
+)
 @json_option
 def check(table_name: str, device: str | None, entries: int, python: str, as_json: bool) -> None:
     """Validate a table and list suspicious entries; exit status 1 if there are any.

@@ -8,10 +8,10 @@ from typing import Any
 from hwnas import spaces
 from hwnas.errors import HwnasError, MeasurementError, TableFormatError
 from hwnas.latency_tables import LatencyTable, Provenance
+from hwnas.profilers.answers import read_conditions, read_host, read_round, target_of
 from hwnas.profilers.kit import Kit, make_kit
 from hwnas.profilers.profile import onnx_models, profile_graphs, reference_model, table_of
 from hwnas.profilers.protocol import Plan, Samples
-from hwnas.profilers.remote import read_conditions, read_host, read_round, target_of
 from hwnas.spaces import SearchSpace
 from hwnas.version import __version__
 

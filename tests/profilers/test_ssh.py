@@ -39,6 +39,7 @@ def test_a_machine_without_torch_is_profiled_and_nothing_stays(
     assert all(entry.runs == 3 for entry in table.workloads.values())
 
 
+@pytest.mark.slow
 def test_a_line_cut_at_ten_random_moments_measures_nothing_twice(
     sshd, far_python, small_space, tmp_path
 ):

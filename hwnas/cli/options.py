@@ -11,13 +11,16 @@ __all__ = [
     "betanas_options",
     "measuring_options",
     "space_options",
+    "stacked",
     "worker_options",
 ]
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def _stacked(*options: Decorator) -> Decorator:
+def stacked(*options: Decorator) -> Decorator:
+    """Several options as one decorator, in this order."""
+
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         for option in reversed(options):
             function = option(function)
@@ -27,7 +30,7 @@ def _stacked(*options: Decorator) -> Decorator:
 
 
 #: What is searched or profiled.
-space_options = _stacked(
+space_options = stacked(
     click.option(
         "--space",
         "space_name",
@@ -62,7 +65,7 @@ space_options = _stacked(
 )
 
 #: What it is measured on, and how; None where the flag was not given.
-measuring_options = _stacked(
+measuring_options = stacked(
     click.option(
         "--threads",
         type=int,
@@ -87,7 +90,7 @@ measuring_options = _stacked(
 )
 
 #: How BetaNAS trains its architecture parameters.
-betanas_options = _stacked(
+betanas_options = stacked(
     click.option(
         "--beta",
         multiple=True,
@@ -155,7 +158,7 @@ betanas_options = _stacked(
 )
 
 #: Searching what an earlier run trained.
-again_options = _stacked(
+again_options = stacked(
     click.option(
         "--supernet",
         type=click.Path(path_type=Path, file_okay=False),
@@ -170,7 +173,7 @@ again_options = _stacked(
 )
 
 #: Who does the work; the result does not depend on how many they are.
-worker_options = _stacked(
+worker_options = stacked(
     click.option(
         "--workers",
         type=click.IntRange(min=1),

@@ -2,25 +2,43 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Column, Table
 
+from hwnas.cli.devices import (
+    Profiled,
+    chosen_runtime,
+    far_options,
+    is_far,
+    profile_each,
+    transfer_to_file,
+)
+from hwnas.cli.kits import bundle, collect_results
 from hwnas.cli.options import measuring_options, space_options
 from hwnas.cli.output import json_option, print_json, say, stdout
 from hwnas.cli.resources import PROFILE_SECONDS, make_space, precision_for, profile_to_file
 from hwnas.latency_tables import LatencyTable, check_table
+from hwnas.progress import Progress
 
 if TYPE_CHECKING:
     from hwnas.predictors import Calibration
 
-__all__ = ["command"]
+__all__ = ["command", "described", "print_table"]
 
 
-@click.command("profile")
+@click.group("profile", invoke_without_command=True)
+@click.pass_context
 @click.option(
-    "--device", default="cpu", show_default=True, metavar="cpu|gpu", help="What to measure."
+    "--device",
+    "devices",
+    multiple=True,
+    default=("cpu",),
+    show_default="cpu",
+    metavar="DEVICE",
+    help="What to measure: cpu, gpu, ssh://user@host[:port], adb[:serial]. Given several times, "
+    "all other machines are profiled at once.",
 )
 @space_options
 @click.option(
@@ -54,9 +72,11 @@ __all__ = ["command"]
     metavar="N",
     help="Measure only N of the space's operators, and estimate the others from them.",
 )
+@far_options
 @json_option
 def command(
-    device: str,
+    ctx: click.Context,
+    devices: tuple[str, ...],
     space_name: str,
     input_size: int | None,
     width_mult: float | None,
@@ -72,9 +92,14 @@ def command(
     seconds: float | None,
     kernels: int,
     estimate_from: int | None,
+    cores: str,
+    provider: str,
+    python: str,
+    samples: int | None,
+    like: str | None,
     as_json: bool,
 ) -> None:
-    """Measure every operator of a search space, and some whole networks, on this machine.
+    """Measure every operator of a search space, and some whole networks, here or elsewhere.
 
     \b
     Examples:
@@ -82,10 +107,22 @@ def command(
       hwnas profile --device cpu --kernels 500 --out my.json
       hwnas predict --table my.json model.onnx
       hwnas profile --device gpu --runtime tensorrt --precision fp16 --batch 32
+      hwnas profile --device ssh://me@board --cores big --threads 4
+      hwnas profile --device adb --precision int8
+      hwnas profile --device ssh://me@board --samples 10 --like similar.json
+      hwnas profile bundle --out kit/       for a machine that no line leads to
     """
-    from hwnas.predictors import load_predictor
-    from hwnas.profilers import runtime
-
+    if ctx.invoked_subcommand is not None:
+        return
+    if (samples is None) != (like is None):
+        raise click.UsageError("--samples N and --like TABLE belong together")
+    far = [device for device in devices if is_far(device)]
+    if python != "python3" and not far:
+        raise click.UsageError("--python is for ssh:// and adb devices")
+    if far and (kernels or runtime_name):
+        raise click.UsageError("--kernels and --runtime are for devices of this machine")
+    if out is not None and len(devices) > 1:
+        raise click.UsageError("--out names one table, and several devices make several")
     space = make_space(
         space_name,
         input_size=input_size,
@@ -95,39 +132,80 @@ def command(
         classes=classes,
     )
     kind = precision_for(space, precision)
-    chosen = runtime(device, 1 if threads is None else threads, runtime_name)
-    if seconds is None:
-        seconds = 0.0 if device == "gpu" else PROFILE_SECONDS
-    path, table = profile_to_file(
-        space,
-        chosen,
-        kind,
-        batch or 1,
-        out=out,
-        seed=seed,
-        seconds=seconds,
-        kernels=kernels,
-        n_workloads=estimate_from,
-    )
-    known = None if table.unmeasured else load_predictor(table).calibration
-    findings = check_table(table)
+
+    def one(device: str, progress: Progress | None) -> Profiled:
+        chosen = chosen_runtime(
+            device, 1 if threads is None else threads, cores, provider, python, runtime_name
+        )
+        images = batch or 1
+        if samples is not None and like is not None:
+            return transfer_to_file(
+                space, chosen, kind, images, samples, like, out=out, seed=seed, progress=progress
+            )
+        least = 0.0 if device == "gpu" else PROFILE_SECONDS
+        return profile_to_file(
+            space,
+            chosen,
+            kind,
+            images,
+            out=out,
+            seed=seed,
+            seconds=least if seconds is None else seconds,
+            kernels=kernels,
+            n_workloads=estimate_from,
+            progress=progress,
+        )
+
+    if len(devices) > 1:
+        profile_each(devices, one, as_json)
+        return
+    path, table = one(devices[0], None)
     if as_json:
-        print_json(
-            {
-                "table": str(path),
-                "target": asdict(table.target),
-                "workloads": len(table.workloads),
-                "estimates": len(table.estimates),
-                "networks": len(table.networks),
-                "kernels": 0 if table.kernels is None else len(table.kernels.entries),
-                "seconds": table.provenance.seconds,
-                "calibration": asdict(known) if known else None,
-                "unmeasured": table.unmeasured,
-                "findings": [asdict(finding) for finding in findings],
-            }
+        print_json(described(path, table))
+        return
+    print_table(path, table)
+
+
+command.add_command(bundle)
+command.add_command(collect_results)
+
+
+def described(path: Path, table: LatencyTable) -> dict[str, Any]:
+    """A finished profile for ``--json``."""
+    known = _calibration(table)
+    return {
+        "table": str(path),
+        "target": asdict(table.target),
+        "workloads": len(table.workloads),
+        "estimates": len(table.estimates),
+        "networks": len(table.networks),
+        "kernels": 0 if table.kernels is None else len(table.kernels.entries),
+        "seconds": table.provenance.seconds,
+        "calibration": asdict(known) if known else None,
+        "unmeasured": table.unmeasured,
+        "findings": [asdict(finding) for finding in check_table(table)],
+    }
+
+
+def _calibration(table: LatencyTable) -> "Calibration | None":
+    """What sums of the table's entries mean; None where some are lacking."""
+    from hwnas.predictors import load_predictor
+
+    return None if table.unmeasured else load_predictor(table).calibration
+
+
+def print_table(path: Path, table: LatencyTable) -> None:
+    """A finished profile for a person."""
+    stdout.print(_summary(path, table))
+    transfer = table.provenance.transfer
+    if transfer is not None:
+        stdout.print(
+            f"transferred, not measured: the shape is that of {transfer.source}, fitted to "
+            f"{transfer.networks} networks measured here; each left out in turn is off by "
+            f"{transfer.residual:.1%} (standard deviation)"
         )
         return
-    stdout.print(_summary(path, table))
+    known = _calibration(table)
     if known is None:
         say(
             f"[yellow]{len(table.unmeasured)} models could not be measured[/yellow] and are not in "
@@ -138,6 +216,7 @@ def command(
     conditions = table.provenance.conditions
     if conditions is not None and conditions.warning is not None:
         say(f"[yellow]{conditions.warning}[/yellow]")
+    findings = check_table(table)
     if findings:
         say(f"{len(findings)} entries are marked: hwnas tables check {path}")
 
@@ -156,7 +235,10 @@ def _summary(path: Path, table: LatencyTable) -> Table:
     rows.add_row("table", str(path))
     rows.add_row("target", str(table.target))
     rows.add_row(
-        "workloads", f"{len(table.workloads)}, median known to {errors[len(errors) // 2]:.1%}"
+        "workloads",
+        f"{len(table.workloads)}, transferred"
+        if table.provenance.transfer
+        else f"{len(table.workloads)}, median known to {errors[len(errors) // 2]:.1%}",
     )
     if table.estimates:
         rows.add_row("estimated", f"{len(table.estimates)} other workloads, not measured")

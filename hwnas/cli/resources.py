@@ -1,5 +1,7 @@
 """What commands need before they can work: a space from flags, a table for this machine."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +16,16 @@ from hwnas.latency_tables import (
     earlier_profile,
     find_table,
 )
+from hwnas.progress import Progress
 from hwnas.spaces import CHANNEL_SCALES, SearchSpace
 
 if TYPE_CHECKING:
-    from hwnas.profilers import Plan, Runtime
+    from hwnas.profilers import AnyRuntime, Plan, Runtime
 
 __all__ = [
     "PROFILE_SECONDS",
     "filled",
+    "keep",
     "kernel_plan",
     "make_space",
     "precision_for",
@@ -35,6 +39,8 @@ __all__ = [
 _WORTH_COMPLETING = 0.75
 #: Slow spells last seconds; a profile shorter than this may see little else.
 PROFILE_SECONDS = 38.0
+#: Tables that this process is measuring, where several devices are profiled at once.
+_IN_WORK: set[Path] = set()
 
 
 def make_space(name: str, *, channels: bool = False, **arguments: Any) -> SearchSpace:
@@ -86,7 +92,7 @@ def kernel_plan() -> "Plan | None":
 
 def profile_to_file(
     space: SearchSpace,
-    runtime: "Runtime",
+    runtime: "AnyRuntime",
     precision: str,
     batch: int,
     *,
@@ -95,10 +101,12 @@ def profile_to_file(
     seconds: float = PROFILE_SECONDS,
     kernels: int = 0,
     n_workloads: int | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Path, LatencyTable]:
     """Profile a space, and kernels if asked, into a file; killed, it goes on where it stopped.
 
-    With ``n_workloads`` only so many are measured, and the others estimated from them.
+    With ``n_workloads`` only so many are measured, and the others estimated from them. ``progress``
+    is told instead of a display of its own, where several profiles share one.
     """
     from hwnas.profilers import check_precision, profile_kernels, profile_space
 
@@ -110,7 +118,7 @@ def profile_to_file(
     if journal.exists():
         say(f"going on with the unfinished profile {journal}")
     say(f"profiling {space.name} on {target}")
-    with show_progress() as progress:
+    with _alone(path), nullcontext(progress) if progress else show_progress() as tell:
         table = profile_space(
             space,
             runtime,
@@ -120,11 +128,10 @@ def profile_to_file(
             plan=profile_plan(seconds),
             seed=seed,
             journal=journal,
-            progress=progress,
+            progress=tell,
         )
-    if kernels:
-        say(f"profiling {kernels} kernels of random networks, to predict any ONNX model")
-        with show_progress() as progress:
+        if kernels:
+            say(f"profiling {kernels} kernels of random networks, to predict any ONNX model")
             table = profile_kernels(
                 table,
                 space,
@@ -133,10 +140,27 @@ def profile_to_file(
                 plan=kernel_plan(),
                 seed=seed,
                 journal=kernel_journal,
-                progress=progress,
+                progress=tell,
             )
-    if n_workloads is not None:
-        table = filled(table, space)
+        if n_workloads is not None:
+            table = filled(table, space)
+        return path, keep(path, table, journal, kernel_journal)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Two profiles of one process must not write one journal."""
+    if path in _IN_WORK:
+        raise OptionError(f"{path.name} is being measured already: are two devices one machine?")
+    _IN_WORK.add(path)
+    try:
+        yield
+    finally:
+        _IN_WORK.discard(path)
+
+
+def keep(path: Path, table: LatencyTable, *journals: Path) -> LatencyTable:
+    """Save a measured table at the scale it shares with earlier profiles of its target."""
     earlier = earlier_profile(table.target, table.space)
     if earlier is not None:
         table = table.pooled(earlier)
@@ -146,9 +170,9 @@ def profile_to_file(
             f"of this machine; it was {abs(own):.1%} {'slower' if own > 0 else 'faster'} this time"
         )
     table.save(path)
-    journal.unlink(missing_ok=True)
-    kernel_journal.unlink(missing_ok=True)
-    return path, table
+    for journal in journals:
+        journal.unlink(missing_ok=True)
+    return table
 
 
 def table_for(

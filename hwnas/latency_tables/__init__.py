@@ -1,5 +1,6 @@
 """Latency tables: their schema and store, and the measured tables that ship, one JSON file each."""
 
+from hwnas.latency_tables.agreement import Agreement, agreement, drift_tolerance
 from hwnas.latency_tables.checks import Finding, check_table
 from hwnas.latency_tables.conditions import Conditions, DeviceState
 from hwnas.latency_tables.store import (
@@ -17,11 +18,13 @@ from hwnas.latency_tables.table import (
     Measurement,
     Provenance,
     SpaceRecord,
+    Transfer,
     shipped,
 )
 from hwnas.latency_tables.target import Target
 
 __all__ = [
+    "Agreement",
     "Conditions",
     "DeviceState",
     "Estimate",
@@ -33,9 +36,12 @@ __all__ = [
     "Provenance",
     "SpaceRecord",
     "Target",
+    "Transfer",
+    "agreement",
     "all_tables",
     "check_table",
     "default_path",
+    "drift_tolerance",
     "earlier_profile",
     "find_table",
     "shipped",

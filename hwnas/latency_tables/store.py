@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple
 from pathlib import Path
+from typing import TypeGuard
 
 from hwnas.errors import TableFormatError
 from hwnas.latency_tables.table import LatencyTable, SpaceRecord, shipped
@@ -54,12 +55,21 @@ def _read(
             yield name, path, error
 
 
+def _measured_on(table: LatencyTable | TableFormatError, target: Target) -> TypeGuard[LatencyTable]:
+    """Whether a table was measured on exactly this target; a transferred one was not."""
+    return (
+        isinstance(table, LatencyTable)
+        and table.target == target
+        and table.provenance.transfer is None
+    )
+
+
 def earlier_profile(target: Target, space: SpaceRecord) -> LatencyTable | None:
     """The user's table of the same target and space that most profiles stand behind."""
     same = [
         table
         for _, _, table in _read(_mine())
-        if isinstance(table, LatencyTable) and table.target == target and table.space == space
+        if _measured_on(table, target) and table.space == space
     ]
     return max(same, key=lambda table: len(table.reference_sessions_ms), default=None)
 
@@ -80,7 +90,7 @@ def find_table(
     best: tuple[Path, LatencyTable] | None = None
     fewest = (1 - least) * len(needed)
     for _, path, table in _read(_mine()):
-        if isinstance(table, LatencyTable) and table.target == target:
+        if _measured_on(table, target):
             lacking = len(table.missing(needed))
             if lacking < fewest or (lacking <= fewest and best is None):
                 best, fewest = (path, table), lacking

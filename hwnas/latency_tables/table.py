@@ -24,6 +24,7 @@ __all__ = [
     "Measurement",
     "Provenance",
     "SpaceRecord",
+    "Transfer",
     "shipped",
 ]
 
@@ -135,8 +136,33 @@ class SpaceRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Transfer:
+    """How a table came from another target's: its shape was taken, and fitted to a few networks.
+
+    Attributes:
+        source: the target whose shape it is.
+        source_digest: of the table it was taken from.
+        networks: whole networks measured on the table's own target.
+        residual: standard deviation of log(predicted / measured), each of them left out in turn.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    source: str
+    source_digest: str
+    networks: Annotated[int, Ge(3)]
+    residual: Annotated[float, Ge(0)]
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
-    """When and by what the table was made, and how the device was, where it tells."""
+    """When and by what the table was made, and how the device was, where it tells.
+
+    Attributes:
+        conditions: of a GPU: driver, clocks, heat, throttling.
+        host_state: of another machine: cores, clocks, heat and battery, as far as it told them.
+        transfer: set where the workloads were not measured but taken from another table.
+    """
 
     __pydantic_config__ = _STRICT
 
@@ -146,6 +172,8 @@ class Provenance:
     system: str
     python_version: str
     conditions: Conditions | None = None
+    host_state: dict[str, Any] | None = None
+    transfer: Transfer | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -211,4 +211,9 @@ def _calibrate(table: LatencyTable, origin: SearchSpace) -> Calibration:
         sums.append(sum(ms for _, ms in alone))
     call_ms = table.call.latency_ms
     wholes = [entry.latency_ms - call_ms for entry in table.networks.values()]
-    return calibrate(parts, sums, wholes)
+    known = calibrate(parts, sums, wholes)
+    transfer = table.provenance.transfer
+    if transfer is None:
+        return known
+    # the fit has seen these networks; its own error left them out
+    return replace(known, residual=max(known.residual, transfer.residual))

@@ -5,7 +5,7 @@ import os
 import platform
 from pathlib import Path
 
-__all__ = ["cpu_cores", "cpu_name", "machine_digest"]
+__all__ = ["cpu_cores", "cpu_name", "machine_digest", "usable_cores"]
 
 
 def cpu_name() -> str:
@@ -25,11 +25,16 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine() or "unknown processor"
 
 
-def cpu_cores() -> int:
-    """Cores that this process may use."""
+def usable_cores() -> list[int]:
+    """The cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def cpu_cores() -> int:
+    """How many cores this process may use."""
+    return len(usable_cores())
 
 
 def machine_digest() -> str:

@@ -16,10 +16,9 @@ from hwnas.errors import OptionError
 from hwnas.kernels import Piece, features, split
 from hwnas.latency_tables import KernelNetwork, KernelRecord, LatencyTable
 from hwnas.onnx_graph import to_onnx
-from hwnas.profilers.profile import CALL, empty_graph, measure
-from hwnas.profilers.protocol import Job, Plan
+from hwnas.profilers.measuring import CALL, AnyRuntime, empty_graph, is_far, measure
+from hwnas.profilers.protocol import Plan, summarise
 from hwnas.profilers.random_networks import random_network, style_of
-from hwnas.profilers.runtime import Runtime
 from hwnas.progress import Progress, silent
 from hwnas.spaces import SearchSpace
 
@@ -42,7 +41,7 @@ _NETWORK = "network "
 def profile_kernels(
     table: LatencyTable,
     origin: SearchSpace,
-    runtime: Runtime,
+    runtime: AnyRuntime,
     count: int = 500,
     *,
     n_networks: int = 24,
@@ -65,10 +64,12 @@ def profile_kernels(
         progress: told after every round.
 
     Raises:
-        OptionError: fewer than 20 kernels, or a precision other than fp32.
+        OptionError: fewer than 20 kernels, a precision other than fp32, or another machine.
     """
     if count < 20:
         raise OptionError(f"at least 20 kernels are needed to model the others, got {count}")
+    if is_far(runtime):
+        raise OptionError("kernels are profiled on this machine: install hwnas on the other one")
     if table.target.precision != "fp32":
         raise OptionError(
             f"kernels are profiled in fp32 only, got {table.target.precision}: "
@@ -84,19 +85,19 @@ def profile_kernels(
     chosen = choose_kernels([piece for pieces in split_up for piece in pieces], count, rng)
     plausible = [at for at, number in enumerate(seeds) if style_of(number) != "loose"]
     whole = [at for at in plausible if _is_moderate(split_up[at])][:n_networks]
-    load: dict[str, Callable[[], Job]] = {
-        piece.kernel.key: partial(_load, runtime, piece) for piece in chosen
-    }
-    empty = to_onnx(empty_graph(), batch=table.target.batch)
-    load[CALL] = partial(runtime.load, empty, warm=True)
-    load |= {
-        _NETWORK + str(at): partial(_load_whole, runtime, seeds[at], table.target.batch)
+    models: dict[str, Callable[[], bytes]] = {piece.kernel.key: piece.to_onnx for piece in chosen}
+    models[CALL] = partial(to_onnx, empty_graph(), batch=table.target.batch)
+    alone = set(models)
+    models |= {
+        _NETWORK + str(at): partial(random_network, seeds[at], batch=table.target.batch)
         for at in whole
     }
     plan = plan or Plan(tolerance=0.015, min_runs=40, max_runs=80)
-    samples, measured = measure(load, origin, runtime, table.target, plan, seed, journal, progress)
+    samples = measure(
+        models, origin, runtime, table.target, plan, seed, journal, progress, warm=alone
+    )
     scale = table.reference_ms / samples.steady_reference_ms
-    measured = {key: entry.scaled(scale) for key, entry in measured.items()}
+    measured = {key: entry.scaled(scale) for key, entry in summarise(samples).items()}
     record = KernelRecord(
         measured[CALL],
         {piece.kernel.key: measured[piece.kernel.key] for piece in chosen},
@@ -153,11 +154,3 @@ def _is_moderate(pieces: Sequence[Piece]) -> bool:
     """Whether a network is neither over in an instant nor takes as long as many others."""
     low, high = _NETWORK_MACS
     return low <= sum(piece.kernel.macs for piece in pieces) <= high
-
-
-def _load(runtime: Runtime, piece: Piece) -> Job:
-    return runtime.load(piece.to_onnx(), warm=True)
-
-
-def _load_whole(runtime: Runtime, seed: int, batch: int) -> Job:
-    return runtime.load(random_network(seed, batch=batch))

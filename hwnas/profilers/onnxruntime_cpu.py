@@ -1,6 +1,7 @@
 """Any CPU through ONNX Runtime."""
 
 import time
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -10,7 +11,7 @@ from hwnas.latency_tables import Target
 from hwnas.profilers.host import cpu_cores, cpu_name, machine_digest
 from hwnas.profilers.protocol import Job
 
-__all__ = ["OnnxRuntimeCpu"]
+__all__ = ["OnnxRuntimeCpu", "load_session"]
 
 
 class OnnxRuntimeCpu:
@@ -41,38 +42,61 @@ class OnnxRuntimeCpu:
         )
 
     def load(self, model: bytes, *, warm: bool = False) -> Job:
-        """A session with its input and output bound to memory, so that a run copies nothing.
+        """A session of this number of threads.
 
-        ``warm`` touches that memory before each run. The kernel then finds its input in the cache,
-        where a network's kernel before it would have left it, and its weights where they were.
+        ``warm`` touches its input and output before each run. A kernel then finds its input in the
+        cache, where a network's kernel before it would have left it, and its weights where they
+        were.
         """
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = self.threads
-        options.inter_op_num_threads = 1
-        # threads that wait by spinning would take the cores from the next job
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        binding = session.io_binding()
-        rng = np.random.default_rng(0)
-        inputs = [
-            np.asarray(rng.standard_normal(value.shape), np.float32)
-            for value in session.get_inputs()
-        ]
-        outputs = [np.zeros(value.shape, np.float32) for value in session.get_outputs()]
-        for value, array in zip(session.get_inputs(), inputs, strict=True):
-            binding.bind_ortvalue_input(value.name, ort.OrtValue.ortvalue_from_numpy(array))
-        for value, array in zip(session.get_outputs(), outputs, strict=True):
-            binding.bind_ortvalue_output(value.name, ort.OrtValue.ortvalue_from_numpy(array))
-        run = session.run_with_iobinding
+        kept: list[Any] = []
+        run = load_session(model, self.threads, kept=kept)
 
         def job() -> float:
-            if warm:  # the arrays are the memory that is bound
-                for array in outputs:
-                    array.fill(0)
-                for array in inputs:
-                    array.max()
-            start = time.perf_counter_ns()
-            run(binding)
-            return (time.perf_counter_ns() - start) / 1e6
+            for array, _ in kept:  # the memory that is bound
+                array += 0
+            return run()
 
-        return job
+        return job if warm else run
+
+
+def load_session(
+    model: bytes | str, threads: int, provider: str = "cpu", kept: list[Any] | None = None
+) -> Job:
+    """A session with its input and output bound to memory, so that a run copies nothing.
+
+    Args:
+        model: its bytes, or its path where weights lie in a file beside it.
+        threads: inside an operator.
+        provider: ``cpu`` or ``xnnpack``, which brings threads of its own.
+        kept: receives pairs of the bound arrays and what binds them.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads if provider == "cpu" else 1
+    options.inter_op_num_threads = 1
+    # threads that wait by spinning would take the cores from the next job
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    providers: list[Any] = ["CPUExecutionProvider"]
+    if provider == "xnnpack":
+        own = {"intra_op_num_threads": str(threads)}
+        providers.insert(0, ("XnnpackExecutionProvider", own))
+    session = ort.InferenceSession(model, options, providers=providers)
+    binding = session.io_binding()
+    rng = np.random.default_rng(0)
+    # a binding does not own the memory of its values: they live as long as the job
+    kept = [] if kept is None else kept
+    for places, values, bind in (
+        (session.get_inputs(), rng.standard_normal, binding.bind_ortvalue_input),
+        (session.get_outputs(), np.zeros, binding.bind_ortvalue_output),
+    ):
+        for place in places:
+            array = np.asarray(values(place.shape), np.float32)
+            kept.append((array, ort.OrtValue.ortvalue_from_numpy(array)))
+            bind(place.name, kept[-1][1])
+    run = session.run_with_iobinding
+
+    def job(_kept: Any = kept) -> float:
+        start = time.perf_counter_ns()
+        run(binding)
+        return (time.perf_counter_ns() - start) / 1e6
+
+    return job

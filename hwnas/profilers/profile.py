@@ -1,56 +1,52 @@
 """From a search space and a runtime to a latency table."""
 
-import platform
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
 from hwnas.costs.additive import IntArray
-from hwnas.errors import ModelRejectedError, OptionError
-from hwnas.latency_tables import (
-    Conditions,
-    LatencyTable,
-    Measurement,
-    Provenance,
-    SpaceRecord,
-    Target,
-)
-from hwnas.onnx_graph import Precision, to_onnx
+from hwnas.errors import MeasurementError
+from hwnas.latency_tables import LatencyTable, Measurement, Provenance, SpaceRecord, Target
 from hwnas.ops import Graph, Workload
-from hwnas.profilers.chain import chained, slope
-from hwnas.profilers.journal import Journal
-from hwnas.profilers.protocol import Job, Plan, Samples, median_error, run_rounds, summarise
-from hwnas.profilers.runtime import Runtime, Watched
+from hwnas.profilers.measuring import (
+    CALL,
+    CHAIN,
+    AnyRuntime,
+    chain_length,
+    chains,
+    check_precision,
+    empty_graph,
+    form,
+    measure,
+    onnx_models,
+    provenance,
+    with_slopes,
+)
+from hwnas.profilers.protocol import Plan, Samples, summarise
 from hwnas.progress import Progress, silent
 from hwnas.spaces import SearchSpace
-from hwnas.version import __version__
 
 __all__ = [
-    "CALL",
-    "check_precision",
-    "empty_graph",
     "extend_table",
-    "measure",
     "measure_models",
+    "profile_graphs",
+    "profile_networks",
     "profile_space",
+    "remeasure",
+    "table_of",
 ]
 
-#: The name of the job that is an almost empty model.
-CALL = "call"
 _NETWORK = "network "
-_CHAIN = "chain of "
 
 
 def profile_space(
     space: SearchSpace,
-    runtime: Runtime,
+    runtime: AnyRuntime,
     *,
     precision: str = "fp32",
     batch: int = 1,
@@ -87,43 +83,161 @@ def profile_space(
     """
     check_precision(runtime, precision)
     started = time.monotonic()
+    target = runtime.target(precision, batch)
     workloads = _drawn(space.distinct_workloads, n_workloads, seed)
-    graphs = {w.key: w.graph() for w in workloads}
+    graphs = profile_graphs(space, n_networks, seed, workloads) | chains(workloads, runtime)
+    models = onnx_models(graphs, *form(target))
+    refused: dict[str, str] = {}
+    samples = measure(
+        models, space, runtime, target, plan, seed, journal, progress, refused=refused
+    )
+    return table_of(
+        space,
+        samples,
+        target,
+        provenance(runtime, started),
+        workloads=workloads,
+        chain=chain_length(runtime),
+        refused=refused,
+    )
+
+
+def profile_graphs(
+    space: SearchSpace, n_networks: int, seed: int, workloads: Sequence[Workload] | None = None
+) -> dict[str, Graph]:
+    """What a profile measures, by name: an almost empty model, workloads, and whole networks."""
+    graphs = {w.key: w.graph() for w in workloads or space.distinct_workloads}
     networks = [space.format(arch) for arch in _calibration_networks(space, n_networks, seed)]
     graphs |= {_NETWORK + name: space.graph(space.parse(name)) for name in networks}
-    graphs[CALL] = empty_graph()
-    graphs |= _chains(workloads, runtime)
-    load = _loaders(graphs, runtime, precision, batch)
-    target = runtime.target(precision, batch)
-    refused: dict[str, str] = {}
-    samples, measured = measure(
-        load, space, runtime, target, plan, seed, journal, progress, refused
-    )
-    measured = _with_slopes(measured, runtime, measured[CALL])
+    return graphs | {CALL: empty_graph()}
+
+
+def table_of(
+    space: SearchSpace,
+    samples: Samples,
+    target: Target,
+    made: Provenance,
+    *,
+    workloads: Sequence[Workload] | None = None,
+    chain: int = 1,
+    refused: Mapping[str, str] | None = None,
+) -> LatencyTable:
+    """The table of a finished profile.
+
+    Args:
+        space: that was profiled.
+        samples: of all models.
+        target, made: on what, when and by what.
+        workloads: that were to be measured; all of the space if not given.
+        chain: links of the chains among the samples.
+        refused: names of models that the runtime refused, and why.
+
+    Raises:
+        MeasurementError: something else was not measured.
+    """
+    unmeasured = dict(refused or {})
+    measured = summarise(samples)
+    wanted = [w.key for w in workloads or space.distinct_workloads if w.key not in unmeasured]
+    lacking = {CALL, *wanted} - measured.keys()
+    if lacking:
+        raise MeasurementError(
+            f"{len(lacking)} of the models of {space.name} were not measured, such as "
+            f"{min(lacking)}: profile again, with the version of hwnas that reads it"
+        )
+    entries = with_slopes(measured, chain, measured[CALL])
     return LatencyTable(
         target=target,
         space=SpaceRecord(space.name, dict(space.arguments)),
         reference_ms=samples.steady_reference_ms,
         reference_sessions_ms=(samples.steady_reference_ms,),
-        call=measured[CALL],
-        workloads={w.key: measured[w.key] for w in workloads if w.key in measured},
-        networks={
-            name: measured[_NETWORK + name] for name in networks if _NETWORK + name in measured
-        },
-        provenance=_provenance(time.monotonic() - started, _conditions(runtime)),
+        call=entries[CALL],
+        workloads={key: entries[key] for key in wanted},
+        networks=_networks(entries),
+        provenance=made,
         unmeasured={
             key.removeprefix(_NETWORK): why
-            for key, why in refused.items()
-            if not key.startswith(_CHAIN)
+            for key, why in unmeasured.items()
+            if not key.startswith(CHAIN)
         },
     )
+
+
+def profile_networks(
+    space: SearchSpace,
+    runtime: AnyRuntime,
+    count: int,
+    *,
+    precision: str = "fp32",
+    batch: int = 1,
+    plan: Plan | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> tuple[dict[str, Measurement], Measurement, float, Provenance]:
+    """Measure some whole networks, and what a call costs: what a device with little time can give.
+
+    Returns:
+        Architecture string -> measurement, the almost empty model's, the reference's steady ms,
+        and the provenance.
+    """
+    check_precision(runtime, precision)
+    started = time.monotonic()
+    target = runtime.target(precision, batch)
+    graphs = profile_graphs(space, count, seed)
+    chosen = {k: graph for k, graph in graphs.items() if k.startswith((_NETWORK, CALL))}
+    models = onnx_models(chosen, *form(target))
+    samples = measure(models, space, runtime, target, plan, seed, None, progress)
+    measured = summarise(samples)
+    made = provenance(runtime, started)
+    return _networks(measured), measured[CALL], samples.steady_reference_ms, made
+
+
+def remeasure(
+    table: LatencyTable,
+    origin: SearchSpace,
+    runtime: AnyRuntime,
+    count: int,
+    *,
+    plan: Plan | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> dict[str, tuple[Measurement, Measurement]]:
+    """Measure some entries of a table again: two thirds workloads, evenly from fast to slow.
+
+    Args:
+        table: made on a target such as the runtime's.
+        origin: the space of the table.
+        runtime: what runs them.
+        count: entries, workloads and whole networks together.
+        plan: when a median is tight enough.
+        seed: of the choice of networks and the order of the runs.
+        progress: told after every round.
+
+    Returns:
+        Name -> what the table holds, and what was measured now.
+    """
+    rng = np.random.default_rng([seed, 0xC4EC])
+    wholes = list(table.networks)
+    picked = [wholes[at] for at in rng.permutation(len(wholes))[: max(1, count // 3)]]
+    known = {w.key: w for w in origin.distinct_workloads if w.key in table.workloads}
+    ordered = sorted(known, key=lambda key: table.workloads[key].latency_ms)
+    places = np.linspace(0, len(ordered) - 1, min(len(ordered), count - len(picked)))
+    chosen = [ordered[round(at)] for at in places]
+    old = {key: table.workloads[key] for key in chosen}
+    old |= {_NETWORK + name: table.networks[name] for name in picked}
+    workloads = [known[key] for key in chosen]
+    graphs = {w.key: w.graph() for w in workloads} | chains(workloads, runtime)
+    graphs |= {_NETWORK + name: origin.graph(origin.parse(name)) for name in picked}
+    models = onnx_models(graphs, *form(table.target))
+    samples = measure(models, origin, runtime, table.target, plan, seed, None, progress)
+    now = with_slopes(summarise(samples), chain_length(runtime), table.call)
+    return {name: (old[name], now[name]) for name in old}
 
 
 def extend_table(
     table: LatencyTable,
     origin: SearchSpace,
     space: SearchSpace,
-    runtime: Runtime,
+    runtime: AnyRuntime,
     *,
     plan: Plan | None = None,
     seed: int = 0,
@@ -142,15 +256,13 @@ def extend_table(
         seed: of the order of the runs.
         progress: told after every round.
     """
-    target = table.target
     missing = table.missing(space.distinct_workloads)
-    graphs = {w.key: w.graph() for w in missing} | _chains(missing, runtime)
-    load = _loaders(graphs, runtime, target.precision, target.batch)
-    samples, measured = measure(load, origin, runtime, target, plan, seed, None, progress)
+    graphs = {w.key: w.graph() for w in missing} | chains(missing, runtime)
+    models = onnx_models(graphs, *form(table.target))
+    samples = measure(models, origin, runtime, table.target, plan, seed, None, progress)
     scale = table.reference_ms / samples.steady_reference_ms
-    scaled = {key: entry.scaled(scale) for key, entry in measured.items()}
-    sloped = _with_slopes(scaled, runtime, table.call)
-    entries = {w.key: sloped[w.key] for w in missing}
+    measured = {key: entry.scaled(scale) for key, entry in summarise(samples).items()}
+    entries = with_slopes(measured, chain_length(runtime), table.call)
     estimates = {key: e for key, e in table.estimates.items() if key not in entries}
     return replace(table, workloads=table.workloads | entries, estimates=estimates)
 
@@ -158,7 +270,7 @@ def extend_table(
 def measure_models(
     models: Mapping[str, bytes],
     origin: SearchSpace,
-    runtime: Runtime,
+    runtime: AnyRuntime,
     *,
     precision: str = "fp32",
     batch: int = 1,
@@ -178,103 +290,17 @@ def measure_models(
         progress: told after every round.
     """
     check_precision(runtime, precision)
-    load = {name: partial(runtime.load, model) for name, model in models.items()}
+    given = {name: partial(bytes, model) for name, model in models.items()}
     target = runtime.target(precision, batch)
-    return measure(load, origin, runtime, target, plan, seed, None, progress)[1]
+    return summarise(measure(given, origin, runtime, target, plan, seed, None, progress))
 
 
-def _chains(workloads: Iterable[Workload], runtime: Runtime) -> dict[str, Graph]:
-    """Chains of those workloads that are measured so, as many links as the runtime asks for."""
-    count = getattr(runtime, "chain", 1)
-    if count < 2:
-        return {}
-    graphs = {_CHAIN + w.key: chained(w, count) for w in workloads}
-    return {key: graph for key, graph in graphs.items() if graph is not None}
-
-
-def _with_slopes(
-    measured: Mapping[str, Measurement], runtime: Runtime, call: Measurement
-) -> dict[str, Measurement]:
-    """What was measured, the workloads with a chain by their slopes, without the chains."""
-    count = getattr(runtime, "chain", 1)
+def _networks(measured: Mapping[str, Measurement]) -> dict[str, Measurement]:
     return {
-        key: slope(one, measured[_CHAIN + key], count, call) if _CHAIN + key in measured else one
-        for key, one in measured.items()
-        if not key.startswith(_CHAIN)
+        name.removeprefix(_NETWORK): entry
+        for name, entry in measured.items()
+        if name.startswith(_NETWORK)
     }
-
-
-def _loaders(
-    graphs: Mapping[str, Graph], runtime: Runtime, precision: str, batch: int
-) -> dict[str, Callable[[], Job]]:
-    """What writes and loads the model of each graph, when called."""
-    kind = cast(Precision, precision)
-    symmetric = runtime.target(precision, batch).kind == "gpu"
-
-    def load(graph: Graph) -> Job:
-        model = to_onnx(graph, batch=batch, precision=kind, symmetric=symmetric)
-        return runtime.load(model)
-
-    return {key: partial(load, graph) for key, graph in graphs.items()}
-
-
-def measure(
-    load: Mapping[str, Callable[[], Job]],
-    origin: SearchSpace,
-    runtime: Runtime,
-    target: Target,
-    plan: Plan | None,
-    seed: int,
-    journal: Path | None,
-    progress: Progress,
-    refused: dict[str, str] | None = None,
-) -> tuple[Samples, dict[str, Measurement]]:
-    """Load and measure models, with the middle network of ``origin`` as the reference.
-
-    Models that the runtime refuses are noted in ``refused`` with the reason; without it, and for
-    the almost empty one, that is an error.
-    """
-    plan = plan or Plan()
-    header = {
-        "target": asdict(target),
-        "reference": origin.identifier,
-        "jobs": list(load),
-    }
-    book = Journal(journal, header, list(load))
-    samples = book.read()
-    middle = {"reference": origin.graph([n // 2 for n in origin.n_choices])}
-    reference = _loaders(middle, runtime, target.precision, target.batch)["reference"]()
-    jobs: dict[str, Job] = {}
-    for at, (key, loader) in enumerate(load.items()):
-        progress("loading models", at / len(load), key if len(key) < 60 else "")
-        try:
-            jobs[key] = loader()
-        except ModelRejectedError as error:
-            if refused is None or key == CALL:
-                raise
-            refused[key] = str(error)
-    progress("loading models", 1.0, "")
-    for taken in run_rounds(jobs, reference, samples, plan, seed=seed):
-        book.append(taken)
-        known = sum(samples.finished(key, plan) for key in jobs)
-        progress("measuring", _share_done(samples, jobs, plan), f"{known} of {len(jobs)} known")
-    return samples, summarise(samples)
-
-
-def _share_done(samples: Samples, jobs: Iterable[str], plan: Plan) -> float:
-    """Runs made, over the runs that the spread seen so far says will be needed."""
-    made = needed = 0.0
-    for key in jobs:
-        quotients = samples.quotients.get(key, [])
-        runs = expected = float(len(quotients))
-        if not samples.finished(key, plan):
-            expected = plan.min_runs
-            if len(quotients) >= plan.min_runs // 2:
-                grow = (median_error(quotients) / max(plan.tolerance, 1e-6)) ** 2
-                expected = min(max(runs * grow, runs + 1, plan.min_runs), plan.max_runs)
-        made, needed = made + runs, needed + expected
-    by_time = samples.total_ms / (1000 * plan.min_seconds) if plan.min_seconds else 1.0
-    return min(made / max(needed, 1.0), by_time)
 
 
 def _calibration_networks(space: SearchSpace, count: int, seed: int) -> IntArray:
@@ -298,33 +324,3 @@ def _drawn(workloads: Sequence[Workload], count: int | None, seed: int) -> list[
             break
         kept.add(workloads[at])
     return [w for w in workloads if w in kept]
-
-
-def empty_graph() -> Graph:
-    """One number through one kernel: what it takes is the call of the runtime."""
-    graph = Graph((1, 1, 1))
-    graph.activation(0, "relu")
-    return graph
-
-
-def check_precision(runtime: Runtime, precision: str) -> None:
-    """Raise `OptionError` if the runtime cannot run a precision."""
-    if precision not in runtime.precisions:
-        raise OptionError(
-            f"{type(runtime).__name__} runs {', '.join(runtime.precisions)}, got {precision!r}"
-        )
-
-
-def _conditions(runtime: Runtime) -> Conditions | None:
-    return runtime.conditions() if isinstance(runtime, Watched) else None
-
-
-def _provenance(seconds: float, conditions: Conditions | None) -> Provenance:
-    return Provenance(
-        hwnas_version=__version__,
-        created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
-        seconds=round(seconds, 1),
-        system=f"{platform.system()} {platform.release()} {platform.machine()}",
-        python_version=platform.python_version(),
-        conditions=conditions,
-    )

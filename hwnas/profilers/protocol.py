@@ -8,6 +8,9 @@ enough.
 
 The reference should resemble what the table is for: slow spells hit a network that streams its
 weights from memory otherwise than a block that lives in the cache (see docs/measuring.md).
+
+The agent that measures on other machines is written from this very file (`hwnas.profilers.kit`), so
+all but `summarise` keeps to Python 3.9 and numpy.
 """
 
 import math
@@ -30,7 +33,7 @@ Job = Callable[[], float]
 _REFERENCE_EVERY = 2.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """When to stop.
 
@@ -50,7 +53,7 @@ class Plan:
     warm_up: int = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Round:
     """One pass over the unfinished jobs, all times in ms.
 

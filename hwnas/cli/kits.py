@@ -1,0 +1,119 @@
+"""``hwnas profile bundle`` and ``hwnas profile collect``: machines that no line leads to."""
+
+import json
+from pathlib import Path
+
+import click
+
+from hwnas.cli.options import space_options
+from hwnas.cli.output import json_option, print_json, say, stdout
+from hwnas.cli.resources import PROFILE_SECONDS, keep, make_space, profile_plan
+from hwnas.errors import OptionError
+from hwnas.files import write_atomically
+from hwnas.latency_tables import default_path
+
+__all__ = ["bundle", "collect_results"]
+
+
+@click.command("bundle")
+@space_options
+@click.option(
+    "--classes", type=click.IntRange(min=1), metavar="N", help="Outputs of the classifier."
+)
+@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, metavar="N")
+@click.option("--precision", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    metavar="FOLDER",
+    help="Where to write the kit; a folder that is empty, or not there yet.",
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0),
+    default=PROFILE_SECONDS,
+    show_default=True,
+    help="Measure for at least so long.",
+)
+@json_option
+def bundle(
+    space_name: str,
+    input_size: int | None,
+    width_mult: float | None,
+    classes: int | None,
+    batch: int,
+    precision: str,
+    out: Path,
+    seed: int,
+    seconds: float,
+    as_json: bool,
+) -> None:
+    """Write a folder to carry to another machine: models, a plan, and one script to run there.
+
+    \b
+    Example:
+      hwnas profile bundle --space proxyless --out kit/
+      (there)  cd kit && python agent.py --threads 4 --cores big
+      (here)   hwnas profile collect results.json
+    """
+    from hwnas.profilers import space_kit
+    from hwnas.profilers.kit import agent_source
+
+    if out.exists() and any(out.iterdir()):
+        raise OptionError(f"{out} is not empty: name a folder that is empty, or not there yet")
+    space = make_space(space_name, input_size=input_size, width_mult=width_mult, classes=classes)
+    kit = space_kit(space, precision=precision, batch=batch, plan=profile_plan(seconds), seed=seed)
+    content = {**kit.models, "agent.py": agent_source().encode()}
+    content["plan.json"] = json.dumps(kit.plan).encode()
+    for name, data in content.items():
+        write_atomically(out / name, data)
+    size = sum(len(data) for data in content.values())
+    there = sum(count * (1 if dtype == "int8" else 4) for dtype, count, _ in kit.plan["weights"])
+    if as_json:
+        print_json(
+            {
+                "kit": str(out),
+                "models": len(kit.models),
+                "bytes": size,
+                "bytes_there": size + there,
+                "space": space_name,
+                "precision": precision,
+                "batch": batch,
+            }
+        )
+        return
+    stdout.print(f"{len(kit.models)} models, {size / 1e6:.1f} MB in {out}", soft_wrap=True)
+    say(
+        f"there (Python 3.9, numpy, onnxruntime): python agent.py; it makes {there / 1e6:.0f} MB "
+        "of weights beside itself and writes results.json; here: hwnas profile collect results.json"
+    )
+
+
+@click.command("collect")
+@click.argument("results", type=click.Path(path_type=Path, dir_okay=False), metavar="RESULTS")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Where to keep the table  [default: among your tables]",
+)
+@json_option
+def collect_results(results: Path, out: Path | None, as_json: bool) -> None:
+    """Make the table of a results file that a kit's agent wrote.
+
+    \b
+    Example:
+      hwnas profile collect results.json
+    """
+    from hwnas.cli.profile import described, print_table  # profile holds this command
+    from hwnas.profilers import collect
+
+    table = collect(results)
+    path = out or default_path(table.target, table.space)
+    table = keep(path, table)
+    if as_json:
+        print_json(described(path, table))
+    else:
+        print_table(path, table)

@@ -1,0 +1,122 @@
+"""What a far machine answers, checked on arrival: numbers in range, words that are only words."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Annotated, Any
+
+from annotated_types import Ge, MaxLen, MinLen
+
+from hwnas.errors import MeasurementError
+from hwnas.latency_tables import Target
+from hwnas.profilers.protocol import Round
+
+__all__ = ["Host", "clean", "read_conditions", "read_host", "read_round", "target_of"]
+
+_Name = Annotated[str, MinLen(1), MaxLen(200)]
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What a far machine and its runtime call themselves."""
+
+    device: _Name
+    device_id: _Name
+    cores: Annotated[int, Ge(1)]
+    core_groups: list[list[int]]
+    system: _Name
+    python: _Name
+    numpy: _Name
+    onnxruntime: _Name
+    providers: list[_Name]
+
+
+def clean(text: object) -> str:
+    """Words of a far end as one printable line that no terminal or markup takes for a command."""
+    line = "".join(c if c.isprintable() else " " for c in str(text)[:400])
+    return " ".join(line.replace("[", "(").replace("]", ")").split())
+
+
+def read_host(record: object) -> Host:
+    """Check what a far end says of itself.
+
+    Raises:
+        MeasurementError: it is not what an agent says.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        host = TypeAdapter(Host).validate_python(record)
+    except ValidationError as error:
+        wrong = ".".join(str(part) for part in error.errors()[0]["loc"]) or "all of it"
+        raise MeasurementError(f"it answers as no agent does (wrong: {clean(wrong)})") from None
+    words: dict[str, Any] = {
+        key: clean(value) or "unknown"
+        for key, value in asdict(host).items()
+        if isinstance(value, str)
+    }
+    return replace(host, **words)
+
+
+def read_round(record: object, names: list[str], name: str) -> Round:
+    """Check a round from a far end; its numbers become names.
+
+    Raises:
+        MeasurementError: not a round of these jobs.
+    """
+    try:
+        runs = {names[_index(at)]: _ms(ms) for at, ms in record["runs"]}  # type: ignore[index]
+        reference = tuple(_ms(ms) for ms in record["reference"])  # type: ignore[index]
+        if not runs or not reference:
+            raise ValueError("an empty round")
+    except (TypeError, ValueError, KeyError, IndexError) as error:
+        raise MeasurementError(f"{name} sent a round that is none ({clean(error)})") from None
+    return Round(runs, reference)
+
+
+def read_conditions(record: object, name: str) -> dict[str, Any]:
+    """Check the state of a device: names, and numbers or words.
+
+    Raises:
+        MeasurementError: it is something else.
+    """
+    if not isinstance(record, dict) or len(record) > 20:
+        raise MeasurementError(f"{name} sent a state of the device that is none")
+    return {
+        clean(key): read_conditions(value, name)
+        if isinstance(value, dict)
+        else value
+        if isinstance(value, int | float | None) or _numbers(value)
+        else clean(value)
+        for key, value in record.items()
+    }
+
+
+def _numbers(value: object) -> bool:
+    return isinstance(value, list) and len(value) < 1000 and all(type(v) is int for v in value)
+
+
+def target_of(host: Host, settings: Mapping[str, Any], precision: str, batch: int) -> Target:
+    """The target of a far machine that was measured with these settings."""
+    cores = f", cores {settings['cores']}" if settings["cores"] != "any" else ""
+    return Target(
+        kind="cpu",
+        device=host.device + cores,
+        device_id=host.device_id,
+        runtime="onnxruntime" if settings["provider"] == "cpu" else "onnxruntime+xnnpack",
+        runtime_version=host.onnxruntime,
+        precision=precision,  # type: ignore[arg-type]
+        batch=batch,
+        threads=settings["threads"],
+    )
+
+
+def _index(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is no job")
+    return value
+
+
+def _ms(value: object) -> float:
+    if type(value) not in (int, float) or not 0 < value < 1e9:  # type: ignore[operator]
+        raise ValueError(f"{value!r} is no time")
+    return float(value)  # type: ignore[arg-type]

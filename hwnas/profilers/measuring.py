@@ -1,0 +1,236 @@
+"""Measuring models on a runtime, here or at the far end of a line."""
+
+import platform
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+from hwnas.errors import ModelRejectedError, OptionError
+from hwnas.latency_tables import Measurement, Provenance, Target
+from hwnas.onnx_graph import Precision, to_onnx
+from hwnas.ops import Graph, Workload
+from hwnas.profilers.adb import PerfTest
+from hwnas.profilers.chain import chained, slope
+from hwnas.profilers.journal import Journal
+from hwnas.profilers.protocol import Job, Plan, Round, Samples, median_error, run_rounds
+from hwnas.profilers.remote import RemoteRuntime
+from hwnas.profilers.runtime import Runtime, Watched
+from hwnas.progress import Progress
+from hwnas.spaces import SearchSpace
+from hwnas.version import __version__
+
+__all__ = [
+    "CALL",
+    "CHAIN",
+    "AnyRuntime",
+    "Models",
+    "chain_length",
+    "chains",
+    "check_precision",
+    "empty_graph",
+    "form",
+    "is_far",
+    "measure",
+    "onnx_models",
+    "provenance",
+    "reference_model",
+    "with_slopes",
+]
+
+AnyRuntime = Runtime | RemoteRuntime | PerfTest
+#: Name -> what writes the ONNX model, when it is needed.
+Models = Mapping[str, Callable[[], bytes]]
+
+#: The name of the model that is almost empty.
+CALL = "call"
+#: What the names of chains begin with.
+CHAIN = "chain of "
+
+
+def measure(
+    models: Models,
+    origin: SearchSpace,
+    runtime: AnyRuntime,
+    target: Target,
+    plan: Plan | None,
+    seed: int,
+    journal: Path | None,
+    progress: Progress,
+    *,
+    refused: dict[str, str] | None = None,
+    warm: Collection[str] = (),
+) -> Samples:
+    """Measure models in one interleaved run, with the middle network of ``origin`` as reference.
+
+    Args:
+        models: what to measure.
+        origin: whose middle network stands between all runs.
+        runtime: what runs them.
+        target: of the runtime, with precision and batch.
+        plan: when a median is tight enough.
+        seed: of the order of the runs.
+        journal: where a killed measurement goes on.
+        progress: told after every round.
+        refused: receives the models that the runtime refuses, with the reason; without it, and for
+            the almost empty one, that is an error.
+        warm: names of models that find their input in the cache, see `Runtime.load`.
+    """
+    plan = plan or Plan()
+    if isinstance(runtime, PerfTest):
+        plan = runtime.coarse(plan)
+    header = {"target": asdict(target), "reference": origin.identifier, "jobs": list(models)}
+    book = Journal(journal, header, list(models))
+    samples = book.read()
+    reference = reference_model(origin, *form(target))
+    with runtime if isinstance(runtime, PerfTest) else nullcontext():
+        if isinstance(runtime, RemoteRuntime):
+            names = list(models)
+            rounds = runtime.rounds(models, reference, samples, plan, seed=seed, progress=progress)
+        else:
+            jobs = _loaded(models, runtime, progress, refused, warm)
+            names = list(jobs)
+            rounds = run_rounds(jobs, runtime.load(reference()), samples, plan, seed=seed)
+        _record(rounds, names, samples, plan, book, progress)
+    return samples
+
+
+def _loaded(
+    models: Models,
+    runtime: Runtime | PerfTest,
+    progress: Progress,
+    refused: dict[str, str] | None,
+    warm: Collection[str],
+) -> dict[str, Job]:
+    jobs: dict[str, Job] = {}
+    for at, (key, model) in enumerate(models.items()):
+        progress("loading models", at / len(models), key if len(key) < 60 else "")
+        try:
+            if key in warm and not isinstance(runtime, PerfTest):
+                jobs[key] = runtime.load(model(), warm=True)
+            else:
+                jobs[key] = runtime.load(model())
+        except ModelRejectedError as error:
+            if refused is None or key == CALL:
+                raise
+            refused[key] = str(error)
+    progress("loading models", 1.0, "")
+    return jobs
+
+
+def _record(
+    rounds: Iterator[Round],
+    names: list[str],
+    samples: Samples,
+    plan: Plan,
+    book: Journal,
+    progress: Progress,
+) -> None:
+    for taken in rounds:
+        book.append(taken)
+        known = sum(samples.finished(key, plan) for key in names)
+        progress("measuring", _share_done(samples, names, plan), f"{known} of {len(names)} known")
+
+
+def _share_done(samples: Samples, names: Iterable[str], plan: Plan) -> float:
+    """Runs made, over the runs that the spread seen so far says will be needed."""
+    made = needed = 0.0
+    for key in names:
+        quotients = samples.quotients.get(key, [])
+        runs = expected = float(len(quotients))
+        if not samples.finished(key, plan):
+            expected = plan.min_runs
+            if len(quotients) >= plan.min_runs // 2:
+                grow = (median_error(quotients) / max(plan.tolerance, 1e-6)) ** 2
+                expected = min(max(runs * grow, runs + 1, plan.min_runs), plan.max_runs)
+        made, needed = made + runs, needed + expected
+    by_time = samples.total_ms / (1000 * plan.min_seconds) if plan.min_seconds else 1.0
+    return min(made / max(needed, 1.0), by_time)
+
+
+def form(target: Target) -> tuple[str, int, bool]:
+    """The precision, batch, and kind of int8 that a target's models have."""
+    return target.precision, target.batch, target.kind == "gpu"
+
+
+def onnx_models(
+    graphs: Mapping[str, Graph], precision: str, batch: int, symmetric: bool = False
+) -> dict[str, Callable[[], bytes]]:
+    """What writes the model of each graph, when called."""
+    kind = cast(Precision, precision)
+    return {
+        key: partial(to_onnx, graph, batch=batch, precision=kind, symmetric=symmetric)
+        for key, graph in graphs.items()
+    }
+
+
+def reference_model(
+    origin: SearchSpace, precision: str, batch: int, symmetric: bool = False
+) -> Callable[[], bytes]:
+    """What writes the network that stands between all runs: the middle one of a space."""
+    middle = origin.graph([n // 2 for n in origin.n_choices])
+    return onnx_models({"reference": middle}, precision, batch, symmetric)["reference"]
+
+
+def empty_graph() -> Graph:
+    """One number through one kernel: what it takes is the call of the runtime."""
+    graph = Graph((1, 1, 1))
+    graph.activation(0, "relu")
+    return graph
+
+
+def chain_length(runtime: AnyRuntime) -> int:
+    """How many links small workloads are measured in: the runtime's ``chain``, else 1."""
+    return int(getattr(runtime, "chain", 1))
+
+
+def chains(workloads: Iterable[Workload], runtime: AnyRuntime) -> dict[str, Graph]:
+    """Chains of those workloads that are measured so, as many links as the runtime asks for."""
+    count = chain_length(runtime)
+    if count < 2:
+        return {}
+    graphs = {CHAIN + w.key: chained(w, count) for w in workloads}
+    return {key: graph for key, graph in graphs.items() if graph is not None}
+
+
+def with_slopes(
+    measured: Mapping[str, Measurement], count: int, call: Measurement
+) -> dict[str, Measurement]:
+    """What was measured, the workloads with a chain by their slopes, without the chains."""
+    return {
+        key: slope(one, measured[CHAIN + key], count, call) if CHAIN + key in measured else one
+        for key, one in measured.items()
+        if not key.startswith(CHAIN)
+    }
+
+
+def is_far(runtime: AnyRuntime) -> bool:
+    """Whether a runtime is on another machine."""
+    return isinstance(runtime, RemoteRuntime | PerfTest)
+
+
+def check_precision(runtime: AnyRuntime, precision: str) -> None:
+    """Raise `OptionError` if the runtime cannot run a precision."""
+    if precision not in runtime.precisions:
+        raise OptionError(
+            f"{type(runtime).__name__} runs {', '.join(runtime.precisions)}, got {precision!r}"
+        )
+
+
+def provenance(runtime: AnyRuntime, started: float) -> Provenance:
+    """Of what was measured since ``started`` on the monotonic clock, s."""
+    far = runtime if isinstance(runtime, RemoteRuntime | PerfTest) else None
+    here = f"{platform.system()} {platform.release()} {platform.machine()}"
+    return Provenance(
+        hwnas_version=__version__,
+        created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=round(time.monotonic() - started, 1),
+        system=far.host.system if far else here,
+        python_version=far.host.python if far else platform.python_version(),
+        conditions=runtime.conditions() if isinstance(runtime, Watched) else None,
+        host_state=far.conditions if far else None,
+    )

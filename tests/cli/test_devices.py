@@ -1,0 +1,144 @@
+"""Other machines from the command line: kits, several at once, transfer, tables that hold."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hwnas.latency_tables import LatencyTable
+from hwnas.profilers.remote import FAR_COMMAND, Line
+
+SMALL = ("--space", "nasbench201", "--input-size", "8")
+QUICK = (*SMALL, "--seconds", "0")
+
+
+@pytest.fixture
+def no_ssh(monkeypatch, tmp_path):
+    """Hosts named good* are a shell of this machine; the others refuse."""
+
+    def line(address):
+        if "good" not in address:
+            return Line(address, ("sh", "-c", "echo no route >&2; exit 255"), "a hint")
+        return Line(address, ("sh", "-c", FAR_COMMAND), "a hint")
+
+    python = tmp_path / "bin" / "python3"
+    python.parent.mkdir()
+    python.write_text(f"#!/bin/sh\nexec '{sys.executable}' \"$@\"\n")
+    python.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{python.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr("hwnas.profilers.ssh.ssh_line", line)
+
+
+def test_a_kit_is_written_run_and_collected(hwnas, tmp_path):
+    kit = tmp_path / "my kit"
+    status, out, said = hwnas("profile", "bundle", *QUICK, "--out", str(kit), "--json")
+    assert status == 0, said
+    made = json.loads(out)
+    names = {path.name for path in kit.iterdir()}
+    assert {"agent.py", "plan.json", "m00000.onnx"} <= names
+    assert made["models"] == len(names) - 2
+    subprocess.run([sys.executable, "agent.py"], cwd=kit, check=True, stderr=subprocess.DEVNULL)
+    status, out, said = hwnas("profile", "collect", str(kit / "results.json"), "--json")
+    assert status == 0, said
+    table = LatencyTable.load(json.loads(out)["table"])
+    assert len(table.workloads) == 13
+    assert "collect results.json" in hwnas("profile", "bundle", "--help")[1]
+
+
+def test_a_kit_is_not_written_over_other_files(hwnas, tmp_path):
+    (tmp_path / "mine.txt").touch()
+    status, _, said = hwnas("profile", "bundle", *QUICK, "--out", str(tmp_path))
+    assert status == 2
+    assert "is not empty" in said
+    status, _, said = hwnas("profile", "collect", str(tmp_path / "mine.txt"))
+    assert status == 2
+    assert "is not the results file of an agent" in said
+
+
+def test_several_devices_at_once_and_one_that_fails(hwnas, no_ssh, tmp_path):
+    words = ("--device", "ssh://good", "--device", "ssh://bad")
+    status, out, said = hwnas("profile", *QUICK, *words, "--json")
+    assert status == 1, said
+    good, bad = json.loads(out)
+    assert (good["device"], bad["device"]) == ("ssh://good", "ssh://bad")
+    assert LatencyTable.load(good["table"]).networks
+    assert "cannot be reached: no route; a hint" in bad["error"]
+    assert "1 of 2 devices profiled" in said
+    status, _, said = hwnas("profile", *QUICK, *words, "--out", str(tmp_path / "t.json"))
+    assert status == 2
+    assert "--out names one table" in said
+
+
+def test_two_ways_to_one_machine_do_not_mix_their_runs(hwnas, no_ssh):
+    words = ("--device", "ssh://good1", "--device", "ssh://good2")
+    status, out, _ = hwnas("profile", *SMALL, "--seconds", "1", *words, "--json")
+    assert status == 1
+    tables = [LatencyTable.load(r["table"]) for r in json.loads(out) if "table" in r]
+    errors = [r["error"] for r in json.loads(out) if "error" in r]
+    assert len(tables) == len(errors) == 1
+    assert "are two devices one machine?" in errors[0]
+
+
+def test_ten_networks_and_a_similar_table(hwnas, tmp_path):
+    like = tmp_path / "like.json"
+    tiny = ("--input-size", "32", "--width-mult", "0.25")
+    assert hwnas("profile", *tiny, "--seconds", "0", "--out", str(like))[0] == 0
+    status, out, said = hwnas("profile", *tiny, "--samples", "10", "--like", str(like), "--json")
+    assert status == 0, said
+    path = json.loads(out)["table"]
+    assert Path(path).stem.endswith("-transferred")
+    table = LatencyTable.load(path)
+    assert table.provenance.transfer.source == str(table.target)
+    assert len(table.networks) == table.provenance.transfer.networks == 10
+    listed = json.loads(hwnas("tables", "list", "--json")[1])
+    assert {t["path"]: t["transferred"] for t in listed if "example" not in t["path"]}[path]
+    status, _, said = hwnas("profile", *tiny, "--samples", "10", "--like", path)
+    assert status == 2
+    assert "is a transferred table itself" in said
+    status, _, said = hwnas("profile", *SMALL, "--samples", "10", "--like", str(like))
+    assert status == 2
+    assert "takes a table of the same space" in said
+    for words in (("--samples", "10"), ("--like", str(like))):
+        status, _, said = hwnas("profile", *tiny, *words)
+        assert status == 2
+        assert "belong together" in said
+
+
+def test_whether_a_table_still_holds(hwnas, tmp_path):
+    path = tmp_path / "t.json"
+    assert hwnas("profile", *QUICK, "--out", str(path))[0] == 0
+    status, out, _ = hwnas("tables", "check", str(path), "--device", "cpu", "--json")
+    found = json.loads(out)
+    assert found["count"] == len(found["entries"]) == 12
+    assert (status == 0) == (found["verdict"] == "holds")
+    table = LatencyTable.load(path)
+    record = json.loads(table.to_json())
+    for entries in (record["workloads"], record["networks"]):
+        for entry in entries.values():
+            for name in ("latency_ms", "p10_ms", "p90_ms"):
+                entry[name] *= 10
+    record["target"]["runtime_version"] = "0.1"
+    path.write_text(json.dumps(record))
+    status, out, said = hwnas("tables", "check", str(path), "--device", "cpu")
+    assert status == 1
+    assert "changed: an entry is still within" in " ".join(out.split())
+    assert "another runtime_version: 0.1" in " ".join(said.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--device", "ssh://-oProxyCommand=x"), "is written ssh://user@host"),
+        (("--device", "adb:-s"), "is written adb or adb:SERIAL"),
+        (("--cores", "big"), "are for ssh:// and adb devices"),
+        (("--samples", "4", "--like", "x"), "x>=5"),
+    ],
+)
+def test_bad_requests_are_one_line_and_status_2(hwnas, words, says):
+    status, out, said = hwnas("profile", *SMALL, *words)
+    assert status == 2
+    assert out == ""
+    assert says in " ".join(said.split())

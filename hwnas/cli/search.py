@@ -244,7 +244,7 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
     from hwnas.predictors import load_predictor
     from hwnas.search.run import Run
     from hwnas.search.session import check_budgets, constraints_for, spos_session
-    from hwnas.supernet import load_data
+    from hwnas.supernet import load_data, make_sampler
 
     out = flags["out"] or Path("runs") / _default_name(flags, budgets)
     size = flags["proxy_input_size"] or (16 if flags["data_spec"] == "digits" else 32)
@@ -261,7 +261,9 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
     trained = spaces.proxy(deployed, size, data.classes, flags["proxy_width"])
     table, measure = _table_and_device(flags, deployed, out)
     predictor = load_predictor(table, deployed)
-    FeasibleSet(constraints_for(budgets, deployed, predictor), deployed.format)
+    constraints = constraints_for(budgets, deployed, predictor)
+    FeasibleSet(constraints, deployed.format)
+    make_sampler(flags["sampler"], deployed, constraints[0], flags["bins"], seed=0)
 
     settings = {name: flags[name] for name in _SETTINGS}
     config = {

@@ -102,6 +102,14 @@ def test_a_budget_of_bitops_needs_bits(hwnas):
     assert "shufflenet quantises nothing" in said
 
 
+def test_bins_that_hold_nothing_are_refused_before_anything_is_trained(hwnas, tmp_path):
+    words = ("--space", "resnet18-bits", "--bitops", "8M", "--sampler", "constraint")
+    status, _, said = hwnas("search", *words, "--bins", "1T:2T:1T", *QUICK)
+    assert status == 2
+    assert "no architecture costs between" in said
+    assert not (tmp_path / "runs").exists()
+
+
 def test_few_bits_are_not_profiled_as_floats(hwnas):
     status, _, said = hwnas("profile", "--space", "resnet18-bits", "--precision", "fp32")
     assert status == 2

@@ -14,9 +14,19 @@ import numpy as np
 
 import hwnas
 from hwnas.cli.resources import profile_to_file
-from hwnas.profilers import Plan, measure_models, runtime
+from hwnas.profilers import Plan, Runtime, measure_models, runtime
+from hwnas.spaces import SearchSpace
 
 NETWORKS = 50
+
+
+def measured_twice(models: dict[str, bytes], space: SearchSpace, cpu: Runtime) -> list[np.ndarray]:
+    """Milliseconds of all models, in two interleaved passes one after the other."""
+    passes = []
+    for seed in range(2):
+        taken = measure_models(models, space, cpu, plan=Plan(min_runs=40, max_runs=80), seed=seed)
+        passes.append(np.array([taken[name].latency_ms for name in models]))
+    return passes
 
 
 def main(table_name: str | None) -> None:
@@ -33,10 +43,7 @@ def main(table_name: str | None) -> None:
     models = {space.format(arch): space.to_onnx(arch) for arch in archs}
     assert not table.networks.keys() & models.keys()
 
-    passes = []
-    for _ in range(2):
-        taken = measure_models(models, space, cpu, plan=Plan(min_runs=40, max_runs=80))
-        passes.append(np.array([taken[name].latency_ms for name in models]))
+    passes = measured_twice(models, space, cpu)
     measured = np.mean(passes, axis=0)
     predicted = predictor.predict(archs)
     interval = predictor.predict_interval(archs, 0.95)

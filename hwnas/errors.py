@@ -13,8 +13,11 @@ __all__ = [
     "DeviceUnavailableError",
     "HwnasError",
     "InfeasibleBudgetError",
+    "KernelNotInTableError",
     "MeasurementError",
+    "ModelFormatError",
     "OptionError",
+    "PredictorFormatError",
     "TableFormatError",
     "TableTargetError",
     "UnknownNameError",
@@ -55,12 +58,24 @@ class WorkloadNotInTableError(HwnasError, LookupError):
     """A latency table has no entry for a workload; there is no default latency."""
 
 
+class KernelNotInTableError(HwnasError, LookupError):
+    """A model runs kernels that no measured kernel of a latency table resembles."""
+
+
+class ModelFormatError(HwnasError, ValueError):
+    """A file is not an ONNX model whose kernels can be told."""
+
+
 class TableFormatError(HwnasError, ValueError):
     """A file is not a latency table of a schema that this version reads."""
 
 
 class TableTargetError(HwnasError, ValueError):
     """A latency table was made on another target, or for another space, than the one asked for."""
+
+
+class PredictorFormatError(HwnasError, ValueError):
+    """A file is not a fitted predictor of a schema that this version reads."""
 
 
 class DeviceUnavailableError(HwnasError, RuntimeError):

@@ -239,6 +239,19 @@ class _Writer:
             low = self._constant(f"{output}.low", np.float32(0))
             high = self._constant(f"{output}.high", np.float32(6))
             self._add("Clip", [inputs[0], low, high], output)
+        elif node.kind == "hard_swish":
+            self._add("HardSwish", inputs, output)
+        elif node.kind == "hard_sigmoid":
+            self._add("HardSigmoid", inputs, output, alpha=1 / 6, beta=0.5)
+        elif node.kind == "mul":
+            gate = self._reshaped(inputs[1], f"{output}.gate", [self.batch, node.shape[0], 1, 1])
+            self._add("Mul", [inputs[0], gate], output)
+        elif node.kind == "channel_shuffle":
+            channels, height, width = node.shape
+            apart = [self.batch, node.groups, channels // node.groups, height, width]
+            split = self._reshaped(inputs[0], f"{output}.split", apart)
+            self._add("Transpose", [split], f"{output}.swapped", perm=[0, 2, 1, 3, 4])
+            self._reshaped(f"{output}.swapped", output, [self.batch, *node.shape])
         elif node.kind == "add":
             for k, term in enumerate(inputs[1:], start=1):
                 left = inputs[0] if k == 1 else f"{output}.{k - 1}"
@@ -274,6 +287,11 @@ class _Writer:
 
     def _add(self, op: str, inputs: list[str], output: str, **attributes: Any) -> None:
         self.nodes.append(helper.make_node(op, inputs, [output], name=output, **attributes))
+
+    def _reshaped(self, tensor: str, output: str, shape: list[int]) -> str:
+        sizes = self._constant(f"{output}.shape", np.array(shape, np.int64))
+        self._add("Reshape", [tensor, sizes], output)
+        return output
 
     def _constant(self, name: str, value: Any) -> str:
         self.initializers.append(numpy_helper.from_array(np.asarray(value), name))

@@ -16,7 +16,7 @@ FLOORS = (
     {"files", "progress"},
     {"ops"},
     {"costs", "onnx_graph", "latency_tables"},
-    {"spaces"},
+    {"spaces", "kernels"},
     {"profilers", "predictors", "supernet"},
     {"search"},
     {"testing"},

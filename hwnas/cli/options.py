@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-__all__ = ["measuring_options", "space_options"]
+__all__ = ["betanas_options", "measuring_options", "space_options"]
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -27,7 +27,8 @@ space_options = _stacked(
         default="proxyless",
         show_default=True,
         metavar="NAME",
-        help="proxyless, shufflenet, resnet18-bits, resnet34-bits or nasbench201.",
+        help="Search space: fbnet, nasbench201, ofa, proxyless, resnet18-bits, resnet34-bits or "
+        "shufflenet.",
     ),
     click.option(
         "--input-size",
@@ -68,5 +69,73 @@ measuring_options = _stacked(
         "--precision",
         type=click.Choice(["fp32", "fp16", "int8"]),
         help="Of weights and activations  [default: fp32]",
+    ),
+)
+
+#: How BetaNAS trains its architecture parameters.
+betanas_options = _stacked(
+    click.option(
+        "--beta",
+        multiple=True,
+        metavar="COST=NATS",
+        help="BetaNAS: fixed weight of a cost in the loss, such as latency=0.1 (nats per ms) or "
+        "macs=0.01 (nats per million)  [default: steered to the budgets]",
+    ),
+    click.option(
+        "--warm-up",
+        type=click.FloatRange(0, 1, max_open=True),
+        default=0.25,
+        show_default=True,
+        help="BetaNAS: share of the steps before alpha first moves.",
+    ),
+    click.option(
+        "--alpha-every",
+        type=click.IntRange(min=1),
+        default=2,
+        show_default=True,
+        help="BetaNAS: training steps for each step of alpha.",
+    ),
+    click.option(
+        "--alpha-rate",
+        type=click.FloatRange(min=0, min_open=True),
+        default=0.05,
+        show_default=True,
+        help="BetaNAS: learning rate of alpha.",
+    ),
+    click.option(
+        "--alpha-batch",
+        type=click.IntRange(min=1),
+        default=64,
+        show_default=True,
+        help="BetaNAS: validation images for each step of alpha.",
+    ),
+    click.option(
+        "--drop-margin",
+        type=float,
+        default=1.0,
+        show_default=True,
+        metavar="NATS",
+        help="BetaNAS: drop a choice whose alpha is so far below the mean of the others; "
+        "inf for never.",
+    ),
+    click.option(
+        "--drop-threshold",
+        type=float,
+        metavar="ALPHA",
+        help="BetaNAS: drop a choice whose alpha itself is below this (they start at 0).",
+    ),
+    click.option(
+        "--drop-start",
+        type=click.FloatRange(0, 1),
+        default=0.25,
+        show_default=True,
+        help="BetaNAS: share of the steps of alpha before the first drop; 1 for hardly any.",
+    ),
+    click.option(
+        "--drop-every",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        help="BetaNAS: steps of alpha from one look to the next.",
     ),
 )

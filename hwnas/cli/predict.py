@@ -6,6 +6,7 @@ from rich import box
 from rich.table import Table
 
 from hwnas.cli.output import json_option, print_json, say, stdout
+from hwnas.cli.predict_models import predict_models
 from hwnas.cli.resources import resolved
 
 __all__ = ["command"]
@@ -16,17 +17,47 @@ __all__ = ["command"]
     "--table", "table_name", required=True, metavar="FILE", help="A table's path or name."
 )
 @click.option("--confidence", type=float, default=0.95, show_default=True, help="Of the interval.")
-@click.argument("architectures", nargs=-1, required=True, metavar="ARCH...")
+@click.option(
+    "--shape",
+    "shapes",
+    multiple=True,
+    metavar="[INPUT=]NxCxHxW",
+    help="Sizes of a model's input that is dynamic, such as 1x3x224x224.",
+)
+@click.option("--strict", is_flag=True, help="Fail where a model runs what cannot be predicted.")
+@click.argument("wanted", nargs=-1, required=True, metavar="ARCH... | MODEL.onnx...")
 @json_option
 def command(
-    table_name: str, confidence: float, architectures: tuple[str, ...], as_json: bool
+    table_name: str,
+    confidence: float,
+    shapes: tuple[str, ...],
+    strict: bool,
+    wanted: tuple[str, ...],
+    as_json: bool,
 ) -> None:
-    """Predict the latency of architectures on the machine that a table was measured on.
+    """Predict the latency of architectures, or of any ONNX model, where a table was measured.
+
+    ONNX models need a table with kernels: hwnas profile --kernels 500.
 
     \b
-    Example:
+    Examples:
       hwnas predict --table my.json k3e3-skip-skip-skip-k5e6-...
+      hwnas predict --table my.json model.onnx
     """
+    models = [text for text in wanted if text.lower().endswith(".onnx")]
+    if models and len(models) < len(wanted):
+        raise click.UsageError("give architectures or ONNX models, not both at once")
+    if models:
+        predict_models(models, resolved(table_name), confidence, shapes, strict, as_json)
+    elif shapes or strict:
+        raise click.UsageError("--shape and --strict belong to ONNX models")
+    else:
+        _predict_architectures(wanted, table_name, confidence, as_json)
+
+
+def _predict_architectures(
+    architectures: tuple[str, ...], table_name: str, confidence: float, as_json: bool
+) -> None:
     from hwnas.predictors import load_predictor
 
     predictor = load_predictor(resolved(table_name))
@@ -45,12 +76,14 @@ def command(
                     "interval_ms": [float(v) for v in pair],
                     "macs": int(macs),
                     "params": int(params),
+                    "notes": dict(predictor.notes),
                 }
                 for text, value, pair, macs, params in found
             ]
         )
         return
-    say(f"on {predictor.table.target}")
+    for name, note in predictor.notes.items():
+        say(f"[dim]{name}:[/dim] {note}")
     names = ("ms", f"{confidence:.0%} interval", "MACs", "parameters", "architecture")
     rows = Table(*names, box=box.SIMPLE)
     for at, text in enumerate(architectures):

@@ -37,6 +37,19 @@ __all__ = ["command"]
     show_default=True,
     help="Measure for at least so long; slow spells of a machine last seconds.",
 )
+@click.option(
+    "--kernels",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Measure N kernels of random networks too, to predict any ONNX model; 500 do.",
+)
+@click.option(
+    "--estimate-from",
+    type=click.IntRange(min=10),
+    metavar="N",
+    help="Measure only N of the space's operators, and estimate the others from them.",
+)
 @json_option
 def command(
     device: str,
@@ -52,13 +65,17 @@ def command(
     out: Path | None,
     seed: int,
     seconds: float,
+    kernels: int,
+    estimate_from: int | None,
     as_json: bool,
 ) -> None:
     """Measure every operator of a search space, and some whole networks, on this machine.
 
     \b
-    Example:
+    Examples:
       hwnas profile --device cpu --threads 1
+      hwnas profile --device cpu --kernels 500 --out my.json
+      hwnas predict --table my.json model.onnx
     """
     from hwnas.predictors import load_predictor
     from hwnas.profilers import runtime
@@ -74,7 +91,15 @@ def command(
     kind = precision_for(space, precision)
     chosen = runtime(device, 1 if threads is None else threads)
     path, table = profile_to_file(
-        space, chosen, kind, batch or 1, out=out, seed=seed, seconds=seconds
+        space,
+        chosen,
+        kind,
+        batch or 1,
+        out=out,
+        seed=seed,
+        seconds=seconds,
+        kernels=kernels,
+        n_workloads=estimate_from,
     )
     known = load_predictor(table).calibration
     findings = check_table(table)
@@ -84,7 +109,9 @@ def command(
                 "table": str(path),
                 "target": asdict(table.target),
                 "workloads": len(table.workloads),
+                "estimates": len(table.estimates),
                 "networks": len(table.networks),
+                "kernels": 0 if table.kernels is None else len(table.kernels.entries),
                 "seconds": table.provenance.seconds,
                 "calibration": asdict(known),
                 "findings": [asdict(finding) for finding in findings],
@@ -109,6 +136,11 @@ def _summary(path: Path, table: LatencyTable) -> Table:
     rows.add_row(
         "workloads", f"{len(table.workloads)}, median known to {errors[len(errors) // 2]:.1%}"
     )
+    if table.estimates:
+        rows.add_row("estimated", f"{len(table.estimates)} other workloads, not measured")
     rows.add_row("networks", str(len(table.networks)))
+    if table.kernels is not None:
+        known = table.kernels
+        rows.add_row("kernels", f"{len(known.entries)}, and {len(known.networks)} networks of such")
     rows.add_row("seconds", f"{seconds:.0f}")
     return rows

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PROFILE_SECONDS",
+    "filled",
+    "kernel_plan",
     "make_space",
     "precision_for",
     "profile_plan",
@@ -63,6 +65,25 @@ def profile_plan(seconds: float) -> "Plan":
     return Plan(min_seconds=seconds)
 
 
+def filled(table: LatencyTable, space: SearchSpace) -> LatencyTable:
+    """The table with estimates of what a space needs and it has not measured; says how good."""
+    from hwnas.predictors import fill_gaps
+
+    result = fill_gaps(table, space.distinct_workloads)
+    added = [entry for key, entry in result.estimates.items() if key not in table.estimates]
+    if added:
+        say(
+            f"{len(added)} workloads are estimated, not measured: off by "
+            f"{max(entry.spread for entry in added):.1%} at most (standard deviation)"
+        )
+    return result
+
+
+def kernel_plan() -> "Plan | None":
+    """How well kernels are measured: as the profiler thinks best."""
+    return None
+
+
 def profile_to_file(
     space: SearchSpace,
     runtime: "Runtime",
@@ -72,14 +93,20 @@ def profile_to_file(
     out: Path | None = None,
     seed: int = 0,
     seconds: float = PROFILE_SECONDS,
+    kernels: int = 0,
+    n_workloads: int | None = None,
 ) -> tuple[Path, LatencyTable]:
-    """Profile a space into a file; a killed profile goes on where it stopped."""
-    from hwnas.profilers import check_precision, profile_space
+    """Profile a space, and kernels if asked, into a file; killed, it goes on where it stopped.
+
+    With ``n_workloads`` only so many are measured, and the others estimated from them.
+    """
+    from hwnas.profilers import check_precision, profile_kernels, profile_space
 
     check_precision(runtime, precision)
     target = runtime.target(precision, batch)
     path = out or default_path(target, SpaceRecord(space.name, dict(space.arguments)))
     journal = path.with_name(f"{path.name}.partial")
+    kernel_journal = path.with_name(f"{path.name}.kernels.partial")
     if journal.exists():
         say(f"going on with the unfinished profile {journal}")
     say(f"profiling {space.name} on {target}")
@@ -89,11 +116,27 @@ def profile_to_file(
             runtime,
             precision=precision,
             batch=batch,
+            n_workloads=n_workloads,
             plan=profile_plan(seconds),
             seed=seed,
             journal=journal,
             progress=progress,
         )
+    if kernels:
+        say(f"profiling {kernels} kernels of random networks, to predict any ONNX model")
+        with show_progress() as progress:
+            table = profile_kernels(
+                table,
+                space,
+                runtime,
+                kernels,
+                plan=kernel_plan(),
+                seed=seed,
+                journal=kernel_journal,
+                progress=progress,
+            )
+    if n_workloads is not None:
+        table = filled(table, space)
     earlier = earlier_profile(table.target, table.space)
     if earlier is not None:
         table = table.pooled(earlier)
@@ -104,6 +147,7 @@ def profile_to_file(
         )
     table.save(path)
     journal.unlink(missing_ok=True)
+    kernel_journal.unlink(missing_ok=True)
     return path, table
 
 

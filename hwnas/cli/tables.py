@@ -1,14 +1,18 @@
 """``hwnas tables``."""
 
+import math
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 from rich import box
 from rich.markup import escape
 from rich.table import Column, Table
 
+from hwnas.cli.options import space_options
 from hwnas.cli.output import json_option, print_json, say, stdout
-from hwnas.cli.resources import resolved
+from hwnas.cli.resources import filled, make_space, resolved
+from hwnas.cli.tables_report import command as report
 from hwnas.latency_tables import (
     LatencyTable,
     all_tables,
@@ -18,15 +22,21 @@ from hwnas.latency_tables import (
 
 __all__ = ["command"]
 
+#: Standard deviations to each side that hold 80 % of a normal distribution.
+_SURE = 1.2816
+
 
 @click.group("tables")
 def command() -> None:
-    """List, show and check latency tables.
+    """List, show, check and judge latency tables.
 
     \b
     Example:
       hwnas tables list
     """
+
+
+command.add_command(report)
 
 
 @command.command("list")
@@ -59,6 +69,8 @@ def list_tables(as_json: bool) -> None:
     for name, _, table in found:
         if isinstance(table, LatencyTable):
             entries = f"{len(table.workloads)} + {len(table.networks)}"
+            if table.estimates:
+                entries += f", {len(table.estimates)} estimated"
             made = table.provenance.created_utc[:16]
             rows.add_row(name, str(table.target), entries, made)
         else:
@@ -83,7 +95,12 @@ def show(table_name: str, as_json: bool) -> None:
         return
     say(f"{table.target}; space {table.space.name} {table.space.arguments}")
     rows = Table("ms", "+-", "80 % of the runs", "runs", "workload or network", box=box.SIMPLE)
-    for entries in (table.workloads, table.networks):
+    sections = [table.workloads, table.networks]
+    if table.kernels is not None:
+        wholes = table.kernels.networks.items()
+        sections += [table.kernels.entries, {name: net.measurement for name, net in wholes}]
+        say(f"{len(table.kernels.entries)} kernels alone, and {len(wholes)} networks of such")
+    for entries in sections:
         for key, entry in entries.items():
             rows.add_row(
                 f"{entry.latency_ms:.4f}",
@@ -93,7 +110,64 @@ def show(table_name: str, as_json: bool) -> None:
                 key,
             )
         rows.add_section()
+    for key, estimate in table.estimates.items():
+        factor = math.exp(_SURE * estimate.spread)
+        low, high = estimate.latency_ms / factor, estimate.latency_ms * factor
+        rows.add_row(
+            f"{estimate.latency_ms:.4f}",
+            f"{estimate.spread:.1%}",
+            f"{low:.4f} to {high:.4f}",
+            "estimated",
+            key,
+        )
     stdout.print(rows)
+
+
+@command.command("fill")
+@click.argument("table_name", metavar="FILE")
+@space_options
+@click.option(
+    "--classes", type=click.IntRange(min=1), metavar="N", help="Outputs of the classifier."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    metavar="FILE",
+    help="Where to write the filled table.",
+)
+@json_option
+def fill(
+    table_name: str,
+    space_name: str,
+    input_size: int | None,
+    width_mult: float | None,
+    classes: int | None,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Estimate what a space needs and a table has not measured, from what it has.
+
+    Estimates are marked, and widen the intervals of what is predicted with them.
+
+    \b
+    Example:
+      hwnas tables fill my.json --input-size 192 --out my-192.json
+    """
+    table = LatencyTable.load(resolved(table_name))
+    space = make_space(space_name, input_size=input_size, width_mult=width_mult, classes=classes)
+    result = filled(table, space)
+    result.save(out)
+    if as_json:
+        print_json(
+            {
+                "table": str(out),
+                "measured": len(result.workloads),
+                "estimated": len(result.estimates),
+            }
+        )
+        return
+    say(f"{out}: {len(result.workloads)} measured, {len(result.estimates)} estimated")
 
 
 @command.command("check")

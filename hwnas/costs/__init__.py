@@ -10,6 +10,7 @@ from hwnas.costs.counting import (
     graph_params,
     workload_costs,
 )
+from hwnas.costs.probable import most_probable
 
 __all__ = [
     "COSTS",
@@ -22,6 +23,7 @@ __all__ = [
     "graph_bytes",
     "graph_macs",
     "graph_params",
+    "most_probable",
     "parse_budget",
     "workload_costs",
 ]

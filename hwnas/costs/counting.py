@@ -42,6 +42,10 @@ MACS: dict[str, Formula] = {
     "batch_norm": _nothing,
     "relu": _nothing,
     "relu6": _nothing,
+    "hard_swish": _nothing,
+    "hard_sigmoid": _nothing,
+    "mul": _nothing,
+    "channel_shuffle": _nothing,
     "add": _nothing,
     "zero": _nothing,
     "take": _nothing,
@@ -60,6 +64,10 @@ PARAMS: dict[str, Formula] = {
     "batch_norm": lambda node, source: 2 * node.shape[0],
     "relu": _nothing,
     "relu6": _nothing,
+    "hard_swish": _nothing,
+    "hard_sigmoid": _nothing,
+    "mul": _nothing,
+    "channel_shuffle": _nothing,
     "add": _nothing,
     "zero": _nothing,
     "take": _nothing,
@@ -71,7 +79,7 @@ PARAMS: dict[str, Formula] = {
 }
 
 #: Kinds that runtimes fold into the kernel before them, so that they move no bytes of their own.
-_FUSED = {"batch_norm", "relu", "relu6", "pact"}
+_FUSED = {"batch_norm", "relu", "relu6", "hard_swish", "hard_sigmoid", "pact"}
 
 
 def _total(graph: Graph, table: dict[str, Formula]) -> int:

@@ -9,6 +9,9 @@ from hwnas.latency_tables.store import (
     tables_folder,
 )
 from hwnas.latency_tables.table import (
+    Estimate,
+    KernelNetwork,
+    KernelRecord,
     LatencyTable,
     Measurement,
     Provenance,
@@ -18,7 +21,10 @@ from hwnas.latency_tables.table import (
 from hwnas.latency_tables.target import Target
 
 __all__ = [
+    "Estimate",
     "Finding",
+    "KernelNetwork",
+    "KernelRecord",
     "LatencyTable",
     "Measurement",
     "Provenance",

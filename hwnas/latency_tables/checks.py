@@ -11,6 +11,8 @@ __all__ = ["Finding", "check_table"]
 
 #: A median that is not known to this is marked.
 _LOOSE = 0.025
+#: An estimate that is not known to this is marked.
+_VAGUE = 0.25
 #: A larger operator that is faster than a smaller one by more than this is marked.
 _INVERSION = 0.10
 
@@ -26,7 +28,11 @@ class Finding:
 def check_table(table: LatencyTable) -> list[Finding]:
     """Entries with a wide spread, a loose median, an unknown key, or less time for more work."""
     findings: list[Finding] = []
-    for key, measurement in (*table.workloads.items(), *table.networks.items()):
+    measured = [*table.workloads.items(), *table.networks.items()]
+    if table.kernels is not None:
+        measured += table.kernels.entries.items()
+        measured += ((name, net.measurement) for name, net in table.kernels.networks.items())
+    for key, measurement in measured:
         findings += [Finding(key, problem) for problem in _spread(measurement)]
     known: dict[Workload, float] = {}
     for key, measurement in table.workloads.items():
@@ -35,6 +41,9 @@ def check_table(table: LatencyTable) -> list[Finding]:
         except UnknownNameError:
             findings.append(Finding(key, "not a workload that this version knows"))
     findings += _inversions(known)
+    for key, estimate in table.estimates.items():
+        if estimate.spread > _VAGUE:
+            findings.append(Finding(key, f"vague estimate: +-{estimate.spread:.0%}, not measured"))
     if not table.networks:
         findings.append(Finding("networks", "none measured: nothing says how far sums are off"))
     return findings

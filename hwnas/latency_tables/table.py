@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
@@ -15,7 +15,16 @@ from hwnas.files import write_atomically
 from hwnas.latency_tables.target import Target
 from hwnas.ops import Workload
 
-__all__ = ["LatencyTable", "Measurement", "Provenance", "SpaceRecord", "shipped"]
+__all__ = [
+    "Estimate",
+    "KernelNetwork",
+    "KernelRecord",
+    "LatencyTable",
+    "Measurement",
+    "Provenance",
+    "SpaceRecord",
+    "shipped",
+]
 
 _Ms = Annotated[float, Gt(0)]
 _STRICT = {"extra": "forbid", "allow_inf_nan": False}
@@ -51,6 +60,66 @@ class Measurement:
             latency_ms=self.latency_ms * factor,
             p10_ms=self.p10_ms * factor,
             p90_ms=self.p90_ms * factor,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The latency of a model that nobody measured, inferred from entries that were.
+
+    Attributes:
+        latency_ms: the estimated median.
+        spread: standard deviation of log(estimated / measured) of such estimates, on workloads left
+            out of the fit.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    latency_ms: _Ms
+    spread: Annotated[float, Ge(0)]
+
+    def scaled(self, factor: float) -> "Estimate":
+        """The same estimate at another scale."""
+        return replace(self, latency_ms=self.latency_ms * factor)
+
+
+@dataclass(frozen=True, slots=True)
+class KernelNetwork:
+    """A whole network that was measured, and which kernels it runs how often."""
+
+    __pydantic_config__ = _STRICT
+
+    measurement: Measurement
+    kernels: dict[str, Annotated[int, Ge(1)]]
+
+
+@dataclass(frozen=True, slots=True)
+class KernelRecord:
+    """What predicts any ONNX model: single kernels, and networks that are made of such.
+
+    Kernels are measured with their inputs in the cache, where the kernel before leaves them.
+
+    Attributes:
+        call: an almost empty model measured likewise: what a call costs.
+        entries: kernel key -> measurement of the kernel alone, the call included.
+        networks: name -> whole network.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    call: Measurement
+    entries: dict[str, Measurement]
+    networks: dict[str, KernelNetwork]
+
+    def scaled(self, factor: float) -> "KernelRecord":
+        """The same record at another scale."""
+        return KernelRecord(
+            self.call.scaled(factor),
+            {key: entry.scaled(factor) for key, entry in self.entries.items()},
+            {
+                name: replace(network, measurement=network.measurement.scaled(factor))
+                for name, network in self.networks.items()
+            },
         )
 
 
@@ -92,6 +161,8 @@ class LatencyTable:
         workloads: workload key -> measurement of the workload alone, the call included.
         networks: architecture string -> measurement of the whole network.
         provenance: when and by what.
+        estimates: workload key -> what was inferred, not measured; never of a key in ``workloads``.
+        kernels: what predicts any ONNX model; None where no kernels were profiled.
     """
 
     __pydantic_config__ = _STRICT
@@ -104,6 +175,8 @@ class LatencyTable:
     workloads: dict[str, Measurement]
     networks: dict[str, Measurement]
     provenance: Provenance
+    estimates: dict[str, Estimate] = field(default_factory=dict)
+    kernels: KernelRecord | None = None
     format: Literal["hwnas-latency-table"] = "hwnas-latency-table"
     schema_version: Literal[1] = 1
 
@@ -135,7 +208,7 @@ class LatencyTable:
         from pydantic import TypeAdapter, ValidationError
 
         try:
-            return TypeAdapter(cls).validate_json(text)
+            table = TypeAdapter(cls).validate_json(text)
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -144,19 +217,33 @@ class LatencyTable:
                 f"({error.error_count()} problem{'s'[: error.error_count() > 1]}); "
                 "make one with 'hwnas profile'"
             ) from None
+        if both := sorted(table.estimates.keys() & table.workloads.keys()):
+            raise TableFormatError(
+                f"{source} has {both[0]} both measured and estimated, and an entry is one or the "
+                "other: remove the estimate"
+            )
+        return table
 
     def to_json(self) -> str:
-        """The table as JSON text, one workload a line."""
+        """The table as JSON text, one workload a line; sections that are empty are left out."""
         record = asdict(self)
-        last = ("workloads", "networks", "provenance")
-        head = ["format", "schema_version"]
-        head += [key for key in record if key not in (*head, *last)]
-        lines = [f'  "{key}": {json.dumps(record[key])}' for key in head]
-        for key in last[:2]:
-            rows = [f"    {json.dumps(k)}: {json.dumps(v)}" for k, v in record[key].items()]
-            lines.append(f'  "{key}": {{\n' + ",\n".join(rows) + "\n  }")
-        lines.append(f'  "provenance": {json.dumps(record["provenance"])}')
-        return "{\n" + ",\n".join(lines) + "\n}\n"
+        kernels = record.pop("kernels") or {}
+        rows = {"workloads": record["workloads"], "networks": record["networks"]}
+        rows |= {"estimates": record["estimates"]} if self.estimates else {}
+        first = ("format", "schema_version")
+        others = {key: record[key] for key in (*first, *record)}
+        parts = [
+            _line(key, value)
+            for key, value in others.items()
+            if key not in ("workloads", "networks", "estimates", "provenance")
+        ]
+        parts += [_rows(key, value) for key, value in rows.items()]
+        if kernels:
+            inner = [f"  {_line('call', kernels.pop('call'))}"]
+            inner += [_rows(key, value, "    ") for key, value in kernels.items()]
+            parts.append('  "kernels": {\n' + ",\n".join(inner) + "\n  }")
+        parts.append(_line("provenance", record["provenance"]))
+        return "{\n" + ",\n".join(parts) + "\n}\n"
 
     def save(self, path: str | Path) -> None:
         """Write the table; the old file stays until the new one is whole."""
@@ -166,11 +253,15 @@ class LatencyTable:
         """This table at the mean scale of itself and the profiles behind an earlier one.
 
         A shared machine is a few percent slower or faster for minutes at a time, all models alike.
-        The entries stay those of this profile; only their common factor is shared.
+        The entries stay those of this profile; only their common factor is shared. Kernels that
+        only the earlier table holds are kept.
         """
         sessions = (*earlier.reference_sessions_ms, *self.reference_sessions_ms)[-_SESSIONS:]
         mean_ms = sum(sessions) / len(sessions)
         factor = mean_ms / self.reference_ms
+        kernels = None if self.kernels is None else self.kernels.scaled(factor)
+        if kernels is None and earlier.kernels is not None:
+            kernels = earlier.kernels.scaled(mean_ms / earlier.reference_ms)
         return replace(
             self,
             reference_ms=mean_ms,
@@ -178,21 +269,25 @@ class LatencyTable:
             call=self.call.scaled(factor),
             workloads={key: m.scaled(factor) for key, m in self.workloads.items()},
             networks={key: m.scaled(factor) for key, m in self.networks.items()},
+            estimates={key: e.scaled(factor) for key, e in self.estimates.items()},
+            kernels=kernels,
         )
 
     def missing(self, workloads: Iterable[Workload]) -> list[Workload]:
-        """Those of the workloads that cost time and are not in the table."""
+        """Those of the workloads that cost time and were not measured, estimated or not."""
         return [w for w in workloads if not w.op.free and w.key not in self.workloads]
 
     def latency_ms(self, workload: Workload) -> float:
-        """The measured median of a workload alone; 0 for operators that run no kernel.
+        """The median of a workload alone, estimated where it was not measured but filled in.
+
+        It is 0 for operators that run no kernel. `spread` tells measured and estimated apart.
 
         Raises:
-            WorkloadNotInTableError: it was not measured; the message names the nearest ones.
+            WorkloadNotInTableError: it is neither; the message names the nearest ones.
         """
         if workload.op.free:
             return 0.0
-        entry = self.workloads.get(workload.key)
+        entry = self.workloads.get(workload.key) or self.estimates.get(workload.key)
         if entry is None:
             near = get_close_matches(workload.key, self.workloads, n=3, cutoff=0.0)
             raise WorkloadNotInTableError(
@@ -200,6 +295,21 @@ class LatencyTable:
                 f"the nearest {'; '.join(near)}: profile the space that needs it"
             )
         return entry.latency_ms
+
+    def spread(self, workload: Workload) -> float:
+        """Spread of the logarithm of a workload's estimate; 0 where it was measured."""
+        estimate = self.estimates.get(workload.key)
+        return 0.0 if estimate is None else estimate.spread
+
+
+def _line(key: str, value: Any) -> str:
+    return f"  {json.dumps(key)}: {json.dumps(value)}"
+
+
+def _rows(key: str, section: Mapping[str, Any], indent: str = "  ") -> str:
+    """A section of many entries, one a line."""
+    rows = [f"{indent}  {json.dumps(name)}: {json.dumps(row)}" for name, row in section.items()]
+    return f"{indent}{json.dumps(key)}: {{\n" + ",\n".join(rows) + f"\n{indent}}}"
 
 
 def shipped() -> Mapping[str, Path]:

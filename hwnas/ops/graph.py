@@ -12,7 +12,7 @@ from typing import Literal
 
 from hwnas.errors import OptionError
 
-__all__ = ["INITIAL_ALPHA", "LEAST_ALPHA", "Graph", "Kind", "Node", "Shape"]
+__all__ = ["INITIAL_ALPHA", "LEAST_ALPHA", "Activation", "Graph", "Kind", "Node", "Shape"]
 
 #: The bound of a ``pact`` before training, whose input leaves a batch-norm; and what it counts as
 #: at least, wherever training moves it.
@@ -25,6 +25,10 @@ Kind = Literal[
     "batch_norm",
     "relu",
     "relu6",
+    "hard_swish",
+    "hard_sigmoid",
+    "mul",
+    "channel_shuffle",
     "add",
     "zero",
     "take",
@@ -35,6 +39,9 @@ Kind = Literal[
     "global_avg_pool",
     "linear",
 ]
+
+#: Elementwise functions: max(x, 0); at most 6; x * hard_sigmoid(x); min(max(x / 6 + 0.5, 0), 1).
+Activation = Literal["relu", "relu6", "hard_swish", "hard_sigmoid"]
 
 #: Channels, height, width. After the global pooling height and width are 1.
 Shape = tuple[int, int, int]
@@ -141,7 +148,7 @@ class Graph:
         kernel: int = 1,
         stride: int = 1,
         groups: int = 1,
-        activation: Literal["relu", "relu6"] | None = None,
+        activation: Activation | None = None,
         bits: int = 0,
     ) -> int:
         """Convolution, batch normalisation and, if named, an activation."""
@@ -149,8 +156,8 @@ class Graph:
             x = self.batch_norm(self.conv(x, "conv", out, kernel, stride, groups, bits), "bn")
             return x if activation is None else self.activation(x, activation)
 
-    def activation(self, x: int, kind: Literal["relu", "relu6"]) -> int:
-        """Elementwise max(x, 0), at most 6 for ``relu6``."""
+    def activation(self, x: int, kind: Activation) -> int:
+        """One of the elementwise functions of `Activation`."""
         return self._add(Node(kind, kind, (x,), self.shape(x)))
 
     def pact(self, x: int, name: str, bits: int) -> int:
@@ -158,6 +165,25 @@ class Graph:
         if bits < 1:
             raise OptionError(f"activations {self._scope + name!r} have at least 1 bit, got {bits}")
         return self._add(Node("pact", name, (x,), self.shape(x), bits=bits))
+
+    def mul(self, x: int, gate: int) -> int:
+        """Each channel of ``x`` times its value in ``gate``, a 1x1 map of as many channels."""
+        if self.shape(gate) != (self.shape(x)[0], 1, 1):
+            raise OptionError(
+                f"a gate has one value for each of {self.shape(x)[0]} channels, got shape "
+                f"{self.shape(gate)}"
+            )
+        return self._add(Node("mul", "mul", (x, gate), self.shape(x)))
+
+    def channel_shuffle(self, x: int, groups: int) -> int:
+        """Interleave ``groups`` equal groups of channels (ShuffleNet, section 3.1)."""
+        channels = self.shape(x)[0]
+        if groups < 1 or channels % groups:
+            raise OptionError(
+                f"a channel shuffle needs groups that divide the channels, got {channels} channels "
+                f"and {groups} groups"
+            )
+        return self._add(Node("channel_shuffle", "shuffle", (x,), self.shape(x), groups=groups))
 
     def add(self, *terms: int) -> int:
         """Elementwise sum of nodes of one shape; a sum of one is that node."""

@@ -45,6 +45,14 @@ def _plain(node: Node) -> Callable[..., Tensor]:
         return F.relu
     if node.kind == "relu6":
         return F.relu6
+    if node.kind == "hard_swish":
+        return F.hardswish
+    if node.kind == "hard_sigmoid":
+        return F.hardsigmoid
+    if node.kind == "mul":
+        return _gated
+    if node.kind == "channel_shuffle":
+        return partial(F.channel_shuffle, groups=node.groups)
     if node.kind == "add":
         return _sum
     if node.kind == "zero":
@@ -67,6 +75,10 @@ def _sum(first: Tensor, *others: Tensor) -> Tensor:
     for other in others:
         first = first + other
     return first
+
+
+def _gated(x: Tensor, gate: Tensor) -> Tensor:
+    return x * gate.reshape(*gate.shape[:2], 1, 1)
 
 
 def _concat(*parts: Tensor) -> Tensor:

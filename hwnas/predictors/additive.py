@@ -1,7 +1,8 @@
 """Latency as a sum of table entries, corrected by a few whole networks."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import math
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,39 +13,32 @@ from hwnas.costs.additive import FloatArray
 from hwnas.errors import ArchitectureError, OptionError, TableTargetError
 from hwnas.latency_tables import LatencyTable
 from hwnas.ops import Workload
+from hwnas.predictors.calibrated import Calibration, calibrate, workload_groups
 from hwnas.spaces import SearchSpace
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["AdditivePredictor", "Calibration"]
+__all__ = ["AdditivePredictor"]
 
 _LEAST_NETWORKS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """How sums of parts became the latency of wholes.
-
-    Attributes:
-        scale: wholes over sums; below 1 since a block alone pays layout conversions that it does
-            not pay inside a network.
-        residual: standard deviation of log(predicted / measured), each network left out in turn.
-        count: networks it was estimated on.
-    """
-
-    scale: float
-    residual: float
-    count: int
 
 
 class AdditivePredictor:
     """Predicts the latency of architectures as a sum over their workloads.
 
     A network is one runtime call and its workloads, each the measured median of the workload alone
-    less a call, times one scale that is estimated on the table's whole networks. Entries are
+    less a call, times a factor that is estimated on the table's whole networks: one scale for all,
+    and where they tell more, one for each kernel size, expansion, resolution (`calibrate`). The
+    isolated timings are the prior, so that ten networks are enough. Entries are
     rounded to a power of two (below a thousandth of a millisecond), so that minima, counts, samples
     and expectations agree to the last digit with `predict`.
+
+    Where entries of the table are estimated, intervals are wider by what these are uncertain, as if
+    all were wrong in the same direction.
+
+    Attributes:
+        estimated: how many of the space's workloads are estimated, not measured.
 
     Args:
         table: holds every workload of the space.
@@ -60,14 +54,31 @@ class AdditivePredictor:
         self.table = table
         self.space = space
         self.calibration = _calibrate(table, space if origin is None else origin)
-        fixed, entries = _entries(table, space)
-        scale = self.calibration.scale
-        whole = table.call.latency_ms + scale * fixed
-        self.cost = AdditiveCost.from_floats(whole, [row * scale for row in entries])
+        fixed, entries = _entries(table, space, self.calibration, _alone)
+        self.cost = AdditiveCost.from_floats(table.call.latency_ms + fixed, entries)
+        self.estimated = sum(table.spread(w) > 0 for w in space.distinct_workloads)
+        self._doubts = _entries(table, space, self.calibration, _doubt)
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """What a reader should know: the ``target`` that the table was measured on, and such."""
+        notes = {"target": str(self.table.target)}
+        if self.estimated:
+            notes["estimated"] = f"{self.estimated} of the space's workloads, not measured"
+        return notes
 
     def predict(self, archs: npt.ArrayLike) -> FloatArray:
-        """Latencies in ms, (n,), of an integer array (n, n_decisions)."""
-        return self.cost(self.space.check(archs))
+        """Latencies in ms, (n,), of an integer array (n, n_decisions); fastest of uint8.
+
+        Raises:
+            ArchitectureError: they do not belong to the space.
+        """
+        rows = self.space.rows(archs)
+        try:
+            return self.cost(rows)
+        except IndexError:
+            self.space.check(rows)  # says which
+            raise
 
     def predict_interval(self, archs: npt.ArrayLike, confidence: float = 0.95) -> FloatArray:
         """Interval (n, 2) in ms that holds the measured latency with this confidence.
@@ -77,15 +88,47 @@ class AdditivePredictor:
         Raises:
             OptionError: the confidence is not between 0 and 1.
         """
+        quantile = self._quantile(confidence)
+        ms = self.predict(archs)
+        fixed, rows = self._doubts
+        doubt = fixed + sum(row[c] for row, c in zip(rows, self.space.check(archs).T, strict=True))
+        spread = quantile * np.hypot(self._residual, doubt / ms)
+        return np.stack([ms * np.exp(-spread), ms * np.exp(spread)], axis=1)
+
+    def upper_cost(self, confidence: float) -> AdditiveCost:
+        """A cost in ms that no architecture's upper end of `predict_interval` exceeds.
+
+        Equal to the upper end where nothing is estimated, otherwise somewhat above it: what
+        estimates are uncertain is added up over decisions.
+
+        Raises:
+            OptionError: the confidence is not between 0 and 1.
+        """
+        quantile = self._quantile(confidence)
+        fixed, doubts = self._doubts
+        # hypot(a, b) <= a + b, and exp(q x) <= 1 + steepness x for 0 <= x <= most
+        most = max((self.table.spread(w) for w in self.space.distinct_workloads), default=0.0)
+        steepness = np.expm1(quantile * most) / most if most > 0 else 0.0
+        factor = float(np.exp(quantile * self._residual))
+        cost = self.cost
+        whole = cost.fixed * cost.unit + steepness * fixed
+        rows = [
+            steps * cost.unit + steepness * row
+            for steps, row in zip(cost.entries, doubts, strict=True)
+        ]
+        return AdditiveCost.from_floats(factor * whole, [factor * row for row in rows])
+
+    @property
+    def _residual(self) -> float:
+        return self.calibration.residual * math.sqrt(1 + 1 / self.calibration.count)
+
+    def _quantile(self, confidence: float) -> float:
+        """Of Student's t, both tails."""
         if not 0 < confidence < 1:
             raise OptionError(f"confidence lies between 0 and 1, such as 0.95, got {confidence}")
         from scipy.stats import t
 
-        known = self.calibration
-        spread = float(t.ppf((1 + confidence) / 2, known.count - 1)) * known.residual
-        spread *= (1 + 1 / known.count) ** 0.5
-        ms = self.predict(archs)
-        return np.stack([ms * np.exp(-spread), ms * np.exp(spread)], axis=1)
+        return float(t.ppf((1 + confidence) / 2, self.calibration.count - 1))
 
     def expected(self, probabilities: Sequence["torch.Tensor"]) -> "torch.Tensor":
         """Mean latency in ms if each decision is drawn from its own distribution; differentiable.
@@ -96,8 +139,6 @@ class AdditivePredictor:
         Raises:
             OptionError: another number of decisions or choices.
         """
-        import torch
-
         shapes = [tuple(p.shape) for p in probabilities]
         wanted = [(n,) for n in self.space.n_choices]
         if shapes != wanted:
@@ -105,20 +146,31 @@ class AdditivePredictor:
                 f"one tensor of {', '.join(str(n) for (n,) in wanted)} probabilities is needed for "
                 f"the {len(wanted)} decisions, got shapes {shapes}"
             )
-        total = torch.tensor(self.cost.fixed * self.cost.unit, dtype=torch.float64)
-        for p, steps in zip(probabilities, self.cost.entries, strict=True):
-            total = (
-                total + (p.double() * torch.from_numpy(steps * self.cost.unit).to(p.device)).sum()
-            )
-        return total
+        return self.cost.expected(probabilities)
 
 
-def _entries(table: LatencyTable, space: SearchSpace) -> tuple[float, list[FloatArray]]:
-    """Fixed ms, and one array (n_choices,) of ms a decision, the runtime calls taken off."""
+def _alone(table: LatencyTable, workload: Workload) -> float:
+    """Milliseconds of a workload alone, the runtime's call taken off."""
+    if workload.op.free:
+        return 0.0
+    return max(table.latency_ms(workload) - table.call.latency_ms, 0.0)
+
+
+def _doubt(table: LatencyTable, workload: Workload) -> float:
+    """Standard deviation of the same, in ms; 0 where it was measured."""
+    return _alone(table, workload) * table.spread(workload)
+
+
+def _entries(
+    table: LatencyTable,
+    space: SearchSpace,
+    known: Calibration,
+    value: Callable[[LatencyTable, Workload], float],
+) -> tuple[float, list[FloatArray]]:
+    """Fixed ms, and one array (n_choices,) of ms a decision, each part as within a network."""
 
     def ms(workloads: Iterable[Workload]) -> float:
-        alone = (table.latency_ms(w) - table.call.latency_ms for w in workloads if not w.op.free)
-        return sum(max(value, 0.0) for value in alone)
+        return sum(value(table, w) * known.factor(workload_groups(w)) for w in workloads)
 
     rows = [
         np.array([ms(space.layout.parts(d, c)) for c in range(n)])
@@ -128,7 +180,7 @@ def _entries(table: LatencyTable, space: SearchSpace) -> tuple[float, list[Float
 
 
 def _calibrate(table: LatencyTable, origin: SearchSpace) -> Calibration:
-    """The scale from sums to wholes, and its leave-one-out error."""
+    """From sums to wholes, and the leave-one-out error."""
     if len(table.networks) < _LEAST_NETWORKS:
         raise TableTargetError(
             f"a predictor needs {_LEAST_NETWORKS} whole networks in the table to know how far sums "
@@ -138,12 +190,15 @@ def _calibrate(table: LatencyTable, origin: SearchSpace) -> Calibration:
         archs = np.stack([origin.parse(text) for text in table.networks])
     except ArchitectureError as error:
         raise TableTargetError(f"the table's networks are of another space: {error}") from None
-    fixed, rows = _entries(table, origin)
-    sums = fixed + sum(row[column] for row, column in zip(rows, archs.T, strict=True))
-    wholes = np.array([entry.latency_ms for entry in table.networks.values()])
+    parts: list[Mapping[Hashable, float]] = []
+    sums = []
+    for arch in archs:
+        row: Counter[Hashable] = Counter()
+        alone = [(workload, _alone(table, workload)) for workload in origin.workloads(arch)]
+        for workload, ms in alone:
+            row.update(dict.fromkeys(workload_groups(workload), ms))
+        parts.append(row)
+        sums.append(sum(ms for _, ms in alone))
     call_ms = table.call.latency_ms
-    scales = (wholes - call_ms) / sums
-    count = len(scales)
-    others = (scales.sum() - scales) / (count - 1)
-    residual = float(np.sqrt(np.mean(np.log((call_ms + others * sums) / wholes) ** 2)))
-    return Calibration(float(scales.mean()), residual, count)
+    wholes = [entry.latency_ms - call_ms for entry in table.networks.values()]
+    return calibrate(parts, sums, wholes)

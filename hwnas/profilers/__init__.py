@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ctypes import CDLL, byref, c_int
 
 from hwnas.errors import DeviceUnavailableError, UnknownNameError
+from hwnas.profilers.kernels import profile_kernels
 from hwnas.profilers.profile import (
     check_precision,
     extend_table,
@@ -25,6 +26,7 @@ __all__ = [
     "extend_table",
     "gpu_problem",
     "measure_models",
+    "profile_kernels",
     "profile_space",
     "runtime",
 ]

@@ -2,7 +2,8 @@
 
 import platform
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -13,9 +14,9 @@ import numpy as np
 
 from hwnas.costs.additive import IntArray
 from hwnas.errors import OptionError
-from hwnas.latency_tables import LatencyTable, Measurement, Provenance, SpaceRecord
+from hwnas.latency_tables import LatencyTable, Measurement, Provenance, SpaceRecord, Target
 from hwnas.onnx_graph import to_onnx
-from hwnas.ops import Graph
+from hwnas.ops import Graph, Workload
 from hwnas.profilers.journal import Journal
 from hwnas.profilers.protocol import Job, Plan, Samples, median_error, run_rounds, summarise
 from hwnas.profilers.runtime import Runtime
@@ -23,9 +24,18 @@ from hwnas.progress import Progress, silent
 from hwnas.spaces import SearchSpace
 from hwnas.version import __version__
 
-__all__ = ["check_precision", "extend_table", "measure_models", "profile_space"]
+__all__ = [
+    "CALL",
+    "check_precision",
+    "empty_graph",
+    "extend_table",
+    "measure",
+    "measure_models",
+    "profile_space",
+]
 
-_CALL = "call"
+#: The name of the job that is an almost empty model.
+CALL = "call"
 _NETWORK = "network "
 
 
@@ -36,12 +46,13 @@ def profile_space(
     precision: str = "fp32",
     batch: int = 1,
     n_networks: int = 12,
+    n_workloads: int | None = None,
     plan: Plan | None = None,
     seed: int = 0,
     journal: Path | None = None,
     progress: Progress = silent,
 ) -> LatencyTable:
-    """Measure every distinct workload of a space, and some whole networks, in one interleaved run.
+    """Measure the distinct workloads of a space, and some whole networks, in one interleaved run.
 
     Args:
         space: whose workloads.
@@ -49,8 +60,9 @@ def profile_space(
         precision: of weights and activations.
         batch: images a run.
         n_networks: random architectures measured whole, a third of them among the cheapest.
+        n_workloads: measure only so many, drawn at random, but all of small families; None: all.
         plan: when a median is tight enough.
-        seed: of the networks and of the order of the runs.
+        seed: of the workloads, the networks and of the order of the runs.
         journal: a file that lets a killed profile go on where it stopped; the caller deletes it
             once the table is saved.
         progress: told after every round.
@@ -61,20 +73,21 @@ def profile_space(
     """
     check_precision(runtime, precision)
     started = time.monotonic()
-    graphs = {w.key: w.graph() for w in space.distinct_workloads}
+    workloads = _drawn(space.distinct_workloads, n_workloads, seed)
+    graphs = {w.key: w.graph() for w in workloads}
     networks = [space.format(arch) for arch in _calibration_networks(space, n_networks, seed)]
     graphs |= {_NETWORK + name: space.graph(space.parse(name)) for name in networks}
-    graphs[_CALL] = _empty_graph()
+    graphs[CALL] = empty_graph()
     load = _loaders(graphs, runtime, precision, batch)
-    samples = _run(load, space, runtime, precision, batch, plan, seed, journal, progress)
-    measured = summarise(samples)
+    target = runtime.target(precision, batch)
+    samples, measured = measure(load, space, runtime, target, plan, seed, journal, progress)
     return LatencyTable(
-        target=runtime.target(precision, batch),
+        target=target,
         space=SpaceRecord(space.name, dict(space.arguments)),
         reference_ms=samples.steady_reference_ms,
         reference_sessions_ms=(samples.steady_reference_ms,),
-        call=measured[_CALL],
-        workloads={w.key: measured[w.key] for w in space.distinct_workloads},
+        call=measured[CALL],
+        workloads={w.key: measured[w.key] for w in workloads},
         networks={name: measured[_NETWORK + name] for name in networks},
         provenance=_provenance(time.monotonic() - started),
     )
@@ -106,12 +119,11 @@ def extend_table(
     target = table.target
     graphs = {w.key: w.graph() for w in table.missing(space.distinct_workloads)}
     load = _loaders(graphs, runtime, target.precision, target.batch)
-    samples = _run(
-        load, origin, runtime, target.precision, target.batch, plan, seed, None, progress
-    )
+    samples, measured = measure(load, origin, runtime, target, plan, seed, None, progress)
     scale = table.reference_ms / samples.steady_reference_ms
-    entries = {key: entry.scaled(scale) for key, entry in summarise(samples).items()}
-    return replace(table, workloads=table.workloads | entries)
+    entries = {key: entry.scaled(scale) for key, entry in measured.items()}
+    estimates = {key: e for key, e in table.estimates.items() if key not in entries}
+    return replace(table, workloads=table.workloads | entries, estimates=estimates)
 
 
 def measure_models(
@@ -138,8 +150,8 @@ def measure_models(
     """
     check_precision(runtime, precision)
     load = {name: partial(runtime.load, model) for name, model in models.items()}
-    samples = _run(load, origin, runtime, precision, batch, plan, seed, None, progress)
-    return summarise(samples)
+    target = runtime.target(precision, batch)
+    return measure(load, origin, runtime, target, plan, seed, None, progress)[1]
 
 
 def _loaders(
@@ -154,28 +166,27 @@ def _loaders(
     return {key: partial(load, graph) for key, graph in graphs.items()}
 
 
-def _run(
+def measure(
     load: Mapping[str, Callable[[], Job]],
     origin: SearchSpace,
     runtime: Runtime,
-    precision: str,
-    batch: int,
+    target: Target,
     plan: Plan | None,
     seed: int,
     journal: Path | None,
     progress: Progress,
-) -> Samples:
+) -> tuple[Samples, dict[str, Measurement]]:
     """Load and measure models, with the middle network of ``origin`` as the reference."""
     plan = plan or Plan()
     header = {
-        "target": asdict(runtime.target(precision, batch)),
+        "target": asdict(target),
         "reference": origin.identifier,
         "jobs": list(load),
     }
     book = Journal(journal, header, list(load))
     samples = book.read()
     middle = {"reference": origin.graph([n // 2 for n in origin.n_choices])}
-    reference = _loaders(middle, runtime, precision, batch)["reference"]()
+    reference = _loaders(middle, runtime, target.precision, target.batch)["reference"]()
     jobs: dict[str, Job] = {}
     for key, loader in load.items():
         progress("loading models", len(jobs) / len(load), "")
@@ -185,7 +196,7 @@ def _run(
         book.append(taken)
         known = sum(samples.finished(key, plan) for key in jobs)
         progress("measuring", _share_done(samples, jobs, plan), f"{known} of {len(jobs)} known")
-    return samples
+    return samples, summarise(samples)
 
 
 def _share_done(samples: Samples, jobs: Iterable[str], plan: Plan) -> float:
@@ -214,7 +225,21 @@ def _calibration_networks(space: SearchSpace, count: int, seed: int) -> IntArray
     return np.unique(np.concatenate([uniform, cheap]), axis=0)
 
 
-def _empty_graph() -> Graph:
+def _drawn(workloads: Sequence[Workload], count: int | None, seed: int) -> list[Workload]:
+    """Some workloads at random in their order, and all of families of no more than three."""
+    if count is None or count >= len(workloads):
+        return list(workloads)
+    sizes = Counter(type(w.op) for w in workloads)
+    kept = {w for w in workloads if sizes[type(w.op)] <= 3}
+    for at in np.random.default_rng([seed, 0xD4A]).permutation(len(workloads)):
+        if len(kept) >= count:
+            break
+        kept.add(workloads[at])
+    return [w for w in workloads if w in kept]
+
+
+def empty_graph() -> Graph:
+    """One number through one kernel: what it takes is the call of the runtime."""
     graph = Graph((1, 1, 1))
     graph.activation(0, "relu")
     return graph

@@ -20,6 +20,10 @@ class Runtime(Protocol):
         """What the numbers will have been measured on."""
         ...
 
-    def load(self, model: bytes) -> Job:
-        """Prepare a model; the job runs it once on fixed random input and returns ms."""
+    def load(self, model: bytes, *, warm: bool = False) -> Job:
+        """Prepare a model; the job runs it once on fixed random input and returns ms.
+
+        ``warm``: each run finds its inputs and outputs in the cache, as a kernel within a network
+        does. Where a runtime cannot arrange that, it changes nothing.
+        """
         ...

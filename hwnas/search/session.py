@@ -1,7 +1,7 @@
 """A whole SPOS search: train, evolve, verify, and leave the files a person takes home."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -19,7 +19,8 @@ from hwnas.progress import Progress, silent
 from hwnas.search.evolution import Evolution
 from hwnas.search.plots import plot_accuracy_over_latency
 from hwnas.search.run import Run
-from hwnas.search.spos import LoggedEvaluation, Measure, evolve, train_supernet, verify
+from hwnas.search.spos import LoggedEvaluation, evolve, train_supernet, verify
+from hwnas.search.verification import Found, Measure
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import (
     Dataset,
@@ -30,11 +31,20 @@ from hwnas.supernet import (
     make_sampler,
 )
 
-__all__ = ["check_budgets", "constraints_for", "spos_session"]
+__all__ = [
+    "RANDOM_PATHS",
+    "calibration_images",
+    "check_budgets",
+    "conclude",
+    "constraints_for",
+    "exporter",
+    "spos_session",
+    "validation_evaluator",
+]
 
 #: Architectures of the first, random generation whose accuracies are reported: they tell whether
 #: the supernet ranks anything.
-_RANDOM_PATHS = 50
+RANDOM_PATHS = 50
 #: Images that recalibrate batch-norm, and at most as many that an evaluation looks at.
 _CALIBRATION_IMAGES = 512
 _VALIDATION_IMAGES = 1000
@@ -62,6 +72,21 @@ def check_budgets(budgets: Sequence[Budget], space: SearchSpace) -> None:
             f"{space.name} quantises nothing, so that every network keeps a budget of BitOps: "
             "search resnet18-bits or resnet34-bits, or give another budget"
         )
+
+
+def calibration_images(data: Dataset) -> npt.NDArray[np.float32]:
+    """The training images that recalibrate batch-norm for every candidate."""
+    return data.to_float(data.train_images[:_CALIBRATION_IMAGES])
+
+
+def validation_evaluator(supernet: Supernet, data: Dataset) -> Evaluator:
+    """What ranks candidates: the supernet on the validation images."""
+    return Evaluator(
+        supernet,
+        calibration_images(data),
+        data.to_float(data.validation_images[:_VALIDATION_IMAGES]),
+        data.validation_labels[:_VALIDATION_IMAGES],
+    )
 
 
 def spos_session(
@@ -129,40 +154,71 @@ def spos_session(
         progress=progress,
     )
 
-    calibration = data.to_float(data.train_images[:_CALIBRATION_IMAGES])
-    validation = Evaluator(
-        supernet,
-        calibration,
-        data.to_float(data.validation_images[:_VALIDATION_IMAGES]),
-        data.validation_labels[:_VALIDATION_IMAGES],
-    )
+    validation = validation_evaluator(supernet, data)
     evaluate = LoggedEvaluation(run, deployed, validation.accuracies, progress)
 
     searcher = Evolution(feasible, top=top, mutation=mutation, seed=seed)
-    first = searcher.suggest(max(_RANDOM_PATHS, population))  # uniform within the budgets
+    first = searcher.suggest(max(RANDOM_PATHS, population))  # uniform within the budgets
     searcher.update(first, evaluate(first))
-    random_paths = evaluate(first[:_RANDOM_PATHS])
+    drawn = evaluate(first[:RANDOM_PATHS])
     evolve(
         searcher, evaluate, generations=generations - 1, population=population, progress=progress
     )
 
-    target = predictor.table.target
-    export = _exporter(deployed, trained, supernet, validation, calibration, predictor, seed)
     found = verify(
         run,
         deployed,
         constraints,
         searcher,
         evaluate,
-        export,
+        exporter(deployed, data, validation, predictor, seed),
         measure,
         population=population,
         seed=seed,
         progress=progress,
     )
 
-    model = export(found.architecture)
-    write_atomically(run.folder / "best.onnx", model)
+    facts = {"feasible_share": feasible.count / deployed.size}
+    return conclude(
+        run, deployed, data, predictor, budgets, validation, evaluate, found, drawn, facts, seed
+    )
+
+
+def conclude(
+    run: Run,
+    deployed: SearchSpace,
+    data: Dataset,
+    predictor: AdditivePredictor,
+    budgets: Sequence[Budget],
+    validation: Evaluator,
+    evaluate: LoggedEvaluation,
+    found: Found,
+    drawn: npt.NDArray[np.float64],
+    facts: Mapping[str, Any],
+    seed: int,
+) -> dict[str, Any]:
+    """Write the files that a person takes home, ``result.json`` last.
+
+    Args:
+        run: the folder.
+        deployed: the space whose latency counts.
+        data: what the supernet was trained on.
+        predictor: of the latency of ``deployed``.
+        budgets: that were kept.
+        validation: evaluates with the trained supernet.
+        evaluate: what was asked is drawn.
+        found: the winner.
+        drawn: accuracies of random architectures within the budgets.
+        facts: what else the result is to say: ``method`` if it is not spos, more ``files``.
+        seed: of the weights that are not trained.
+
+    Returns:
+        The content of ``result.json``.
+    """
+    supernet, calibration = validation.supernet, calibration_images(data)
+    trained, target = supernet.space, predictor.table.target
+    export = exporter(deployed, data, validation, predictor, seed)
+    write_atomically(run.folder / "best.onnx", export(found.architecture))
     same = trained.identifier == deployed.identifier
     if not same:
         validation.set_statistics(found.architecture)
@@ -184,10 +240,10 @@ def spos_session(
         "accuracy": found.accuracy,
         "test_accuracy": float(test.accuracy_alone(found.architecture)),
         "random_paths": {
-            "count": len(random_paths),
-            "least": float(random_paths.min()),
-            "median": float(np.median(random_paths)),
-            "most": float(random_paths.max()),
+            "count": len(drawn),
+            "least": float(drawn.min()),
+            "median": float(np.median(drawn)),
+            "most": float(drawn.max()),
         },
         "target": asdict(target),
         "seed": seed,
@@ -196,28 +252,29 @@ def spos_session(
         "measured": dict(found.measured) if found.measured else None,
         "networks_measured": found.attempts,
         "architectures_evaluated": len(evaluate.asked),
-        "feasible_share": feasible.count / deployed.size,
+        **facts,
         "deployed": dict(deployed.arguments),
         "trained": dict(trained.arguments),
         "weights": "from the supernet" if same else "drawn at random: train best.onnx's network",
         "files": {"network": "best.onnx", "plot": "accuracy_latency.png"}
-        | ({} if same else {"trained proxy": "proxy.onnx"}),
+        | ({} if same else {"trained proxy": "proxy.onnx"})
+        | facts.get("files", {}),
     }
     _plot(run, deployed, predictor, budgets, evaluate, result)
     run.write_json("result.json", result)
     return result
 
 
-def _exporter(
+def exporter(
     deployed: SearchSpace,
-    trained: SearchSpace,
-    supernet: Supernet,
+    data: Dataset,
     evaluator: Evaluator,
-    images: npt.NDArray[np.float32],
     predictor: AdditivePredictor,
     seed: int,
 ) -> Callable[[IntArray], bytes]:
     """Writes the deployed network, with the supernet's weights where it is the trained one."""
+    supernet, images = evaluator.supernet, calibration_images(data)
+    trained = supernet.space
     target = predictor.table.target
     precision: Any = target.precision
 

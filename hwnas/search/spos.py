@@ -5,20 +5,18 @@ its winner on the device. Each goes on where it was killed, since all that took 
 folder: the weights in a checkpoint, accuracies and measurements in the log.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
-from hwnas.costs import Budget, Constraint, FeasibleSet
+from hwnas.costs import Constraint, FeasibleSet
 from hwnas.costs.additive import FloatArray, IntArray
-from hwnas.errors import BudgetMissedError, InfeasibleBudgetError
 from hwnas.progress import Progress, silent
 from hwnas.search.evolution import Evolution
 from hwnas.search.run import Run
 from hwnas.search.searcher import Searcher
+from hwnas.search.verification import Found, Measure, verify_proposals
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import (
     Dataset,
@@ -33,36 +31,15 @@ from hwnas.supernet import (
     train_step,
 )
 
-__all__ = ["Evaluate", "Found", "LoggedEvaluation", "evolve", "train_supernet", "verify"]
+__all__ = ["Evaluate", "LoggedEvaluation", "evolve", "train_supernet", "verify"]
 
 #: Architectures (n, n_decisions) -> accuracies (n,), 0 to 1.
 Evaluate = Callable[[IntArray], FloatArray]
-#: Measures an ONNX model on the device: ``latency_ms``, and what else is to be logged.
-Measure = Callable[[bytes, Progress], Mapping[str, Any]]
 
 _CHECKPOINT = "supernet.safetensors"
 _CHECKPOINT_EVERY = 50
 #: Architectures evaluated between two entries in the log: small, so that a kill loses little.
 _CHUNK = 8
-#: A network that missed its budget tightens the prediction's limit by as much, and this much more.
-_TIGHTEN = 0.003
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Where a search ended.
-
-    Attributes:
-        architecture: (n_decisions,).
-        accuracy: on the validation images, with the supernet's weights, 0 to 1.
-        measured: what the device said, with ``latency_ms``; None where there was none to ask.
-        attempts: architectures that were measured.
-    """
-
-    architecture: IntArray
-    accuracy: float
-    measured: Mapping[str, Any] | None
-    attempts: int
 
 
 def train_supernet(
@@ -179,10 +156,9 @@ def verify(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Found:
-    """Measure the winner; while it misses the latency budget, tighten the limit and search on.
+    """Measure the winner; while it misses the latency budget, search on under a tighter limit.
 
-    The limit on the prediction becomes what would have kept this network within the budget, so the
-    same network cannot be proposed again. What was evaluated stays known.
+    See `hwnas.search.verification.verify_proposals`. What was evaluated stays known.
 
     Args:
         run: its log keeps measurements.
@@ -200,52 +176,26 @@ def verify(
     Raises:
         BudgetMissedError: no network was found whose measured latency keeps the budget.
     """
-    limit = next((c.budget.limit for c in constraints if c.budget.quantity == "latency"), np.inf)
-    known = {e["architecture"]: e for e in run.logged("measured")}
-    measured_ms: list[float] = []
-    for attempt in range(1, max_attempts + 1):
-        arch, accuracy = searcher.best()
-        if measure is None:
-            return Found(arch, accuracy, None, 0)
-        name = space.format(arch)
-        if name not in known:
-            run.log("measured", architecture=name, **measure(export(arch), progress))
-            known[name] = run.events[-1]
-        taken = {k: v for k, v in known[name].items() if k not in ("event", "seconds")}
-        measured_ms.append(float(taken["latency_ms"]))
-        if measured_ms[-1] <= limit:
-            return Found(arch, accuracy, taken, attempt)
-        try:
-            constraints = _tightened(constraints, arch, measured_ms[-1] / limit)
-            feasible = FeasibleSet(constraints, space.format)
-        except InfeasibleBudgetError:
-            break
-        searcher = Evolution(
+
+    def propose(tightened: Sequence[Constraint], attempt: int) -> tuple[IntArray, float]:
+        if attempt == 0:
+            return searcher.best()
+        feasible = FeasibleSet(tightened, space.format)
+        again = Evolution(
             feasible, top=searcher.top, mutation=searcher.mutation, seed=seed + attempt
         )
         archs = np.array([space.parse(name) for name in evaluate.asked])
-        searcher.update(archs, list(evaluate.asked.values()))
-        evolve(
-            searcher, evaluate, generations=generations, population=population, progress=progress
-        )
-    tried = ", ".join(f"{ms:.3g}" for ms in measured_ms)
-    raise BudgetMissedError(
-        f"no network kept latency<={limit:g}ms on the device: {len(measured_ms)} were measured, at "
-        f"{tried} ms. Is the machine slower now than when it was profiled? Profile it again, or "
-        "loosen the budget"
+        again.update(archs, list(evaluate.asked.values()))
+        evolve(again, evaluate, generations=generations, population=population, progress=progress)
+        return again.best()
+
+    return verify_proposals(
+        run,
+        space,
+        constraints,
+        propose,
+        export,
+        measure,
+        max_attempts=max_attempts,
+        progress=progress,
     )
-
-
-def _tightened(
-    constraints: Sequence[Constraint], arch: IntArray, overshoot: float
-) -> list[Constraint]:
-    """The constraints with a lower latency limit: the prediction of ``arch`` over its overshoot."""
-
-    def tighten(constraint: Constraint) -> Constraint:
-        if constraint.budget.quantity != "latency":
-            return constraint
-        predicted = float(constraint.cost(arch[None])[0])
-        limit = predicted / overshoot * (1 - _TIGHTEN)
-        return replace(constraint, budget=Budget("latency", limit))
-
-    return [tighten(constraint) for constraint in constraints]

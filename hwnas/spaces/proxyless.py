@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from hwnas.errors import OptionError
 from hwnas.ops import ConvHead, Identity, MBConv, Op, Shape, Stem
+from hwnas.ops.divisible import divisible
 from hwnas.spaces.chain import Chain, Slot, place
-from hwnas.spaces.scaling import check_width_mult, divisible, kept_strides
-from hwnas.spaces.space import SearchSpace, check_sizes
+from hwnas.spaces.scaling import fewer_strides
+from hwnas.spaces.space import SearchSpace, check_sizes, check_width_mult
 
 __all__ = ["proxyless", "proxyless_proxy"]
 
@@ -113,18 +114,18 @@ def proxyless_proxy(
 ) -> SearchSpace:
     """A smaller network with the same decisions, to train where the full one would take days.
 
-    Only as many of the strides stay as bring ``input_size`` down to about 4 pixels: of the stem,
-    then of stages 2, 1, 3 and 5. The head is narrowed as well.
+    It keeps the strides that `fewer_strides` keeps; the head is narrowed as well.
     """
-    strides = (space.arguments["stem_stride"], *space.arguments["stage_strides"])
-    stem, *stages = kept_strides(strides, input_size, order=(0, 2, 1, 3, 5))
+    stem_stride, stage_strides = fewer_strides(
+        space.arguments["stem_stride"], space.arguments["stage_strides"], input_size
+    )
     changed = {
         "input_size": input_size,
         "classes": classes,
         "width_mult": space.arguments["width_mult"] * width_mult,
         "head_width": divisible(space.arguments["head_width"] * width_mult),
-        "stem_stride": stem,
-        "stage_strides": stages,
+        "stem_stride": stem_stride,
+        "stage_strides": stage_strides,
         "skippable": [Identity() in decision.choices for decision in space.decisions],
     }
     return proxyless(**{**space.arguments, **changed})

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 from hwnas.errors import OptionError
 from hwnas.ops import LinearHead, Op, QuantizedBasicBlock, ResNetStem, Shape
+from hwnas.ops.divisible import divisible
 from hwnas.spaces.chain import Chain, Slot, place
-from hwnas.spaces.scaling import check_width_mult, divisible, kept_strides
-from hwnas.spaces.space import SearchSpace, check_sizes
+from hwnas.spaces.scaling import kept_strides
+from hwnas.spaces.space import SearchSpace, check_sizes, check_width_mult
 
 __all__ = ["resnet18_bits", "resnet34_bits", "resnet_bits_proxy"]
 

@@ -1,23 +1,9 @@
-"""How a space is made narrower and shallower in strides: what its proxy shares with it."""
+"""Which strides a proxy keeps, whose input is smaller than the deployed network's."""
 
 import math
 from collections.abc import Sequence
 
-from hwnas.errors import OptionError
-
-__all__ = ["check_width_mult", "divisible", "kept_strides"]
-
-
-def divisible(channels: float, by: int = 8) -> int:
-    """The nearest multiple of ``by`` that is not more than 10 % too small (MobileNetV2)."""
-    rounded = max(by, int(channels + by / 2) // by * by)
-    return rounded + by if rounded < 0.9 * channels else rounded
-
-
-def check_width_mult(space: str, width_mult: float) -> None:
-    """Raise `OptionError` if a width multiplier is not a number above 0."""
-    if not (isinstance(width_mult, int | float) and 0 < width_mult < math.inf):
-        raise OptionError(f"width_mult of {space} is a number above 0, got {width_mult!r}")
+__all__ = ["fewer_strides", "kept_strides"]
 
 
 def kept_strides(strides: Sequence[int], input_size: int, order: Sequence[int]) -> list[int]:
@@ -34,3 +20,16 @@ def kept_strides(strides: Sequence[int], input_size: int, order: Sequence[int]) 
     halvings = max(0, round(math.log2(max(input_size, 1) / 4)))
     kept = set(order[:halvings])
     return [stride if at in kept else 1 for at, stride in enumerate(strides)]
+
+
+def fewer_strides(
+    stem_stride: int, stage_strides: Sequence[int], input_size: int
+) -> tuple[int, list[int]]:
+    """`kept_strides` of a stem, and of each stage's first block.
+
+    Kept are those of the stem, then of the second, the first and all later stages that have one.
+    """
+    strided = [at for at, stride in enumerate(stage_strides, 1) if stride > 1]
+    order = [*([0] if stem_stride > 1 else []), *strided[1:2], *strided[:1], *strided[2:]]
+    stem, *stages = kept_strides((stem_stride, *stage_strides), input_size, order)
+    return stem, stages

@@ -20,7 +20,7 @@ from hwnas.ops import Graph, Op, Shape, Workload
 if TYPE_CHECKING:
     from hwnas.ops.module import GraphModule
 
-__all__ = ["Decision", "Layout", "SearchSpace", "check_sizes"]
+__all__ = ["Decision", "Layout", "SearchSpace", "check_sizes", "check_width_mult"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +111,13 @@ class SearchSpace:
         """Uniform architectures, an int64 array (count, n_decisions)."""
         return np.random.default_rng(seed).integers(0, self.n_choices, (count, len(self.n_choices)))
 
-    def check(self, archs: npt.ArrayLike) -> IntArray:
-        """The architectures as an int64 array (n, n_decisions); one row may come without its axis.
+    def rows(self, archs: npt.ArrayLike) -> npt.NDArray[np.integer[Any]]:
+        """The architectures as an array (n, n_decisions) of the integers they came in.
+
+        One row may come without its axis. What the integers are is not looked at; see `check`.
 
         Raises:
-            ArchitectureError: not integers, another number of decisions, or an index out of range.
+            ArchitectureError: not integers, or another number of decisions.
         """
         try:
             rows = np.asarray(archs)
@@ -136,6 +138,15 @@ class SearchSpace:
                 f"{self.name} has {len(self.decisions)} decisions, got {rows.shape[1]}: "
                 "is it an architecture of another space?"
             )
+        return rows
+
+    def check(self, archs: npt.ArrayLike) -> IntArray:
+        """The architectures as an int64 array (n, n_decisions); one row may come without its axis.
+
+        Raises:
+            ArchitectureError: not integers, another number of decisions, or an index out of range.
+        """
+        rows = self.rows(archs)
         wrong = np.argwhere((rows < 0) | (rows >= np.array(self.n_choices)))
         if len(wrong):
             at, d = (int(v) for v in wrong[0])
@@ -286,3 +297,13 @@ def check_sizes(space: str, sizes: Mapping[str, Any]) -> None:
         values = value if isinstance(value, list) else [value]
         if not values or any(type(v) is not int or v < 1 for v in values):
             raise OptionError(f"{name} of {space} takes whole numbers of at least 1, got {value!r}")
+
+
+def check_width_mult(space: str, width_mult: Any) -> None:
+    """Check a factor of all widths.
+
+    Raises:
+        OptionError: it is not a finite number above 0.
+    """
+    if not (isinstance(width_mult, int | float) and 0 < width_mult < math.inf):
+        raise OptionError(f"width_mult of {space} is a number above 0, got {width_mult!r}")

@@ -3,12 +3,15 @@
 from hwnas.supernet.checkpoint import load_checkpoint, save_checkpoint
 from hwnas.supernet.data import DATA_SPECS, Dataset, batch_indices, load_data, parse_data_spec
 from hwnas.supernet.evaluate import Evaluator
+from hwnas.supernet.gates import alpha_gradient, probabilities_of
 from hwnas.supernet.network import Supernet
 from hwnas.supernet.samplers import (
     SAMPLERS,
+    BalancedSampler,
     ConstraintSampler,
     FeasibleSampler,
     PathSampler,
+    ProbabilitySampler,
     SamplerKind,
     UniformSampler,
     make_sampler,
@@ -27,16 +30,19 @@ __all__ = [
     "OPTIMIZERS",
     "SAMPLERS",
     "SHARINGS",
+    "BalancedSampler",
     "ConstraintSampler",
     "Dataset",
     "Evaluator",
     "FeasibleSampler",
     "OptimizerKind",
     "PathSampler",
+    "ProbabilitySampler",
     "SamplerKind",
     "Sharing",
     "Supernet",
     "UniformSampler",
+    "alpha_gradient",
     "batch_indices",
     "learning_rate",
     "load_checkpoint",
@@ -44,6 +50,7 @@ __all__ = [
     "make_optimizer",
     "make_sampler",
     "parse_data_spec",
+    "probabilities_of",
     "save_checkpoint",
     "train_step",
 ]

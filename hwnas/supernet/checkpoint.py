@@ -23,6 +23,7 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     step: int,
     metadata: Mapping[str, str] | None = None,
+    extra: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write weights, optimizer state and step; the old file stays until the new one is whole.
 
@@ -33,12 +34,14 @@ def save_checkpoint(
             follows from the step, the others from how it is made.
         step: training steps done.
         metadata: what else a training must agree on to go on from this file.
+        extra: what else the training changes.
     """
     tensors = {f"weight {name}": tensor for name, tensor in supernet.state_dict().items()}
     for at, parameter in _parameters(optimizer):
         for key, value in optimizer.state.get(parameter, {}).items():
             if value is not None:  # SGD keeps None for what was never trained
                 tensors[f"optimizer {at} {key}"] = value
+    tensors |= {f"extra {name}": tensor for name, tensor in (extra or {}).items()}
     contents = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     about = {"step": step, **_identity(supernet, optimizer, metadata)}
     write_atomically(path, save(contents, {"hwnas": json.dumps(about)}))
@@ -49,14 +52,17 @@ def load_checkpoint(
     supernet: Supernet,
     optimizer: torch.optim.Optimizer,
     metadata: Mapping[str, str] | None = None,
+    extra: Mapping[str, Tensor] | None = None,
 ) -> int:
     """Read what `save_checkpoint` wrote into a fresh supernet and optimizer; returns the step.
+
+    What was saved as ``extra`` is copied into the tensors of the same names.
 
     Memory formats stay those of the supernet, so that training goes on with the same kernels.
 
     Raises:
         CheckpointError: the file is damaged, or of another space, sharing, optimizer or metadata;
-            supernet and optimizer are then as before.
+            supernet, optimizer and ``extra`` are then as before.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -74,15 +80,20 @@ def load_checkpoint(
         )
     weights = {key: t for key, t in tensors.items() if key.startswith("weight ")}
     expected_shapes = {f"weight {name}": t.shape for name, t in supernet.state_dict().items()}
+    others = {key: t for key, t in tensors.items() if key.startswith("extra ")}
+    expected_shapes |= {f"extra {name}": t.shape for name, t in (extra or {}).items()}
     parameters = dict(_parameters(optimizer))
-    states = [(key, _owner(key, parameters), tensors[key]) for key in tensors.keys() - weights]
-    if {key: t.shape for key, t in weights.items()} != expected_shapes or any(
+    rest = tensors.keys() - weights.keys() - others.keys()
+    states = [(key, _owner(key, parameters), tensors[key]) for key in rest]
+    if {key: t.shape for key, t in (weights | others).items()} != expected_shapes or any(
         owner is None or (value.ndim and value.shape != owner.shape) for _, owner, value in states
     ):
         raise CheckpointError(
             f"the tensors of {path} do not fit this version of hwnas: remove it to train anew"
         )
     supernet.load_state_dict({key.removeprefix("weight "): t for key, t in weights.items()})
+    for name, tensor in (extra or {}).items():
+        tensor.data.copy_(others[f"extra {name}"])
     for key, owner, value in states:
         assert owner is not None
         like = torch.empty_like(owner) if value.shape == owner.shape else value

@@ -17,9 +17,11 @@ from hwnas.spaces import SearchSpace
 
 __all__ = [
     "SAMPLERS",
+    "BalancedSampler",
     "ConstraintSampler",
     "FeasibleSampler",
     "PathSampler",
+    "ProbabilitySampler",
     "SamplerKind",
     "UniformSampler",
     "make_sampler",
@@ -139,3 +141,53 @@ def make_sampler(
     if edges is None:
         edges = [constraint.budget.limit * edge / 330 for edge in range(290, 361, 10)]
     return ConstraintSampler(constraint.cost, edges, seed=seed)
+
+
+class BalancedSampler:
+    """Every living choice of every decision equally often (BetaNAS, eq. 2).
+
+    Each decision goes through its living choices in an order that is shuffled anew each time round,
+    independently of the others: each draw is uniform, and counts never differ by more than one
+    until another choice dies.
+
+    Args:
+        alive: bool (n_decisions, most choices), at least one a row.
+        seed: of the orders.
+    """
+
+    def __init__(self, alive: npt.NDArray[np.bool_], *, seed: int):
+        self.seed = seed
+        self._living = [np.flatnonzero(row) for row in alive]
+
+    def sample(self, step: int) -> npt.NDArray[np.int64]:
+        """The path of a step, int64 (n_decisions,)."""
+        return np.array([self._choice(d, step) for d in range(len(self._living))], np.int64)
+
+    def _choice(self, decision: int, step: int) -> int:
+        living = self._living[decision]
+        turn, position = divmod(step, len(living))
+        rng = np.random.default_rng([self.seed, _STREAM, decision, turn])
+        return int(rng.permutation(living)[position])
+
+
+class ProbabilitySampler:
+    """Every decision drawn from its own distribution (BetaNAS, eq. 3).
+
+    Args:
+        probabilities: (n_decisions, most choices), each row adding up to 1.
+        seed: of the draws.
+        stream: keeps draws of the same seed apart that must not be equal.
+    """
+
+    def __init__(self, probabilities: npt.NDArray[np.float64], *, seed: int, stream: int = _STREAM):
+        self.seed = seed
+        self._stream = stream
+        self._below = probabilities.cumsum(axis=1)
+        self._below /= self._below[:, -1:]
+
+    def sample(self, step: int) -> npt.NDArray[np.int64]:
+        """The path of a step, int64 (n_decisions,)."""
+        rng = np.random.default_rng([self.seed, self._stream, step])
+        tickets = rng.random((len(self._below), 1))
+        path: npt.NDArray[np.int64] = (self._below <= tickets).sum(axis=1)
+        return path

@@ -30,6 +30,8 @@ def check_runtime(runtime: Runtime) -> None:
         for graph in (small, large):
             job = runtime.load(to_onnx(graph, batch=2, precision=precision))  # type: ignore[arg-type]
             times = [job() for _ in range(30)]
+            warm = runtime.load(to_onnx(graph, batch=2, precision=precision), warm=True)  # type: ignore[arg-type]
+            times += [warm() for _ in range(3)]
             assert all(np.isfinite(times)), times
             assert min(times) > 0, times
             medians.append(float(np.median(times[5:])))

@@ -57,7 +57,7 @@ class SyntheticRuntime:
         weights = sum(int(numpy_helper.to_array(t).size) for t in graph.initializer)
         return self.call_ms + _MS_PER_NODE * len(graph.node) + _MS_PER_WEIGHT * weights
 
-    def load(self, model: bytes) -> Job:
+    def load(self, model: bytes, *, warm: bool = False) -> Job:
         """A job that advances the device's clock by what it says it took."""
         truth = self.true_ms(model)
         first = True

@@ -172,7 +172,10 @@ def count_macs(module: nn.Module, x: torch.Tensor) -> tuple[int, torch.Tensor]:
 
 
 def randomise(module: nn.Module, seed: int) -> None:
-    """Give a module weights and batch-norm statistics that are nowhere 0 or 1, from ``seed``."""
+    """Give a module weights and batch-norm statistics that are nowhere 0 or 1, from ``seed``.
+
+    Outputs of linear layers are as large as their inputs, so that no difference before them hides.
+    """
     initialise(module, seed)
     generator = torch.Generator().manual_seed(seed)
     for layer in module.modules():
@@ -184,6 +187,10 @@ def randomise(module: nn.Module, seed: int) -> None:
                 layer.bias.normal_(0, 0.2, generator=generator)
                 layer.running_mean.normal_(0, 0.2, generator=generator)
                 layer.running_var.uniform_(0.5, 1.5, generator=generator)
+        elif isinstance(layer, nn.Linear):
+            with torch.no_grad():
+                for parameter in layer.parameters():
+                    parameter.normal_(0, layer.in_features**-0.5, generator=generator)
 
 
 def run_onnx(model: bytes, x: Array) -> Array:

@@ -23,6 +23,13 @@ SPACE = hwnas.spaces.space(
     [
         ("proxyless", {"input_size": 32, "classes": 10, "width_mult": 0.25, "head_width": 64}),
         ("proxyless", dict(SPACE.arguments)),
+        ("fbnet", {"input_size": 32, "classes": 10, "width_mult": 0.25, "head_width": 64}),
+        ("fbnet", {"input_size": 9, "classes": 3, "stage_strides": [1, 2, 1, 1, 2, 1, 1]}),
+        ("ofa", {"input_size": 33, "classes": 10, "width_mult": 0.25, "head_width": 64}),
+        (
+            "ofa",
+            {"input_size": 8, "classes": 3, "stem_stride": 1, "stage_strides": [2, 1, 1, 1, 1]},
+        ),
         ("nasbench201", {"input_size": 8, "classes": 3, "channels": 4, "cells": 1}),
         (
             "shufflenet",

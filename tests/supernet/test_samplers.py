@@ -7,9 +7,11 @@ from hwnas.costs import Constraint, FeasibleSet, parse_budget
 from hwnas.errors import InfeasibleBudgetError, OptionError
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import (
+    BalancedSampler,
     ConstraintSampler,
     FeasibleSampler,
     PathSampler,
+    ProbabilitySampler,
     UniformSampler,
     make_sampler,
 )
@@ -110,3 +112,49 @@ def test_samplers_by_name(small_space: SearchSpace) -> None:
     assert macs.max() <= constraint.budget.limit * 360 / 330
     with pytest.raises(OptionError, match="one of uniform, constraint, got 'fair'"):
         make_sampler("fair", small_space, constraint, seed=4)  # type: ignore[arg-type]
+
+
+def test_balanced_paths_are_equally_frequent_as_choices_die() -> None:
+    n_choices = (7, 7, 6, 2, 1)
+    alive = np.arange(7) < np.array(n_choices)[:, None]
+    rng = np.random.default_rng(0)
+    deaths = {int(step): rng.integers(0, (5, 7)).tolist() for step in rng.integers(0, 2000, 14)}
+    trained = np.zeros(alive.shape, np.int64)
+    for step in range(2000):
+        if step in deaths:
+            decision, choice = deaths[step]
+            if alive[decision, choice] and alive[decision].sum() > 1:
+                alive[decision, choice] = False
+        path = BalancedSampler(alive, seed=1).sample(step)
+        assert alive[np.arange(5), path].all()
+        trained[np.arange(5), path] += 1
+    assert (trained.sum(axis=1) == 2000).all()
+    assert 5 <= alive.sum() < 22
+    for row, living in zip(trained, alive, strict=True):
+        assert row[living].max() <= 1.1 * row[living].min()
+
+
+def test_balanced_choices_of_two_decisions_are_independent() -> None:
+    sampler = BalancedSampler(np.ones((2, 3), bool), seed=0)
+    paths = np.array([sampler.sample(step) for step in range(2700)])
+    pairs = np.bincount(3 * paths[:, 0] + paths[:, 1], minlength=9)
+    assert (np.bincount(paths[:, 0]) == 900).all()
+    # 300 a pair; a permutation matrix of every three steps has variance 900 * (2 / 9)
+    assert abs(pairs - 300).max() < 5 * (900 * 2 / 9) ** 0.5
+    backwards = BalancedSampler(np.ones((2, 3), bool), seed=0)
+    assert [backwards.sample(s).tolist() for s in (7, 3)] == [paths[7].tolist(), paths[3].tolist()]
+    other = BalancedSampler(np.ones((2, 3), bool), seed=1)
+    assert any(other.sample(step).tolist() != paths[step].tolist() for step in range(20))
+
+
+def test_paths_by_probability() -> None:
+    probabilities = np.array([[0.7, 0.3, 0.0], [0.0, 0.1, 0.9], [0.0, 1.0, 0.0]])
+    sampler = ProbabilitySampler(probabilities, seed=0)
+    paths = np.array([sampler.sample(step) for step in range(4000)])
+    for row, column in zip(probabilities, paths.T, strict=True):
+        drawn = np.bincount(column, minlength=3) / 4000
+        assert (drawn[row == 0] == 0).all()
+        assert abs(drawn - row).max() < 5 * (0.25 / 4000) ** 0.5
+    assert np.array_equal(paths[3], ProbabilitySampler(probabilities, seed=0).sample(3))
+    apart = ProbabilitySampler(probabilities, seed=0, stream=9)
+    assert any((apart.sample(step) != paths[step]).any() for step in range(20))

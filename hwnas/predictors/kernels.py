@@ -1,0 +1,130 @@
+"""Latency of kernels that nobody measured, from kernels of the same family that were."""
+
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+
+import numpy as np
+
+from hwnas.costs.additive import FloatArray
+from hwnas.errors import TableFormatError, TableTargetError, UnknownNameError
+from hwnas.kernels import Kernel, features, parse_kernel, work
+from hwnas.latency_tables import KernelRecord, LatencyTable
+from hwnas.predictors.calibrated import Calibration, calibrate
+from hwnas.predictors.roofline import Roofline
+from hwnas.progress import Progress, silent
+
+__all__ = ["KernelPredictor"]
+
+#: A family of fewer measured kernels is not predicted.
+_LEAST_KERNELS = 3
+_LEAST_NETWORKS = 5
+#: Subtracting the call from kernels that hardly take longer leaves noise; this share stays.
+_LEAST_SHARE = 0.1
+
+
+class KernelPredictor:
+    """Predicts kernels by family, and corrects their sums by the table's networks of kernels.
+
+    Each family has its own `Roofline`. A family that was not measured is not predicted: no other
+    family stands in for it.
+
+    Attributes:
+        call_ms: what a network costs before its first kernel.
+        calibration: from sums of kernels to whole networks.
+
+    Args:
+        table: one with kernels.
+        progress: told after every family.
+
+    Raises:
+        TableTargetError: the table has none, or too few whole networks of kernels.
+        TableFormatError: a key in it is no kernel.
+    """
+
+    def __init__(self, table: LatencyTable, *, progress: Progress = silent):
+        record = table.kernels
+        if record is None or len(record.networks) < _LEAST_NETWORKS:
+            raise TableTargetError(
+                "ONNX models are predicted from measured kernels, and the table holds too few or "
+                "none: measure them with 'hwnas profile --kernels 500'"
+            )
+        self.table = table
+        self.call_ms = record.call.latency_ms
+        self._families = self._fit(record, progress)
+        self.calibration = self._calibrate(record)
+
+    def can_predict(self, kernel: Kernel) -> bool:
+        """Whether it costs nothing, or kernels of its family were measured."""
+        return kernel.free or (kernel.static and kernel.family in self._families)
+
+    def predict(self, kernels: Sequence[Kernel]) -> FloatArray:
+        """Milliseconds of each kernel within a network, (n,); nan where it cannot be predicted."""
+        factors = [self.calibration.factor(_groups(kernel)) for kernel in kernels]
+        return self._alone(kernels) * np.array(factors, np.float64)
+
+    def _alone(self, kernels: Sequence[Kernel]) -> FloatArray:
+        """Milliseconds of each kernel alone, without the call."""
+        ms = np.full(len(kernels), np.nan)
+        members: dict[str, list[int]] = {}
+        for at, kernel in enumerate(kernels):
+            if kernel.free:
+                ms[at] = 0.0
+            elif self.can_predict(kernel):
+                members.setdefault(kernel.family, []).append(at)
+        for family, where in members.items():
+            found = [kernels[at] for at in where]
+            ms[where], _ = self._families[family].predict(*_arrays(found))
+        return ms
+
+    def _fit(self, record: KernelRecord, progress: Progress) -> dict[str, Roofline]:
+        measured: dict[str, list[tuple[Kernel, float]]] = {}
+        for key, entry in record.entries.items():
+            ms = max(entry.latency_ms - self.call_ms, _LEAST_SHARE * entry.latency_ms)
+            kernel = _parsed(key)
+            measured.setdefault(kernel.family, []).append((kernel, ms))
+        families = {}
+        for at, (family, found) in enumerate(measured.items(), start=1):
+            if len(found) >= _LEAST_KERNELS:
+                rows = _arrays([kernel for kernel, _ in found])
+                families[family] = Roofline.fit(*rows, [ms for _, ms in found])
+            progress("modelling kernels", at / len(measured), "")
+        return families
+
+    def _calibrate(self, record: KernelRecord) -> Calibration:
+        parts: list[Mapping[Hashable, float]] = []
+        sums, wholes = [], []
+        for network in record.networks.values():
+            counts = {_parsed(key): count for key, count in network.kernels.items()}
+            alone = self._alone(list(counts)) * np.array(list(counts.values()))
+            if np.isnan(alone).any():
+                continue
+            row: Counter[Hashable] = Counter()
+            for kernel, ms in zip(counts, alone, strict=True):
+                row.update(dict.fromkeys(_groups(kernel), float(ms)))
+            parts.append(row)
+            sums.append(float(alone.sum()))
+            wholes.append(network.measurement.latency_ms - self.call_ms)
+        if len(wholes) < _LEAST_NETWORKS:
+            raise TableTargetError(
+                f"only {len(wholes)} of the table's networks consist of kernels that it can "
+                f"predict, {_LEAST_NETWORKS} are needed: profile again with more kernels"
+            )
+        return calibrate(parts, sums, wholes)
+
+
+def _groups(kernel: Kernel) -> tuple[Hashable, ...]:
+    """What is corrected together: kinds of convolutions, matrix products, all that moves data."""
+    if "Conv" in kernel.op:
+        return (kernel.family.split()[-1],)
+    return ("product" if kernel.macs else "other",)
+
+
+def _arrays(kernels: Sequence[Kernel]) -> tuple[FloatArray, FloatArray]:
+    return np.array([work(k) for k in kernels]), np.array([features(k) for k in kernels])
+
+
+def _parsed(key: str) -> Kernel:
+    try:
+        return parse_kernel(key)
+    except UnknownNameError as error:
+        raise TableFormatError(f"the table's kernels: {error}") from None

@@ -1,0 +1,199 @@
+"""Workloads that nobody measured, from those of the same operator family that were.
+
+Needed where a space has thousands of workloads, or other channels, sizes or strides than the table.
+What is estimated is marked so: `LatencyTable.estimates`, never `LatencyTable.workloads`.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from hwnas.costs.additive import FloatArray
+from hwnas.costs.counting import MACS, graph_macs, graph_params
+from hwnas.errors import TableTargetError, UnknownNameError, WorkloadNotInTableError
+from hwnas.latency_tables import Estimate, LatencyTable
+from hwnas.ops import Graph, Workload, parse_workload
+from hwnas.predictors.roofline import Roofline
+
+__all__ = ["WorkloadRegressor", "fill_gaps"]
+
+_LEAST = 10
+_FOLDS = 5
+#: The call is taken off before the fit; of entries that hardly take longer, this share stays.
+_LEAST_SHARE = 0.1
+_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """One way to model workloads: which share a model, and whether a process corrects it."""
+
+    name: str
+    group: Callable[[Workload], str]
+    process: bool
+
+
+_WAYS = (
+    _Way("one roofline", lambda w: "", False),
+    _Way("one roofline and a Gaussian process", lambda w: "", True),
+    _Way("a roofline a family", lambda w: type(w.op).__name__, False),
+    _Way("a roofline and a Gaussian process a family", lambda w: type(w.op).__name__, True),
+)
+
+
+class WorkloadRegressor:
+    """Predicts workloads from MACs, bytes, shapes and their operator's fields.
+
+    Which way is chosen by cross-validation: shapes are left out whole, so that the error is that of
+    shapes nobody measured.
+
+    Attributes:
+        way: what was chosen, in words.
+        spread: root mean square of log(predicted / measured) of shapes left out.
+
+    Args:
+        table: whose measured workloads it is fitted to.
+
+    Raises:
+        TableTargetError: the table has fewer than ten measured workloads.
+    """
+
+    def __init__(self, table: LatencyTable):
+        self.table = table
+        known: list[tuple[Workload, float]] = []
+        for key, entry in table.workloads.items():
+            try:
+                workload = parse_workload(key)
+            except UnknownNameError:
+                continue  # 'hwnas tables check' marks it
+            ms = max(entry.latency_ms - table.call.latency_ms, _LEAST_SHARE * entry.latency_ms)
+            known.append((workload, ms))
+        if len(known) < _LEAST:
+            raise TableTargetError(
+                f"estimating workloads needs {_LEAST} measured ones in the table, got "
+                f"{len(known)}: profile the device with more"
+            )
+        workloads = [workload for workload, _ in known]
+        alone = np.array([value for _, value in known])
+        self.families = {type(w.op).__name__ for w in workloads}
+        self._fields = sorted({name for w in workloads for name in _fields(w)})
+        found = {way: self._left_out(way, workloads, alone) for way in _WAYS}
+        best = min(found, key=lambda way: found[way])
+        self.way, self.spread = best.name, found[best]
+        self._best = best
+        self._models = self._fit(best, workloads, alone)
+
+    def predict(self, workloads: Sequence[Workload]) -> tuple[FloatArray, FloatArray]:
+        """Milliseconds alone, the call included, (n,), and the spread of their logarithm (n,).
+
+        The spread is at least that of shapes left out, and grows far from all measured shapes.
+
+        Raises:
+            WorkloadNotInTableError: a workload's family was not measured.
+        """
+        for workload in workloads:
+            if type(workload.op).__name__ not in self.families:
+                raise WorkloadNotInTableError(
+                    f"{workload.key} cannot be estimated: the table measured no "
+                    f"{type(workload.op).__name__}, only {', '.join(sorted(self.families))}; "
+                    "profile a space that has some"
+                )
+        ms, spread = self._apply(self._best, self._models, workloads)
+        return ms + self.table.call.latency_ms, np.maximum(spread, self.spread)
+
+    def _fit(self, way: _Way, workloads: Sequence[Workload], ms: FloatArray) -> dict[str, Roofline]:
+        models = {}
+        groups: dict[str, list[int]] = {}
+        for at, workload in enumerate(workloads):
+            groups.setdefault(way.group(workload), []).append(at)
+        for group, where in groups.items():
+            members = [workloads[at] for at in where]
+            rows = self._features(members) if way.process else np.zeros((len(members), 1))
+            if len(members) >= 3:  # of fewer, the roofline of all says more
+                models[group] = Roofline.fit(_work(members), rows, ms[where])
+        if "" not in models:
+            models[""] = Roofline.fit(_work(workloads), np.zeros((len(workloads), 1)), ms)
+        return models
+
+    def _apply(
+        self, way: _Way, models: dict[str, Roofline], workloads: Sequence[Workload]
+    ) -> tuple[FloatArray, FloatArray]:
+        ms, spread = np.empty(len(workloads)), np.empty(len(workloads))
+        work, rows = _work(workloads), self._features(workloads)
+        for at, workload in enumerate(workloads):
+            group = way.group(workload)
+            own = group in models and way.process
+            row = rows[at : at + 1] if own else np.zeros((1, 1))
+            model = models.get(group, models[""])
+            ms[at : at + 1], spread[at : at + 1] = model.predict(work[at : at + 1], row)
+        return ms, spread
+
+    def _left_out(self, way: _Way, workloads: Sequence[Workload], ms: FloatArray) -> float:
+        """Root mean square of log(predicted / measured) over folds of whole shapes."""
+        shapes = [(w.in_channels, w.out_channels, w.stride, w.height, w.width) for w in workloads]
+        distinct = list(dict.fromkeys(shapes))
+        order = np.random.default_rng(0).permutation(len(distinct))
+        fold_of = {distinct[at]: rank % _FOLDS for rank, at in enumerate(order)}
+        folds = np.array([fold_of[shape] for shape in shapes])
+        errors = []
+        for fold in range(_FOLDS):
+            held, kept = (np.flatnonzero(at).tolist() for at in (folds == fold, folds != fold))
+            if len(held) and len(kept) >= 3:
+                models = self._fit(way, [workloads[i] for i in kept], ms[kept])
+                predicted, _ = self._apply(way, models, [workloads[i] for i in held])
+                errors += np.log(predicted / ms[held]).tolist()
+        return float(np.sqrt(np.mean(np.square(errors)))) if errors else np.inf
+
+    def _features(self, workloads: Sequence[Workload]) -> FloatArray:
+        """Logarithms of work and shapes, and of the operator's fields, (n, n_features)."""
+        rows = []
+        for w in workloads:
+            known = _fields(w)
+            sizes = (w.in_channels, w.out_channels, w.stride, w.height, w.width)
+            family = [float(type(w.op).__name__ == name) for name in sorted(self.families)]
+            rows.append([*np.log(sizes), *(known.get(n, 0.0) for n in self._fields), *family])
+        return np.concatenate([np.log(1 + _work(workloads)), np.array(rows)], axis=1)
+
+
+def fill_gaps(table: LatencyTable, workloads: Iterable[Workload]) -> LatencyTable:
+    """A table with estimates of those workloads that it has not measured.
+
+    Raises:
+        TableTargetError: the table has too few measured workloads.
+        WorkloadNotInTableError: a workload's family was not measured.
+    """
+    lacking = table.missing(workloads)
+    if not lacking:
+        return table
+    ms, spread = WorkloadRegressor(table).predict(lacking)
+    estimates = {
+        w.key: Estimate(float(value), float(doubt))
+        for w, value, doubt in zip(lacking, ms, spread, strict=True)
+    }
+    return replace(table, estimates={**table.estimates, **estimates})
+
+
+def _fields(workload: Workload) -> dict[str, float]:
+    return {
+        f.name: float(np.log(1 + getattr(workload.op, f.name)))
+        for f in fields(workload.op)  # type: ignore[arg-type]
+    }
+
+
+def _work(workloads: Sequence[Workload]) -> FloatArray:
+    """MACs of dense and of depthwise convolutions, bytes moved and of weights, kernels: (n, 5)."""
+    return np.array([_graph_work(w.graph()) for w in workloads], np.float64)
+
+
+def _graph_work(graph: Graph) -> list[int]:
+    grouped = moved = kernels = 0
+    for node in graph.nodes[1:]:
+        source = graph.shape(node.inputs[0])
+        if node.groups > 1:
+            grouped += MACS[node.kind](node, source)
+        if node.kind not in ("batch_norm", "relu", "relu6", "zero"):
+            kernels += 1
+            read = sum(int(np.prod(graph.shape(i))) for i in node.inputs)
+            moved += _BYTES * (read + int(np.prod(node.shape)))
+    return [graph_macs(graph) - grouped, grouped, moved, _BYTES * graph_params(graph), kernels]

@@ -1,0 +1,163 @@
+"""Kernels measured alone, and networks made of such measured whole: what predicts any ONNX model.
+
+Kernels are drawn from random networks (as nn-Meter draws them: Zhang et al. 2021, section 5), after
+ONNX Runtime has fused them and laid them out, so that what is measured is what runs.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from hwnas.errors import OptionError
+from hwnas.kernels import Piece, features, split
+from hwnas.latency_tables import KernelNetwork, KernelRecord, LatencyTable
+from hwnas.onnx_graph import to_onnx
+from hwnas.profilers.profile import CALL, empty_graph, measure
+from hwnas.profilers.protocol import Job, Plan
+from hwnas.profilers.random_networks import random_network, style_of
+from hwnas.profilers.runtime import Runtime
+from hwnas.progress import Progress, silent
+from hwnas.spaces import SearchSpace
+
+__all__ = ["choose_kernels", "profile_kernels"]
+
+#: Random networks that kernels are drawn from; their styles take turns.
+_POOL = 108
+#: Kernels of each family at least, as far as there are so many.
+_LEAST = 4
+#: How much more of the others go to convolutions and matrix products.
+_WEIGHT = 3
+#: Larger kernels are left to the model: one run would take as long as a hundred others.
+_MOST_MACS = 500_000_000
+_MOST_CONSTANTS = 8_000_000
+#: Whole networks lie between these.
+_NETWORK_MACS = (5_000_000, 1_200_000_000)
+_NETWORK = "network "
+
+
+def profile_kernels(
+    table: LatencyTable,
+    origin: SearchSpace,
+    runtime: Runtime,
+    count: int = 500,
+    *,
+    n_networks: int = 24,
+    plan: Plan | None = None,
+    seed: int = 0,
+    journal: Path | None = None,
+    progress: Progress = silent,
+) -> LatencyTable:
+    """A table with kernels joined to it, at the table's own scale.
+
+    Args:
+        table: made on the runtime's target.
+        origin: the space of the table; its middle network is the reference.
+        runtime: what runs them.
+        count: how many kernels are measured alone, about; every family gets four at least.
+        n_networks: random networks measured whole, to know how far sums of kernels are off.
+        plan: when a median is tight enough.
+        seed: of the kernels, the networks and the order of the runs.
+        journal: a file that lets a killed profile go on where it stopped.
+        progress: told after every round.
+
+    Raises:
+        OptionError: fewer than 20 kernels, or a precision other than fp32.
+    """
+    if count < 20:
+        raise OptionError(f"at least 20 kernels are needed to model the others, got {count}")
+    if table.target.precision != "fp32":
+        raise OptionError(
+            f"kernels are profiled in fp32 only, got {table.target.precision}: "
+            "profile without --kernels"
+        )
+    seeds = [seed * _POOL + at for at in range(_POOL)]
+    split_up = []
+    for at, number in enumerate(seeds):
+        progress("drawing kernels", at / len(seeds), "")
+        split_up.append(split(random_network(number, batch=table.target.batch)))
+    progress("drawing kernels", 1.0, "")
+    rng = np.random.default_rng([seed, 0xCE11])
+    chosen = choose_kernels([piece for pieces in split_up for piece in pieces], count, rng)
+    plausible = [at for at, number in enumerate(seeds) if style_of(number) != "loose"]
+    whole = [at for at in plausible if _is_moderate(split_up[at])][:n_networks]
+    load: dict[str, Callable[[], Job]] = {
+        piece.kernel.key: partial(_load, runtime, piece) for piece in chosen
+    }
+    empty = to_onnx(empty_graph(), batch=table.target.batch)
+    load[CALL] = partial(runtime.load, empty, warm=True)
+    load |= {
+        _NETWORK + str(at): partial(_load_whole, runtime, seeds[at], table.target.batch)
+        for at in whole
+    }
+    plan = plan or Plan(tolerance=0.015, min_runs=40, max_runs=80)
+    samples, measured = measure(load, origin, runtime, table.target, plan, seed, journal, progress)
+    scale = table.reference_ms / samples.steady_reference_ms
+    measured = {key: entry.scaled(scale) for key, entry in measured.items()}
+    record = KernelRecord(
+        measured[CALL],
+        {piece.kernel.key: measured[piece.kernel.key] for piece in chosen},
+        {
+            f"random {seeds[at]}": KernelNetwork(
+                measured[_NETWORK + str(at)],
+                dict(Counter(piece.kernel.key for piece in split_up[at])),
+            )
+            for at in whole
+        },
+    )
+    return replace(table, kernels=record)
+
+
+def choose_kernels(pieces: Sequence[Piece], count: int, rng: np.random.Generator) -> list[Piece]:
+    """Distinct kernels of all families, half of them far from each other, half at random.
+
+    Every family gets a few. The others are shared by how many different kernels a family has, a
+    little in favour of the small families, and much of those that multiply: they take the time.
+    """
+    families: dict[str, dict[str, Piece]] = {}
+    for piece in pieces:
+        kernel = piece.kernel
+        small = kernel.macs <= _MOST_MACS and kernel.elements_constant <= _MOST_CONSTANTS
+        if kernel.static and not kernel.free and small:
+            families.setdefault(kernel.family, {}).setdefault(kernel.key, piece)
+    sizes = {name: len(found) for name, found in families.items()}
+    weights = {
+        name: sizes[name] ** 0.85 * (_WEIGHT if next(iter(found.values())).kernel.macs else 1)
+        for name, found in families.items()
+    }
+    free = max(0, count - _LEAST * len(sizes))
+    chosen: list[Piece] = []
+    for name, found in families.items():
+        share = _LEAST + round(free * weights[name] / sum(weights.values()))
+        members = list(found.values())
+        chosen += [members[at] for at in _spread_out(members, share, rng)]
+    return chosen
+
+
+def _spread_out(pieces: Sequence[Piece], count: int, rng: np.random.Generator) -> Iterator[int]:
+    """Positions of at most ``count`` pieces: at random, and each farthest from all before it."""
+    rows = np.array([features(piece.kernel) for piece in pieces])
+    rows = (rows - rows.mean(axis=0)) / np.maximum(rows.std(axis=0), 1e-9)
+    order = rng.permutation(len(rows))
+    taken = list(order[: min(len(rows), -(-count // 2))])
+    while len(taken) < min(count, len(rows)):
+        gaps = ((rows[:, None, :] - rows[None, taken, :]) ** 2).sum(axis=2).min(axis=1)
+        taken.append(int(gaps.argmax()))
+    yield from taken
+
+
+def _is_moderate(pieces: Sequence[Piece]) -> bool:
+    """Whether a network is neither over in an instant nor takes as long as many others."""
+    low, high = _NETWORK_MACS
+    return low <= sum(piece.kernel.macs for piece in pieces) <= high
+
+
+def _load(runtime: Runtime, piece: Piece) -> Job:
+    return runtime.load(piece.to_onnx(), warm=True)
+
+
+def _load_whole(runtime: Runtime, seed: int, batch: int) -> Job:
+    return runtime.load(random_network(seed, batch=batch))

@@ -1,0 +1,107 @@
+"""``hwnas profile --kernels`` and ``hwnas predict model.onnx`` as a user types them."""
+
+import json
+
+import pytest
+
+from hwnas.latency_tables import LatencyTable
+from hwnas.profilers import Plan
+from hwnas.profilers.random_networks import random_network
+
+SMALL = ("--space", "nasbench201", "--input-size", "8", "--seconds", "0.1")
+
+
+@pytest.fixture
+def table(hwnas, tmp_path, monkeypatch):
+    """A coarse profile of a few kernels of this machine, and its path."""
+    coarse = Plan(tolerance=1.0, min_runs=2, max_runs=2, warm_up=1)
+    monkeypatch.setattr("hwnas.profilers.kernels._POOL", 16)
+    monkeypatch.setattr("hwnas.profilers.kernels._MOST_MACS", 20_000_000)
+    monkeypatch.setattr("hwnas.profilers.kernels._NETWORK_MACS", (1_000_000, 400_000_000))
+    monkeypatch.setattr("hwnas.cli.resources.kernel_plan", lambda: coarse)
+    path = tmp_path / "t.json"
+    status, out, _ = hwnas("profile", *SMALL, "--kernels", "30", "--out", str(path), "--json")
+    assert status == 0
+    assert json.loads(out)["kernels"] == len(LatencyTable.load(path).kernels.entries) >= 30
+    assert [found.name for found in tmp_path.glob("t.json*")] == ["t.json"]
+    return str(path)
+
+
+def test_a_model_is_predicted_with_its_breakdown(hwnas, table, tmp_path):
+    path = tmp_path / "network.onnx"
+    path.write_bytes(random_network(1, "inverted"))
+    status, out, said = hwnas("predict", "--table", table, str(path), "--json")
+    (record,) = json.loads(out)
+    assert status == 0
+    assert record["interval_ms"][0] < record["predicted_ms"] < record["interval_ms"][1]
+    parts = sum(row["ms"] for row in record["operators"].values())
+    assert record["predicted_ms"] == pytest.approx(record["call_ms"] + parts)
+    assert sum(row["kernels"] for row in record["operators"].values()) + len(
+        record["unpredicted"]
+    ) == len(record["kernels"])
+    status, out, said = hwnas("predict", "--table", table, str(path))
+    assert status == 0
+    assert "Conv" in out
+    assert "ms (95%:" in out
+    assert "on " in said
+    status, out, said = hwnas("tables", "show", table)
+    assert status == 0
+    assert "kernels alone" in said
+    assert "nchwc" in out or "Conv" in out
+    assert hwnas("tables", "check", table)[0] in (0, 1)
+
+    (tmp_path / "broken.onnx").write_bytes(b"no model")
+    for words, says in (
+        (("k3e3", str(path)), "give architectures or ONNX models, not both"),
+        (("k3e3", "--strict"), "--shape and --strict belong to ONNX models"),
+        ((str(tmp_path / "broken.onnx"),), "is not an ONNX model"),
+        ((str(tmp_path / "nowhere.onnx"),), "no ONNX model at"),
+        ((str(path), "--shape", "1,3,8,8"), "--shape is [INPUT=]NxCxHxW"),
+        ((str(path), "--shape", "1x3x8"), "contradicts"),
+        ((str(path), "--confidence", "95"), "confidence lies between 0 and 1"),
+    ):
+        status, out, said = hwnas("predict", "--table", table, *words)
+        assert (status, out) == (2, ""), words
+        assert says in said
+        assert said.splitlines()[-1].startswith("error: ")
+
+
+def test_a_table_without_kernels_says_what_to_do(hwnas, tmp_path):
+    path = tmp_path / "network.onnx"
+    path.write_bytes(random_network(1, "inverted"))
+    status, _, said = hwnas("predict", "--table", "amd-epyc-1thread", str(path))
+    assert status == 2
+    assert "hwnas profile --kernels 500" in said
+
+
+def test_gaps_are_filled_shown_and_told(hwnas, tmp_path):
+    out = str(tmp_path / "filled.json")
+    fill = ("tables", "fill", "amd-epyc-1thread", "--input-size", "192", "--out", out)
+    status, printed, said = hwnas(*fill, "--json")
+    assert status == 0
+    record = json.loads(printed)
+    assert record["estimated"] == len(LatencyTable.load(out).estimates) > 40
+    assert "are estimated, not measured" in said
+    status, printed, _ = hwnas("tables", "show", out)
+    assert status == 0
+    assert printed.count("estimated") == record["estimated"]
+    assert hwnas("tables", "check", out)[0] in (0, 1)
+    status, _, said = hwnas(*fill[:3], "--space", "nasbench201", "--out", out)
+    assert status == 2
+    assert "cannot be estimated" in said
+
+
+def test_a_profile_of_some_workloads_estimates_the_others(hwnas, tmp_path):
+    out = str(tmp_path / "t.json")
+    sizes = ("--input-size", "32", "--width-mult", "0.25", "--seconds", "0.1")
+    status, printed, _ = hwnas("profile", *sizes, "--estimate-from", "20", "--out", out, "--json")
+    assert status == 0
+    record = json.loads(printed)
+    assert record["workloads"] == 20
+    assert record["estimates"] > 10
+    arch = "-".join(["k3e3"] * 21)
+    status, printed, _ = hwnas("predict", "--table", out, arch, "--json")
+    assert status == 0
+    notes = json.loads(printed)[0]["notes"]
+    assert notes["estimated"].split()[0] == str(record["estimates"])
+    assert notes["estimated"] in hwnas("predict", "--table", out, arch)[2]

@@ -11,16 +11,19 @@ __all__ = [
     "CheckpointError",
     "DataError",
     "DeviceUnavailableError",
+    "ExportError",
     "HwnasError",
     "InfeasibleBudgetError",
     "KernelNotInTableError",
     "MeasurementError",
+    "MissingPackageError",
     "ModelFormatError",
     "OptionError",
     "PredictorFormatError",
     "TableFormatError",
     "TableTargetError",
     "UnknownNameError",
+    "WorkerLostError",
     "WorkloadNotInTableError",
 ]
 
@@ -100,3 +103,19 @@ class BudgetMissedError(HwnasError, RuntimeError):
     """The search ended without a network whose measured latency keeps the budget."""
 
     exit_status = 1
+
+
+class ExportError(HwnasError, RuntimeError):
+    """An exported file does not compute what the trained network computes."""
+
+    exit_status = 1
+
+
+class WorkerLostError(HwnasError, RuntimeError):
+    """A process of several that work together ended before its work was done."""
+
+    exit_status = 1
+
+
+class MissingPackageError(HwnasError, ImportError):
+    """A package is not installed that only this feature needs."""

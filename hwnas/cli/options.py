@@ -1,11 +1,18 @@
 """Flags that several commands share."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
-__all__ = ["betanas_options", "measuring_options", "space_options"]
+__all__ = [
+    "again_options",
+    "betanas_options",
+    "measuring_options",
+    "space_options",
+    "worker_options",
+]
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -137,5 +144,44 @@ betanas_options = _stacked(
         default=1,
         show_default=True,
         help="BetaNAS: steps of alpha from one look to the next.",
+    ),
+)
+
+#: Searching what an earlier run trained.
+again_options = _stacked(
+    click.option(
+        "--supernet",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="RUN",
+        help="Search the trained supernet of an earlier run: budgets may then be lists, 4ms,6ms.",
+    ),
+    click.option(
+        "--pareto",
+        is_flag=True,
+        help="With --supernet: find the whole front of accuracy and latency (NSGA-II).",
+    ),
+)
+
+#: Who does the work; the result does not depend on how many they are.
+worker_options = _stacked(
+    click.option(
+        "--workers",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Processes that evaluate candidates, a thread each  [default: this process]",
+    ),
+    click.option(
+        "--worker-backend",
+        type=click.Choice(["loky", "dask", "ray"]),
+        default="loky",
+        show_default=True,
+        help="What starts them; Dask and Ray where they are installed.",
+    ),
+    click.option(
+        "--shares",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Parts of a training batch, each with its own batch-norm statistics  [default: 1, or "
+        "the workers of torchrun]",
     ),
 )

@@ -5,14 +5,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Column, Table
 
-from hwnas.cli.options import betanas_options, measuring_options, space_options
+from hwnas.cli.options import (
+    again_options,
+    betanas_options,
+    measuring_options,
+    space_options,
+    worker_options,
+)
 from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
 from hwnas.cli.resources import make_space, precision_for, resolved, table_for
+from hwnas.cli.torchrun import help_training, leads, world_size
 from hwnas.costs import Budget, FeasibleSet, parse_budget
 from hwnas.errors import BudgetError, HwnasError, OptionError, UnknownNameError
 from hwnas.latency_tables import LatencyTable
@@ -20,15 +27,18 @@ from hwnas.profilers import Plan, measure_models, runtime
 from hwnas.progress import Progress
 from hwnas.spaces import SearchSpace
 
-__all__ = ["command"]
+if TYPE_CHECKING:
+    from hwnas.search.parallel import Parallel
+
+__all__ = ["command", "parallel_of", "table_and_device"]
 
 _METHODS = ("spos", "betanas")
 #: The table that a run goes on with, whatever tables there are by then.
 _TABLE = "table.json"
 #: Flags that the session of every method takes as they are, and those of one method alone.
-_SETTINGS = ("seed", "sharing", "steps", "train_batch", "optimizer", "base_rate")
+_SETTINGS = ("seed", "confidence", "sharing", "steps", "train_batch", "optimizer", "base_rate")
 _METHOD_SETTINGS = {
-    "spos": ("sampler", "bins", "population", "generations", "top", "mutation"),
+    "spos": ("sampler", "bins", "population", "generations", "top", "mutation", "shares"),
     "betanas": (
         *("warm_up", "alpha_every", "alpha_rate", "alpha_batch"),
         *("beta", "drop_margin", "drop_threshold", "drop_start", "drop_every"),
@@ -38,6 +48,8 @@ _METHOD_SETTINGS = {
 #: 81 % of the images after 400 steps of 64 at 1e-2, and at chance after 150 at 2e-3.
 _RATES = {"shufflenet": 1e-2}
 _RATE = 2e-3
+#: Flags that say who works, not what comes out.
+_WHO_WORKS = ("out", "workers", "worker_backend")
 #: Measures an ONNX model on the device.
 Measure = Callable[[bytes, Progress], Mapping[str, Any]]
 
@@ -48,6 +60,13 @@ Measure = Callable[[bytes, Progress], Mapping[str, Any]]
 @click.option("--params", metavar="COUNT", help="Budget of parameters, such as 4M.")
 @click.option(
     "--bitops", metavar="COUNT", help="Budget of BitOps in the papers' unit, G being 2^30: 14.2G."
+)
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="C",
+    help="Only networks whose interval of this confidence, such as 0.95, keeps the latency budget; "
+    "with the device at hand, those in doubt are measured  [default: the prediction alone]",
 )
 @click.option(
     "--method", default="spos", show_default=True, metavar="NAME", help="spos or betanas."
@@ -170,6 +189,8 @@ Measure = Callable[[bytes, Progress], Mapping[str, Any]]
     show_default=True,
     help="Measure the winner for at least so long; slow spells of a machine last seconds.",
 )
+@again_options
+@worker_options
 @json_option
 def command(**flags: Any) -> None:
     """Find a network that keeps a latency budget on this machine, and measure that it does.
@@ -179,8 +200,17 @@ def command(**flags: Any) -> None:
       hwnas search --latency 6ms
       hwnas search --latency 4ms --macs 200M --data fashion-mnist:data/fashion-mnist
       hwnas search --latency 6ms --method betanas
+      hwnas search --supernet runs/spos-... --latency 4ms,6ms,8ms --macs 330M
+      torchrun --nproc-per-node 2 -m hwnas search --latency 6ms
     """
     as_json = flags.pop("as_json")
+    if flags["supernet"] is not None:
+        from hwnas.cli.again import search_supernet
+
+        return search_supernet(flags, as_json)
+    if flags["pareto"]:
+        raise OptionError("--pareto searches a trained supernet: name its run with --supernet RUN")
+    flags["shares"] = flags["shares"] or world_size()
     budgets = _budgets(flags)
     if flags["method"] not in _METHODS:
         raise UnknownNameError("method", flags["method"], _METHODS)
@@ -190,13 +220,22 @@ def command(**flags: Any) -> None:
         raise OptionError(f"--sampler {flags['sampler']} is of --method spos")
     flags["bins"] = _edges(flags["bins"], flags["sampler"], budgets[0])
     result = (_search_twice if flags.pop("two_step") else _search)(flags, budgets)
+    if not leads():
+        return None
     if as_json:
         print_json(result)
     else:
         _print_summary(result, flags["out"] or Path("runs") / _default_name(flags, budgets))
+    return None
 
 
 def _budgets(flags: dict[str, Any]) -> list[Budget]:
+    for name in ("latency", "macs", "params", "bitops"):
+        if "," in (flags[name] or ""):
+            raise BudgetError(
+                f"--{name} {flags[name]} is several budgets: they are searched in a supernet that "
+                "is trained already, which --supernet RUN names"
+            )
     given = [
         parse_budget(f"{name}<={flags[name]}")
         for name in ("latency", "macs", "params", "bitops")
@@ -235,6 +274,8 @@ def _search_twice(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any
         raise OptionError(
             "--two-step finds the blocks and then the channels: leave those flags out"
         )
+    if world_size() > 1:
+        raise OptionError("--two-step is two trainings: start each of them under torchrun")
     out = flags["out"] or Path("runs") / _default_name({**flags, "two_step": True}, budgets)
     flags["out"] = out / "channels"
     say("first step: operators")
@@ -249,7 +290,7 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
     from hwnas.predictors import load_predictor
     from hwnas.search.run import Run
     from hwnas.search.session import check_budgets, constraints_for
-    from hwnas.supernet import load_data, make_sampler
+    from hwnas.supernet import load_data, make_sampler, torchrun_workers
 
     out = flags["out"] or Path("runs") / _default_name(flags, budgets)
     size = flags["proxy_input_size"] or (16 if flags["data_spec"] == "digits" else 32)
@@ -264,21 +305,29 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
     )
     check_budgets(budgets, deployed)
     trained = spaces.proxy(deployed, size, data.classes, flags["proxy_width"])
-    table, measure = _table_and_device(flags, deployed, out)
+    method = flags["method"]
+    session = _session(flags)
+    settings = {name: flags[name] for name in (*_SETTINGS, *_METHOD_SETTINGS[method])}
+    if not leads():
+        help_training(out, trained, data, settings)
+        return {}
+    table, measure = table_and_device(flags, deployed, out)
     predictor = load_predictor(table, deployed)
     if predictor.estimated:
         say(f"{predictor.estimated} of the space's workloads are estimated, not measured")
-    constraints = constraints_for(budgets, deployed, predictor)
+    constraints = constraints_for(
+        budgets, deployed, predictor, flags["confidence"], measured=measure is not None
+    )
     FeasibleSet(constraints, deployed.format)
     make_sampler(flags["sampler"], deployed, constraints[0], flags["bins"], seed=0)
 
-    session = _session(flags)
-    settings = {name: flags[name] for name in (*_SETTINGS, *_METHOD_SETTINGS[flags["method"]])}
     config = {
         **settings,
-        "method": flags["method"],
+        "method": method,
         "budget": [str(budget) for budget in budgets],
+        "space": deployed.name,
         "data": flags["data_spec"],
+        "data_digest": data.digest,
         "deployed": dict(deployed.arguments),
         "trained": dict(trained.arguments),
         "table": hashlib.sha256(table.to_json().encode()).hexdigest()[:12],
@@ -293,8 +342,11 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
         f"deployed: {deployed.name} at {deployed.input_shape[1]} pixels, whose latency counts; "
         f"trained: a proxy of width {flags['proxy_width']:g} at {size} pixels on {data.name}"
     )
-    with show_progress() as progress:
-        return session(run, deployed, trained, data, predictor, budgets, measure, progress=progress)
+    with show_progress() as progress, torchrun_workers() as workers:
+        who = {"workers": workers, "parallel": parallel_of(flags)} if method == "spos" else {}
+        return session(
+            run, deployed, trained, data, predictor, budgets, measure, **who, progress=progress
+        )
 
 
 def _session(flags: dict[str, Any]) -> Callable[..., dict[str, Any]]:
@@ -305,6 +357,11 @@ def _session(flags: dict[str, Any]) -> Callable[..., dict[str, Any]]:
 
         own = {name: flags[name] for name in _METHOD_SETTINGS["spos"]}
         return partial(spos_session, **shared, **own)
+    if flags["shares"] > 1 or flags["workers"]:
+        raise OptionError(
+            "betanas trains and evaluates in one process: leave out torchrun, "
+            "--shares and --workers"
+        )
     from hwnas.search.beta import parse_betas
     from hwnas.search.betanas import alpha_steps
     from hwnas.search.betanas_session import betanas_session
@@ -322,15 +379,22 @@ def _session(flags: dict[str, Any]) -> Callable[..., dict[str, Any]]:
     return partial(betanas_session, beta=beta, rule=rule, **shared, **own)
 
 
+def parallel_of(flags: dict[str, Any]) -> "Parallel | None":
+    """The processes that the flags ask for."""
+    from hwnas.search.parallel import Parallel
+
+    return Parallel(flags["workers"], flags["worker_backend"]) if flags["workers"] else None
+
+
 def _default_name(flags: dict[str, Any], budgets: list[Budget]) -> str:
     """A folder name that the same flags give again."""
-    text = repr(sorted((k, str(v)) for k, v in flags.items() if k != "out"))
+    text = repr(sorted((k, str(v)) for k, v in flags.items() if k not in _WHO_WORKS))
     limits = "-".join(str(budget).replace("<=", "") for budget in budgets)
     digest = hashlib.sha256(text.encode()).hexdigest()[:6]
     return f"{flags['method']}-{flags['space_name']}-{limits}-s{flags['seed']}-{digest}"
 
 
-def _table_and_device(
+def table_and_device(
     flags: dict[str, Any], deployed: SearchSpace, out: Path
 ) -> tuple[LatencyTable, Measure | None]:
     """The latency table, and what measures on its target where that is this machine."""

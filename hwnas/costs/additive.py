@@ -87,6 +87,11 @@ class AdditiveCost:
         arch = np.array([int(entry.argmin()) for entry in self.entries], np.int64)
         return arch, float(self(arch[None])[0])
 
+    def maximum(self) -> tuple[IntArray, float]:
+        """The dearest architecture (n_decisions,) and its cost."""
+        arch = np.array([int(entry.argmax()) for entry in self.entries], np.int64)
+        return arch, float(self(arch[None])[0])
+
     def only(self, choices: Sequence[IntArray]) -> "AdditiveCost":
         """The same cost where each decision offers no more than these of its choices, in order."""
         rows = zip(self.entries, choices, strict=True)

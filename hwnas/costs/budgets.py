@@ -85,10 +85,18 @@ def parse_budget(text: str) -> Budget:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """A budget with the additive cost that it limits."""
+    """A budget with the additive cost that it limits.
+
+    Attributes:
+        budget: the limit.
+        cost: of architectures.
+        sure: a cost that is not exceeded, with the confidence that was asked for; where the cost
+            leaves doubts, measuring settles them, and this one where nothing more is measured.
+    """
 
     budget: Budget
     cost: AdditiveCost
+    sure: AdditiveCost | None = None
 
 
 class FeasibleSet:

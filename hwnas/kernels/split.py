@@ -1,5 +1,6 @@
 """Any ONNX model as the kernels that ONNX Runtime makes of it."""
 
+import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,11 +23,18 @@ _TELLING = {
 }
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc")
 _NCHWC = "com.microsoft.nchwc"
+#: Constants of more numbers than this are weights.
+_SMALL = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One node of an optimised graph with its constants: a kernel that can be run alone."""
+    """One node of an optimised graph: a kernel that can be run alone.
+
+    ``constants`` are whole where they are small (axes, limits); large weights are only a name and a
+    shape, and zero when the kernel runs alone. Latency does not depend on them, and hundreds of
+    pieces would fill the memory.
+    """
 
     kernel: Kernel
     node: NodeProto
@@ -48,7 +56,7 @@ class Piece:
             "kernel",
             [info(name) for name in dict.fromkeys(inputs) if name not in known],
             [info(name) for name in self.node.output if name],
-            self.constants,
+            [_filled(tensor) for tensor in self.constants],
         )
         model = helper.make_model(graph, opset_imports=self.opsets, ir_version=8)
         data: bytes = model.SerializeToString()
@@ -79,8 +87,8 @@ def split(
     _fix_shapes(proto, shapes or {}, source)
     optimised = _optimised(proto, source)
     values = _values(optimised, source)
-    constants = {tensor.name: tensor for tensor in optimised.graph.initializer}
-    opsets = tuple(optimised.opset_import)
+    constants = {tensor.name: _bare(tensor) for tensor in optimised.graph.initializer}
+    opsets = tuple(helper.make_opsetid(o.domain, o.version) for o in optimised.opset_import)
     pieces = []
     for node in optimised.graph.node:
         kernel = Kernel(
@@ -90,8 +98,31 @@ def split(
             tuple(values[name] for name in node.output if name),
         )
         held = tuple(constants[name] for name in dict.fromkeys(node.input) if name in constants)
-        pieces.append(Piece(kernel, node, held, opsets))
+        alone = NodeProto()
+        alone.CopyFrom(node)
+        pieces.append(Piece(kernel, alone, held, opsets))
     return pieces
+
+
+def _bare(tensor: TensorProto) -> TensorProto:
+    """A copy that holds no large weights, nor keeps the model in memory."""
+    bare = TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
+    if not _is_large(tensor):
+        bare.CopyFrom(tensor)
+    return bare
+
+
+def _filled(bare: TensorProto) -> TensorProto:
+    """A constant that can be run: large weights are zeros."""
+    filled = TensorProto()
+    filled.CopyFrom(bare)
+    if _is_large(bare):
+        filled.raw_data = bytes(4 * math.prod(bare.dims))
+    return filled
+
+
+def _is_large(tensor: TensorProto) -> bool:
+    return tensor.data_type == TensorProto.FLOAT and math.prod(tensor.dims) > _SMALL
 
 
 def _parsed(model: bytes | str | Path, source: str) -> ModelProto:

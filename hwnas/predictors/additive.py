@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -117,6 +118,15 @@ class AdditivePredictor:
             for steps, row in zip(cost.entries, doubts, strict=True)
         ]
         return AdditiveCost.from_floats(factor * whole, [factor * row for row in rows])
+
+    def lower_cost(self, confidence: float) -> AdditiveCost:
+        """The lower end of `predict_interval` in ms, as if nothing were estimated.
+
+        Raises:
+            OptionError: the confidence is not between 0 and 1.
+        """
+        factor = math.exp(-self._quantile(confidence) * self._residual)
+        return replace(self.cost, unit=self.cost.unit * factor)
 
     @property
     def _residual(self) -> float:

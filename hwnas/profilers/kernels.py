@@ -1,7 +1,7 @@
 """Kernels measured alone, and networks made of such measured whole: what predicts any ONNX model.
 
-Kernels are drawn from random networks (as nn-Meter draws them: Zhang et al. 2021, section 5), after
-ONNX Runtime has fused them and laid them out, so that what is measured is what runs.
+Kernels are drawn from random networks after ONNX Runtime has fused them and laid them out, so that
+what is measured is what runs (nn-Meter samples kernels likewise: Zhang et al. 2021).
 """
 
 from collections import Counter

@@ -269,7 +269,8 @@ def _shuffle(net: _Net) -> str:
     """ShuffleNetV2: Ma et al. 2018, figure 3."""
     x = net.pool(net.act(net.conv("input", 24, 3, 2), "Relu"), "Max", 3, 2, 1)
     for _ in range(net.pick(2, 3)):
-        half, k = net.width(24, 160), net.pick(3, 3, 5)
+        # published widths such as 58 fit no vector, so that other kernels run
+        half, k = net.pick(net.width(24, 160), 2 * int(net.rng.integers(12, 80))), net.pick(3, 3, 5)
         for block in range(net.pick(2, 3)):
             n, c, *size = net.shape[x]
             if block:

@@ -117,9 +117,9 @@ class Steering:
     - ``beta_i = u_i * |dCE/dalpha| / |dE_i/dalpha|`` with running means of the norms, so that at
       u = 1 the cost pulls on alpha as hard as the cross-entropy does, whatever the data and units.
 
-    Clipped is to ``[0, most]``, but to ``[-most, most]`` for the cost that is nearest its limit (or
+    Clipped is to ``[0, most]``, but to ``[-1, most]`` for the cost that is nearest its limit (or
     farthest above it): below 0, beta asks for larger networks, which is right only as long as there
-    is room under every limit.
+    is room under every limit, and never harder than the cross-entropy pulls.
 
     Args:
         limits: one a cost, in its unit.
@@ -155,7 +155,7 @@ class Steering:
         error = torch.lerp(mean, chosen, min(1.0, 2 * share)) / self._goals - 1
         most = torch.full_like(error, self._most)
         least = torch.zeros_like(error)
-        least[error.argmax()] = -self._most
+        least[error.argmax()] = -1.0
         first = not self._pulls.any()
         self._pulls.lerp_(pulls, 1.0 if first else _FORGET)
         self._sum += self._integral * error

@@ -52,6 +52,7 @@ def betanas_session(
     alpha_every: int = 2,
     alpha_rate: float = 0.05,
     alpha_batch: int = 64,
+    confidence: float | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Search, and write ``result.json``, ``best.onnx`` and the plots.
@@ -70,6 +71,7 @@ def betanas_session(
         seed: of everything random.
         sharing, steps, train_batch, optimizer, base_rate: of the supernet and its training.
         warm_up, alpha_every, alpha_rate, alpha_batch: see `hwnas.search.betanas.train_alphas`.
+        confidence: that the latency budget is kept, see `constraints_for`.
         progress: told all along.
 
     Returns:
@@ -80,7 +82,9 @@ def betanas_session(
         BudgetMissedError: no network kept the latency budget on the device.
         OptionError: a fixed beta below 0, or no step left for alpha.
     """
-    constraints = constraints_for(budgets, deployed, predictor)
+    constraints = constraints_for(
+        budgets, deployed, predictor, confidence, measured=measure is not None
+    )
     FeasibleSet(constraints, deployed.format)
     terms, betas = _terms(constraints, beta, deployed, predictor)
 
@@ -160,10 +164,14 @@ def _terms(
 ) -> tuple[list[AdditiveCost], Beta]:
     """The costs in the loss, and what weighs them: those of the budgets, or those of fixed betas.
 
-    Both are the very costs that the budgets limit.
+    Both are the very costs that the budgets limit. A budget that no architecture breaks says
+    nothing of where to end, and is no term.
     """
     if beta is None:
-        limits = [constraint.budget.limit for constraint in constraints]
-        return [constraint.cost for constraint in constraints], Steering(limits)
+        binding = [c for c in constraints if c.cost.maximum()[1] > c.budget.limit]
+        costs = [constraint.cost for constraint in binding]
+        if not costs:
+            return [], FixedBeta([])
+        return costs, Steering([constraint.budget.limit for constraint in binding])
     named = constraints_for([Budget(name, 1.0) for name in beta], space, predictor)
     return [constraint.cost for constraint in named], FixedBeta(list(beta.values()))

@@ -1,6 +1,7 @@
 """What a search found, as a picture."""
 
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from hwnas.files import write_atomically
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["plot_accuracy_over_latency", "plot_alphas"]
+__all__ = ["picture", "plot_accuracy_over_latency", "plot_alphas", "plot_front"]
 
 
 def plot_accuracy_over_latency(
@@ -48,11 +49,55 @@ def plot_accuracy_over_latency(
         axes.scatter(
             *_point((measured_ms, winner[1])), marker="x", s=60, color="black", label="measured"
         )
+    _finish(path, figure, axes, title)
+
+
+def plot_front(
+    path: Path,
+    latency_ms: FloatArray,
+    accuracies: FloatArray,
+    front: Sequence[int],
+    *,
+    limits_ms: Sequence[float],
+    title: str,
+) -> None:
+    """Draw every evaluated architecture, and the Pareto front as steps, into a PNG file.
+
+    Args:
+        path: of the file.
+        latency_ms: predicted, (n,).
+        accuracies: 0 to 1, (n,).
+        front: positions of the front, by rising latency.
+        limits_ms: latency budgets.
+        title: above the picture.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    percent = 100 * np.asarray(accuracies)
+    axes.scatter(latency_ms, percent, s=9, alpha=0.4, label="evaluated")
+    chosen = np.asarray(front, np.int64)
+    axes.step(
+        latency_ms[chosen],
+        percent[chosen],
+        where="post",
+        color="tab:orange",
+        marker="o",
+        label="Pareto front",
+    )
+    for limit in limits_ms:
+        axes.axvline(limit, color="tab:red", linestyle="--", linewidth=0.8)
+    _finish(path, figure, axes, title)
+
+
+def _finish(path: Path, figure: Any, axes: Any, title: str) -> None:
+    """Name the axes and write the file."""
     axes.set(xlabel="latency (ms)", ylabel="validation accuracy with shared weights (%)")
     axes.set_title(title, fontsize=9)
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right", fontsize=8)
-    _save(figure, path)
+    write_atomically(path, picture(figure))
 
 
 def plot_alphas(
@@ -95,7 +140,7 @@ def plot_alphas(
     for axes in rows[-1]:
         axes.set_xlabel("training steps of the weights")
     figure.suptitle(title, fontsize=9)
-    _save(figure, path)
+    write_atomically(path, picture(figure))
 
 
 def _smoothed(values: FloatArray, width: int = 5) -> FloatArray:
@@ -103,12 +148,11 @@ def _smoothed(values: FloatArray, width: int = 5) -> FloatArray:
     return np.array([values[max(0, at + 1 - width) : at + 1].mean() for at in range(len(values))])
 
 
-def _save(figure: "Figure", path: Path) -> None:
-    from io import BytesIO
-
-    picture = BytesIO()
-    figure.savefig(picture, format="png", dpi=120)
-    write_atomically(path, picture.getvalue())
+def picture(figure: "Figure") -> bytes:
+    """A figure as a PNG file."""
+    content = BytesIO()
+    figure.savefig(content, format="png", dpi=120)
+    return content.getvalue()
 
 
 def _point(winner: tuple[float, float]) -> tuple[float, float]:

@@ -17,17 +17,20 @@ from hwnas.ops.module import node_ranges
 from hwnas.predictors import AdditivePredictor
 from hwnas.progress import Progress, silent
 from hwnas.search.evolution import Evolution
+from hwnas.search.parallel import Parallel, logged_evaluation
 from hwnas.search.plots import plot_accuracy_over_latency
 from hwnas.search.run import Run
 from hwnas.search.spos import LoggedEvaluation, evolve, train_supernet, verify
 from hwnas.search.verification import Found, Measure
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import (
+    ALONE,
     Dataset,
     Evaluator,
     OptimizerKind,
     SamplerKind,
     Supernet,
+    Workers,
     make_sampler,
 )
 
@@ -38,6 +41,7 @@ __all__ = [
     "conclude",
     "constraints_for",
     "exporter",
+    "random_paths",
     "spos_session",
     "validation_evaluator",
 ]
@@ -51,27 +55,38 @@ _VALIDATION_IMAGES = 1000
 
 
 def constraints_for(
-    budgets: Sequence[Budget], space: SearchSpace, predictor: AdditivePredictor
+    budgets: Sequence[Budget],
+    space: SearchSpace,
+    predictor: AdditivePredictor,
+    confidence: float | None = None,
+    *,
+    measured: bool = False,
 ) -> list[Constraint]:
     """Each budget with what it limits: the predicted latency, or an analytic cost of the space.
+
+    Args:
+        budgets: to be kept.
+        space: whose costs are limited.
+        predictor: of latency.
+        confidence: of the predictor's intervals. Then only architectures whose upper end keeps the
+            latency budget are feasible; None for the prediction itself.
+        measured: a device is at hand, which decides about those in doubt: all whose lower end
+            keeps the budget are feasible.
 
     Raises:
         BudgetError: a budget of BitOps for a space that has none.
     """
     check_budgets(budgets, space)
-    return [
-        Constraint(b, predictor.cost if b.quantity == "latency" else space.cost(b.quantity))
-        for b in budgets
-    ]
 
+    def constraint(budget: Budget) -> Constraint:
+        if budget.quantity != "latency":
+            return Constraint(budget, space.cost(budget.quantity))
+        if confidence is None:
+            return Constraint(budget, predictor.cost)
+        sure = predictor.upper_cost(confidence)
+        return Constraint(budget, predictor.lower_cost(confidence) if measured else sure, sure)
 
-def check_budgets(budgets: Sequence[Budget], space: SearchSpace) -> None:
-    """Raise `BudgetError` if a budget limits what the space has nothing of."""
-    if not space.quantised and any(b.quantity == "bitops" for b in budgets):
-        raise BudgetError(
-            f"{space.name} quantises nothing, so that every network keeps a budget of BitOps: "
-            "search resnet18-bits or resnet34-bits, or give another budget"
-        )
+    return [constraint(budget) for budget in budgets]
 
 
 def calibration_images(data: Dataset) -> npt.NDArray[np.float32]:
@@ -87,6 +102,24 @@ def validation_evaluator(supernet: Supernet, data: Dataset) -> Evaluator:
         data.to_float(data.validation_images[:_VALIDATION_IMAGES]),
         data.validation_labels[:_VALIDATION_IMAGES],
     )
+
+
+def random_paths(
+    searcher: Evolution, evaluate: LoggedEvaluation, population: int
+) -> npt.NDArray[np.float64]:
+    """The first generation, uniform within the budgets; the accuracies of its first 50."""
+    first = searcher.suggest(max(RANDOM_PATHS, population))
+    searcher.update(first, evaluate(first))
+    return evaluate(first[:RANDOM_PATHS])
+
+
+def check_budgets(budgets: Sequence[Budget], space: SearchSpace) -> None:
+    """Raise `BudgetError` if a budget limits what the space has nothing of."""
+    if not space.quantised and any(b.quantity == "bitops" for b in budgets):
+        raise BudgetError(
+            f"{space.name} quantises nothing, so that every network keeps a budget of BitOps: "
+            "search resnet18-bits or resnet34-bits, or give another budget"
+        )
 
 
 def spos_session(
@@ -110,6 +143,10 @@ def spos_session(
     generations: int = 20,
     top: int = 10,
     mutation: float = 0.1,
+    confidence: float | None = None,
+    shares: int = 1,
+    workers: Workers = ALONE,
+    parallel: Parallel | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Search, and write ``result.json``, ``best.onnx`` and ``accuracy_latency.png``.
@@ -127,6 +164,9 @@ def spos_session(
         sampler, bins: which paths are trained; bins are of the first budget's cost, see
             `hwnas.supernet.make_sampler`.
         population, generations, top, mutation: of the evolution.
+        confidence: that the latency budget is kept, see `constraints_for`.
+        shares, workers: of the training, see `train_supernet`.
+        parallel: processes that evaluate candidates; None for this one.
         progress: told all along.
 
     Returns:
@@ -136,7 +176,9 @@ def spos_session(
         InfeasibleBudgetError: no architecture keeps the budgets; nothing was trained.
         BudgetMissedError: no network kept the latency budget on the device.
     """
-    constraints = constraints_for(budgets, deployed, predictor)
+    constraints = constraints_for(
+        budgets, deployed, predictor, confidence, measured=measure is not None
+    )
     feasible = FeasibleSet(constraints, deployed.format)
 
     paths = make_sampler(sampler, trained, constraints[0], bins, seed=seed)
@@ -151,16 +193,15 @@ def spos_session(
         optimizer=optimizer,
         base_rate=base_rate,
         seed=seed,
+        shares=shares,
+        workers=workers,
         progress=progress,
     )
 
     validation = validation_evaluator(supernet, data)
-    evaluate = LoggedEvaluation(run, deployed, validation.accuracies, progress)
-
+    evaluate = logged_evaluation(run, deployed, validation, parallel, progress=progress)
     searcher = Evolution(feasible, top=top, mutation=mutation, seed=seed)
-    first = searcher.suggest(max(RANDOM_PATHS, population))  # uniform within the budgets
-    searcher.update(first, evaluate(first))
-    drawn = evaluate(first[:RANDOM_PATHS])
+    drawn = random_paths(searcher, evaluate, population)
     evolve(
         searcher, evaluate, generations=generations - 1, population=population, progress=progress
     )
@@ -177,7 +218,6 @@ def spos_session(
         seed=seed,
         progress=progress,
     )
-
     facts = {"feasible_share": feasible.count / deployed.size}
     return conclude(
         run, deployed, data, predictor, budgets, validation, evaluate, found, drawn, facts, seed

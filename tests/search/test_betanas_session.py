@@ -139,6 +139,12 @@ def test_fixed_betas_of_two_costs_and_budgets_on_a_third(space, data, predictor,
     assert result["measured_ms"] is None
 
 
+def test_a_budget_that_cannot_be_broken_steers_nothing(space, data, predictor, tmp_path):
+    result = search(tmp_path, space, data, predictor, ["latency<=9s"], steps=8)
+    assert result["last_betas"] == []
+    assert result["architecture"] == result["most_probable"]
+
+
 def test_bad_input_trains_nothing(space, data, predictor, tmp_path):
     with pytest.raises(InfeasibleBudgetError, match=r"no architecture keeps latency<=0\.00001ms"):
         search(tmp_path / "a", space, data, predictor, ["latency<=0.00001ms"])

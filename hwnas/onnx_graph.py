@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from hwnas.errors import OptionError
 from hwnas.ops import Graph, Node
-from hwnas.ops.graph import padding
+from hwnas.ops.graph import INITIAL_ALPHA, LEAST_ALPHA, padding
 
 __all__ = ["IR_VERSION", "OPSET", "PRECISIONS", "Precision", "random_weights", "to_onnx"]
 
@@ -24,7 +24,7 @@ OPSET = 17
 IR_VERSION = 8
 PRECISIONS = ("fp32", "fp16", "int8")
 #: Random weights of one dimension; the others are 0. Quantised activations lie between 0 and alpha.
-_CONSTANTS = {"weight": 1.0, "running_var": 1.0, "alpha": 3.0}
+_CONSTANTS = {"weight": 1.0, "running_var": 1.0, "alpha": INITIAL_ALPHA}
 _BN_EPSILON = 1e-5  # torch's default
 #: Kinds whose values are not negative.
 _RECTIFIERS = ("relu", "relu6", "pact")
@@ -233,7 +233,7 @@ class _Writer:
         elif node.kind == "relu" or (node.kind == "pact" and self.quantised):
             self._add("Relu", inputs, output)  # the Q behind a pact ends at its alpha
         elif node.kind == "pact":
-            alpha = self._weight(node, "alpha")[0]
+            alpha = self._alpha(node)
             levels = np.float32(2**node.bits - 1)
             zero = self._constant(f"{output}.low", np.float32(0))
             self._add(
@@ -339,6 +339,10 @@ class _Writer:
         scale = self._weight(node, "weight") / np.sqrt(var + np.float32(_BN_EPSILON))
         return scale, self._weight(node, "bias") - mean * scale
 
+    def _alpha(self, node: Node) -> Any:
+        """Where a quantised activation ends."""
+        return np.maximum(self._weight(node, "alpha")[0], np.float32(LEAST_ALPHA))
+
     def _parameter(self, name: str, value: Array) -> str:
         """A weight, int8 per output channel behind a DequantizeLinear where quantised."""
         if not self.quantised:
@@ -365,7 +369,7 @@ class _Writer:
         non_negative = node.kind in _RECTIFIERS
         limit = 6.0 if node.kind == "relu6" else self.ranges.get(node.name, 6.0)
         if node.kind == "pact":
-            limit = float(self._weight(node, "alpha")[0])
+            limit = float(self._alpha(node))
         unsigned = non_negative and not self.symmetric
         zero = np.int8(0) if self.symmetric else np.uint8(0 if non_negative else 128)
         self._constant(f"{tensor}.scale", limit / (255 if unsigned else 127))

@@ -44,6 +44,10 @@ _METHOD_SETTINGS = {
         *("beta", "drop_margin", "drop_threshold", "drop_start", "drop_every"),
     ),
 }
+#: Spaces that do not learn at `_RATE`: on digits, random paths of shufflenet's proxy were right on
+#: 81 % of the images after 400 steps of 64 at 1e-2, and at chance after 150 at 2e-3.
+_RATES = {"shufflenet": 1e-2}
+_RATE = 2e-3
 #: Flags that say who works, not what comes out.
 _WHO_WORKS = ("out", "workers", "worker_backend")
 #: Measures an ONNX model on the device.
@@ -139,9 +143,7 @@ Measure = Callable[[bytes, Progress], Mapping[str, Any]]
     "--learning-rate",
     "base_rate",
     type=click.FloatRange(min=0, min_open=True),
-    default=2e-3,
-    show_default=True,
-    help="At the first step; falls linearly to 0.",
+    help="At the first step; falls linearly to 0  [default: 2e-3, for shufflenet 1e-2]",
 )
 @click.option("--optimizer", type=click.Choice(["adam", "sgd"]), default="adam", show_default=True)
 @click.option(
@@ -212,6 +214,10 @@ def command(**flags: Any) -> None:
     budgets = _budgets(flags)
     if flags["method"] not in _METHODS:
         raise UnknownNameError("method", flags["method"], _METHODS)
+    if flags["base_rate"] is None:
+        flags["base_rate"] = _RATES.get(flags["space_name"], _RATE)
+    if flags["method"] != "spos" and flags["sampler"] != "uniform":
+        raise OptionError(f"--sampler {flags['sampler']} is of --method spos")
     flags["bins"] = _edges(flags["bins"], flags["sampler"], budgets[0])
     result = (_search_twice if flags.pop("two_step") else _search)(flags, budgets)
     if not leads():
@@ -284,7 +290,7 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
     from hwnas.predictors import load_predictor
     from hwnas.search.run import Run
     from hwnas.search.session import check_budgets, constraints_for
-    from hwnas.supernet import load_data, torchrun_workers
+    from hwnas.supernet import load_data, make_sampler, torchrun_workers
 
     out = flags["out"] or Path("runs") / _default_name(flags, budgets)
     size = flags["proxy_input_size"] or (16 if flags["data_spec"] == "digits" else 32)
@@ -313,6 +319,7 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
         budgets, deployed, predictor, flags["confidence"], measured=measure is not None
     )
     FeasibleSet(constraints, deployed.format)
+    make_sampler(flags["sampler"], deployed, constraints[0], flags["bins"], seed=0)
 
     config = {
         **settings,

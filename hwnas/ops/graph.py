@@ -12,7 +12,12 @@ from typing import Literal
 
 from hwnas.errors import OptionError
 
-__all__ = ["Activation", "Graph", "Kind", "Node", "Shape"]
+__all__ = ["INITIAL_ALPHA", "LEAST_ALPHA", "Activation", "Graph", "Kind", "Node", "Shape"]
+
+#: The bound of a ``pact`` before training, whose input leaves a batch-norm; and what it counts as
+#: at least, wherever training moves it.
+INITIAL_ALPHA = 3.0
+LEAST_ALPHA = 0.01
 
 Kind = Literal[
     "input",

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hwnas.ops.graph import Graph, Node, padding
-from hwnas.ops.quantize import INITIAL_ALPHA, Pact, QuantizedConv2d
+from hwnas.ops.graph import INITIAL_ALPHA, Graph, Node, padding
+from hwnas.ops.quantize import Pact, QuantizedConv2d
 
 __all__ = ["GraphModule", "LayerFactory", "initialise", "make_layer", "node_ranges"]
 

@@ -6,10 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["INITIAL_ALPHA", "Pact", "QuantizedConv2d", "dorefa", "pact"]
+from hwnas.ops.graph import INITIAL_ALPHA, LEAST_ALPHA
 
-#: What a quantised activation's bound starts from: its input leaves a batch-norm.
-INITIAL_ALPHA = 3.0
+__all__ = ["Pact", "QuantizedConv2d", "dorefa", "pact"]
 
 
 # Both are one function each, not a composition: that takes a quarter of the passes over memory.
@@ -18,7 +17,7 @@ INITIAL_ALPHA = 3.0
 class _Pact(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, alpha: Tensor, levels: int) -> Tensor:
-        bound = alpha.item()
+        bound = max(alpha.item(), LEAST_ALPHA)
         ctx.save_for_backward(x)
         ctx.bound = bound
         return x.clamp(0.0, bound).mul_(levels / bound).round_().mul_(bound / levels)
@@ -56,7 +55,7 @@ def pact(x: Tensor, alpha: Tensor, bits: int) -> Tensor:
 
     Args:
         x: any shape.
-        alpha: the learned bound, (1,), above 0.
+        alpha: the learned bound, (1,); below 0.01 it counts as 0.01.
         bits: of the result.
     """
     result: Tensor = _Pact.apply(x, alpha, 2**bits - 1)  # type: ignore[no-untyped-call]

@@ -31,7 +31,7 @@ def _quick(monkeypatch, tmp_path):
     plan = Plan(1.0, min_runs=3, max_runs=3)
     monkeypatch.setattr("hwnas.cli.resources.profile_plan", lambda seconds: plan)
     monkeypatch.setattr("hwnas.cli.search.Plan", lambda **_: plan)
-    monkeypatch.setattr("hwnas.search.session._RANDOM_PATHS", 6)
+    monkeypatch.setattr("hwnas.search.session.RANDOM_PATHS", 6)
     monkeypatch.setattr("hwnas.search.session._CALIBRATION_IMAGES", 32)
     monkeypatch.setattr("hwnas.search.session._VALIDATION_IMAGES", 40)
     monkeypatch.chdir(tmp_path)
@@ -86,6 +86,7 @@ def test_bits_are_searched_under_bitops_and_measured_as_int8(hwnas):
         (("--sampler", "constraint", "--bins", "1M:2M"), "LOW:HIGH:STEP of the macs budget"),
         (("--sampler", "constraint", "--bins", "1M:2M:3M"), "whole number of steps"),
         (("--sampler", "constraint", "--bins", "1:2:1"), "positive number with a unit"),
+        (("--method", "betanas", "--sampler", "constraint"), "constraint is of --method spos"),
         (("--space", "resnet18-bits", "--precision", "fp32"), "its precision is int8, got fp32"),
     ],
 )
@@ -100,6 +101,14 @@ def test_a_budget_of_bitops_needs_bits(hwnas):
     status, _, said = hwnas("search", "--bitops", "14G", "--space", "shufflenet", *QUICK)
     assert status == 2
     assert "shufflenet quantises nothing" in said
+
+
+def test_bins_that_hold_nothing_are_refused_before_anything_is_trained(hwnas, tmp_path):
+    words = ("--space", "resnet18-bits", "--bitops", "8M", "--sampler", "constraint")
+    status, _, said = hwnas("search", *words, "--bins", "1T:2T:1T", *QUICK)
+    assert status == 2
+    assert "no architecture costs between" in said
+    assert not (tmp_path / "runs").exists()
 
 
 def test_few_bits_are_not_profiled_as_floats(hwnas):

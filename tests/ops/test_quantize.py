@@ -7,9 +7,9 @@ import torch
 from hwnas.errors import OptionError
 from hwnas.onnx_graph import to_onnx
 from hwnas.ops import Graph, QuantizedBasicBlock, Workload
-from hwnas.ops.module import GraphModule
+from hwnas.ops.module import GraphModule, node_ranges
 from hwnas.ops.quantize import dorefa, pact
-from hwnas.testing.ops import run_onnx
+from hwnas.testing.ops import randomise, run_onnx
 
 
 def test_pact_by_hand() -> None:
@@ -30,8 +30,15 @@ def test_gradients_of_pact() -> None:
     assert alpha.grad.tolist() == [8 + 16]  # where x >= alpha
 
 
+def test_a_bound_that_training_lost_counts_as_a_small_one() -> None:
+    y = pact(torch.tensor([-1.0, 0.5]), torch.tensor([-2.0]), 2)
+    torch.testing.assert_close(y, torch.tensor([0.0, 0.01]))
+
+
 def test_pact_keeps_what_it_is_given() -> None:
-    x = torch.randn(2, 3, 4, 5).contiguous(memory_format=torch.channels_last)
+    x = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(0)).contiguous(
+        memory_format=torch.channels_last
+    )
     before = x.clone()
     y = pact(x, torch.tensor([3.0]), 4)
     assert torch.equal(x, before)
@@ -51,8 +58,9 @@ def test_dorefa_by_its_formula(bits: int) -> None:
 
 
 def test_gradient_of_dorefa_passes_the_rounding() -> None:
-    weight = torch.randn(40, dtype=torch.float64, requires_grad=True)
-    grad = torch.randn(40, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(40, dtype=torch.float64, generator=generator, requires_grad=True)
+    grad = torch.randn(40, dtype=torch.float64, generator=generator)
     dorefa(weight, 2).backward(grad)
     squashed = weight.detach().tanh()
     # 2 n - 1 = tanh(w) / max, whose slope is (1 - tanh^2) / max
@@ -67,15 +75,16 @@ def test_few_bit_weights_need_a_few_bit_input() -> None:
         graph.pact(0, "pact", 0)
 
 
-def test_int8_model_of_a_few_bit_block_is_close() -> None:
-    # int8 holds the weights nearly, and the activations finer than few bits do
-    torch.manual_seed(0)
-    graph = Workload(QuantizedBasicBlock(4, 4), 8, 8, 1, 8, 8).graph()
+def test_int8_model_holds_few_bit_weights_and_activations_to_8_bits() -> None:
+    # with activations of 8 bits, the int8 model rounds just where the module does
+    graph = Workload(QuantizedBasicBlock(4, 8), 8, 8, 1, 8, 8).graph()
     module = GraphModule(graph).eval()
-    x = torch.rand(1, 8, 8, 8) * 3
+    randomise(module, seed=1)
+    x = torch.rand(1, 8, 8, 8, generator=torch.Generator().manual_seed(0)) * 3
     weights = {name: tensor.numpy() for name, tensor in module.state_dict().items()}
     with torch.no_grad():
         expected = module(x).numpy()
-    ranges = {node.name: 8.0 for node in graph.nodes}
+    ranges = node_ranges(module, graph, x)
     got = run_onnx(to_onnx(graph, weights, precision="int8", ranges=ranges), x.numpy())
-    assert np.corrcoef(got.ravel(), expected.ravel())[0, 1] > 0.9
+    assert np.abs(got - expected).max() < 0.05 * np.abs(expected).max()
+    assert np.corrcoef(got.ravel(), expected.ravel())[0, 1] > 0.995

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ctypes import CDLL, byref, c_int
 
 from hwnas.errors import DeviceUnavailableError, UnknownNameError
-from hwnas.profilers.kernels import profile_kernels
+from hwnas.profilers.kernels import check_kernels, profile_kernels
 from hwnas.profilers.profile import (
     check_precision,
     extend_table,
@@ -22,6 +22,7 @@ __all__ = [
     "DEVICES",
     "Plan",
     "Runtime",
+    "check_kernels",
     "check_precision",
     "extend_table",
     "gpu_problem",

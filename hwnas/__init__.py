@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from hwnas.costs import parse_budget
     from hwnas.errors import HwnasError
     from hwnas.latency_tables import LatencyTable
-    from hwnas.predictors import load_predictor, predict_onnx
+    from hwnas.predictors import LatencyLoss, LatencyRegressor, load_predictor, predict_onnx
     from hwnas.spaces import space
 
 __all__ = [
     "HwnasError",
+    "LatencyLoss",
+    "LatencyRegressor",
     "LatencyTable",
     "__version__",
     "load_predictor",
@@ -29,6 +31,8 @@ __all__ = [
 
 _HOMES = {
     "HwnasError": "hwnas.errors",
+    "LatencyLoss": "hwnas.predictors",
+    "LatencyRegressor": "hwnas.predictors",
     "LatencyTable": "hwnas.latency_tables",
     "load_predictor": "hwnas.predictors",
     "parse_budget": "hwnas.costs",

@@ -10,16 +10,22 @@ __all__ = [
     "BudgetMissedError",
     "CheckpointError",
     "DataError",
+    "DeviceMemoryError",
     "DeviceUnavailableError",
+    "ExportError",
     "HwnasError",
     "InfeasibleBudgetError",
     "KernelNotInTableError",
     "MeasurementError",
+    "MissingPackageError",
     "ModelFormatError",
+    "ModelRejectedError",
     "OptionError",
+    "PredictorFormatError",
     "TableFormatError",
     "TableTargetError",
     "UnknownNameError",
+    "WorkerLostError",
     "WorkloadNotInTableError",
 ]
 
@@ -73,6 +79,10 @@ class TableTargetError(HwnasError, ValueError):
     """A latency table was made on another target, or for another space, than the one asked for."""
 
 
+class PredictorFormatError(HwnasError, ValueError):
+    """A file is not a fitted predictor of a schema that this version reads."""
+
+
 class DeviceUnavailableError(HwnasError, RuntimeError):
     """The device or its runtime is not on this machine."""
 
@@ -91,7 +101,37 @@ class MeasurementError(HwnasError, RuntimeError):
     exit_status = 1
 
 
+class ModelRejectedError(MeasurementError):
+    """The runtime cannot load or compile one model; others may still be measured."""
+
+
+class DeviceMemoryError(MeasurementError):
+    """The device ran out of memory."""
+
+    def __init__(self, what: str):
+        super().__init__(
+            f"the device ran out of memory ({what}): give a smaller --batch, or end what else uses "
+            "the device"
+        )
+
+
 class BudgetMissedError(HwnasError, RuntimeError):
     """The search ended without a network whose measured latency keeps the budget."""
 
     exit_status = 1
+
+
+class ExportError(HwnasError, RuntimeError):
+    """An exported file does not compute what the trained network computes."""
+
+    exit_status = 1
+
+
+class WorkerLostError(HwnasError, RuntimeError):
+    """A process of several that work together ended before its work was done."""
+
+    exit_status = 1
+
+
+class MissingPackageError(HwnasError, ImportError):
+    """A package is not installed that only this feature needs."""

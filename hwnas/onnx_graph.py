@@ -1,7 +1,8 @@
 """ONNX models written directly from graphs, without torch: opset 17, IR 8, batch-norm folded.
 
-int8 models carry QuantizeLinear / DequantizeLinear pairs around every tensor between kernels, the
-form that ONNX Runtime and TensorRT turn into integer kernels.
+fp16 models are fp16 throughout, input and output included: newer TensorRT versions take the
+precision from the graph alone. int8 models carry QuantizeLinear / DequantizeLinear pairs around
+every tensor between kernels, the form that ONNX Runtime and TensorRT turn into integer kernels.
 """
 
 import math
@@ -17,13 +18,18 @@ from hwnas.errors import OptionError
 from hwnas.ops import Graph, Node
 from hwnas.ops.graph import padding
 
-__all__ = ["IR_VERSION", "OPSET", "PRECISIONS", "random_weights", "to_onnx"]
+__all__ = ["IR_VERSION", "OPSET", "PRECISIONS", "Precision", "random_weights", "to_onnx"]
 
 OPSET = 17
 IR_VERSION = 8
-PRECISIONS = ("fp32", "int8")
+PRECISIONS = ("fp32", "fp16", "int8")
+#: Random weights of one dimension; the others are 0. Quantised activations lie between 0 and alpha.
+_CONSTANTS = {"weight": 1.0, "running_var": 1.0, "alpha": 3.0}
 _BN_EPSILON = 1e-5  # torch's default
+#: Kinds whose values are not negative.
+_RECTIFIERS = ("relu", "relu6", "pact")
 
+Precision = Literal["fp32", "fp16", "int8"]
 Array = np.ndarray[Any, np.dtype[Any]]
 Weights = Mapping[str, Array]
 
@@ -38,7 +44,7 @@ def random_weights(graph: Graph, seed: int = 0) -> dict[str, Array]:
                 scale = 0.01 if node.kind == "linear" else (2.0 / math.prod(shape[1:])) ** 0.5
                 value = rng.normal(0, scale, shape)
             else:
-                value = np.full(shape, leaf in ("weight", "running_var"))
+                value = np.full(shape, _CONSTANTS.get(leaf, 0.0))
             weights[f"{node.name}.{leaf}"] = value.astype(np.float32)
     return weights
 
@@ -50,7 +56,10 @@ def _weight_shapes(graph: Graph, node: Node) -> dict[str, tuple[int, ...]]:
         source = graph.shape(node.inputs[0])[0] // node.groups
         return {"weight": (channels, source, node.kernel, node.kernel)}
     if node.kind == "linear":
-        return {"weight": (channels, graph.shape(node.inputs[0])[0]), "bias": (channels,)}
+        shapes: dict[str, tuple[int, ...]] = {"weight": (channels, graph.shape(node.inputs[0])[0])}
+        return shapes | ({"bias": (channels,)} if node.bias else {})
+    if node.kind == "pact":
+        return {"alpha": (1,)}
     if node.kind == "batch_norm":
         leaves = ("weight", "bias", "running_mean", "running_var")
         return dict.fromkeys(leaves, (channels,))
@@ -62,7 +71,8 @@ def to_onnx(
     weights: Weights | None = None,
     *,
     batch: int = 1,
-    precision: Literal["fp32", "int8"] = "fp32",
+    precision: Precision = "fp32",
+    symmetric: bool = False,
     ranges: Mapping[str, float] | None = None,
     metadata: Mapping[str, str] | None = None,
     seed: int = 0,
@@ -73,7 +83,11 @@ def to_onnx(
         graph: nodes that do not reach the output are left out.
         weights: arrays by torch state-dict name; None draws them from ``seed``.
         batch: the fixed batch size.
-        precision: ``int8`` inserts Q/DQ pairs, weights per channel and symmetric.
+        precision: ``fp16`` makes every tensor fp16; ``int8`` inserts Q/DQ pairs, weights per
+            channel and symmetric.
+        symmetric: for int8, the form that TensorRT reads: activations are signed with a zero of 0,
+            and weights stay floats in front of a pair; otherwise activations are unsigned, which
+            most CPUs multiply faster.
         ranges: for int8, largest magnitude of each tensor by the name of the node that makes it
             (``input`` for the input); 6 where it is not given, enough to measure latency.
         metadata: key-value pairs stored with the model.
@@ -87,7 +101,7 @@ def to_onnx(
     if batch < 1:
         raise OptionError(f"batch is at least 1, got {batch}")
     given = random_weights(graph, seed) if weights is None else weights
-    writer = _Writer(graph.pruned(), given, batch, ranges or {}, precision == "int8")
+    writer = _Writer(graph.pruned(), given, batch, ranges or {}, precision, symmetric)
     data: bytes = writer.model(metadata or {}).SerializeToString()
     return data
 
@@ -103,9 +117,18 @@ class _Writer:
     weights: Weights
     batch: int
     ranges: Mapping[str, float]
-    quantised: bool
+    precision: Precision
+    symmetric: bool
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     initializers: list[onnx.TensorProto] = field(default_factory=list)
+
+    @property
+    def quantised(self) -> bool:
+        return self.precision == "int8"
+
+    @property
+    def float_type(self) -> type[np.floating[Any]]:
+        return np.float16 if self.precision == "fp16" else np.float32
 
     def model(self, metadata: Mapping[str, str]) -> onnx.ModelProto:
         nodes = self.graph.nodes
@@ -122,11 +145,12 @@ class _Writer:
             self._add("Identity", ["input"], "output")
         flat = last.kind in ("linear", "global_avg_pool")
         shape = last.shape[:1] if flat else last.shape
+        kind = TensorProto.FLOAT16 if self.precision == "fp16" else TensorProto.FLOAT
         graph = helper.make_graph(
             self.nodes,
             "hwnas",
-            [helper.make_tensor_value_info("input", TensorProto.FLOAT, [self.batch, *first.shape])],
-            [helper.make_tensor_value_info("output", TensorProto.FLOAT, [self.batch, *shape])],
+            [helper.make_tensor_value_info("input", kind, [self.batch, *first.shape])],
+            [helper.make_tensor_value_info("output", kind, [self.batch, *shape])],
             self.initializers,
         )
         model = helper.make_model(
@@ -142,7 +166,7 @@ class _Writer:
         """Write node ``at`` and what folds into it; record the tensor of each in ``names``."""
         node = self.graph.nodes[at]
         if node.kind == "input":
-            names[at] = self._requantised("input", "input") if readers[at] else "input"
+            names[at] = self._requantised("input", node) if readers[at] else "input"
             return
         inputs = [] if node.kind == "zero" else [names[i] for i in node.inputs]
         end = at
@@ -153,12 +177,12 @@ class _Writer:
             scale, shift = self._norm(self.graph.nodes[end])
         tensor = _tensor(end, readers)
         self._kernel(node, inputs, tensor, scale, shift)
-        if self.quantised and self._only_reader(end, readers) in ("relu", "relu6"):
+        if self.quantised and self._only_reader(end, readers) in _RECTIFIERS:
             end = readers[end][0]  # the activation must stand before the Q of its kernel
             self._kernel(self.graph.nodes[end], [tensor], _tensor(end, readers))
             tensor = _tensor(end, readers)
         names[end] = (
-            tensor if not readers[end] else self._requantised(tensor, self.graph.nodes[end].name)
+            tensor if not readers[end] else self._requantised(tensor, self.graph.nodes[end])
         )
 
     def _only_reader(self, at: int, readers: dict[int, list[int]]) -> str:
@@ -173,7 +197,7 @@ class _Writer:
         shift: Array | None = None,
     ) -> None:
         if node.kind == "conv":
-            kernel = self._weight(node, "weight")
+            kernel = _low_bit(self._weight(node, "weight"), node.bits)
             if scale is not None:
                 kernel = kernel * scale[:, None, None, None]
             names = [inputs[0], self._parameter(f"{output}.w", kernel)]
@@ -190,6 +214,9 @@ class _Writer:
             )
         elif node.kind == "linear":
             weight = self._parameter(f"{output}.w", self._weight(node, "weight"))
+            if not node.bias:
+                self._add("Gemm", [inputs[0], weight], output, transB=1)
+                return
             bias = self._constant(f"{output}.b", self._weight(node, "bias"))
             if self.quantised:  # a float bias inside would keep ONNX Runtime from integers
                 self._add("Gemm", [inputs[0], weight], f"{output}.product", transB=1)
@@ -203,22 +230,67 @@ class _Writer:
             add = self._constant(f"{output}.o", offset.reshape(column))
             self._add("Mul", [inputs[0], mul], f"{output}.scaled")
             self._add("Add", [f"{output}.scaled", add], output)
-        elif node.kind == "relu":
-            self._add("Relu", inputs, output)
+        elif node.kind == "relu" or (node.kind == "pact" and self.quantised):
+            self._add("Relu", inputs, output)  # the Q behind a pact ends at its alpha
+        elif node.kind == "pact":
+            alpha = self._weight(node, "alpha")[0]
+            levels = np.float32(2**node.bits - 1)
+            zero = self._constant(f"{output}.low", np.float32(0))
+            self._add(
+                "Clip",
+                [inputs[0], zero, self._constant(f"{output}.high", alpha)],
+                f"{output}.clipped",
+            )
+            self._add(
+                "Mul",
+                [f"{output}.clipped", self._constant(f"{output}.up", levels / alpha)],
+                f"{output}.scaled",
+            )
+            self._add("Round", [f"{output}.scaled"], f"{output}.rounded")
+            self._add(
+                "Mul",
+                [f"{output}.rounded", self._constant(f"{output}.down", alpha / levels)],
+                output,
+            )
         elif node.kind == "relu6":
             low = self._constant(f"{output}.low", np.float32(0))
             high = self._constant(f"{output}.high", np.float32(6))
             self._add("Clip", [inputs[0], low, high], output)
+        elif node.kind == "hard_swish":
+            self._add("HardSwish", inputs, output)
+        elif node.kind == "hard_sigmoid":
+            self._add("HardSigmoid", inputs, output, alpha=1 / 6, beta=0.5)
+        elif node.kind == "mul":
+            gate = self._reshaped(inputs[1], f"{output}.gate", [self.batch, node.shape[0], 1, 1])
+            self._add("Mul", [inputs[0], gate], output)
+        elif node.kind == "channel_shuffle":
+            channels, height, width = node.shape
+            apart = [self.batch, node.groups, channels // node.groups, height, width]
+            split = self._reshaped(inputs[0], f"{output}.split", apart)
+            self._add("Transpose", [split], f"{output}.swapped", perm=[0, 2, 1, 3, 4])
+            self._reshaped(f"{output}.swapped", output, [self.batch, *node.shape])
         elif node.kind == "add":
             for k, term in enumerate(inputs[1:], start=1):
                 left = inputs[0] if k == 1 else f"{output}.{k - 1}"
                 self._add("Add", [left, term], output if k == len(inputs) - 1 else f"{output}.{k}")
         elif node.kind == "zero":
-            shape = np.array([self.batch, *node.shape], np.int64)
-            self._add("ConstantOfShape", [self._constant(f"{output}.shape", shape)], output)
-        elif node.kind == "avg_pool":
+            shape = self._integers(f"{output}.shape", [self.batch, *node.shape])
+            zero = numpy_helper.from_array(np.zeros(1, self.float_type))
+            self._add("ConstantOfShape", [shape], output, value=zero)
+        elif node.kind == "take":
+            bounds = (
+                ("starts", node.start),
+                ("ends", 2**31 - 1),
+                ("axes", 1),
+                ("steps", node.stride),
+            )
+            names = [self._integers(f"{output}.{name}", [value]) for name, value in bounds]
+            self._add("Slice", [*inputs, *names], output)
+        elif node.kind == "concat":
+            self._add("Concat", inputs, output, axis=1)
+        elif node.kind in ("avg_pool", "max_pool"):
             self._add(
-                "AveragePool",
+                "AveragePool" if node.kind == "avg_pool" else "MaxPool",
                 inputs,
                 output,
                 kernel_shape=[node.kernel] * 2,
@@ -228,15 +300,26 @@ class _Writer:
         else:
             assert node.kind == "global_avg_pool", node.kind
             self._add("GlobalAveragePool", inputs, f"{output}.map")
-            pooled = self._requantised(f"{output}.map", node.name)
+            pooled = self._requantised(f"{output}.map", node)
             self._add("Flatten", [pooled], output, axis=1)
 
     def _add(self, op: str, inputs: list[str], output: str, **attributes: Any) -> None:
         self.nodes.append(helper.make_node(op, inputs, [output], name=output, **attributes))
 
-    def _constant(self, name: str, value: Any) -> str:
+    def _reshaped(self, tensor: str, output: str, shape: list[int]) -> str:
+        self._add("Reshape", [tensor, self._integers(f"{output}.shape", shape)], output)
+        return output
+
+    def _initializer(self, name: str, value: Any) -> str:
         self.initializers.append(numpy_helper.from_array(np.asarray(value), name))
         return name
+
+    def _constant(self, name: str, value: Any) -> str:
+        """An initializer of the model's floating type."""
+        return self._initializer(name, np.asarray(value, self.float_type))
+
+    def _integers(self, name: str, values: list[int]) -> str:
+        return self._initializer(name, np.array(values, np.int64))
 
     def _weight(self, node: Node, leaf: str) -> Array:
         name = f"{node.name}.{leaf}"
@@ -263,23 +346,42 @@ class _Writer:
         flat = np.abs(value).reshape(len(value), -1).max(1)
         scale = np.maximum(flat, 1e-8).astype(np.float32) / 127
         shaped = scale.reshape(-1, *[1] * (value.ndim - 1))
-        integers = np.clip(np.rint(value / shaped), -127, 127).astype(np.int8)
-        self._constant(f"{name}.q", integers)
         self._constant(f"{name}.scale", scale)
-        self._constant(f"{name}.zero", np.zeros(len(value), np.int8))
-        self._add("DequantizeLinear", [f"{name}.q", f"{name}.scale", f"{name}.zero"], name, axis=0)
+        self._initializer(f"{name}.zero", np.zeros(len(value), np.int8))
+        pair = [f"{name}.scale", f"{name}.zero"]
+        if self.symmetric:  # TensorRT 8 wants the weights as floats and quantises them itself
+            self._constant(f"{name}.float", value)
+            self._add("QuantizeLinear", [f"{name}.float", *pair], f"{name}.q", axis=0)
+        else:
+            integers = np.clip(np.rint(value / shaped), -127, 127).astype(np.int8)
+            self._initializer(f"{name}.q", integers)
+        self._add("DequantizeLinear", [f"{name}.q", *pair], name, axis=0)
         return name
 
-    def _requantised(self, tensor: str, name: str) -> str:
-        """The tensor behind a Q/DQ pair (uint8) where quantised, else itself."""
+    def _requantised(self, tensor: str, node: Node) -> str:
+        """The tensor of a node behind a Q/DQ pair where quantised, else itself."""
         if not self.quantised:
             return tensor
-        non_negative = name.endswith(("relu", "relu6"))
-        limit = 6.0 if name.endswith("relu6") else self.ranges.get(name, 6.0)
-        scale = np.float32(limit / 255 if non_negative else limit / 127)
-        self._constant(f"{tensor}.scale", scale)
-        self._constant(f"{tensor}.zero", np.uint8(0 if non_negative else 128))
+        non_negative = node.kind in _RECTIFIERS
+        limit = 6.0 if node.kind == "relu6" else self.ranges.get(node.name, 6.0)
+        if node.kind == "pact":
+            limit = float(self._weight(node, "alpha")[0])
+        unsigned = non_negative and not self.symmetric
+        zero = np.int8(0) if self.symmetric else np.uint8(0 if non_negative else 128)
+        self._constant(f"{tensor}.scale", limit / (255 if unsigned else 127))
+        self._initializer(f"{tensor}.zero", zero)
         pair = [f"{tensor}.scale", f"{tensor}.zero"]
         self._add("QuantizeLinear", [tensor, *pair], f"{tensor}.q")
         self._add("DequantizeLinear", [f"{tensor}.q", *pair], f"{tensor}.dq")
         return f"{tensor}.dq"
+
+
+def _low_bit(weight: Array, bits: int) -> Array:
+    """Weights as `hwnas.ops.quantize.dorefa` rounds them; unchanged for 0 bits."""
+    if not bits:
+        return weight
+    squashed = np.tanh(weight)
+    levels = np.float32(2**bits - 1)
+    rounded = np.rint(squashed * (levels / (2 * np.abs(squashed).max())) + levels / 2)
+    low: Array = rounded * (2 / levels) - 1
+    return low

@@ -1,13 +1,17 @@
 """Shared by all tests: a small space, and a home that is not the user's."""
 
+import ctypes
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from hwnas import spaces
-from hwnas.profilers import Plan, profile_space
+from hwnas.profilers import Plan, cuda_driver, nvml, profile_space
 from hwnas.spaces import SearchSpace
 from hwnas.testing import SyntheticRuntime
+from hwnas.testing.synthetic_gpu import build_synthetic_gpu
 
 
 @pytest.fixture(autouse=True)
@@ -39,3 +43,42 @@ def plan() -> Plan:
 @pytest.fixture(scope="session")
 def small_table(small_space: SearchSpace, plan: Plan):  # type: ignore[no-untyped-def]
     return profile_space(small_space, SyntheticRuntime(), plan=plan)
+
+
+@pytest.fixture(scope="session")
+def gpu_folder(tmp_path_factory) -> Path:  # type: ignore[no-untyped-def]
+    """The libraries of a card that does not exist."""
+    folder = tmp_path_factory.mktemp("synthetic_gpu")
+    problem = build_synthetic_gpu(folder)
+    if problem is not None:
+        pytest.skip(problem)
+    return folder
+
+
+@pytest.fixture
+def card(gpu_folder: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    """This process sees the synthetic card, a V100, and TensorRT 10.4; hands over its library.
+
+    Returns a function that sets the card's variables, such as ``card(gpu_throttle="always")``.
+    """
+    driver = str(gpu_folder / "libcuda.so.1")
+    monkeypatch.setattr(cuda_driver, "LIBRARIES", (driver,))
+    monkeypatch.setattr(nvml, "LIBRARIES", (str(gpu_folder / "libnvidia-ml.so.1"),))
+    monkeypatch.syspath_prepend(str(gpu_folder))
+    for name in [name for name in os.environ if name.startswith("SYNTHETIC_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr("hwnas.profilers.windows.time.sleep", lambda seconds: None)
+    library = ctypes.CDLL(driver)
+    library.synthetic_reset()
+    library.synthetic_used_bytes.restype = ctypes.c_uint64
+    library.synthetic_clock_ms.restype = ctypes.c_double
+
+    def set_card(**variables: str) -> ctypes.CDLL:
+        for name, value in variables.items():
+            monkeypatch.setenv(f"SYNTHETIC_{name.upper()}", value)
+        sys.modules.pop("tensorrt", None)
+        return library
+
+    set_card()
+    yield set_card
+    sys.modules.pop("tensorrt", None)

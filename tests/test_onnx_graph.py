@@ -21,6 +21,7 @@ from hwnas.testing.ops import assert_close, randomise, run_onnx
 
 PROXYLESS = hwnas.spaces.space("proxyless", input_size=36, classes=7, width_mult=0.25)
 CELLS = hwnas.spaces.space("nasbench201", input_size=12, classes=7, channels=4, cells=1)
+NOTHING = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"  # zeros on every edge
 SPACES = pytest.mark.parametrize("space", [PROXYLESS, CELLS], ids=lambda space: space.name)
 
 
@@ -54,7 +55,7 @@ def test_network_computes_what_torch_computes(space: SearchSpace, batch: int) ->
 
 
 @SPACES
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_model_is_valid_onnx(space: SearchSpace, precision: str) -> None:
     data = space.to_onnx(space.sample(1, seed=0)[0], batch=3, precision=precision)
     model = onnx.load_from_string(data)
@@ -69,7 +70,7 @@ def test_model_is_valid_onnx(space: SearchSpace, precision: str) -> None:
 
 
 @SPACES
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_everything_in_the_model_is_used(space: SearchSpace, precision: str) -> None:
     for arch in space.sample(5, seed=1):
         graph = onnx.load_from_string(space.to_onnx(arch, precision=precision)).graph
@@ -107,7 +108,7 @@ def test_dead_branches_are_dropped() -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_network_that_ignores_its_input_still_runs(precision: str) -> None:
-    arch = CELLS.parse("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")
+    arch = CELLS.parse(NOTHING)
     module, weights = weighted(CELLS.graph(arch))
     x = images(CELLS.graph(arch), 2)
     with torch.no_grad():
@@ -217,6 +218,71 @@ def test_onnx_runtime_makes_integer_kernels_of_int8(space: SearchSpace, tmp_path
         assert fused["DequantizeLinear"] <= 1
 
 
+@SPACES
+def test_fp16_is_fp16_throughout_and_approximates_fp32(space: SearchSpace) -> None:
+    arch = space.sample(1, seed=4)[0]
+    module, weights = weighted(space.graph(arch))
+    x = images(space.graph(arch), 2)
+    data = space.to_onnx(arch, weights, batch=2, precision="fp16")
+    model = onnx.load_from_string(data)
+    types = {
+        value.type.tensor_type.elem_type for value in (*model.graph.input, *model.graph.output)
+    }
+    assert types == {onnx.TensorProto.FLOAT16}
+    kinds_ = {tensor.data_type for tensor in model.graph.initializer}
+    assert kinds_ <= {onnx.TensorProto.FLOAT16, onnx.TensorProto.INT64}
+    half = run_onnx(data, x.astype(np.float16))
+    assert half.dtype == np.float16
+    with torch.no_grad():
+        exact = module(torch.from_numpy(x)).numpy()
+    # 11 bits of mantissa, and errors that grow over some 60 layers
+    assert np.abs(half - exact).max() < 0.05 * np.abs(exact).max()
+
+
+#: All that the parsers of TensorRT 8.6, 10 and 11 list as supported at opset 17, of what we write
+#: (``docs/operators.md`` of onnx-tensorrt); Q and DQ only signed and with zero points of 0.
+TENSORRT_OPERATORS = {
+    *("Add", "AveragePool", "Clip", "ConstantOfShape", "Conv", "DequantizeLinear", "Flatten"),
+    *("Gemm", "GlobalAveragePool", "Identity", "Mul", "QuantizeLinear", "Relu"),
+}
+
+
+@SPACES
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_models_are_what_every_tensorrt_parser_accepts(space: SearchSpace, precision: str) -> None:
+    archs = [*space.sample(4, seed=7), *([CELLS.parse(NOTHING)] if space is CELLS else [])]
+    for arch in archs:
+        data = space.to_onnx(arch, precision=precision, symmetric=True)
+        model = onnx.load_from_string(data)
+        onnx.checker.check_model(model, full_check=True)
+        assert ([e.version for e in model.opset_import], model.ir_version) == ([17], 8)
+        assert {node.op_type for node in model.graph.node} <= TENSORRT_OPERATORS
+        arrays = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
+        for node in model.graph.node:
+            if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+                zero = arrays[node.input[2]]
+                assert zero.dtype == np.int8
+                assert not zero.any()
+                # TensorRT 8 takes weights as floats: no Q or DQ reads integers of ours
+                assert node.op_type == "QuantizeLinear" or node.input[0] not in arrays
+        for value in model.graph.input:  # no shape is left open
+            assert all(d.dim_value > 0 for d in value.type.tensor_type.shape.dim)
+
+
+def test_symmetric_int8_approximates_fp32_too() -> None:
+    arch = PROXYLESS.sample(1, seed=4)[0]
+    graph = PROXYLESS.graph(arch)
+    module, weights = weighted(graph)
+    x = images(graph, 8)
+    ranges = node_ranges(module, graph, torch.from_numpy(x))
+    exact = run_onnx(PROXYLESS.to_onnx(arch, weights, batch=8), x)
+    rough = run_onnx(
+        PROXYLESS.to_onnx(arch, weights, batch=8, precision="int8", symmetric=True, ranges=ranges),
+        x,
+    )
+    assert np.corrcoef(exact.ravel(), rough.ravel())[0, 1] > 0.9
+
+
 def test_int8_weights_are_symmetric_per_channel() -> None:
     graph = Graph((2, 4, 4))
     graph.conv(0, "conv", 3)
@@ -281,7 +347,7 @@ def test_weight_of_another_shape_is_an_error(leaf: str) -> None:
 
 def test_unknown_precision_and_batch_are_errors() -> None:
     graph = Workload(MBConv(3, 3), 4, 4, 1, 6, 6).graph()
-    with pytest.raises(OptionError, match="fp32, int8, got 'fp16'"):
-        to_onnx(graph, precision="fp16")  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="fp32, fp16, int8, got 'int4'"):
+        to_onnx(graph, precision="int4")  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="batch is at least 1, got 0"):
         to_onnx(graph, batch=0)

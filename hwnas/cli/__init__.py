@@ -11,8 +11,11 @@ __all__ = ["main"]
 _COMMANDS = {
     "predict": "predicted latency of architectures",
     "profile": "measure this machine into a latency table",
+    "rank": "how well a supernet ranks architectures",
     "search": "find a network that keeps a latency budget",
+    "verify": "measure a found network on the machine that it is for",
     "tables": "list, show and check latency tables",
+    "train": "train the network that a search found",
 }
 
 
@@ -41,6 +44,7 @@ def group() -> None:
     \b
     Examples:
       hwnas search --latency 6ms            profile this machine if need be, then search
+      hwnas train RUN                       train what the search found
       hwnas profile --device cpu            only measure this machine
       hwnas tables list                     what has been measured
     """

@@ -76,15 +76,14 @@ def _predict_architectures(
                     "interval_ms": [float(v) for v in pair],
                     "macs": int(macs),
                     "params": int(params),
-                    "estimated_workloads": predictor.estimated,
+                    "notes": dict(predictor.notes),
                 }
                 for text, value, pair, macs, params in found
             ]
         )
         return
-    say(f"on {predictor.table.target}")
-    if predictor.estimated:
-        say(f"{predictor.estimated} of the space's workloads are estimated, not measured")
+    for name, note in predictor.notes.items():
+        say(f"[dim]{name}:[/dim] {note}")
     names = ("ms", f"{confidence:.0%} interval", "MACs", "parameters", "architecture")
     rows = Table(*names, box=box.SIMPLE)
     for at, text in enumerate(architectures):

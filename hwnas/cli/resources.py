@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwnas import spaces
 from hwnas.cli.output import say, show_progress
+from hwnas.errors import OptionError
 from hwnas.latency_tables import (
     LatencyTable,
     SpaceRecord,
@@ -13,7 +14,7 @@ from hwnas.latency_tables import (
     earlier_profile,
     find_table,
 )
-from hwnas.spaces import SearchSpace
+from hwnas.spaces import CHANNEL_SCALES, SearchSpace
 
 if TYPE_CHECKING:
     from hwnas.profilers import Plan, Runtime
@@ -23,6 +24,7 @@ __all__ = [
     "filled",
     "kernel_plan",
     "make_space",
+    "precision_for",
     "profile_plan",
     "profile_to_file",
     "resolved",
@@ -35,9 +37,25 @@ _WORTH_COMPLETING = 0.75
 PROFILE_SECONDS = 38.0
 
 
-def make_space(name: str, **arguments: Any) -> SearchSpace:
+def make_space(name: str, *, channels: bool = False, **arguments: Any) -> SearchSpace:
     """The space of the flags; those that were not given are left to the space."""
+    if channels:
+        arguments["scales"] = CHANNEL_SCALES
     return spaces.space(name, **{k: v for k, v in arguments.items() if v is not None})
+
+
+def precision_for(space: SearchSpace, asked: str | None) -> str:
+    """What a space is measured in, if nothing is asked: int8 where it has few-bit weights.
+
+    Raises:
+        OptionError: few bits were asked to be measured as floats, which would tell nothing.
+    """
+    if space.quantised and asked not in (None, "int8"):
+        raise OptionError(
+            f"{space.name} has weights and activations of 1 to 4 bits, which run as int8 kernels: "
+            f"its precision is int8, got {asked}"
+        )
+    return asked or ("int8" if space.quantised else "fp32")
 
 
 def profile_plan(seconds: float) -> "Plan":

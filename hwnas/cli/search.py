@@ -3,15 +3,23 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Column, Table
 
-from hwnas.cli.options import measuring_options, space_options
+from hwnas.cli.options import (
+    again_options,
+    betanas_options,
+    measuring_options,
+    space_options,
+    worker_options,
+)
 from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
-from hwnas.cli.resources import make_space, resolved, table_for
+from hwnas.cli.resources import make_space, precision_for, resolved, table_for
+from hwnas.cli.torchrun import help_training, leads, world_size
 from hwnas.costs import Budget, FeasibleSet, parse_budget
 from hwnas.errors import BudgetError, HwnasError, OptionError, UnknownNameError
 from hwnas.latency_tables import LatencyTable
@@ -19,24 +27,25 @@ from hwnas.profilers import Plan, measure_models, runtime
 from hwnas.progress import Progress
 from hwnas.spaces import SearchSpace
 
-__all__ = ["command"]
+if TYPE_CHECKING:
+    from hwnas.search.parallel import Parallel
 
-_METHODS = ("spos",)
+__all__ = ["command", "parallel_of", "table_and_device"]
+
+_METHODS = ("spos", "betanas")
 #: The table that a run goes on with, whatever tables there are by then.
 _TABLE = "table.json"
-#: Flags that `spos_session` takes as they are.
-_SETTINGS = (
-    "seed",
-    "sharing",
-    "steps",
-    "train_batch",
-    "optimizer",
-    "base_rate",
-    "population",
-    "generations",
-    "top",
-    "mutation",
-)
+#: Flags that the session of every method takes as they are, and those of one method alone.
+_SETTINGS = ("seed", "confidence", "sharing", "steps", "train_batch", "optimizer", "base_rate")
+_METHOD_SETTINGS = {
+    "spos": ("sampler", "bins", "population", "generations", "top", "mutation", "shares"),
+    "betanas": (
+        *("warm_up", "alpha_every", "alpha_rate", "alpha_batch"),
+        *("beta", "drop_margin", "drop_threshold", "drop_start", "drop_every"),
+    ),
+}
+#: Flags that say who works, not what comes out.
+_WHO_WORKS = ("out", "workers", "worker_backend")
 #: Measures an ONNX model on the device.
 Measure = Callable[[bytes, Progress], Mapping[str, Any]]
 
@@ -45,7 +54,19 @@ Measure = Callable[[bytes, Progress], Mapping[str, Any]]
 @click.option("--latency", metavar="TIME", help="Latency budget, such as 6ms or 0.5s.")
 @click.option("--macs", metavar="COUNT", help="Budget of multiply-accumulates, such as 330M.")
 @click.option("--params", metavar="COUNT", help="Budget of parameters, such as 4M.")
-@click.option("--method", default="spos", show_default=True, metavar="NAME", help="spos.")
+@click.option(
+    "--bitops", metavar="COUNT", help="Budget of BitOps in the papers' unit, G being 2^30: 14.2G."
+)
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="C",
+    help="Only networks whose interval of this confidence, such as 0.95, keeps the latency budget; "
+    "with the device at hand, those in doubt are measured  [default: the prediction alone]",
+)
+@click.option(
+    "--method", default="spos", show_default=True, metavar="NAME", help="spos or betanas."
+)
 @space_options
 @click.option(
     "--data",
@@ -82,6 +103,23 @@ Measure = Callable[[bytes, Progress], Mapping[str, Any]]
     default="slices",
     show_default=True,
     help="One kernel for all candidates of a block, or a set each.",
+)
+@click.option(
+    "--sampler",
+    type=click.Choice(["uniform", "constraint"]),
+    default="uniform",
+    show_default=True,
+    help="Train paths uniform over the choices, or over bins of the first budget's cost.",
+)
+@click.option(
+    "--bins",
+    metavar="LOW:HIGH:STEP",
+    help="Of --sampler constraint, such as 290M:360M:10M  [default: 0.88 to 1.09 times the budget]",
+)
+@click.option(
+    "--two-step",
+    is_flag=True,
+    help="Search the operators, then the channels of those that were found (shufflenet).",
 )
 @click.option(
     "--steps",
@@ -141,6 +179,7 @@ Measure = Callable[[bytes, Progress], Mapping[str, Any]]
     show_default=True,
     help="Probability with which a decision is redrawn.",
 )
+@betanas_options
 @click.option(
     "--verify-seconds",
     type=click.FloatRange(min=0),
@@ -148,6 +187,8 @@ Measure = Callable[[bytes, Progress], Mapping[str, Any]]
     show_default=True,
     help="Measure the winner for at least so long; slow spells of a machine last seconds.",
 )
+@again_options
+@worker_options
 @json_option
 def command(**flags: Any) -> None:
     """Find a network that keeps a latency budget on this machine, and measure that it does.
@@ -156,27 +197,85 @@ def command(**flags: Any) -> None:
     Examples:
       hwnas search --latency 6ms
       hwnas search --latency 4ms --macs 200M --data fashion-mnist:data/fashion-mnist
+      hwnas search --latency 6ms --method betanas
+      hwnas search --supernet runs/spos-... --latency 4ms,6ms,8ms --macs 330M
+      torchrun --nproc-per-node 2 -m hwnas search --latency 6ms
     """
     as_json = flags.pop("as_json")
+    if flags["supernet"] is not None:
+        from hwnas.cli.again import search_supernet
+
+        return search_supernet(flags, as_json)
+    if flags["pareto"]:
+        raise OptionError("--pareto searches a trained supernet: name its run with --supernet RUN")
+    flags["shares"] = flags["shares"] or world_size()
     budgets = _budgets(flags)
     if flags["method"] not in _METHODS:
         raise UnknownNameError("method", flags["method"], _METHODS)
-    result = _search(flags, budgets)
+    flags["bins"] = _edges(flags["bins"], flags["sampler"], budgets[0])
+    result = (_search_twice if flags.pop("two_step") else _search)(flags, budgets)
+    if not leads():
+        return None
     if as_json:
         print_json(result)
     else:
         _print_summary(result, flags["out"] or Path("runs") / _default_name(flags, budgets))
+    return None
 
 
 def _budgets(flags: dict[str, Any]) -> list[Budget]:
+    for name in ("latency", "macs", "params", "bitops"):
+        if "," in (flags[name] or ""):
+            raise BudgetError(
+                f"--{name} {flags[name]} is several budgets: they are searched in a supernet that "
+                "is trained already, which --supernet RUN names"
+            )
     given = [
         parse_budget(f"{name}<={flags[name]}")
-        for name in ("latency", "macs", "params")
+        for name in ("latency", "macs", "params", "bitops")
         if flags[name] is not None
     ]
     if not given:
-        raise BudgetError("a search needs a budget: give --latency 6ms, --macs 330M or --params 4M")
+        raise BudgetError(
+            "a search needs a budget: give --latency 6ms, --macs 330M, --params 4M or --bitops 14G"
+        )
     return given
+
+
+def _edges(bins: str | None, sampler: str, budget: Budget) -> list[float] | None:
+    """The edges of ``LOW:HIGH:STEP``, in the unit of the budget."""
+    if bins is None:
+        return None
+    if sampler != "constraint":
+        raise OptionError(f"--bins are of --sampler constraint, got --sampler {sampler}")
+    try:
+        low, high, step = (
+            parse_budget(f"{budget.quantity}<={part}").limit for part in bins.split(":")
+        )
+    except ValueError as error:
+        raise OptionError(
+            f"--bins are LOW:HIGH:STEP of the {budget.quantity} budget, got {bins!r}: {error}"
+        ) from None
+    count = round((high - low) / step)
+    if count < 1 or abs(low + count * step - high) > 1e-6 * high:
+        raise OptionError(f"--bins need a whole number of steps from LOW to HIGH, got {bins!r}")
+    return [low + at * step for at in range(count)] + [high]
+
+
+def _search_twice(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
+    """The paper's pipeline: operators first, then the channels of the operators found."""
+    if flags["channels"] or flags["blocks"] is not None:
+        raise OptionError(
+            "--two-step finds the blocks and then the channels: leave those flags out"
+        )
+    if world_size() > 1:
+        raise OptionError("--two-step is two trainings: start each of them under torchrun")
+    out = flags["out"] or Path("runs") / _default_name({**flags, "two_step": True}, budgets)
+    flags["out"] = out / "channels"
+    say("first step: operators")
+    blocks = _search({**flags, "out": out / "blocks"}, budgets)["architecture"]
+    say(f"second step: channels of {blocks}")
+    return _search({**flags, "channels": True, "blocks": blocks}, budgets)
 
 
 def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
@@ -184,8 +283,8 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
     from hwnas import spaces
     from hwnas.predictors import load_predictor
     from hwnas.search.run import Run
-    from hwnas.search.session import constraints_for, spos_session
-    from hwnas.supernet import load_data
+    from hwnas.search.session import check_budgets, constraints_for
+    from hwnas.supernet import load_data, torchrun_workers
 
     out = flags["out"] or Path("runs") / _default_name(flags, budgets)
     size = flags["proxy_input_size"] or (16 if flags["data_spec"] == "digits" else 32)
@@ -194,21 +293,34 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
         flags["space_name"],
         input_size=flags["input_size"],
         width_mult=flags["width_mult"],
+        channels=flags["channels"],
+        blocks=flags["blocks"],
         classes=data.classes,
     )
+    check_budgets(budgets, deployed)
     trained = spaces.proxy(deployed, size, data.classes, flags["proxy_width"])
-    table, measure = _table_and_device(flags, deployed, out)
+    method = flags["method"]
+    session = _session(flags)
+    settings = {name: flags[name] for name in (*_SETTINGS, *_METHOD_SETTINGS[method])}
+    if not leads():
+        help_training(out, trained, data, settings)
+        return {}
+    table, measure = table_and_device(flags, deployed, out)
     predictor = load_predictor(table, deployed)
     if predictor.estimated:
         say(f"{predictor.estimated} of the space's workloads are estimated, not measured")
-    FeasibleSet(constraints_for(budgets, deployed, predictor), deployed.format)
+    constraints = constraints_for(
+        budgets, deployed, predictor, flags["confidence"], measured=measure is not None
+    )
+    FeasibleSet(constraints, deployed.format)
 
-    settings = {name: flags[name] for name in _SETTINGS}
     config = {
         **settings,
-        "method": flags["method"],
+        "method": method,
         "budget": [str(budget) for budget in budgets],
+        "space": deployed.name,
         "data": flags["data_spec"],
+        "data_digest": data.digest,
         "deployed": dict(deployed.arguments),
         "trained": dict(trained.arguments),
         "table": hashlib.sha256(table.to_json().encode()).hexdigest()[:12],
@@ -223,21 +335,59 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
         f"deployed: {deployed.name} at {deployed.input_shape[1]} pixels, whose latency counts; "
         f"trained: a proxy of width {flags['proxy_width']:g} at {size} pixels on {data.name}"
     )
-    with show_progress() as progress:
-        return spos_session(
-            run, deployed, trained, data, predictor, budgets, measure, progress=progress, **settings
+    with show_progress() as progress, torchrun_workers() as workers:
+        who = {"workers": workers, "parallel": parallel_of(flags)} if method == "spos" else {}
+        return session(
+            run, deployed, trained, data, predictor, budgets, measure, **who, progress=progress
         )
+
+
+def _session(flags: dict[str, Any]) -> Callable[..., dict[str, Any]]:
+    """The session of the method with its settings, which are checked here, before anything runs."""
+    shared = {name: flags[name] for name in _SETTINGS}
+    if flags["method"] == "spos":
+        from hwnas.search.session import spos_session
+
+        own = {name: flags[name] for name in _METHOD_SETTINGS["spos"]}
+        return partial(spos_session, **shared, **own)
+    if flags["shares"] > 1 or flags["workers"]:
+        raise OptionError(
+            "betanas trains and evaluates in one process: leave out torchrun, "
+            "--shares and --workers"
+        )
+    from hwnas.search.beta import parse_betas
+    from hwnas.search.betanas import alpha_steps
+    from hwnas.search.betanas_session import betanas_session
+    from hwnas.search.drop import DropRule
+
+    alpha_steps(flags["steps"], flags["warm_up"], flags["alpha_every"])
+    rule = DropRule(
+        margin=flags["drop_margin"],
+        threshold=flags["drop_threshold"],
+        start=flags["drop_start"],
+        every=flags["drop_every"],
+    )
+    own = {name: flags[name] for name in ("warm_up", "alpha_every", "alpha_rate", "alpha_batch")}
+    beta = parse_betas(flags["beta"]) or None
+    return partial(betanas_session, beta=beta, rule=rule, **shared, **own)
+
+
+def parallel_of(flags: dict[str, Any]) -> "Parallel | None":
+    """The processes that the flags ask for."""
+    from hwnas.search.parallel import Parallel
+
+    return Parallel(flags["workers"], flags["worker_backend"]) if flags["workers"] else None
 
 
 def _default_name(flags: dict[str, Any], budgets: list[Budget]) -> str:
     """A folder name that the same flags give again."""
-    text = repr(sorted((k, str(v)) for k, v in flags.items() if k != "out"))
+    text = repr(sorted((k, str(v)) for k, v in flags.items() if k not in _WHO_WORKS))
     limits = "-".join(str(budget).replace("<=", "") for budget in budgets)
     digest = hashlib.sha256(text.encode()).hexdigest()[:6]
     return f"{flags['method']}-{flags['space_name']}-{limits}-s{flags['seed']}-{digest}"
 
 
-def _table_and_device(
+def table_and_device(
     flags: dict[str, Any], deployed: SearchSpace, out: Path
 ) -> tuple[LatencyTable, Measure | None]:
     """The latency table, and what measures on its target where that is this machine."""
@@ -245,27 +395,34 @@ def _table_and_device(
     named = str(kept) if kept.exists() else flags["table_name"]
     if named is None:
         device = _available(flags["device"])
-        chosen = runtime(device, 1 if flags["threads"] is None else flags["threads"])
-        _, table = table_for(deployed, chosen, flags["precision"] or "fp32", flags["batch"] or 1)
+        threads = 1 if flags["threads"] is None else flags["threads"]
+        chosen = runtime(device, threads, flags["runtime_name"])
+        precision = precision_for(deployed, flags["precision"])
+        _, table = table_for(deployed, chosen, precision, flags["batch"] or 1)
     else:
         table = LatencyTable.load(resolved(named))
     target = table.target
     asked = {name: flags[name] for name in ("precision", "batch", "threads")}
+    asked["runtime"] = flags["runtime_name"]
     for name, value in asked.items():
         if value is not None and value != getattr(target, name):
             raise OptionError(
                 f"--{name} {value} does not fit the table, which was measured with {name} "
                 f"{getattr(target, name)}: leave it out, or name another table"
             )
+    from hwnas.search.verification import verify_command
+
     try:
-        here = runtime(target.kind, target.threads)
+        runtime_name = target.runtime if target.kind == "gpu" else None
+        here = runtime(target.kind, target.threads, runtime_name)
         differences = here.target(target.precision, target.batch).differences(target)
     except HwnasError as error:
         differences = [str(error)]
     if differences:
         say(
             f"[yellow]the table was measured elsewhere[/yellow] ({'; '.join(differences)}): the "
-            "result cannot be measured here. Verify it there with the same command and --out"
+            f"result cannot be measured here. Verify it there: copy the folder {out} to that "
+            f"machine and run '{verify_command(out)}'"
         )
         return table, None
     say(f"latency table: {target}")
@@ -309,6 +466,7 @@ def _print_summary(result: dict[str, Any], out: Path) -> None:
     )
     if measured is None:
         rows.add_row("measured", "[yellow]not measured: the table is of another machine[/yellow]")
+        rows.add_row("verify it", f"there, with this folder: {result['verify']}")
     else:
         error = result["measured"]["relative_error"]
         off = result["predicted_ms"] / measured - 1
@@ -319,6 +477,8 @@ def _print_summary(result: dict[str, Any], out: Path) -> None:
     rows.add_row(
         "size", f"{result['macs'] / 1e6:.1f} M MACs, {result['params'] / 1e6:.2f} M params"
     )
+    if result["bitops"] is not None:
+        rows.add_row("bitops", f"{result['bitops'] / 2**30:.2f}G (of 2^30)")
     paths = result["random_paths"]
     rows.add_row(
         "accuracy",

@@ -12,6 +12,7 @@ from rich.table import Column, Table
 from hwnas.cli.options import space_options
 from hwnas.cli.output import json_option, print_json, say, stdout
 from hwnas.cli.resources import filled, make_space, resolved
+from hwnas.cli.tables_report import command as report
 from hwnas.latency_tables import (
     LatencyTable,
     all_tables,
@@ -27,12 +28,15 @@ _SURE = 1.2816
 
 @click.group("tables")
 def command() -> None:
-    """List, show and check latency tables.
+    """List, show, check and judge latency tables.
 
     \b
     Example:
       hwnas tables list
     """
+
+
+command.add_command(report)
 
 
 @command.command("list")

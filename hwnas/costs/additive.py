@@ -8,13 +8,17 @@ number of architectures within a limit, and exactly uniform samples of them.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from hwnas.costs.gather import can_pair, pair_sums
 from hwnas.errors import InfeasibleBudgetError, OptionError
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["AdditiveCost", "Within"]
 
@@ -23,7 +27,7 @@ FloatArray = npt.NDArray[np.float64]
 
 #: A latency's entries are rounded so that the dearest architecture has at most this many units.
 _LATENCY_GRID = 2**17
-#: Columns of the dynamic programming; beyond it an integer cost is asked for on a coarser grid.
+#: Integers of the dynamic programming at a decision; beyond it the grid becomes coarser.
 _MAX_COLUMNS = 2**23
 
 
@@ -60,8 +64,19 @@ class AdditiveCost:
         return cls(unit, round(fixed / unit), steps)
 
     def __call__(self, archs: npt.ArrayLike) -> FloatArray:
-        """Costs of an integer array (n, n_decisions), as a float array (n,)."""
+        """Costs of an integer array (n, n_decisions), as a float array (n,); fastest of uint8.
+
+        Raises:
+            IndexError: an index is negative or no choice.
+        """
         rows = np.asarray(archs)
+        if can_pair(rows, self.entries):
+            costs = np.empty(len(rows))
+            for part, sums in pair_sums(rows, self.fixed, self.entries):
+                np.multiply(sums, self.unit, out=costs[part], dtype=np.float64)
+            return costs
+        if rows.size and rows.min() < 0:
+            raise IndexError("an index is out of range")
         steps = np.full(len(rows), self.fixed, np.int64)
         for column, entry in zip(rows.T, self.entries, strict=True):
             steps += entry[column]
@@ -71,6 +86,32 @@ class AdditiveCost:
         """The cheapest architecture (n_decisions,) and its cost."""
         arch = np.array([int(entry.argmin()) for entry in self.entries], np.int64)
         return arch, float(self(arch[None])[0])
+
+    def maximum(self) -> tuple[IntArray, float]:
+        """The dearest architecture (n_decisions,) and its cost."""
+        arch = np.array([int(entry.argmax()) for entry in self.entries], np.int64)
+        return arch, float(self(arch[None])[0])
+
+    def only(self, choices: Sequence[IntArray]) -> "AdditiveCost":
+        """The same cost where each decision offers no more than these of its choices, in order."""
+        rows = zip(self.entries, choices, strict=True)
+        return AdditiveCost(self.unit, self.fixed, tuple(row[kept] for row, kept in rows))
+
+    def expected(self, probabilities: Sequence["torch.Tensor"]) -> "torch.Tensor":
+        """Mean cost if each decision is drawn from its own distribution (BetaNAS, eq. 6).
+
+        Args:
+            probabilities: one tensor (n_choices,) a decision.
+
+        Returns:
+            A float64 scalar in the cost's unit, differentiable.
+        """
+        import torch
+
+        total = torch.tensor(self.fixed * self.unit, dtype=torch.float64)
+        for p, steps in zip(probabilities, self.entries, strict=True):
+            total = total + (p.double() * torch.from_numpy(steps * self.unit).to(p.device)).sum()
+        return total
 
     def steps_within(self, limit: float) -> int:
         """The largest number of steps that costs no more than ``limit``."""
@@ -87,76 +128,152 @@ class AdditiveCost:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Within:
-    """All architectures of an additive cost within a limit, counted and ready to be sampled.
+    """All architectures of an additive cost within limits, counted and ready to be sampled.
 
-    ``_ways[d][b]`` is the number of ways to decide d, d+1, ... with b columns left.
+    ``_ways[d][:, b]`` is the number of ways to decide d, d+1, ... with at most b columns, in limbs
+    of ``_bits`` bits, the lowest first: joint spaces have more than 2^64 architectures. What costs
+    more than ``above`` and at most ``limit`` is what ``_top`` columns allow and ``_floor`` do not.
     """
 
     cost: AdditiveCost
     limit: float
+    above: float
     exact: bool
     _slack: tuple[IntArray, ...]
-    _ways: tuple[npt.NDArray[Any], ...]
+    _ways: tuple[IntArray, ...]
+    _bits: int
+    _grain: int
+    _top: int
+    _floor: int
 
     @classmethod
     def of(cls, cost: AdditiveCost, limit: float) -> "Within":
         """Count by dynamic programming over the decisions, from the last to the first."""
         slack = [entry - entry.min() for entry in cost.entries]
-        room = cost.steps_within(limit) - cost.fixed - sum(int(e.min()) for e in cost.entries)
+        room = _room(cost, limit)
         if room < 0:
             raise InfeasibleBudgetError(
                 f"nothing costs at most {limit:g}: {cost.minimum()[1]:g} is least"
             )
         room = min(room, sum(int(row.max()) for row in slack))
         grain = math.gcd(*(int(v) for row in slack for v in row)) or 1
-        exact = room // grain < _MAX_COLUMNS
+        size = math.prod(len(row) for row in slack)
+        # a column's terms are added before carries are taken: they must not fill 63 bits
+        bits = 62 if size < 2**62 else 62 - max(len(row) for row in slack).bit_length()
+        limbs = -(-size.bit_length() // bits)
+        exact = room // grain < _MAX_COLUMNS // limbs
         if not exact:  # floor on a coarser grid: a few architectures too many, which sample() drops
-            grain = -(-room // (_MAX_COLUMNS - 1))
+            grain = -(-room // (_MAX_COLUMNS // limbs - 1))
         columns = room // grain + 1
         slack = [row // grain for row in slack]
-        size = math.prod(len(row) for row in slack)
-        dtype: Any = np.int64 if size < 2**62 else object
-        ways = [np.ones(columns, dtype)]
+        ways = [np.ones((limbs, columns), np.int64)]
+        ways[0][1:] = 0
         for row in reversed(slack):
-            total = np.zeros(columns, dtype)
+            total = np.zeros((limbs, columns), np.int64)
             for step in row:
                 if step < columns:
-                    total[step:] += ways[-1][: columns - step]
-            ways.append(total)
-        return cls(cost, limit, exact, tuple(slack), tuple(reversed(ways)))
+                    total[:, step:] += ways[-1][:, : columns - step]
+            ways.append(_carried(total, bits))
+        shared = tuple(slack), tuple(reversed(ways)), bits, grain
+        return cls(cost, limit, -math.inf, exact, *shared, columns - 1, -1)
+
+    def band(self, above: float, limit: float) -> "Within":
+        """Those of them that cost more than ``above`` and at most ``limit``.
+
+        Raises:
+            InfeasibleBudgetError: there are none.
+        """
+        top = min(_room(self.cost, limit) // self._grain, self._top)
+        floor = _room(self.cost, above) // self._grain
+        if not self.exact:  # a coarse sum may be a column less a decision
+            floor -= len(self._slack)
+        floor = max(self._floor, min(floor, top))
+        band = replace(
+            self,
+            limit=min(limit, self.limit),
+            above=max(above, self.above),
+            _top=max(top, -1),
+            _floor=floor,
+        )
+        if band.count <= 0:
+            raise InfeasibleBudgetError(f"nothing costs more than {above:g} and at most {limit:g}")
+        return band
 
     @property
     def count(self) -> int:
         """How many architectures there are; an upper bound where ``exact`` is false."""
-        return int(self._ways[0][-1])
+        top, floor = (self._at(0, np.array([column])) for column in (self._top, self._floor))
+        return int(self._whole(top - floor)[0])
 
     def sample(self, count: int, rng: np.random.Generator) -> IntArray:
         """Independent uniform draws, an int64 array (count, n_decisions), repeats possible."""
         drawn = self._draw(count, rng)
-        for _ in range(1000):  # only an inexact grid can draw anything that is too expensive
-            wrong = np.flatnonzero(self.cost(drawn) > self.limit)
-            if self.exact or not len(wrong):
+        for _ in range(1000):  # only an inexact grid can draw anything outside of the limits
+            if self.exact:
+                return drawn
+            costs = self.cost(drawn)
+            wrong = np.flatnonzero((costs > self.limit) | (costs <= self.above))
+            if not len(wrong):
                 return drawn
             drawn[wrong] = self._draw(len(wrong), rng)
         raise InfeasibleBudgetError(f"found no architecture within {self.limit:g} in 1000 draws")
 
     def _draw(self, count: int, rng: np.random.Generator) -> IntArray:
-        left = np.full(count, len(self._ways[0]) - 1)
+        top, floor = np.full(count, self._top), np.full(count, self._floor)
         archs = np.empty((count, len(self._slack)), np.int64)
         for d, row in enumerate(self._slack):
-            after = left[:, None] - row[None, :]
-            ways = np.where(after >= 0, self._ways[d + 1][np.maximum(after, 0)], 0)
-            running = np.cumsum(ways, axis=1)
-            ticket = _integers_below(running[:, -1], rng)
-            archs[:, d] = (running <= ticket[:, None]).sum(axis=1)
-            left = after[np.arange(count), archs[:, d]]
+            tops, floors = top[:, None] - row, floor[:, None] - row
+            ways = _carried(self._at(d + 1, tops) - self._at(d + 1, floors), self._bits)
+            running = _carried(np.cumsum(ways, axis=2), self._bits)
+            ticket = self._ticket(running[:, :, -1], rng)
+            passed = np.ones(running.shape[1:], bool)
+            for limb, drawn in zip(running, ticket, strict=True):  # the highest limb decides last
+                equal = limb == drawn[:, None]
+                passed = (limb < drawn[:, None]) | (equal & passed)
+            archs[:, d] = passed.sum(axis=1)
+            chosen = np.arange(count), archs[:, d]
+            top, floor = tops[chosen], floors[chosen]
         return archs
+
+    def _at(self, decision: int, columns: IntArray) -> IntArray:
+        """Ways (limbs, ...) to decide from ``decision`` on; none with less than no column."""
+        ways = self._ways[decision][:, np.maximum(columns, 0)]
+        found: IntArray = np.where(columns >= 0, ways, 0)
+        return found
+
+    def _whole(self, limbs: IntArray) -> npt.NDArray[Any]:
+        """Numbers (n,) of limbs (limbs, n), as Python integers."""
+        whole = np.zeros(limbs.shape[1], object)
+        for at, limb in enumerate(limbs):
+            whole += limb.astype(object) << (self._bits * at)
+        return whole
+
+    def _ticket(self, highs: IntArray, rng: np.random.Generator) -> IntArray:
+        """One uniform number below each of ``highs``, all in limbs (limbs, n)."""
+        if len(highs) == 1:
+            return rng.integers(0, highs)
+        whole = _integers_below(self._whole(highs), rng)
+        mask = (1 << self._bits) - 1
+        return np.array([(whole >> (self._bits * at)) & mask for at in range(len(highs))], np.int64)
+
+
+def _room(cost: AdditiveCost, limit: float) -> int:
+    """Steps between the cheapest architecture and a limit."""
+    least = cost.fixed + sum(int(entry.min()) for entry in cost.entries)
+    return cost.steps_within(limit) - least
+
+
+def _carried(limbs: IntArray, bits: int) -> IntArray:
+    """Limbs (limbs, ...) of which each but the highest is brought below ``2**bits``, in place."""
+    for at in range(len(limbs) - 1):
+        carry = limbs[at] >> bits  # rounds down, so that it borrows where a limb is negative
+        limbs[at] -= carry << bits
+        limbs[at + 1] += carry
+    return limbs
 
 
 def _integers_below(highs: npt.NDArray[Any], rng: np.random.Generator) -> npt.NDArray[Any]:
-    """One uniform integer in [0, high) for each high; highs may exceed 64 bits."""
-    if highs.dtype != object:
-        return rng.integers(0, highs)
+    """One uniform integer in [0, high) for each high, Python integers of any length."""
     bits = max(int(high).bit_length() for high in highs) + 64
     words = rng.bytes(len(highs) * (bits // 8 + 1))
     step = bits // 8 + 1

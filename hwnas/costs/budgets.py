@@ -24,6 +24,7 @@ _UNITS = {
     "macs": _COUNT,
     "params": _COUNT,
     "bytes": {"kB": _KILO, "MB": _MEGA, "GB": _GIGA},
+    "bitops": {"M": Decimal(2**20), "G": Decimal(2**30), "T": Decimal(2**40)},  # as papers do
 }
 #: Each rejected draw costs microseconds; this many say that two budgets hardly overlap.
 _MAX_DRAWS = 2_000_000
@@ -31,7 +32,10 @@ _MAX_DRAWS = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """``quantity <= limit``; latency in ms, the others in ones. What it prints reads back."""
+    """``quantity <= limit``; latency in ms, the others in ones. What it prints reads back.
+
+    The M, G and T of BitOps are 2^20, 2^30 and 2^40; see `parse_budget`.
+    """
 
     quantity: str
     limit: float
@@ -49,7 +53,10 @@ def _written(quantity: str, value: Decimal) -> str:
 
 
 def parse_budget(text: str) -> Budget:
-    """Read ``latency<=6ms``, ``macs<=330M``, ``params<=4M`` or ``bytes<=50MB``.
+    """Read ``latency<=6ms``, ``macs<=330M``, ``params<=4M``, ``bytes<=50MB``, ``bitops<=14.2G``.
+
+    M and G are powers of 1000, but those of BitOps are powers of 1024, since papers print BitOps
+    divided by 2^30 (Single Path One-Shot, table 6: ResNet-18 with 2 bits everywhere has 6.32G).
 
     Raises:
         BudgetError: unknown quantity or unit, no unit, or not a positive number.
@@ -78,10 +85,18 @@ def parse_budget(text: str) -> Budget:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """A budget with the additive cost that it limits."""
+    """A budget with the additive cost that it limits.
+
+    Attributes:
+        budget: the limit.
+        cost: of architectures.
+        sure: a cost that is not exceeded, with the confidence that was asked for; where the cost
+            leaves doubts, measuring settles them, and this one where nothing more is measured.
+    """
 
     budget: Budget
     cost: AdditiveCost
+    sure: AdditiveCost | None = None
 
 
 class FeasibleSet:

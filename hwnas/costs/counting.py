@@ -1,4 +1,4 @@
-"""MACs, parameters and bytes of primitive layers: one table, one pure function of shapes a kind.
+"""Costs of primitive layers: one table a cost, one pure function of shapes a kind.
 
 MACs are multiply-accumulates of convolutions (groups honoured) and linear layers for batch 1,
 nothing else; papers print them as FLOPs.
@@ -8,7 +8,16 @@ from collections.abc import Callable
 
 from hwnas.ops import Graph, Node, Shape, Workload
 
-__all__ = ["COSTS", "MACS", "PARAMS", "graph_bytes", "graph_macs", "graph_params", "workload_costs"]
+__all__ = [
+    "COSTS",
+    "MACS",
+    "PARAMS",
+    "graph_bitops",
+    "graph_bytes",
+    "graph_macs",
+    "graph_params",
+    "workload_costs",
+]
 
 Formula = Callable[[Node, Shape], int]
 
@@ -33,8 +42,16 @@ MACS: dict[str, Formula] = {
     "batch_norm": _nothing,
     "relu": _nothing,
     "relu6": _nothing,
+    "hard_swish": _nothing,
+    "hard_sigmoid": _nothing,
+    "mul": _nothing,
+    "channel_shuffle": _nothing,
     "add": _nothing,
     "zero": _nothing,
+    "take": _nothing,
+    "concat": _nothing,
+    "pact": _nothing,
+    "max_pool": _nothing,
     "avg_pool": _nothing,
     "global_avg_pool": _nothing,
 }
@@ -43,18 +60,26 @@ MACS: dict[str, Formula] = {
 PARAMS: dict[str, Formula] = {
     "input": _nothing,
     "conv": _conv_params,
-    "linear": lambda node, source: (source[0] + 1) * node.shape[0],
+    "linear": lambda node, source: (source[0] + node.bias) * node.shape[0],
     "batch_norm": lambda node, source: 2 * node.shape[0],
     "relu": _nothing,
     "relu6": _nothing,
+    "hard_swish": _nothing,
+    "hard_sigmoid": _nothing,
+    "mul": _nothing,
+    "channel_shuffle": _nothing,
     "add": _nothing,
     "zero": _nothing,
+    "take": _nothing,
+    "concat": _nothing,
+    "pact": lambda node, source: 1,
+    "max_pool": _nothing,
     "avg_pool": _nothing,
     "global_avg_pool": _nothing,
 }
 
 #: Kinds that runtimes fold into the kernel before them, so that they move no bytes of their own.
-_FUSED = {"batch_norm", "relu", "relu6"}
+_FUSED = {"batch_norm", "relu", "relu6", "hard_swish", "hard_sigmoid", "pact"}
 
 
 def _total(graph: Graph, table: dict[str, Formula]) -> int:
@@ -82,9 +107,25 @@ def graph_bytes(graph: Graph) -> int:
     for node in graph.nodes[1:]:
         values += PARAMS[node.kind](node, graph.shape(node.inputs[0]))
         folded = node.kind in _FUSED and graph.nodes[node.inputs[0]].kind != "input"
-        if not folded and node.kind != "zero":
+        if node.kind == "take":  # reads no more than it takes
+            values += 2 * _elements(node.shape)
+        elif not folded and node.kind != "zero":
             values += sum(_elements(graph.shape(i)) for i in node.inputs) + _elements(node.shape)
     return 4 * values
+
+
+def graph_bitops(graph: Graph) -> int:
+    """MACs times bits of the weights times bits of the inputs, of all quantised convolutions.
+
+    What is not quantised counts nothing, as in papers, which leave the first and last layer out
+    (Single Path One-Shot, table 6, printed there divided by 2^30).
+    """
+    return sum(
+        _conv_macs(node, graph.shape(x)) * node.bits * graph.nodes[x].bits
+        for node in graph.nodes
+        if node.kind == "conv" and node.bits
+        for x in node.inputs
+    )
 
 
 def _elements(shape: Shape) -> int:
@@ -96,6 +137,7 @@ COSTS: dict[str, Callable[[Graph], int]] = {
     "macs": graph_macs,
     "params": graph_params,
     "bytes": graph_bytes,
+    "bitops": graph_bitops,
 }
 
 

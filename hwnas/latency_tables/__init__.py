@@ -1,6 +1,7 @@
 """Latency tables: their schema and store, and the measured tables that ship, one JSON file each."""
 
 from hwnas.latency_tables.checks import Finding, check_table
+from hwnas.latency_tables.conditions import Conditions, DeviceState
 from hwnas.latency_tables.store import (
     all_tables,
     default_path,
@@ -21,6 +22,8 @@ from hwnas.latency_tables.table import (
 from hwnas.latency_tables.target import Target
 
 __all__ = [
+    "Conditions",
+    "DeviceState",
     "Estimate",
     "Finding",
     "KernelNetwork",

@@ -13,6 +13,9 @@ __all__ = ["Finding", "check_table"]
 _LOOSE = 0.025
 #: An estimate that is not known to this is marked.
 _VAGUE = 0.25
+#: Windows of a GPU agree better than runs on a processor: a coefficient of variation above this is
+#: marked there. Of a normal distribution, it is the distance of the outer deciles over 2.563.
+_VARIATION, _DECILES = 0.025, 2.563
 #: A larger operator that is faster than a smaller one by more than this is marked.
 _INVERSION = 0.10
 
@@ -26,7 +29,10 @@ class Finding:
 
 
 def check_table(table: LatencyTable) -> list[Finding]:
-    """Entries with a wide spread, a loose median, an unknown key, or less time for more work."""
+    """What is suspicious: a wide spread, a loose median, an unknown key, less time for more work.
+
+    Also what the runtime refused, and a device that throttled.
+    """
     findings: list[Finding] = []
     measured = [*table.workloads.items(), *table.networks.items()]
     if table.kernels is not None:
@@ -34,6 +40,9 @@ def check_table(table: LatencyTable) -> list[Finding]:
         measured += ((name, net.measurement) for name, net in table.kernels.networks.items())
     for key, measurement in measured:
         findings += [Finding(key, problem) for problem in _spread(measurement)]
+        variation = (measurement.p90_ms - measurement.p10_ms) / _DECILES / measurement.latency_ms
+        if table.target.kind == "gpu" and variation > _VARIATION:
+            findings.append(Finding(key, f"unsteady: coefficient of variation {variation:.1%}"))
     known: dict[Workload, float] = {}
     for key, measurement in table.workloads.items():
         try:
@@ -44,6 +53,10 @@ def check_table(table: LatencyTable) -> list[Finding]:
     for key, estimate in table.estimates.items():
         if estimate.spread > _VAGUE:
             findings.append(Finding(key, f"vague estimate: +-{estimate.spread:.0%}, not measured"))
+    findings += [Finding(key, f"not measured: {why}") for key, why in table.unmeasured.items()]
+    conditions = table.provenance.conditions
+    if conditions is not None and conditions.warning is not None:
+        findings.append(Finding("table", conditions.warning))
     if not table.networks:
         findings.append(Finding("networks", "none measured: nothing says how far sums are off"))
     return findings

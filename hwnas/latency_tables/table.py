@@ -12,6 +12,7 @@ from annotated_types import Ge, Gt, MinLen
 
 from hwnas.errors import TableFormatError, WorkloadNotInTableError
 from hwnas.files import write_atomically
+from hwnas.latency_tables.conditions import Conditions
 from hwnas.latency_tables.target import Target
 from hwnas.ops import Workload
 
@@ -135,7 +136,7 @@ class SpaceRecord:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """When and by what the table was made."""
+    """When and by what the table was made, and how the device was, where it tells."""
 
     __pydantic_config__ = _STRICT
 
@@ -144,6 +145,7 @@ class Provenance:
     seconds: Annotated[float, Ge(0)]
     system: str
     python_version: str
+    conditions: Conditions | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +165,7 @@ class LatencyTable:
         provenance: when and by what.
         estimates: workload key -> what was inferred, not measured; never of a key in ``workloads``.
         kernels: what predicts any ONNX model; None where no kernels were profiled.
+        unmeasured: workload key or architecture string -> why the runtime refused it.
     """
 
     __pydantic_config__ = _STRICT
@@ -177,6 +180,7 @@ class LatencyTable:
     provenance: Provenance
     estimates: dict[str, Estimate] = field(default_factory=dict)
     kernels: KernelRecord | None = None
+    unmeasured: dict[str, str] = field(default_factory=dict)
     format: Literal["hwnas-latency-table"] = "hwnas-latency-table"
     schema_version: Literal[1] = 1
 
@@ -289,6 +293,11 @@ class LatencyTable:
             return 0.0
         entry = self.workloads.get(workload.key) or self.estimates.get(workload.key)
         if entry is None:
+            if workload.key in self.unmeasured:
+                raise WorkloadNotInTableError(
+                    f"{workload.key} is not in the table since it could not be measured "
+                    f"({self.unmeasured[workload.key]}): use a space without it, or another runtime"
+                )
             near = get_close_matches(workload.key, self.workloads, n=3, cutoff=0.0)
             raise WorkloadNotInTableError(
                 f"{workload.key} is not in the table, which holds {len(self.workloads)} workloads, "

@@ -1,11 +1,15 @@
 """Operators, one family a file: a frozen dataclass here and a line in ``FAMILIES``."""
 
 from hwnas.ops.ends import Classifier, ConvHead, Stem
+from hwnas.ops.fbnet import FBNetBlock, FBNetHead, FBNetSkip, FBNetStem
 from hwnas.ops.graph import Graph, Node, Shape
 from hwnas.ops.identity import Identity
 from hwnas.ops.mbconv import MBConv
+from hwnas.ops.mobilenetv3 import MobileNetV3Block, MobileNetV3Head, MobileNetV3Stem
 from hwnas.ops.nasbench201 import AvgPool, ReLUConvBN, ResidualReduction, Zero
 from hwnas.ops.op import Op
+from hwnas.ops.resnet import LinearHead, QuantizedBasicBlock, ResNetStem
+from hwnas.ops.shufflenet import ShuffleHead, ShuffleStem, ShuffleUnit, ShuffleXception
 from hwnas.ops.workload import Workload
 from hwnas.ops.workload import parse_workload as _parse_workload
 
@@ -14,14 +18,28 @@ __all__ = [
     "AvgPool",
     "Classifier",
     "ConvHead",
+    "FBNetBlock",
+    "FBNetHead",
+    "FBNetSkip",
+    "FBNetStem",
     "Graph",
     "Identity",
+    "LinearHead",
     "MBConv",
+    "MobileNetV3Block",
+    "MobileNetV3Head",
+    "MobileNetV3Stem",
     "Node",
     "Op",
+    "QuantizedBasicBlock",
     "ReLUConvBN",
+    "ResNetStem",
     "ResidualReduction",
     "Shape",
+    "ShuffleHead",
+    "ShuffleStem",
+    "ShuffleUnit",
+    "ShuffleXception",
     "Stem",
     "Workload",
     "Zero",
@@ -34,10 +52,24 @@ FAMILIES: dict[str, type[Op]] = {
         AvgPool,
         Classifier,
         ConvHead,
+        FBNetBlock,
+        FBNetHead,
+        FBNetSkip,
+        FBNetStem,
         Identity,
+        LinearHead,
         MBConv,
+        MobileNetV3Block,
+        MobileNetV3Head,
+        MobileNetV3Stem,
+        QuantizedBasicBlock,
         ReLUConvBN,
+        ResNetStem,
         ResidualReduction,
+        ShuffleHead,
+        ShuffleStem,
+        ShuffleUnit,
+        ShuffleXception,
         Stem,
         Zero,
     )

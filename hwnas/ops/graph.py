@@ -12,7 +12,7 @@ from typing import Literal
 
 from hwnas.errors import OptionError
 
-__all__ = ["Graph", "Kind", "Node", "Shape"]
+__all__ = ["Activation", "Graph", "Kind", "Node", "Shape"]
 
 Kind = Literal[
     "input",
@@ -20,12 +20,23 @@ Kind = Literal[
     "batch_norm",
     "relu",
     "relu6",
+    "hard_swish",
+    "hard_sigmoid",
+    "mul",
+    "channel_shuffle",
     "add",
     "zero",
+    "take",
+    "concat",
+    "pact",
+    "max_pool",
     "avg_pool",
     "global_avg_pool",
     "linear",
 ]
+
+#: Elementwise functions: max(x, 0); at most 6; x * hard_sigmoid(x); min(max(x / 6 + 0.5, 0), 1).
+Activation = Literal["relu", "relu6", "hard_swish", "hard_sigmoid"]
 
 #: Channels, height, width. After the global pooling height and width are 1.
 Shape = tuple[int, int, int]
@@ -36,8 +47,14 @@ class Node:
     """One primitive layer; ``shape`` is its output, ``inputs`` are indices of earlier nodes.
 
     Convolutions have no bias, since a batch-norm follows each; their kernel is odd and padded by
-    ``kernel // 2``.
-    Average pooling does not count its padding. ``linear`` has a bias.
+    ``kernel // 2``. Average pooling does not count its padding.
+
+    Attributes:
+        stride: of a window, pixels; of ``take``, channels from one that is taken to the next.
+        start: the first channel that ``take`` takes.
+        bits: of the values of a ``pact``, or of the weights of a convolution behind one; 0 where
+            nothing is quantised.
+        bias: whether a ``linear`` has one.
     """
 
     kind: Kind
@@ -47,6 +64,9 @@ class Node:
     kernel: int = 1
     stride: int = 1
     groups: int = 1
+    start: int = 0
+    bits: int = 0
+    bias: bool = True
 
 
 @dataclass
@@ -67,7 +87,7 @@ class Graph:
                 f"a graph input has sizes (channels, height, width) of at least 1, "
                 f"got {self.input_shape}"
             )
-        self._add("input", "input", (), self.input_shape)
+        self._add(Node("input", "input", (), self.input_shape))
 
     @contextmanager
     def scope(self, name: str) -> Iterator[None]:
@@ -84,9 +104,16 @@ class Graph:
         return self.nodes[x].shape
 
     def conv(
-        self, x: int, name: str, out: int, kernel: int = 1, stride: int = 1, groups: int = 1
+        self,
+        x: int,
+        name: str,
+        out: int,
+        kernel: int = 1,
+        stride: int = 1,
+        groups: int = 1,
+        bits: int = 0,
     ) -> int:
-        """Convolution without bias."""
+        """Convolution without bias; with ``bits``, of weights of so many bits, behind a `pact`."""
         channels = self.shape(x)[0]
         divides = groups > 0 and channels % groups == out % groups == 0
         if out < 1 or kernel < 1 or kernel % 2 == 0 or not divides:
@@ -95,12 +122,18 @@ class Graph:
                 f"kernel, and groups that divide the channels, got {channels} to {out} channels, "
                 f"kernel {kernel}, {groups} groups"
             )
+        if bits and self.nodes[x].kind != "pact":
+            raise OptionError(
+                f"convolution {self._scope + name!r} has {bits}-bit weights, so it needs an input "
+                f"that a pact quantised, got {self.nodes[x].kind}"
+            )
         shape = (out, *self._resized(x, kernel, stride))
-        return self._add("conv", name, (x,), shape, kernel, stride, groups)
+        node = Node("conv", name, (x,), shape, kernel, stride, groups, bits=bits)
+        return self._add(node)
 
     def batch_norm(self, x: int, name: str) -> int:
         """Batch normalisation with scale and shift."""
-        return self._add("batch_norm", name, (x,), self.shape(x))
+        return self._add(Node("batch_norm", name, (x,), self.shape(x)))
 
     def conv_bn(
         self,
@@ -110,40 +143,90 @@ class Graph:
         kernel: int = 1,
         stride: int = 1,
         groups: int = 1,
-        activation: Literal["relu", "relu6"] | None = None,
+        activation: Activation | None = None,
+        bits: int = 0,
     ) -> int:
         """Convolution, batch normalisation and, if named, an activation."""
         with self.scope(name):
-            x = self.batch_norm(self.conv(x, "conv", out, kernel, stride, groups), "bn")
+            x = self.batch_norm(self.conv(x, "conv", out, kernel, stride, groups, bits), "bn")
             return x if activation is None else self.activation(x, activation)
 
-    def activation(self, x: int, kind: Literal["relu", "relu6"]) -> int:
-        """Elementwise max(x, 0), at most 6 for ``relu6``."""
-        return self._add(kind, kind, (x,), self.shape(x))
+    def activation(self, x: int, kind: Activation) -> int:
+        """One of the elementwise functions of `Activation`."""
+        return self._add(Node(kind, kind, (x,), self.shape(x)))
+
+    def pact(self, x: int, name: str, bits: int) -> int:
+        """Elementwise between 0 and a learned ``alpha``, in ``2**bits`` equally spaced values."""
+        if bits < 1:
+            raise OptionError(f"activations {self._scope + name!r} have at least 1 bit, got {bits}")
+        return self._add(Node("pact", name, (x,), self.shape(x), bits=bits))
+
+    def mul(self, x: int, gate: int) -> int:
+        """Each channel of ``x`` times its value in ``gate``, a 1x1 map of as many channels."""
+        if self.shape(gate) != (self.shape(x)[0], 1, 1):
+            raise OptionError(
+                f"a gate has one value for each of {self.shape(x)[0]} channels, got shape "
+                f"{self.shape(gate)}"
+            )
+        return self._add(Node("mul", "mul", (x, gate), self.shape(x)))
+
+    def channel_shuffle(self, x: int, groups: int) -> int:
+        """Interleave ``groups`` equal groups of channels (ShuffleNet, section 3.1)."""
+        channels = self.shape(x)[0]
+        if groups < 1 or channels % groups:
+            raise OptionError(
+                f"a channel shuffle needs groups that divide the channels, got {channels} channels "
+                f"and {groups} groups"
+            )
+        return self._add(Node("channel_shuffle", "shuffle", (x,), self.shape(x), groups=groups))
 
     def add(self, *terms: int) -> int:
         """Elementwise sum of nodes of one shape; a sum of one is that node."""
         shapes = [self.shape(term) for term in terms]
         if len(set(shapes)) != 1:
             raise OptionError(f"the terms of a sum have one shape, got {shapes}")
-        return terms[0] if len(terms) == 1 else self._add("add", "add", terms, shapes[0])
+        return terms[0] if len(terms) == 1 else self._add(Node("add", "add", terms, shapes[0]))
 
     def zero(self, x: int) -> int:
         """Zeros of the shape of ``x``."""
-        return self._add("zero", "zero", (x,), self.shape(x))
+        return self._add(Node("zero", "zero", (x,), self.shape(x)))
+
+    def take(self, x: int, name: str, start: int, step: int) -> int:
+        """Channels ``start``, ``start + step`` and so on."""
+        channels, *size = self.shape(x)
+        if not (step > 0 and 0 <= start < channels):
+            raise OptionError(
+                f"channels are taken from a start below {channels} in steps of at least 1, got "
+                f"start {start} and step {step}"
+            )
+        shape = (-(-(channels - start) // step), size[0], size[1])
+        return self._add(Node("take", name, (x,), shape, stride=step, start=start))
+
+    def concat(self, *parts: int) -> int:
+        """The channels of nodes of one height and width, one after the other."""
+        shapes = [self.shape(part) for part in parts]
+        if len({shape[1:] for shape in shapes}) != 1:
+            raise OptionError(f"channels are joined of maps of one size, got {shapes}")
+        shape = (sum(shape[0] for shape in shapes), *shapes[0][1:])
+        return self._add(Node("concat", "concat", parts, shape))
+
+    def max_pool(self, x: int, kernel: int, stride: int) -> int:
+        """Largest value of each window, whose padding never wins."""
+        shape = (self.shape(x)[0], *self._resized(x, kernel, stride))
+        return self._add(Node("max_pool", "max_pool", (x,), shape, kernel, stride))
 
     def avg_pool(self, x: int, kernel: int, stride: int) -> int:
         """Average pooling; an even kernel is not padded."""
         shape = (self.shape(x)[0], *self._resized(x, kernel, stride))
-        return self._add("avg_pool", "avg_pool", (x,), shape, kernel, stride)
+        return self._add(Node("avg_pool", "avg_pool", (x,), shape, kernel, stride))
 
     def global_avg_pool(self, x: int) -> int:
         """Mean over height and width."""
-        return self._add("global_avg_pool", "pool", (x,), (self.shape(x)[0], 1, 1))
+        return self._add(Node("global_avg_pool", "pool", (x,), (self.shape(x)[0], 1, 1)))
 
-    def linear(self, x: int, name: str, out: int) -> int:
-        """Fully connected layer with bias, on the channels of a 1x1 map."""
-        return self._add("linear", name, (x,), (out, 1, 1))
+    def linear(self, x: int, name: str, out: int, bias: bool = True) -> int:
+        """Fully connected layer on the channels of a 1x1 map."""
+        return self._add(Node("linear", name, (x,), (out, 1, 1), bias=bias))
 
     def pruned(self) -> "Graph":
         """The same function in fewer nodes: zeros left out of sums, then what nobody needs.
@@ -178,18 +261,8 @@ class Graph:
             raise OptionError(f"a {kernel}x{kernel} window does not fit into {height}x{width}")
         return resized[0], resized[1]
 
-    def _add(
-        self,
-        kind: Kind,
-        name: str,
-        inputs: tuple[int, ...],
-        shape: Shape,
-        kernel: int = 1,
-        stride: int = 1,
-        groups: int = 1,
-    ) -> int:
-        node = Node(kind, self._scope + name, inputs, shape, kernel, stride, groups)
-        self.nodes.append(node)
+    def _add(self, node: Node) -> int:
+        self.nodes.append(replace(node, name=self._scope + node.name))
         return len(self.nodes) - 1
 
 

@@ -1,12 +1,14 @@
 """The torch reading of a graph: an ordinary `torch.nn.Module`, trainable and printable."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hwnas.ops.graph import Graph, Node, padding
+from hwnas.ops.quantize import INITIAL_ALPHA, Pact, QuantizedConv2d
 
 __all__ = ["GraphModule", "LayerFactory", "initialise", "make_layer", "node_ranges"]
 
@@ -18,7 +20,8 @@ def make_layer(node: Node, in_channels: int) -> nn.Module | None:
     """The torch layer that holds a node's parameters, or None where it has none."""
     out_channels = node.shape[0]
     if node.kind == "conv":
-        return nn.Conv2d(
+        layer = partial(QuantizedConv2d, node.bits) if node.bits else nn.Conv2d
+        return layer(
             in_channels,
             out_channels,
             node.kernel,
@@ -27,10 +30,12 @@ def make_layer(node: Node, in_channels: int) -> nn.Module | None:
             groups=node.groups,
             bias=False,
         )
+    if node.kind == "pact":
+        return Pact(node.bits)
     if node.kind == "batch_norm":
         return nn.BatchNorm2d(out_channels)
     if node.kind == "linear":
-        return nn.Linear(in_channels, out_channels)
+        return nn.Linear(in_channels, out_channels, bias=node.bias)
     return None
 
 
@@ -40,14 +45,29 @@ def _plain(node: Node) -> Callable[..., Tensor]:
         return F.relu
     if node.kind == "relu6":
         return F.relu6
+    if node.kind == "hard_swish":
+        return F.hardswish
+    if node.kind == "hard_sigmoid":
+        return F.hardsigmoid
+    if node.kind == "mul":
+        return _gated
+    if node.kind == "channel_shuffle":
+        return partial(F.channel_shuffle, groups=node.groups)
     if node.kind == "add":
         return _sum
     if node.kind == "zero":
         return torch.zeros_like
     if node.kind == "global_avg_pool":
         return _global_avg_pool
-    assert node.kind == "avg_pool", node.kind
+    if node.kind == "concat":
+        return _concat
+    if node.kind == "take":
+        start, step = node.start, node.stride
+        return lambda x: x[:, start::step]
     kernel, stride, pad = node.kernel, node.stride, padding(node.kernel)
+    if node.kind == "max_pool":
+        return lambda x: F.max_pool2d(x, kernel, stride, pad)
+    assert node.kind == "avg_pool", node.kind
     return lambda x: F.avg_pool2d(x, kernel, stride, pad, count_include_pad=False)
 
 
@@ -55,6 +75,14 @@ def _sum(first: Tensor, *others: Tensor) -> Tensor:
     for other in others:
         first = first + other
     return first
+
+
+def _gated(x: Tensor, gate: Tensor) -> Tensor:
+    return x * gate.reshape(*gate.shape[:2], 1, 1)
+
+
+def _concat(*parts: Tensor) -> Tensor:
+    return torch.cat(parts, 1)
 
 
 def _global_avg_pool(x: Tensor) -> Tensor:
@@ -125,7 +153,11 @@ def _attach(root: nn.Module, name: str, layer: nn.Module) -> None:
 
 
 def initialise(module: nn.Module, seed: int) -> None:
-    """Fill all parameters from ``seed``: He for convolutions, N(0, 0.01) for linear layers."""
+    """Fill all parameters from ``seed``: He for convolutions, N(0, 0.01) for linear layers.
+
+    Scales of batch-norms start at 1, biases at 0, and bounds of quantised activations at 3: their
+    inputs leave batch-norms.
+    """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in module.named_parameters():
@@ -136,5 +168,7 @@ def initialise(module: nn.Module, seed: int) -> None:
                 parameter.normal_(0.0, (2.0 / fan_out) ** 0.5, generator=generator)
             elif parameter.ndim == 2:
                 parameter.normal_(0.0, 0.01, generator=generator)
+            elif name.endswith("alpha"):
+                parameter.fill_(INITIAL_ALPHA)
             else:
                 parameter.fill_(0.0 if name.endswith("bias") else 1.0)

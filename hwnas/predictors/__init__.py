@@ -1,43 +1,56 @@
-"""Latency predictors: from a table to milliseconds for arrays of architectures."""
+"""Latency predictors: from measurements to milliseconds for arrays of architectures.
 
-from pathlib import Path
+Those that need torch or scikit-learn, which are slow to import, load on first use.
+"""
 
-from hwnas import spaces
-from hwnas.latency_tables import LatencyTable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from hwnas.predictors.additive import AdditivePredictor
+from hwnas.predictors.additivity import AdditivityReport, additivity_report
 from hwnas.predictors.calibrated import Calibration
+from hwnas.predictors.expectation import SampledExpectation
 from hwnas.predictors.kernels import KernelPredictor
+from hwnas.predictors.loading import load_predictor, shipped_predictors
 from hwnas.predictors.onnx_model import KernelLatency, ModelPrediction, predict_onnx, predict_pieces
+from hwnas.predictors.report import PredictionReport, prediction_report
 from hwnas.predictors.workloads import WorkloadRegressor, fill_gaps
-from hwnas.spaces import SearchSpace
+
+if TYPE_CHECKING:
+    from hwnas.predictors.loss import LatencyLoss
+    from hwnas.predictors.of_space import SpacePredictor
+    from hwnas.predictors.regression import LatencyRegressor
 
 __all__ = [
     "AdditivePredictor",
+    "AdditivityReport",
     "Calibration",
     "KernelLatency",
     "KernelPredictor",
+    "LatencyLoss",
+    "LatencyRegressor",
     "ModelPrediction",
+    "PredictionReport",
+    "SampledExpectation",
+    "SpacePredictor",
     "WorkloadRegressor",
+    "additivity_report",
     "fill_gaps",
     "load_predictor",
     "predict_onnx",
     "predict_pieces",
+    "prediction_report",
+    "shipped_predictors",
 ]
 
+_HOMES = {
+    "LatencyLoss": "hwnas.predictors.loss",
+    "LatencyRegressor": "hwnas.predictors.regression",
+    "SpacePredictor": "hwnas.predictors.of_space",
+}
 
-def load_predictor(
-    table: LatencyTable | str | Path, space: SearchSpace | None = None
-) -> AdditivePredictor:
-    """The predictor of a table.
 
-    Args:
-        table: a table, its path, or the name of one that ships.
-        space: whose architectures to predict; by default the space that was profiled.
-
-    Raises:
-        TableFormatError: the table cannot be read.
-        WorkloadNotInTableError: it lacks a workload of the space.
-    """
-    known = table if isinstance(table, LatencyTable) else LatencyTable.load(table)
-    origin = spaces.space(known.space.name, **known.space.arguments)
-    return AdditivePredictor(known, origin if space is None else space, origin)
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'hwnas.predictors' has no attribute {name!r}")

@@ -1,7 +1,9 @@
 """Latency as a sum of table entries, corrected by a few whole networks."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,9 +60,26 @@ class AdditivePredictor:
         self.estimated = sum(table.spread(w) > 0 for w in space.distinct_workloads)
         self._doubts = _entries(table, space, self.calibration, _doubt)
 
+    @property
+    def notes(self) -> dict[str, str]:
+        """What a reader should know: the ``target`` that the table was measured on, and such."""
+        notes = {"target": str(self.table.target)}
+        if self.estimated:
+            notes["estimated"] = f"{self.estimated} of the space's workloads, not measured"
+        return notes
+
     def predict(self, archs: npt.ArrayLike) -> FloatArray:
-        """Latencies in ms, (n,), of an integer array (n, n_decisions)."""
-        return self.cost(self.space.check(archs))
+        """Latencies in ms, (n,), of an integer array (n, n_decisions); fastest of uint8.
+
+        Raises:
+            ArchitectureError: they do not belong to the space.
+        """
+        rows = self.space.rows(archs)
+        try:
+            return self.cost(rows)
+        except IndexError:
+            self.space.check(rows)  # says which
+            raise
 
     def predict_interval(self, archs: npt.ArrayLike, confidence: float = 0.95) -> FloatArray:
         """Interval (n, 2) in ms that holds the measured latency with this confidence.
@@ -70,17 +89,56 @@ class AdditivePredictor:
         Raises:
             OptionError: the confidence is not between 0 and 1.
         """
+        quantile = self._quantile(confidence)
+        ms = self.predict(archs)
+        fixed, rows = self._doubts
+        doubt = fixed + sum(row[c] for row, c in zip(rows, self.space.check(archs).T, strict=True))
+        spread = quantile * np.hypot(self._residual, doubt / ms)
+        return np.stack([ms * np.exp(-spread), ms * np.exp(spread)], axis=1)
+
+    def upper_cost(self, confidence: float) -> AdditiveCost:
+        """A cost in ms that no architecture's upper end of `predict_interval` exceeds.
+
+        Equal to the upper end where nothing is estimated, otherwise somewhat above it: what
+        estimates are uncertain is added up over decisions.
+
+        Raises:
+            OptionError: the confidence is not between 0 and 1.
+        """
+        quantile = self._quantile(confidence)
+        fixed, doubts = self._doubts
+        # hypot(a, b) <= a + b, and exp(q x) <= 1 + steepness x for 0 <= x <= most
+        most = max((self.table.spread(w) for w in self.space.distinct_workloads), default=0.0)
+        steepness = np.expm1(quantile * most) / most if most > 0 else 0.0
+        factor = float(np.exp(quantile * self._residual))
+        cost = self.cost
+        whole = cost.fixed * cost.unit + steepness * fixed
+        rows = [
+            steps * cost.unit + steepness * row
+            for steps, row in zip(cost.entries, doubts, strict=True)
+        ]
+        return AdditiveCost.from_floats(factor * whole, [factor * row for row in rows])
+
+    def lower_cost(self, confidence: float) -> AdditiveCost:
+        """The lower end of `predict_interval` in ms, as if nothing were estimated.
+
+        Raises:
+            OptionError: the confidence is not between 0 and 1.
+        """
+        factor = math.exp(-self._quantile(confidence) * self._residual)
+        return replace(self.cost, unit=self.cost.unit * factor)
+
+    @property
+    def _residual(self) -> float:
+        return self.calibration.residual * math.sqrt(1 + 1 / self.calibration.count)
+
+    def _quantile(self, confidence: float) -> float:
+        """Of Student's t, both tails."""
         if not 0 < confidence < 1:
             raise OptionError(f"confidence lies between 0 and 1, such as 0.95, got {confidence}")
         from scipy.stats import t
 
-        known = self.calibration
-        ms = self.predict(archs)
-        fixed, rows = self._doubts
-        doubt = fixed + sum(row[c] for row, c in zip(rows, self.space.check(archs).T, strict=True))
-        width = np.hypot(known.residual * (1 + 1 / known.count) ** 0.5, doubt / ms)
-        spread = float(t.ppf((1 + confidence) / 2, known.count - 1)) * width
-        return np.stack([ms * np.exp(-spread), ms * np.exp(spread)], axis=1)
+        return float(t.ppf((1 + confidence) / 2, self.calibration.count - 1))
 
     def expected(self, probabilities: Sequence["torch.Tensor"]) -> "torch.Tensor":
         """Mean latency in ms if each decision is drawn from its own distribution; differentiable.
@@ -91,8 +149,6 @@ class AdditivePredictor:
         Raises:
             OptionError: another number of decisions or choices.
         """
-        import torch
-
         shapes = [tuple(p.shape) for p in probabilities]
         wanted = [(n,) for n in self.space.n_choices]
         if shapes != wanted:
@@ -100,12 +156,7 @@ class AdditivePredictor:
                 f"one tensor of {', '.join(str(n) for (n,) in wanted)} probabilities is needed for "
                 f"the {len(wanted)} decisions, got shapes {shapes}"
             )
-        total = torch.tensor(self.cost.fixed * self.cost.unit, dtype=torch.float64)
-        for p, steps in zip(probabilities, self.cost.entries, strict=True):
-            total = (
-                total + (p.double() * torch.from_numpy(steps * self.cost.unit).to(p.device)).sum()
-            )
-        return total
+        return self.cost.expected(probabilities)
 
 
 def _alone(table: LatencyTable, workload: Workload) -> float:

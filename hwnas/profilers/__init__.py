@@ -5,9 +5,9 @@ in the conformance tests.
 """
 
 from collections.abc import Callable
-from ctypes import CDLL, byref, c_int
 
-from hwnas.errors import DeviceUnavailableError, UnknownNameError
+from hwnas.errors import UnknownNameError
+from hwnas.profilers.gpu import GPU_RUNTIMES, gpu_problem, gpu_runtime
 from hwnas.profilers.kernels import check_kernels, profile_kernels
 from hwnas.profilers.profile import (
     check_precision,
@@ -20,6 +20,7 @@ from hwnas.profilers.runtime import Runtime
 
 __all__ = [
     "DEVICES",
+    "GPU_RUNTIMES",
     "Plan",
     "Runtime",
     "check_kernels",
@@ -45,38 +46,22 @@ def _cpu(threads: int) -> Runtime:
 _RUNTIMES: dict[str, Callable[[int], Runtime]] = {"cpu": _cpu}
 
 
-def runtime(device: str, threads: int = 1) -> Runtime:
+def runtime(device: str, threads: int = 1, name: str | None = None) -> Runtime:
     """The runtime for a device of this machine.
 
+    Args:
+        device: one of `DEVICES`.
+        threads: inside an operator, on a CPU.
+        name: of the runtime, one of `GPU_RUNTIMES` on a GPU; None takes the best that works here.
+
     Raises:
-        UnknownNameError: no such device.
-        DeviceUnavailableError: it is not on this machine, or no profiler for it is in this version.
+        UnknownNameError: no such device or runtime.
+        DeviceUnavailableError: it cannot be used on this machine.
     """
     if device not in DEVICES:
         raise UnknownNameError("device", device, DEVICES)
     if device == "gpu":
-        problem = gpu_problem() or "this version has no profiler for GPUs"
-        raise DeviceUnavailableError(
-            f"--device gpu cannot be used here: {problem}; use --device cpu, or a table that was "
-            "measured on the GPU's own machine (--table FILE)"
-        )
+        return gpu_runtime(name)
+    if name not in (None, "onnxruntime"):
+        raise UnknownNameError("CPU runtime", name, ("onnxruntime",))
     return _RUNTIMES[device](threads)
-
-
-def gpu_problem() -> str | None:
-    """Why no NVIDIA GPU can be used here, or None; asks the driver alone and cannot crash."""
-    for name in ("libcuda.so.1", "nvcuda.dll"):
-        try:
-            driver = CDLL(name)
-            break
-        except OSError:
-            continue
-    else:
-        return "no NVIDIA driver is installed (libcuda was not found)"
-    status = driver.cuInit(0)
-    if status != 0:
-        return f"the NVIDIA driver does not start (cuInit returned {status})"
-    count = c_int(0)
-    if driver.cuDeviceGetCount(byref(count)) != 0 or count.value == 0:
-        return "the NVIDIA driver sees no card"
-    return None

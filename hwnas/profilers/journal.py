@@ -57,7 +57,8 @@ class Journal:
             return
         runs = [[self._index[key], ms] for key, ms in taken.runs_ms.items()]
         with self.path.open("a") as file:
-            file.write(json.dumps({"runs": runs, "reference": taken.reference_ms}) + "\n")
+            record = {"runs": runs, "reference": taken.reference_ms, "busy": taken.busy_ms}
+            file.write(json.dumps(record) + "\n")
 
     def delete(self) -> None:
         """The profile is finished and lies in a table."""
@@ -68,6 +69,7 @@ class Journal:
         try:
             record = json.loads(line)
             runs = {self._names[int(at)]: float(ms) for at, ms in record["runs"]}
-            return Round(runs, tuple(float(ms) for ms in record["reference"]))
+            reference = tuple(float(ms) for ms in record["reference"])
+            return Round(runs, reference, float(record["busy"]))
         except (ValueError, KeyError, TypeError, IndexError):
             return None

@@ -8,18 +8,26 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 import numpy as np
 
 from hwnas.costs.additive import IntArray
-from hwnas.errors import OptionError
-from hwnas.latency_tables import LatencyTable, Measurement, Provenance, SpaceRecord, Target
-from hwnas.onnx_graph import to_onnx
+from hwnas.errors import ModelRejectedError, OptionError
+from hwnas.latency_tables import (
+    Conditions,
+    LatencyTable,
+    Measurement,
+    Provenance,
+    SpaceRecord,
+    Target,
+)
+from hwnas.onnx_graph import Precision, to_onnx
 from hwnas.ops import Graph, Workload
+from hwnas.profilers.chain import chained, slope
 from hwnas.profilers.journal import Journal
 from hwnas.profilers.protocol import Job, Plan, Samples, median_error, run_rounds, summarise
-from hwnas.profilers.runtime import Runtime
+from hwnas.profilers.runtime import Runtime, Watched
 from hwnas.progress import Progress, silent
 from hwnas.spaces import SearchSpace
 from hwnas.version import __version__
@@ -37,6 +45,7 @@ __all__ = [
 #: The name of the job that is an almost empty model.
 CALL = "call"
 _NETWORK = "network "
+_CHAIN = "chain of "
 
 
 def profile_space(
@@ -54,6 +63,10 @@ def profile_space(
 ) -> LatencyTable:
     """Measure the distinct workloads of a space, and some whole networks, in one interleaved run.
 
+    A model that the runtime refuses is left out, and the table says which and why. Where the
+    runtime has an attribute ``chain``, small workloads are also measured so many times in a row,
+    and their entry is a call and the slope (`hwnas.profilers.chain`).
+
     Args:
         space: whose workloads.
         runtime: what runs them.
@@ -70,6 +83,7 @@ def profile_space(
     Raises:
         OptionError: the runtime does not run this precision, or the batch is below 1.
         MeasurementError: the clock cannot be used.
+        ModelRejectedError: the runtime refuses the reference or the almost empty model.
     """
     check_precision(runtime, precision)
     started = time.monotonic()
@@ -78,18 +92,30 @@ def profile_space(
     networks = [space.format(arch) for arch in _calibration_networks(space, n_networks, seed)]
     graphs |= {_NETWORK + name: space.graph(space.parse(name)) for name in networks}
     graphs[CALL] = empty_graph()
+    graphs |= _chains(workloads, runtime)
     load = _loaders(graphs, runtime, precision, batch)
     target = runtime.target(precision, batch)
-    samples, measured = measure(load, space, runtime, target, plan, seed, journal, progress)
+    refused: dict[str, str] = {}
+    samples, measured = measure(
+        load, space, runtime, target, plan, seed, journal, progress, refused
+    )
+    measured = _with_slopes(measured, runtime, measured[CALL])
     return LatencyTable(
         target=target,
         space=SpaceRecord(space.name, dict(space.arguments)),
         reference_ms=samples.steady_reference_ms,
         reference_sessions_ms=(samples.steady_reference_ms,),
         call=measured[CALL],
-        workloads={w.key: measured[w.key] for w in workloads},
-        networks={name: measured[_NETWORK + name] for name in networks},
-        provenance=_provenance(time.monotonic() - started),
+        workloads={w.key: measured[w.key] for w in workloads if w.key in measured},
+        networks={
+            name: measured[_NETWORK + name] for name in networks if _NETWORK + name in measured
+        },
+        provenance=_provenance(time.monotonic() - started, _conditions(runtime)),
+        unmeasured={
+            key.removeprefix(_NETWORK): why
+            for key, why in refused.items()
+            if not key.startswith(_CHAIN)
+        },
     )
 
 
@@ -117,11 +143,14 @@ def extend_table(
         progress: told after every round.
     """
     target = table.target
-    graphs = {w.key: w.graph() for w in table.missing(space.distinct_workloads)}
+    missing = table.missing(space.distinct_workloads)
+    graphs = {w.key: w.graph() for w in missing} | _chains(missing, runtime)
     load = _loaders(graphs, runtime, target.precision, target.batch)
     samples, measured = measure(load, origin, runtime, target, plan, seed, None, progress)
     scale = table.reference_ms / samples.steady_reference_ms
-    entries = {key: entry.scaled(scale) for key, entry in measured.items()}
+    scaled = {key: entry.scaled(scale) for key, entry in measured.items()}
+    sloped = _with_slopes(scaled, runtime, table.call)
+    entries = {w.key: sloped[w.key] for w in missing}
     estimates = {key: e for key, e in table.estimates.items() if key not in entries}
     return replace(table, workloads=table.workloads | entries, estimates=estimates)
 
@@ -154,14 +183,37 @@ def measure_models(
     return measure(load, origin, runtime, target, plan, seed, None, progress)[1]
 
 
+def _chains(workloads: Iterable[Workload], runtime: Runtime) -> dict[str, Graph]:
+    """Chains of those workloads that are measured so, as many links as the runtime asks for."""
+    count = getattr(runtime, "chain", 1)
+    if count < 2:
+        return {}
+    graphs = {_CHAIN + w.key: chained(w, count) for w in workloads}
+    return {key: graph for key, graph in graphs.items() if graph is not None}
+
+
+def _with_slopes(
+    measured: Mapping[str, Measurement], runtime: Runtime, call: Measurement
+) -> dict[str, Measurement]:
+    """What was measured, the workloads with a chain by their slopes, without the chains."""
+    count = getattr(runtime, "chain", 1)
+    return {
+        key: slope(one, measured[_CHAIN + key], count, call) if _CHAIN + key in measured else one
+        for key, one in measured.items()
+        if not key.startswith(_CHAIN)
+    }
+
+
 def _loaders(
     graphs: Mapping[str, Graph], runtime: Runtime, precision: str, batch: int
 ) -> dict[str, Callable[[], Job]]:
     """What writes and loads the model of each graph, when called."""
-    kind = cast(Literal["fp32", "int8"], precision)
+    kind = cast(Precision, precision)
+    symmetric = runtime.target(precision, batch).kind == "gpu"
 
     def load(graph: Graph) -> Job:
-        return runtime.load(to_onnx(graph, batch=batch, precision=kind))
+        model = to_onnx(graph, batch=batch, precision=kind, symmetric=symmetric)
+        return runtime.load(model)
 
     return {key: partial(load, graph) for key, graph in graphs.items()}
 
@@ -175,8 +227,13 @@ def measure(
     seed: int,
     journal: Path | None,
     progress: Progress,
+    refused: dict[str, str] | None = None,
 ) -> tuple[Samples, dict[str, Measurement]]:
-    """Load and measure models, with the middle network of ``origin`` as the reference."""
+    """Load and measure models, with the middle network of ``origin`` as the reference.
+
+    Models that the runtime refuses are noted in ``refused`` with the reason; without it, and for
+    the almost empty one, that is an error.
+    """
     plan = plan or Plan()
     header = {
         "target": asdict(target),
@@ -188,9 +245,14 @@ def measure(
     middle = {"reference": origin.graph([n // 2 for n in origin.n_choices])}
     reference = _loaders(middle, runtime, target.precision, target.batch)["reference"]()
     jobs: dict[str, Job] = {}
-    for key, loader in load.items():
-        progress("loading models", len(jobs) / len(load), "")
-        jobs[key] = loader()
+    for at, (key, loader) in enumerate(load.items()):
+        progress("loading models", at / len(load), key if len(key) < 60 else "")
+        try:
+            jobs[key] = loader()
+        except ModelRejectedError as error:
+            if refused is None or key == CALL:
+                raise
+            refused[key] = str(error)
     progress("loading models", 1.0, "")
     for taken in run_rounds(jobs, reference, samples, plan, seed=seed):
         book.append(taken)
@@ -253,11 +315,16 @@ def check_precision(runtime: Runtime, precision: str) -> None:
         )
 
 
-def _provenance(seconds: float) -> Provenance:
+def _conditions(runtime: Runtime) -> Conditions | None:
+    return runtime.conditions() if isinstance(runtime, Watched) else None
+
+
+def _provenance(seconds: float, conditions: Conditions | None) -> Provenance:
     return Provenance(
         hwnas_version=__version__,
         created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(seconds, 1),
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
         python_version=platform.python_version(),
+        conditions=conditions,
     )

@@ -21,7 +21,9 @@ from hwnas.latency_tables import Measurement
 
 __all__ = ["Job", "Plan", "Round", "Samples", "median_error", "run_rounds", "summarise"]
 
-#: Runs a loaded model once and returns milliseconds by the runtime's best clock.
+#: Runs a loaded model once and returns milliseconds by the runtime's best clock. A job that runs it
+#: several times in a row, since one run is too short for the clock, returns the milliseconds of one
+#: and says how many it ran in its attribute ``repeats``.
 Job = Callable[[], float]
 
 #: The reference runs again when the jobs since its last run took this many times as long.
@@ -50,10 +52,17 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One pass over the unfinished jobs, all times in ms."""
+    """One pass over the unfinished jobs, all times in ms.
+
+    Attributes:
+        runs_ms: job -> one run.
+        reference_ms: the runs of the reference between them.
+        busy_ms: what the device was busy for, repeats included; None: the sum of the runs.
+    """
 
     runs_ms: Mapping[str, float]
     reference_ms: tuple[float, ...]
+    busy_ms: float | None = None
 
 
 @dataclass
@@ -84,7 +93,8 @@ class Samples:
         for key, run_ms in taken.runs_ms.items():
             self.quotients.setdefault(key, []).append(run_ms / reference)
         self.reference_ms.extend(taken.reference_ms)
-        self.total_ms += sum(taken.reference_ms) + sum(taken.runs_ms.values())
+        runs_ms = sum(taken.reference_ms) + sum(taken.runs_ms.values())
+        self.total_ms += runs_ms if taken.busy_ms is None else taken.busy_ms
 
     def pending(self, jobs: Iterable[str], plan: Plan) -> list[str]:
         """The jobs that need another run; all of them while ``plan.min_seconds`` are not over."""
@@ -127,16 +137,18 @@ def run_rounds(
     while pending:
         reference_ms = [_timed(reference, "the reference")]
         runs_ms: dict[str, float] = {}
-        since = 0.0
+        since = busy = 0.0
+        apart = _REFERENCE_EVERY * reference_ms[0] * _repeats(reference)
         for at in rng.permutation(len(pending)):
             key = pending[at]
             runs_ms[key] = _timed(jobs[key], key)
-            since += runs_ms[key]
-            if since > _REFERENCE_EVERY * reference_ms[0]:
+            since += runs_ms[key] * _repeats(jobs[key])
+            if since > apart:
                 reference_ms.append(_timed(reference, "the reference"))
-                since = 0.0
+                busy, since = busy + since, 0.0
         reference_ms.append(_timed(reference, "the reference"))
-        taken = Round(runs_ms, tuple(reference_ms))
+        busy += since + sum(reference_ms) * _repeats(reference)
+        taken = Round(runs_ms, tuple(reference_ms), busy)
         samples.add(taken)
         yield taken
         pending = samples.pending(jobs, plan)
@@ -169,6 +181,10 @@ def summarise(samples: Samples) -> dict[str, Measurement]:
             runs=len(quotients),
         )
     return result
+
+
+def _repeats(job: Job) -> int:
+    return getattr(job, "repeats", 1)
 
 
 def _timed(job: Job, name: str) -> float:

@@ -1,11 +1,11 @@
 """What a runtime file answers: load a model, run it once, and say what it ran on."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from hwnas.latency_tables import Target
+from hwnas.latency_tables import Conditions, Target
 from hwnas.profilers.protocol import Job
 
-__all__ = ["Runtime"]
+__all__ = ["Runtime", "Watched"]
 
 
 class Runtime(Protocol):
@@ -26,4 +26,13 @@ class Runtime(Protocol):
         ``warm``: each run finds its inputs and outputs in the cache, as a kernel within a network
         does. Where a runtime cannot arrange that, it changes nothing.
         """
+        ...
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """A runtime that also knows how its device was meanwhile."""
+
+    def conditions(self) -> Conditions:
+        """The device since the runtime was made."""
         ...

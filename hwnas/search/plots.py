@@ -1,13 +1,19 @@
 """What a search found, as a picture."""
 
+from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hwnas.costs.additive import FloatArray
 from hwnas.files import write_atomically
 
-__all__ = ["plot_accuracy_over_latency"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["picture", "plot_accuracy_over_latency", "plot_alphas", "plot_front"]
 
 
 def plot_accuracy_over_latency(
@@ -31,8 +37,6 @@ def plot_accuracy_over_latency(
         limit_ms: the latency budget, if there is one.
         title: above the picture.
     """
-    from io import BytesIO
-
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
@@ -45,13 +49,110 @@ def plot_accuracy_over_latency(
         axes.scatter(
             *_point((measured_ms, winner[1])), marker="x", s=60, color="black", label="measured"
         )
+    _finish(path, figure, axes, title)
+
+
+def plot_front(
+    path: Path,
+    latency_ms: FloatArray,
+    accuracies: FloatArray,
+    front: Sequence[int],
+    *,
+    limits_ms: Sequence[float],
+    title: str,
+) -> None:
+    """Draw every evaluated architecture, and the Pareto front as steps, into a PNG file.
+
+    Args:
+        path: of the file.
+        latency_ms: predicted, (n,).
+        accuracies: 0 to 1, (n,).
+        front: positions of the front, by rising latency.
+        limits_ms: latency budgets.
+        title: above the picture.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    percent = 100 * np.asarray(accuracies)
+    axes.scatter(latency_ms, percent, s=9, alpha=0.4, label="evaluated")
+    chosen = np.asarray(front, np.int64)
+    axes.step(
+        latency_ms[chosen],
+        percent[chosen],
+        where="post",
+        color="tab:orange",
+        marker="o",
+        label="Pareto front",
+    )
+    for limit in limits_ms:
+        axes.axvline(limit, color="tab:red", linestyle="--", linewidth=0.8)
+    _finish(path, figure, axes, title)
+
+
+def _finish(path: Path, figure: Any, axes: Any, title: str) -> None:
+    """Name the axes and write the file."""
     axes.set(xlabel="latency (ms)", ylabel="validation accuracy with shared weights (%)")
     axes.set_title(title, fontsize=9)
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right", fontsize=8)
-    picture = BytesIO()
-    figure.savefig(picture, format="png", dpi=120)
-    write_atomically(path, picture.getvalue())
+    write_atomically(path, picture(figure))
+
+
+def plot_alphas(
+    path: Path,
+    history: Sequence[Mapping[str, Any]],
+    choices: Mapping[str, Sequence[str]],
+    *,
+    title: str,
+) -> None:
+    """Draw alpha and the training frequency of every choice over the steps into a PNG file.
+
+    One row a decision, alpha on the left, the share of the training steps on the right (BetaNAS,
+    figure 5). A line ends where its choice is dropped.
+
+    Args:
+        path: of the file.
+        history: see `hwnas.search.betanas.history`.
+        choices: decision -> names of its choices, of the decisions to draw, in order.
+        title: above the picture.
+    """
+    from matplotlib.figure import Figure
+
+    steps = np.array([entry["step"] for entry in history])
+    alphas = np.array([entry["alpha"] for entry in history], np.float64)
+    trained = np.array([entry["trained"] for entry in history])
+    shares = np.diff(trained, axis=0, prepend=0) / np.diff(steps, prepend=0)[:, None, None]
+    shares[np.isnan(alphas)] = np.nan
+    figure = Figure(figsize=(9, 0.6 + 1.7 * len(choices)), layout="constrained")
+    rows = figure.subplots(len(choices), 2, sharex=True, squeeze=False)
+    for decision, ((name, names), (left, right)) in enumerate(
+        zip(choices.items(), rows, strict=True)
+    ):
+        for choice, label in enumerate(names):
+            left.plot(steps, alphas[:, decision, choice], label=label)
+            right.plot(steps, _smoothed(shares[:, decision, choice]), label=label)
+        left.set_ylabel(name, fontsize=8)
+        right.legend(fontsize=6, loc="center left", bbox_to_anchor=(1, 0.5))
+    rows[0][0].set_title("alpha", fontsize=9)
+    rows[0][1].set_title("share of training steps", fontsize=9)
+    for axes in rows[-1]:
+        axes.set_xlabel("training steps of the weights")
+    figure.suptitle(title, fontsize=9)
+    write_atomically(path, picture(figure))
+
+
+def _smoothed(values: FloatArray, width: int = 5) -> FloatArray:
+    """The mean of each value and those just before it."""
+    return np.array([values[max(0, at + 1 - width) : at + 1].mean() for at in range(len(values))])
+
+
+def picture(figure: "Figure") -> bytes:
+    """A figure as a PNG file."""
+    content = BytesIO()
+    figure.savefig(content, format="png", dpi=120)
+    return content.getvalue()
 
 
 def _point(winner: tuple[float, float]) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from typing import Any
 from hwnas.errors import CheckpointError
 from hwnas.files import write_atomically
 
-__all__ = ["Run"]
+__all__ = ["Run", "read_events", "read_json"]
 
 
 class Run:
@@ -33,7 +33,7 @@ class Run:
         path = folder / "config.json"
         wanted = json.loads(json.dumps(dict(config)))
         if path.exists():
-            found = _read_json(path)
+            found = read_json(path)
             differing = sorted(
                 key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)
             )
@@ -49,7 +49,8 @@ class Run:
         else:
             write_atomically(path, (json.dumps(wanted, indent=2) + "\n").encode())
         self._log = folder / "log.jsonl"
-        self.events = list(self._whole_lines())
+        self.events = list(read_events(self._log))
+        _drop_torn_line(self._log)
         self.log("start")
 
     @property
@@ -82,29 +83,41 @@ class Run:
     def read_json(self, name: str) -> dict[str, Any] | None:
         """Read a JSON file of the run, if it is there."""
         path = self.folder / name
-        return _read_json(path) if path.exists() else None
-
-    def _whole_lines(self) -> Iterator[dict[str, Any]]:
-        """The log's events; a line that a kill cut short is removed from the file."""
-        if not self._log.exists():
-            return
-        text = self._log.read_bytes()
-        whole = text[: text.rfind(b"\n") + 1]
-        if whole != text:
-            write_atomically(self._log, whole)
-        for number, line in enumerate(whole.splitlines(), start=1):
-            try:
-                record = json.loads(line)
-                record["event"], float(record["seconds"])
-            except (ValueError, KeyError, TypeError):
-                raise CheckpointError(
-                    f"line {number} of {self._log} is not an event of a run: "
-                    "remove the folder, or give another --out"
-                ) from None
-            yield record
+        return read_json(path) if path.exists() else None
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _drop_torn_line(path: Path) -> None:
+    """Remove from the file what a kill left of a line."""
+    text = path.read_bytes() if path.exists() else b""
+    if not text.endswith(b"\n") and text:
+        write_atomically(path, text[: text.rfind(b"\n") + 1])
+
+
+def read_events(path: Path) -> Iterator[dict[str, Any]]:
+    """The events of a log, which is left as it is; a line that a kill cut short is no event.
+
+    Raises:
+        CheckpointError: a whole line is not an event.
+    """
+    text = path.read_bytes() if path.exists() else b""
+    for number, line in enumerate(text[: text.rfind(b"\n") + 1].splitlines(), start=1):
+        try:
+            record = json.loads(line)
+            record["event"], float(record["seconds"])
+        except (ValueError, KeyError, TypeError):
+            raise CheckpointError(
+                f"line {number} of {path} is not an event of a run: "
+                "remove the folder, or give another --out"
+            ) from None
+        yield record
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
     try:
         content = json.loads(path.read_text())
     except (ValueError, UnicodeDecodeError) as error:

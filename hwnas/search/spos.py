@@ -6,25 +6,27 @@ folder: the weights in a checkpoint, accuracies and measurements in the log.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 
-from hwnas.costs import Budget, Constraint, FeasibleSet
+from hwnas.costs import Constraint, FeasibleSet
 from hwnas.costs.additive import FloatArray, IntArray
-from hwnas.errors import BudgetMissedError, InfeasibleBudgetError
 from hwnas.progress import Progress, silent
 from hwnas.search.evolution import Evolution
 from hwnas.search.run import Run
 from hwnas.search.searcher import Searcher
+from hwnas.search.verification import Found, Measure, verify_proposals
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import (
+    ALONE,
     Dataset,
     OptimizerKind,
     PathSampler,
     Supernet,
+    Workers,
     batch_indices,
     learning_rate,
     load_checkpoint,
@@ -33,40 +35,26 @@ from hwnas.supernet import (
     train_step,
 )
 
-__all__ = ["Evaluate", "Found", "LoggedEvaluation", "evolve", "train_supernet", "verify"]
+__all__ = [
+    "CHECKPOINT",
+    "Evaluate",
+    "LoggedEvaluation",
+    "evolve",
+    "train_supernet",
+    "verify",
+]
 
 #: Architectures (n, n_decisions) -> accuracies (n,), 0 to 1.
 Evaluate = Callable[[IntArray], FloatArray]
-#: Measures an ONNX model on the device: ``latency_ms``, and what else is to be logged.
-Measure = Callable[[bytes, Progress], Mapping[str, Any]]
 
-_CHECKPOINT = "supernet.safetensors"
+CHECKPOINT = "supernet.safetensors"
 _CHECKPOINT_EVERY = 50
 #: Architectures evaluated between two entries in the log: small, so that a kill loses little.
 _CHUNK = 8
-#: A network that missed its budget tightens the prediction's limit by as much, and this much more.
-_TIGHTEN = 0.003
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Where a search ended.
-
-    Attributes:
-        architecture: (n_decisions,).
-        accuracy: on the validation images, with the supernet's weights, 0 to 1.
-        measured: what the device said, with ``latency_ms``; None where there was none to ask.
-        attempts: architectures that were measured.
-    """
-
-    architecture: IntArray
-    accuracy: float
-    measured: Mapping[str, Any] | None
-    attempts: int
 
 
 def train_supernet(
-    run: Run,
+    run: Run | None,
     supernet: Supernet,
     sampler: PathSampler,
     data: Dataset,
@@ -76,23 +64,34 @@ def train_supernet(
     optimizer: OptimizerKind,
     base_rate: float,
     seed: int,
+    shares: int = 1,
+    workers: Workers = ALONE,
     progress: Progress = silent,
 ) -> None:
     """Train one path a step (eq. 7); paths and batches follow from ``seed`` and the step alone.
 
     Args:
-        run: holds the checkpoint, from which training goes on.
+        run: holds the checkpoint, from which training goes on; None for a worker that does not
+            lead.
         supernet: trained in place.
-        sampler: which path a step trains.
+        sampler: which path a step trains; the leader's is used.
         data: its training images are used.
         steps, batch: how many, and images in each.
         optimizer, base_rate: see `hwnas.supernet.make_optimizer`; the rate falls linearly to 0.
         seed: of the order of the images.
+        shares: of a batch, see `hwnas.supernet.train_step`.
+        workers: who train together.
         progress: told after every step.
+
+    Raises:
+        OptionError: the batch does not fall into so many shares, or they not to the workers.
+        WorkerLostError: another worker ended; the checkpoint is kept.
     """
+    workers.own_shares(shares)
+    supernet.to(workers.device)
     descent = make_optimizer(supernet, optimizer)
-    path = run.folder / _CHECKPOINT
-    step = load_checkpoint(path, supernet, descent) if path.exists() else 0
+    path = run.folder / CHECKPOINT if run else None
+    step = _resumed(path, supernet, descent, workers)
     while step < steps:
         rows = batch_indices(len(data.train_labels), batch, step, seed)
         loss = train_step(
@@ -100,14 +99,33 @@ def train_supernet(
             descent,
             torch.from_numpy(data.to_float(data.train_images[rows])),
             torch.from_numpy(data.train_labels[rows]),
-            sampler.sample(step),
+            workers.shared(sampler.sample(step)),
             rate=learning_rate(step, steps, base_rate, warm_up=min(30, steps // 10)),
+            shares=shares,
+            workers=workers,
         )
         step += 1
-        if step % min(_CHECKPOINT_EVERY, 1 + steps // 4) == 0 or step == steps:
+        if run and path and (step % min(_CHECKPOINT_EVERY, 1 + steps // 4) == 0 or step == steps):
             save_checkpoint(path, supernet, descent, step)
             run.log("trained", step=step, loss=round(loss, 4))
         progress("training the supernet", step / steps, f"loss {loss:.2f}")
+    supernet.to("cpu")
+
+
+def _resumed(
+    path: Path | None, supernet: Supernet, descent: torch.optim.Optimizer, workers: Workers
+) -> int:
+    """Load the leader's checkpoint into every worker, if there is one; returns the step."""
+    content = path.read_bytes() if path and path.exists() else b""
+    content = workers.shared_bytes(content)
+    if not content:
+        return 0
+    if path:
+        return load_checkpoint(path, supernet, descent)
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / CHECKPOINT
+        copy.write_bytes(content)
+        return load_checkpoint(copy, supernet, descent)
 
 
 class LoggedEvaluation:
@@ -118,6 +136,8 @@ class LoggedEvaluation:
         space: of the architectures.
         accuracies: evaluates what is new.
         progress: told every few architectures.
+        known: what an earlier search found out, by architecture string.
+        chunk: architectures evaluated between two entries in the log.
 
     Attributes:
         asked: architecture string -> accuracy of all that was asked for since the start, in order;
@@ -125,19 +145,28 @@ class LoggedEvaluation:
     """
 
     def __init__(
-        self, run: Run, space: SearchSpace, accuracies: Evaluate, progress: Progress = silent
+        self,
+        run: Run,
+        space: SearchSpace,
+        accuracies: Evaluate,
+        progress: Progress = silent,
+        *,
+        known: Mapping[str, float] | None = None,
+        chunk: int = _CHUNK,
     ):
         self.asked: dict[str, float] = {}
         self._run, self._space, self._accuracies = run, space, accuracies
         self._progress = progress
-        self._known = {e["architecture"]: float(e["accuracy"]) for e in run.logged("evaluated")}
+        self._chunk = chunk
+        self._known = dict(known or {})
+        self._known |= {e["architecture"]: float(e["accuracy"]) for e in run.logged("evaluated")}
 
     def __call__(self, archs: IntArray) -> FloatArray:
         """Accuracies (n,), 0 to 1, of architectures (n, n_decisions)."""
         names = [self._space.format(arch) for arch in archs]
         new = [at for at in np.lexsort(archs.T[::-1]) if names[at] not in self._known]
-        for chunk in range(0, len(new), _CHUNK):
-            rows = new[chunk : chunk + _CHUNK]
+        for chunk in range(0, len(new), self._chunk):
+            rows = new[chunk : chunk + self._chunk]
             for at, accuracy in zip(rows, self._accuracies(archs[rows]), strict=True):
                 self._known[names[at]] = float(accuracy)
                 self._run.log("evaluated", architecture=names[at], accuracy=float(accuracy))
@@ -179,10 +208,9 @@ def verify(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Found:
-    """Measure the winner; while it misses the latency budget, tighten the limit and search on.
+    """Measure the winner; while it misses the latency budget, search on under a tighter limit.
 
-    The limit on the prediction becomes what would have kept this network within the budget, so the
-    same network cannot be proposed again. What was evaluated stays known.
+    See `hwnas.search.verification.verify_proposals`. What was evaluated stays known.
 
     Args:
         run: its log keeps measurements.
@@ -200,52 +228,26 @@ def verify(
     Raises:
         BudgetMissedError: no network was found whose measured latency keeps the budget.
     """
-    limit = next((c.budget.limit for c in constraints if c.budget.quantity == "latency"), np.inf)
-    known = {e["architecture"]: e for e in run.logged("measured")}
-    measured_ms: list[float] = []
-    for attempt in range(1, max_attempts + 1):
-        arch, accuracy = searcher.best()
-        if measure is None:
-            return Found(arch, accuracy, None, 0)
-        name = space.format(arch)
-        if name not in known:
-            run.log("measured", architecture=name, **measure(export(arch), progress))
-            known[name] = run.events[-1]
-        taken = {k: v for k, v in known[name].items() if k not in ("event", "seconds")}
-        measured_ms.append(float(taken["latency_ms"]))
-        if measured_ms[-1] <= limit:
-            return Found(arch, accuracy, taken, attempt)
-        try:
-            constraints = _tightened(constraints, arch, measured_ms[-1] / limit)
-            feasible = FeasibleSet(constraints, space.format)
-        except InfeasibleBudgetError:
-            break
-        searcher = Evolution(
+
+    def propose(tightened: Sequence[Constraint], attempt: int) -> tuple[IntArray, float]:
+        if attempt == 0:
+            return searcher.best()
+        feasible = FeasibleSet(tightened, space.format)
+        again = Evolution(
             feasible, top=searcher.top, mutation=searcher.mutation, seed=seed + attempt
         )
         archs = np.array([space.parse(name) for name in evaluate.asked])
-        searcher.update(archs, list(evaluate.asked.values()))
-        evolve(
-            searcher, evaluate, generations=generations, population=population, progress=progress
-        )
-    tried = ", ".join(f"{ms:.3g}" for ms in measured_ms)
-    raise BudgetMissedError(
-        f"no network kept latency<={limit:g}ms on the device: {len(measured_ms)} were measured, at "
-        f"{tried} ms. Is the machine slower now than when it was profiled? Profile it again, or "
-        "loosen the budget"
+        again.update(archs, list(evaluate.asked.values()))
+        evolve(again, evaluate, generations=generations, population=population, progress=progress)
+        return again.best()
+
+    return verify_proposals(
+        run,
+        space,
+        constraints,
+        propose,
+        export,
+        measure,
+        max_attempts=max_attempts,
+        progress=progress,
     )
-
-
-def _tightened(
-    constraints: Sequence[Constraint], arch: IntArray, overshoot: float
-) -> list[Constraint]:
-    """The constraints with a lower latency limit: the prediction of ``arch`` over its overshoot."""
-
-    def tighten(constraint: Constraint) -> Constraint:
-        if constraint.budget.quantity != "latency":
-            return constraint
-        predicted = float(constraint.cost(arch[None])[0])
-        limit = predicted / overshoot * (1 - _TIGHTEN)
-        return replace(constraint, budget=Budget("latency", limit))
-
-    return [tighten(constraint) for constraint in constraints]

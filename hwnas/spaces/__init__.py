@@ -5,17 +5,33 @@ from collections.abc import Callable
 from typing import Any
 
 from hwnas.errors import OptionError, UnknownNameError
+from hwnas.spaces.fbnet import fbnet, fbnet_proxy
 from hwnas.spaces.nasbench201 import nasbench201
+from hwnas.spaces.ofa import ofa, ofa_proxy
 from hwnas.spaces.proxyless import proxyless, proxyless_proxy
+from hwnas.spaces.resnet import resnet18_bits, resnet34_bits, resnet_bits_proxy
+from hwnas.spaces.shufflenet import CHANNEL_SCALES, shufflenet, shufflenet_proxy
 from hwnas.spaces.space import Decision, Layout, SearchSpace
 
-__all__ = ["Decision", "Layout", "SearchSpace", "names", "proxy", "space"]
+__all__ = ["CHANNEL_SCALES", "Decision", "Layout", "SearchSpace", "names", "proxy", "space"]
 
 _SPACES: dict[str, Callable[..., SearchSpace]] = {
+    "fbnet": fbnet,
     "nasbench201": nasbench201,
+    "ofa": ofa,
     "proxyless": proxyless,
+    "resnet18-bits": resnet18_bits,
+    "resnet34-bits": resnet34_bits,
+    "shufflenet": shufflenet,
 }
-_PROXIES = {"proxyless": proxyless_proxy}
+_PROXIES = {
+    "fbnet": fbnet_proxy,
+    "ofa": ofa_proxy,
+    "proxyless": proxyless_proxy,
+    "resnet18-bits": resnet_bits_proxy,
+    "resnet34-bits": resnet_bits_proxy,
+    "shufflenet": shufflenet_proxy,
+}
 
 
 def names() -> list[str]:

@@ -1,13 +1,16 @@
 """Networks that are a chain of blocks, some chosen and some fixed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from hwnas.ops import Graph, Op, Shape, Workload
 from hwnas.spaces.space import Decision
 
-__all__ = ["Chain", "Slot", "place"]
+__all__ = ["Chain", "Place", "Slot", "chain", "place"]
+
+#: The name of a slot, its operators, its output channels and its stride.
+Place = tuple[str, Sequence[Op], int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +95,20 @@ def place(
     workloads = tuple(Workload(op, channels, out_channels, stride, height, width) for op in ops)
     graph = workloads[0].graph()
     return Slot(name, workloads, decision), graph.shape(len(graph.nodes) - 1)
+
+
+def chain(source: Shape, places: Iterable[Place]) -> Chain:
+    """Slots one behind the other; those with several operators are the decisions, in order.
+
+    Args:
+        source: channels, height and width of the network's input.
+        places: what stands in each slot.
+    """
+    slots: list[Slot] = []
+    decisions = 0
+    for name, ops, out_channels, stride in places:
+        decision = decisions if len(ops) > 1 else None
+        decisions += len(ops) > 1
+        slot, source = place(name, ops, source, out_channels, stride, decision)
+        slots.append(slot)
+    return Chain(tuple(slots))

@@ -1,12 +1,13 @@
 """The chain of mobile bottlenecks of MnasNet, ProxylessNAS and BetaNAS (section 4.1)."""
 
-import math
 from collections.abc import Sequence
 
 from hwnas.errors import OptionError
 from hwnas.ops import ConvHead, Identity, MBConv, Op, Shape, Stem
+from hwnas.ops.divisible import divisible
 from hwnas.spaces.chain import Chain, Slot, place
-from hwnas.spaces.space import SearchSpace, check_sizes
+from hwnas.spaces.scaling import fewer_strides
+from hwnas.spaces.space import SearchSpace, check_sizes, check_width_mult
 
 __all__ = ["proxyless", "proxyless_proxy"]
 
@@ -61,8 +62,7 @@ def proxyless(
         "stage_strides": list(stage_strides),
     }
     check_sizes("proxyless", sizes)
-    if not (isinstance(width_mult, int | float) and 0 < width_mult < math.inf):
-        raise OptionError(f"width_mult of proxyless is a number above 0, got {width_mult!r}")
+    check_width_mult("proxyless", width_mult)
     if not len(stage_widths) == len(stage_depths) == len(stage_strides):
         raise OptionError(
             "stage_widths, stage_depths and stage_strides need one value a stage each, got "
@@ -80,7 +80,7 @@ def proxyless(
     }
 
     def width(channels: int) -> int:
-        return channels if width_mult == 1 else _divisible(channels * width_mult)
+        return channels if width_mult == 1 else divisible(channels * width_mult)
 
     slots: list[Slot] = []
     shape: Shape = (3, input_size, input_size)
@@ -104,7 +104,7 @@ def proxyless(
             ops = (*_BOTTLENECKS, Identity()) if skip else _BOTTLENECKS
             append(f"blocks.{block}", ops, width(channels), stride, block)
             block += 1
-    head = _divisible(head_width * width_mult) if width_mult > 1 else head_width
+    head = divisible(head_width * width_mult) if width_mult > 1 else head_width
     append("head", [ConvHead(head)], classes, 1, None)
     return SearchSpace("proxyless", arguments, Chain(tuple(slots)))
 
@@ -114,26 +114,18 @@ def proxyless_proxy(
 ) -> SearchSpace:
     """A smaller network with the same decisions, to train where the full one would take days.
 
-    Only as many of the strides stay as bring ``input_size`` down to about 4 pixels: of the stem,
-    then of stages 2, 1, 3 and 5. The head is narrowed as well.
+    It keeps the strides that `fewer_strides` keeps; the head is narrowed as well.
     """
-    halvings = max(0, round(math.log2(max(input_size, 1) / 4)))
-    order = [-1, 1, 0, 2, 4]  # -1 is the stem
-    kept = set(order[:halvings])
-    strides = [s if at in kept else 1 for at, s in enumerate(space.arguments["stage_strides"])]
+    stem_stride, stage_strides = fewer_strides(
+        space.arguments["stem_stride"], space.arguments["stage_strides"], input_size
+    )
     changed = {
         "input_size": input_size,
         "classes": classes,
         "width_mult": space.arguments["width_mult"] * width_mult,
-        "head_width": _divisible(space.arguments["head_width"] * width_mult),
-        "stem_stride": space.arguments["stem_stride"] if -1 in kept else 1,
-        "stage_strides": strides,
+        "head_width": divisible(space.arguments["head_width"] * width_mult),
+        "stem_stride": stem_stride,
+        "stage_strides": stage_strides,
         "skippable": [Identity() in decision.choices for decision in space.decisions],
     }
     return proxyless(**{**space.arguments, **changed})
-
-
-def _divisible(channels: float, by: int = 8) -> int:
-    """The nearest multiple of ``by`` that is not more than 10 % too small (MobileNetV2)."""
-    rounded = max(by, int(channels + by / 2) // by * by)
-    return rounded + by if rounded < 0.9 * channels else rounded

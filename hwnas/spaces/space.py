@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +14,13 @@ import numpy.typing as npt
 from hwnas.costs import COSTS, AdditiveCost, workload_costs
 from hwnas.costs.additive import FloatArray, IntArray
 from hwnas.errors import ArchitectureError, OptionError, UnknownNameError
-from hwnas.onnx_graph import Weights, to_onnx
+from hwnas.onnx_graph import Precision, Weights, to_onnx
 from hwnas.ops import Graph, Op, Shape, Workload
 
 if TYPE_CHECKING:
     from hwnas.ops.module import GraphModule
 
-__all__ = ["Decision", "Layout", "SearchSpace", "check_sizes"]
+__all__ = ["Decision", "Layout", "SearchSpace", "check_sizes", "check_width_mult"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +111,13 @@ class SearchSpace:
         """Uniform architectures, an int64 array (count, n_decisions)."""
         return np.random.default_rng(seed).integers(0, self.n_choices, (count, len(self.n_choices)))
 
-    def check(self, archs: npt.ArrayLike) -> IntArray:
-        """The architectures as an int64 array (n, n_decisions); one row may come without its axis.
+    def rows(self, archs: npt.ArrayLike) -> npt.NDArray[np.integer[Any]]:
+        """The architectures as an array (n, n_decisions) of the integers they came in.
+
+        One row may come without its axis. What the integers are is not looked at; see `check`.
 
         Raises:
-            ArchitectureError: not integers, another number of decisions, or an index out of range.
+            ArchitectureError: not integers, or another number of decisions.
         """
         try:
             rows = np.asarray(archs)
@@ -136,6 +138,15 @@ class SearchSpace:
                 f"{self.name} has {len(self.decisions)} decisions, got {rows.shape[1]}: "
                 "is it an architecture of another space?"
             )
+        return rows
+
+    def check(self, archs: npt.ArrayLike) -> IntArray:
+        """The architectures as an int64 array (n, n_decisions); one row may come without its axis.
+
+        Raises:
+            ArchitectureError: not integers, another number of decisions, or an index out of range.
+        """
+        rows = self.rows(archs)
         wrong = np.argwhere((rows < 0) | (rows >= np.array(self.n_choices)))
         if len(wrong):
             at, d = (int(v) for v in wrong[0])
@@ -194,7 +205,8 @@ class SearchSpace:
         weights: Weights | None = None,
         *,
         batch: int = 1,
-        precision: Literal["fp32", "int8"] = "fp32",
+        precision: Precision = "fp32",
+        symmetric: bool = False,
         ranges: Mapping[str, float] | None = None,
         metadata: Mapping[str, str] | None = None,
         seed: int = 0,
@@ -209,6 +221,7 @@ class SearchSpace:
             weights,
             batch=batch,
             precision=precision,
+            symmetric=symmetric,
             ranges=ranges,
             metadata=about,
             seed=seed,
@@ -229,8 +242,20 @@ class SearchSpace:
         """
         return self._integers("bytes", archs)
 
+    def bitops(self, archs: npt.ArrayLike) -> IntArray:
+        """MACs times bits of weights times bits of inputs of each architecture, (n,).
+
+        See `hwnas.costs.graph_bitops`; 0 in a space that quantises nothing.
+        """
+        return self._integers("bitops", archs)
+
+    @cached_property
+    def quantised(self) -> bool:
+        """Whether any convolution of the space has few-bit weights."""
+        return any(workload_costs(w)["bitops"] > 0 for w in self.distinct_workloads)
+
     def cost(self, quantity: str) -> AdditiveCost:
-        """An analytic cost (``macs``, ``params``, ``bytes``) as a sum over decisions.
+        """An analytic cost (``macs``, ``params``, ``bytes``, ``bitops``) as a sum over decisions.
 
         Raises:
             UnknownNameError: there is no such cost.
@@ -274,3 +299,13 @@ def check_sizes(space: str, sizes: Mapping[str, Any]) -> None:
         values = value if isinstance(value, list) else [value]
         if not values or any(type(v) is not int or v < 1 for v in values):
             raise OptionError(f"{name} of {space} takes whole numbers of at least 1, got {value!r}")
+
+
+def check_width_mult(space: str, width_mult: Any) -> None:
+    """Check a factor of all widths.
+
+    Raises:
+        OptionError: it is not a finite number above 0.
+    """
+    if not (isinstance(width_mult, int | float) and 0 < width_mult < math.inf):
+        raise OptionError(f"width_mult of {space} is a number above 0, got {width_mult!r}")

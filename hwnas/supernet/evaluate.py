@@ -78,6 +78,7 @@ class Evaluator:
         if batch < 1:
             raise OptionError(f"an evaluation batch is at least 1, got {batch}")
         self.supernet = supernet
+        self._batch = batch
         self._labels = torch.from_numpy(np.asarray(labels, np.int64))
         self._start = _State(_batches(calibration_images, batch), _batches(images, batch))
         self._norms = [
@@ -86,6 +87,16 @@ class Evaluator:
         ]
         self._cache = _Cache(cache_bytes)
         self._weights = torch.empty(0)
+
+    def inputs(
+        self,
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.int64], int]:
+        """What the evaluator was made with: calibration images, images, labels, batch."""
+        calibration, images = (
+            torch.cat(batches).contiguous().numpy()
+            for batches in (self._start.calibration, self._start.images)
+        )
+        return calibration, images, self._labels.numpy(), self._batch
 
     def accuracies(self, archs: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Accuracies, 0 to 1, of architectures (n, n_decisions), as a float array (n,).

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from hwnas.errors import OptionError
 from hwnas.ops import Graph
-from hwnas.ops.module import initialise
+from hwnas.ops.module import GraphModule, initialise
 from hwnas.spaces import SearchSpace
 from hwnas.spaces.chain import Chain
 from hwnas.supernet.sharing import SHARINGS, Block, Sharing
 
-__all__ = ["Supernet"]
+__all__ = ["Supernet", "make_network"]
 
 
 class Supernet(nn.Module):
@@ -58,6 +58,7 @@ class Supernet(nn.Module):
         self._layout = space.layout
         self.slots = nn.ModuleList(Block(slot.workloads, sharing) for slot in self._layout.slots)
         initialise(self, seed)
+        self._extras_do_nothing()
         if zero_init_residual:
             self._zero_residuals()
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -106,6 +107,15 @@ class Supernet(nn.Module):
     def _blocks(self) -> list[Block]:
         return [block for block in self.slots if isinstance(block, Block)]
 
+    def _extras_do_nothing(self) -> None:
+        """Convolutions named ``extra...``, which one candidate has more than others, hand on.
+
+        So all candidates start with similar outputs, which the blocks behind them can learn from.
+        """
+        for name, parameter in self.named_parameters():
+            if parameter.ndim == 4 and ".extra" in name:
+                nn.init.dirac_(parameter, groups=parameter.shape[0] // parameter.shape[1])
+
     def _zero_residuals(self) -> None:
         with torch.no_grad():
             for slot, block in zip(self._layout.slots, self._blocks, strict=True):
@@ -114,6 +124,22 @@ class Supernet(nn.Module):
                         weight = choice.get_submodule(name).weight
                         assert isinstance(weight, Tensor)
                         weight.zero_()
+
+
+def make_network(space: SearchSpace, arch: npt.ArrayLike, *, seed: int) -> GraphModule:
+    """One network of a chain-shaped space, residual branches starting at zero, to train alone."""
+    network = space.build(arch)
+    initialise(network, seed)
+    row = space.check(arch)[0].tolist()
+    assert isinstance(space.layout, Chain)
+    with torch.no_grad():
+        for slot in space.layout.slots:
+            workload = slot.workloads[0 if slot.decision is None else row[slot.decision]]
+            for name in _residual_norms(workload.graph()):
+                weight = network.get_submodule(f"{slot.name}.{name}").weight
+                assert isinstance(weight, Tensor)
+                weight.zero_()
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def _residual_norms(graph: Graph) -> list[str]:

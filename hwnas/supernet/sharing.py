@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from hwnas.ops import Graph, Node, Workload
 from hwnas.ops.graph import padding
 from hwnas.ops.module import GraphModule, make_layer
+from hwnas.ops.quantize import dorefa
 
 __all__ = ["SHARINGS", "Block", "Sharing", "SlicedLayer"]
 
@@ -89,6 +90,7 @@ class SlicedLayer(nn.Module):
                 padding=padding(node.kernel),
                 groups=node.groups,
             )
+        self._bits = node.bits
 
     def slices(self) -> dict[str, Tensor]:
         """The layer's own parameters by their names; gradients flow back into the shared ones."""
@@ -96,8 +98,11 @@ class SlicedLayer(nn.Module):
         return {leaf: _crop(shared[name], margins) for leaf, name, margins in self._crops}
 
     def forward(self, x: Tensor) -> Tensor:
-        """Run the layer."""
-        return self._run(x, **self.slices())
+        """Run the layer; a quantised one rounds what it takes, not what it is taken from."""
+        slices = self.slices()
+        if self._bits:
+            slices["weight"] = dorefa(slices["weight"], self._bits)
+        return self._run(x, **slices)
 
 
 def _margins(whole: Tensor, shape: Sequence[int]) -> tuple[int, ...]:

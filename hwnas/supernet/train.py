@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from hwnas.errors import OptionError
 from hwnas.supernet.network import Supernet
+from hwnas.supernet.workers import ALONE, Workers
 
 __all__ = ["OPTIMIZERS", "OptimizerKind", "learning_rate", "make_optimizer", "train_step"]
 
@@ -68,32 +69,50 @@ def train_step(
     rate: float,
     label_smoothing: float = 0.0,
     max_norm: float | None = 5.0,
+    shares: int = 1,
+    workers: Workers = ALONE,
 ) -> float:
     """Train the weights of one path on one batch.
 
     Args:
         supernet: changed in place; left in training mode.
         optimizer: of the supernet's parameters.
-        images: float32 (n, channels, height, width).
+        images: float32 (n, channels, height, width); of the whole batch, on every worker.
         labels: int64 (n,).
         arch: the path, one index per decision.
         rate: learning rate of this step.
         label_smoothing: share of the target spread over all classes.
         max_norm: gradients are scaled down to this norm; None leaves them.
+        shares: equal parts of the batch, each normalised with its own statistics, whose gradients
+            are averaged; a multiple of the workers.
+        workers: who compute the shares.
 
     Returns:
         The loss, cross-entropy in nats.
+
+    Raises:
+        OptionError: the batch does not fall into so many equal shares.
     """
     if not supernet.training:
         supernet.train()
     for group in optimizer.param_groups:
         group["lr"] = rate
+    if len(images) % shares:
+        raise OptionError(f"a batch of {len(images)} images does not fall into {shares} shares")
     optimizer.zero_grad(set_to_none=True)
-    loss = F.cross_entropy(supernet(images, arch), labels, label_smoothing=label_smoothing)
-    loss.backward()  # type: ignore[no-untyped-call]
+    total = torch.zeros((), device=workers.device)
+    each = len(images) // shares
+    for share in workers.own_shares(shares):
+        rows = slice(share * each, (share + 1) * each)
+        logits = supernet(images[rows].to(workers.device), arch)
+        target = labels[rows].to(workers.device)
+        loss = F.cross_entropy(logits, target, label_smoothing=label_smoothing) / shares
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += loss.detach()
+    grouped = (p for group in optimizer.param_groups for p in group["params"])
+    trained = [p for p in grouped if p.grad is not None]
+    mean = workers.add_gradients(trained, total)
     if max_norm is not None:
-        grouped = (p for group in optimizer.param_groups for p in group["params"])
-        trained = [p for p in grouped if p.grad is not None]
         nn.utils.clip_grad_norm_(trained, max_norm, foreach=True)
     optimizer.step()
-    return loss.item()
+    return mean

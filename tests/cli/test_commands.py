@@ -31,7 +31,9 @@ def test_help_is_quick(shell):
     assert "hwnas search --latency 6ms" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["profile", "search", "predict", "tables", "tables list"])
+@pytest.mark.parametrize(
+    "command", ["profile", "search", "verify", "predict", "tables", "tables list"]
+)
 def test_every_command_has_help_with_an_example(hwnas, command):
     status, out, _ = hwnas(*command.split(), "--help")
     assert status == 0

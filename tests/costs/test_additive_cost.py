@@ -197,3 +197,50 @@ def test_many_steps_cost_no_memory() -> None:
     assert within.count >= 2
     drawn = within.sample(100, np.random.default_rng(0))
     assert set(map(tuple, drawn.tolist())) == {(0, 0), (1, 0)}
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.lists(st.integers(-3, 20), min_size=1, max_size=4), min_size=1, max_size=4),
+    st.integers(-5, 60),
+    st.integers(-5, 60),
+    st.sampled_from([2**23, 40, 12]),
+)
+def test_bands_hold_what_costs_more_than_one_limit_and_at_most_another(
+    entries: list[list[int]], above: int, limit: int, columns: int
+) -> None:
+    cost = AdditiveCost.from_integers(0, entries)
+    archs = every(cost)
+    costs = cost(archs)
+    wanted = {tuple(a) for a in archs[(costs > above) & (costs <= limit)].tolist()}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(hwnas.costs.additive, "_MAX_COLUMNS", columns)
+        whole = cost.within(float(costs.max()))
+        try:
+            band = whole.band(above, limit)
+        except InfeasibleBudgetError:
+            assert not wanted
+            return
+    assert band.count == len(wanted) if band.exact else band.count >= len(wanted)
+    if wanted:
+        drawn = band.sample(60, np.random.default_rng(0)).tolist()
+        assert {tuple(arch) for arch in drawn} <= wanted
+    assert band.band(-1000, 1000).count == band.count  # a band of a band is no wider
+
+
+def test_bands_beyond_64_bits_are_exact_and_uniform() -> None:
+    cost = AdditiveCost.from_integers(0, [[0, 1]] * 70)
+    band = cost.within(70).band(31, 34)
+    counts = {k: math.comb(70, k) for k in (32, 33, 34)}
+    assert band.count == sum(counts.values())
+    sums = Counter(band.sample(4000, np.random.default_rng(1)).sum(axis=1).tolist())
+    for ones, count in counts.items():
+        share = count / band.count
+        assert abs(sums[ones] / 4000 - share) < 5 * math.sqrt(share * (1 - share) / 4000)
+    assert sum(sums.values()) == sum(sums[k] for k in counts)
+
+
+def test_empty_bands_are_refused() -> None:
+    whole = AdditiveCost.from_integers(0, [[0, 10], [0, 20]]).within(30)
+    with pytest.raises(InfeasibleBudgetError, match="nothing costs more than 10 and at most 15"):
+        whole.band(10, 15)

@@ -34,6 +34,9 @@ from hwnas.errors import BudgetError, InfeasibleBudgetError, OptionError
         ("bytes<=50MB", "bytes", 50_000_000.0),
         ("bytes<=1.5GB", "bytes", 1_500_000_000.0),
         ("bytes<=900kB", "bytes", 900_000.0),
+        ("bitops<=14.21G", "bitops", 14.21 * 2**30),
+        ("bitops<=0.5T", "bitops", 2.0**39),
+        ("bitops<=512M", "bitops", 2.0**29),
     ],
 )
 def test_budgets_are_read_exactly(text: str, quantity: str, limit: float) -> None:
@@ -70,12 +73,15 @@ def test_a_count_written_in_any_unit_is_that_count(count: int) -> None:
         ("latency<=" + "9" * 400 + "ms", "above zero|finite"),
         ("latency<=ms", "positive number with a unit"),
         ("latency<=", "positive number with a unit"),
-        ("latency<6ms", "a budget is one of latency, macs, params, bytes with <="),
+        ("latency<6ms", "a budget is one of latency, macs, params, bytes, bitops with <="),
         ("latency=6ms", "a budget is one of"),
         ("latency>=6ms", "a budget is one of"),
         ("6ms", "a budget is one of"),
         ("", "a budget is one of"),
-        ("energy<=6ms", "a budget is one of latency, macs, params, bytes .* got 'energy<=6ms'"),
+        (
+            "energy<=6ms",
+            "a budget is one of latency, macs, params, bytes, bitops .* got 'energy<=6ms'",
+        ),
         ("Latency<=6ms", "a budget is one of"),
         ("latency<=6ms<=7ms", "positive number with a unit"),
     ],
@@ -118,7 +124,7 @@ def test_a_limit_from_an_array_prints_like_any_other() -> None:
 
 
 @given(
-    st.sampled_from(["latency", "macs", "params", "bytes"]),
+    st.sampled_from(["latency", "macs", "params", "bytes", "bitops"]),
     st.floats(1e-6, 1e15, allow_subnormal=False),
 )
 def test_what_is_printed_reads_back_as_the_same_budget(quantity: str, limit: float) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import hwnas.spaces
-from hwnas.costs import graph_bytes, graph_macs, graph_params, workload_costs
+from hwnas.costs import graph_bitops, graph_bytes, graph_macs, graph_params, workload_costs
 from hwnas.costs.counting import MACS, PARAMS
 from hwnas.ops import Graph
 from hwnas.ops.graph import Kind
@@ -84,6 +84,23 @@ def test_formulas_by_hand() -> None:
     maps = 4 * 5 * 4
     # read and write: convolution, pooling, a sum of three, global pooling, linear layer
     moved = (6 * 9 * 8 + maps) + 2 * maps + 4 * maps + (maps + 4) + (4 + 7)
+    assert graph_bytes(graph) == 4 * (moved + graph_params(graph))
+
+
+def test_formulas_of_parts_pools_and_few_bits_by_hand() -> None:
+    graph = Graph((6, 9, 8))
+    x = graph.max_pool(0, 3, 2)  # to 5 x 4
+    halves = graph.take(x, "even", 0, 2), graph.take(x, "odd", 1, 2)
+    x = graph.concat(graph.pact(halves[0], "pact", 3), halves[1])
+    x = graph.pact(x, "pact2", 4)
+    x = graph.conv(x, "conv", 5, kernel=3, bits=2)
+    graph.linear(graph.global_avg_pool(x), "classifier", 7, bias=False)
+    conv = 5 * 6 * 9
+    assert graph_macs(graph) == conv * 20 + 5 * 7
+    assert graph_bitops(graph) == conv * 20 * 2 * 4  # the linear layer is not quantised
+    assert graph_params(graph) == 1 + 1 + conv + 5 * 7
+    # the pool, two halves, both joined, convolution, global pooling, linear layer
+    moved = (6 * 72 + 120) + 2 * (60 + 60) + 240 + (120 + 100) + (100 + 5) + (5 + 7)
     assert graph_bytes(graph) == 4 * (moved + graph_params(graph))
 
 

@@ -1,5 +1,6 @@
 """The list of nodes that costs, torch and ONNX are read from."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,7 +8,11 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from hwnas.errors import OptionError
+from hwnas.onnx_graph import to_onnx
 from hwnas.ops import Graph
+from hwnas.ops.graph import Activation
+from hwnas.ops.module import GraphModule
+from hwnas.testing.ops import run_onnx
 
 
 @settings(deadline=None)
@@ -140,3 +145,41 @@ def test_pruning_a_pruned_graph_changes_nothing() -> None:
     graph = Graph((4, 8, 8))
     graph.add(graph.conv(0, "a", 4), graph.zero(0), graph.activation(0, "relu"))
     assert graph.pruned().pruned().nodes == graph.pruned().nodes
+
+
+def test_gate_of_another_shape_is_refused() -> None:
+    graph = Graph((4, 8, 8))
+    with pytest.raises(OptionError, match=r"gate .* 4 channels, got shape \(4, 8, 8\)"):
+        graph.mul(0, 0)
+    narrow = graph.linear(graph.global_avg_pool(0), "narrow", 3)
+    with pytest.raises(OptionError, match=r"got shape \(3, 1, 1\)"):
+        graph.mul(0, narrow)
+
+
+@pytest.mark.parametrize("groups", [0, 3])
+def test_shuffle_of_uneven_groups_is_refused(groups: int) -> None:
+    with pytest.raises(OptionError, match=f"got 4 channels and {groups} groups"):
+        Graph((4, 8, 8)).channel_shuffle(0, groups)
+
+
+def test_shuffle_interleaves_the_groups() -> None:
+    graph = Graph((6, 1, 1))
+    graph.channel_shuffle(0, 2)
+    x = np.arange(6, dtype=np.float32).reshape(1, 6, 1, 1)
+    for y in (GraphModule(graph)(torch.from_numpy(x)).numpy(), run_onnx(to_onnx(graph), x)):
+        assert y.ravel().tolist() == [0, 3, 1, 4, 2, 5]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("hard_sigmoid", [0, 0, 0.25, 0.5, 1, 1]),
+        ("hard_swish", [0, 0, -0.375, 0, 3, 4]),  # x times the line above
+    ],
+)
+def test_hard_activations_by_hand(kind: Activation, expected: list[float]) -> None:
+    graph = Graph((6, 1, 1))
+    graph.activation(0, kind)
+    x = np.array([-4, -3, -1.5, 0, 3, 4], np.float32).reshape(1, 6, 1, 1)
+    for y in (GraphModule(graph)(torch.from_numpy(x)).numpy(), run_onnx(to_onnx(graph), x)):
+        np.testing.assert_allclose(y.ravel(), expected, atol=1e-6)

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from hwnas import spaces
-from hwnas.errors import OptionError, TableTargetError, WorkloadNotInTableError
+from hwnas.errors import ArchitectureError, OptionError, TableTargetError, WorkloadNotInTableError
 from hwnas.latency_tables import Measurement
-from hwnas.predictors import load_predictor
+from hwnas.predictors import fill_gaps, load_predictor
 from hwnas.testing import check_predictor
 
 
@@ -100,6 +100,15 @@ def test_nasbench201_is_predicted_too(plan):
     check_predictor(load_predictor(table), space)
 
 
+@pytest.mark.parametrize("rows", [3, 20_000])
+def test_a_choice_that_does_not_exist_is_named(predictor, small_space, rows):
+    archs = small_space.sample(rows, seed=0).astype(np.uint8)
+    assert predictor.predict(archs).tolist() == predictor.predict(archs.astype(int)).tolist()
+    archs[2, 1] = 7
+    with pytest.raises(ArchitectureError, match="0 to 6, got 7 in architecture 2"):
+        predictor.predict(archs)
+
+
 def test_bad_input(small_table, small_space, predictor):
     with pytest.raises(OptionError, match="confidence lies between 0 and 1"):
         predictor.predict_interval([[0, 0, 0, 0]], 95)
@@ -113,3 +122,19 @@ def test_bad_input(small_table, small_space, predictor):
     foreign = {other.format([0] * 6): Measurement(1, 0, 1, 1, 1)}
     with pytest.raises(TableTargetError, match="of another space"):
         load_predictor(replace(small_table, networks=dict.fromkeys("abc", foreign.popitem()[1])))
+
+
+def test_no_upper_end_exceeds_the_upper_cost(small_table, small_space):
+    measured = load_predictor(small_table, small_space)
+    archs = small_space.sample(300, seed=2)
+    upper = measured.predict_interval(archs, 0.9)[:, 1]
+    np.testing.assert_allclose(measured.upper_cost(0.9)(archs), upper, rtol=1e-4)
+
+    known = dict(small_table.workloads)
+    gaps = [known.popitem()[0] for _ in range(5)]
+    table = fill_gaps(replace(small_table, workloads=known), small_space.distinct_workloads)
+    estimated = load_predictor(table, small_space)
+    assert estimated.estimated == len(gaps)
+    upper = estimated.predict_interval(archs, 0.9)[:, 1]
+    least = estimated.upper_cost(0.9)(archs)
+    assert (least >= upper * (1 - 1e-4)).all()

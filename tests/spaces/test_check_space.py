@@ -1,4 +1,4 @@
-"""Both spaces keep the promises of `check_space`, and `check_space` sees broken ones."""
+"""All spaces keep the promises of `check_space`, and `check_space` sees broken ones."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -23,7 +23,30 @@ SPACE = hwnas.spaces.space(
     [
         ("proxyless", {"input_size": 32, "classes": 10, "width_mult": 0.25, "head_width": 64}),
         ("proxyless", dict(SPACE.arguments)),
+        ("fbnet", {"input_size": 32, "classes": 10, "width_mult": 0.25, "head_width": 64}),
+        ("fbnet", {"input_size": 9, "classes": 3, "stage_strides": [1, 2, 1, 1, 2, 1, 1]}),
+        ("ofa", {"input_size": 33, "classes": 10, "width_mult": 0.25, "head_width": 64}),
+        (
+            "ofa",
+            {"input_size": 8, "classes": 3, "stem_stride": 1, "stage_strides": [2, 1, 1, 1, 1]},
+        ),
         ("nasbench201", {"input_size": 8, "classes": 3, "channels": 4, "cells": 1}),
+        (
+            "shufflenet",
+            {"input_size": 32, "classes": 5, "width_mult": 0.25, "scales": [0.2, 1.0, 1.6]}
+            | {"stage_depths": [2, 1, 2, 1], "stage_strides": [2, 1, 2, 2]},
+        ),
+        (
+            "shufflenet",
+            {"input_size": 20, "classes": 4, "width_mult": 0.2, "scales": [0.6, 1.4]}
+            | {"stage_depths": [1, 2, 1, 1], "blocks": "x-3-5-7-x"},
+        ),
+        ("resnet18-bits", {"input_size": 24, "classes": 4, "width_mult": 0.125}),
+        (
+            "resnet34-bits",
+            {"input_size": 12, "classes": 4, "width_mult": 0.125, "stem_stride": 1}
+            | {"stem_pool": False, "stage_depths": [1, 2, 2, 1]},
+        ),
         ("nasbench201", {"input_size": 12, "classes": 10, "channels": 3, "cells": 2}),
     ],
 )
@@ -128,7 +151,7 @@ def test_broken_method_is_seen(
     monkeypatch.setattr(SearchSpace, method, replacement)
     if method == "to_onnx":
         monkeypatch.setattr(
-            "hwnas.testing.spaces.run_onnx", lambda model, x: np.zeros((2, 4), np.float32)
+            "hwnas.testing.spaces.run_onnx", lambda model, x: np.zeros((3, 4), np.float32)
         )
     with pytest.raises(AssertionError, match=complaint):
         check_space(SPACE)

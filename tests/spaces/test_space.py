@@ -20,13 +20,16 @@ SPACES = pytest.mark.parametrize("space", [PROXYLESS, CELLS], ids=lambda space: 
 
 
 def test_names_are_those_that_can_be_made() -> None:
-    assert hwnas.spaces.names() == ["nasbench201", "proxyless"]
+    names = ["fbnet", "nasbench201", "ofa", "proxyless", "resnet18-bits", "resnet34-bits"]
+    assert hwnas.spaces.names() == [*names, "shufflenet"]
     for name in hwnas.spaces.names():
         assert hwnas.spaces.space(name).name == name
 
 
 def test_unknown_space_is_named_with_those_there_are() -> None:
-    with pytest.raises(UnknownNameError, match=r"unknown space 'darts': .* nasbench201, proxyless"):
+    with pytest.raises(
+        UnknownNameError, match=r"unknown space 'darts': .* nasbench201, ofa, proxyless"
+    ):
         hwnas.spaces.space("darts")
 
 

@@ -1,0 +1,123 @@
+"""What sharing weights among more branches does to four networks (BetaNAS, figure 6).
+
+Two blocks choose between a small and a large operator: networks 00, 01, 10 and 11. They are trained
+without sharing (each alone), in twos that share the first block's choice, and all four together;
+longer in proportion, so that every network is trained for the same number of steps, as in the
+paper. Each choice has weights of its own, shared by the networks that make it.
+
+python benchmarks/betanas_conflict.py [OUT.png] [STEPS] [SEEDS] [DATA]
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from hwnas import spaces
+from hwnas.supernet import (
+    Dataset,
+    Evaluator,
+    Supernet,
+    batch_indices,
+    learning_rate,
+    load_data,
+    make_optimizer,
+    train_step,
+)
+
+INPUT_SIZE, BATCH, RATE = 16, 64, 2e-3
+SMALL, LARGE = 0, 5  # k3e3 and k7e6
+NETWORKS = {"00": (SMALL, SMALL), "01": (SMALL, LARGE), "10": (LARGE, SMALL), "11": (LARGE, LARGE)}
+GROUPS = {
+    "no sharing": [["00"], ["01"], ["10"], ["11"]],
+    "two branches": [["00", "01"], ["10", "11"]],
+    "four branches": [["00", "01", "10", "11"]],
+}
+
+
+def trained_together(names: list[str], data: Dataset, steps: int, seed: int) -> dict[str, float]:
+    """Test accuracies of networks that share weights, each trained for so many steps."""
+    space = spaces.space(
+        "proxyless",
+        input_size=INPUT_SIZE,
+        classes=data.classes,
+        stem_width=8,
+        first_width=8,
+        stage_widths=(16, 24),
+        stage_depths=(1, 1),
+        stage_strides=(2, 2),
+        head_width=48,
+    )
+    supernet = Supernet(space, sharing="separate", seed=seed)
+    optimizer = make_optimizer(supernet)
+    archs = [np.array(NETWORKS[name]) for name in names]
+    total = steps * len(names)
+    for step in range(total):
+        turn, position = divmod(step, len(names))
+        order = np.random.default_rng([seed, turn]).permutation(len(names))
+        rows = batch_indices(len(data.train_labels), BATCH, step, seed)
+        train_step(
+            supernet,
+            optimizer,
+            torch.from_numpy(data.to_float(data.train_images[rows])),
+            torch.from_numpy(data.train_labels[rows]),
+            archs[order[position]],
+            rate=learning_rate(step, total, RATE),
+        )
+    calibration = data.to_float(data.train_images[:512])
+    images = data.to_float(data.test_images[:2000])
+    evaluator = Evaluator(supernet, calibration, images, data.test_labels[:2000])
+    return dict(zip(names, evaluator.accuracies(np.stack(archs)).tolist(), strict=True))
+
+
+def main(out: Path, steps: int, seeds: int, spec: str) -> None:
+    data = load_data(spec, input_size=INPUT_SIZE)
+    found = np.empty((len(GROUPS), seeds, len(NETWORKS)))
+    for at, groups in enumerate(GROUPS.values()):
+        for seed in range(seeds):
+            accuracies: dict[str, float] = {}
+            for names in groups:
+                accuracies |= trained_together(names, data, steps, seed)
+            found[at, seed] = [accuracies[name] for name in NETWORKS]
+    print(f"{data.name}, {steps} steps of {BATCH} images a network, {seeds} seeds, test accuracy")
+    print(f"{'':14} {' '.join(f'{name:>7}' for name in NETWORKS)}    mean  rank agreement")
+    alone = found[0].mean(axis=0)
+    for at, name in enumerate(GROUPS):
+        means = found[at].mean(axis=0)
+        shown = " ".join(f"{value:7.1%}" for value in means)
+        print(f"{name:14} {shown} {means.mean():7.1%} {agreement(alone, means):15.2f}")
+    draw(out, found)
+    print(f"rank agreement: Kendall's tau with no sharing, of the means. Drawn into {out}")
+
+
+def agreement(first: np.ndarray, second: np.ndarray) -> float:
+    """Kendall's tau: pairs in the same order less pairs in the other, over all pairs."""
+    pairs = [(i, j) for i in range(len(first)) for j in range(i)]
+    signs = [np.sign(first[i] - first[j]) * np.sign(second[i] - second[j]) for i, j in pairs]
+    return float(np.mean(signs))
+
+
+def draw(out: Path, found: np.ndarray) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    for name, accuracies in zip(GROUPS, 100 * found, strict=True):
+        low, high = accuracies.min(axis=0), accuracies.max(axis=0)
+        middle = accuracies.mean(axis=0)
+        axes.errorbar(list(NETWORKS), middle, [middle - low, high - middle], capsize=3, label=name)
+    axes.set(xlabel="network", ylabel="test accuracy (%), mean, least and most of the seeds")
+    axes.legend()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out, dpi=120)
+
+
+if __name__ == "__main__":
+    words = sys.argv[1:]
+    main(
+        Path(words[0] if words else "runs/betanas_conflict.png"),
+        int(words[1]) if len(words) > 1 else 120,
+        int(words[2]) if len(words) > 2 else 3,
+        words[3] if len(words) > 3 else "digits",
+    )

@@ -1,0 +1,234 @@
+"""``hwnas tables report``."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+import click
+import numpy as np
+from rich import box
+from rich.table import Column, Table
+
+from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
+from hwnas.cli.resources import resolved
+from hwnas.errors import TableTargetError
+from hwnas.latency_tables import LatencyTable
+
+if TYPE_CHECKING:
+    from hwnas.predictors.additivity import AdditivityReport
+    from hwnas.predictors.comparison import Comparison
+    from hwnas.predictors.report import OperatorError, PredictionReport
+
+__all__ = ["command"]
+
+_MOST_OPERATORS = 8
+#: A pass lasts at least so long: slow spells of a machine last seconds.
+_PASS_SECONDS = 10.0
+
+
+@click.command("report")
+@click.argument("table_name", metavar="FILE")
+@click.option(
+    "--measure",
+    "count",
+    type=click.IntRange(min=4),
+    metavar="N",
+    help="Also measure N random networks here, twice, that the table has never seen.",
+)
+@click.option("--device", metavar="cpu|gpu", help="What to measure on  [default: the table's]")
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.95,
+    show_default=True,
+    help="Of the intervals.",
+)
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Draw measured over predicted into this PNG file.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the random networks.")
+@json_option
+def command(
+    table_name: str,
+    count: int | None,
+    device: str | None,
+    confidence: float,
+    plot: Path | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Report how far a table's predictions are from whole networks, and which parts add up.
+
+    The table's own whole networks are each predicted from the others. Fewer than some hundred
+    networks say little about parts that are finer than operators: --measure brings more.
+
+    \b
+    Examples:
+      hwnas tables report my.json --plot my.png
+      hwnas tables report my.json --measure 50
+    """
+    from hwnas.predictors.comparison import leave_out
+    from hwnas.predictors.plots import plot_measured_over_predicted
+
+    table = LatencyTable.load(resolved(table_name))
+    found = {"the table's own, each left out": leave_out(table, confidence)}
+    if count is not None:
+        found["measured now"] = _measured(table, count, device, confidence, seed)
+    judged = list(found.values())[-1]
+    operators, additivity = judged.operators(), judged.additivity()
+    if plot is not None:
+        title = f"{table.space.name} on {table.target}"
+        plot_measured_over_predicted(plot, found, title=title)
+    if as_json:
+        print_json(
+            {
+                "target": asdict(table.target),
+                "space": asdict(table.space),
+                "predictions": {name: asdict(c.report()) for name, c in found.items()},
+                "operators": [asdict(entry) for entry in operators],
+                "additivity": asdict(additivity),
+                "networks": [row for name, c in found.items() for row in _networks(name, c)],
+                "plot": None if plot is None else str(plot),
+            }
+        )
+        return
+    say(f"{table.space.name} on {table.target}")
+    stdout.print(_errors({name: c.report() for name, c in found.items()}))
+    stdout.print(_operators(operators))
+    stdout.print(_additivity(additivity))
+    stdout.print(_verdict(additivity))
+    if plot is not None:
+        say(f"drawn into {plot}")
+
+
+def _measured(
+    table: LatencyTable, count: int, device: str | None, confidence: float, seed: int
+) -> "Comparison":
+    """Random networks that the table does not hold, measured twice on its own target."""
+    from hwnas.predictors import load_predictor
+    from hwnas.predictors.comparison import compare
+    from hwnas.profilers import Plan, measure_models, runtime
+
+    target = table.target
+    here = runtime(device or target.kind, target.threads)
+    differences = here.target(target.precision, target.batch).differences(target)
+    if differences:
+        raise TableTargetError(
+            f"the table was measured elsewhere ({'; '.join(differences)}): --measure works on its "
+            "own machine; leave it out, or profile this one"
+        )
+    predictor = load_predictor(table)
+    space = predictor.space
+    drawn = space.sample(10 * count, seed=np.random.default_rng([seed, 0x4E50]))
+    unseen = dict.fromkeys(space.format(arch) for arch in drawn)
+    names = [name for name in unseen if name not in table.networks][:count]
+    archs = np.stack([space.parse(name) for name in names])
+    kind = cast(Literal["fp32", "int8"], target.precision)  # what a runtime of this version runs
+    models = {
+        name: space.to_onnx(arch, batch=target.batch, precision=kind)
+        for name, arch in zip(names, archs, strict=True)
+    }
+    passes = []
+    for at in (1, 2):
+        say(f"measuring {len(models)} networks, pass {at} of 2")
+        with show_progress() as progress:
+            taken = measure_models(
+                models,
+                space,
+                here,
+                precision=target.precision,
+                batch=target.batch,
+                plan=Plan(min_runs=40, max_runs=80, min_seconds=_PASS_SECONDS),
+                seed=seed + at,
+                progress=progress,
+            )
+        passes.append(np.array([taken[name].latency_ms for name in models]))
+    return compare(predictor, archs, passes, confidence)
+
+
+def _networks(origin: str, found: "Comparison") -> list[dict[str, object]]:
+    rows = zip(
+        found.archs, found.measured_ms, found.predicted_ms, found.interval_ms.tolist(), strict=True
+    )
+    return [
+        {
+            "origin": origin,
+            "architecture": found.space.format(arch),
+            "measured_ms": float(measured),
+            "predicted_ms": float(predicted),
+            "interval_ms": interval,
+        }
+        for arch, measured, predicted, interval in rows
+    ]
+
+
+def _errors(reports: Mapping[str, "PredictionReport"]) -> Table:
+    rows = Table("predicted against measured", *reports, box=box.SIMPLE)
+    known = list(reports.values())
+
+    def add(name: str, values: list[str]) -> None:
+        rows.add_row(name, *values)
+
+    add("networks", [str(r.count) for r in known])
+    add("mean error", [f"{r.mean_error:.2%}" for r in known])
+    add("noise floor", [_share(r.noise_floor, 2) for r in known])
+    add("median error", [f"{r.median_error:.2%}" for r in known])
+    add("largest error", [f"{r.worst_error:.2%}" for r in known])
+    add("within 5 % / 10 %", [f"{r.within_5:.0%} / {r.within_10:.0%}" for r in known])
+    add("all too slow (+) or fast (-)", [f"{r.bias:+.2%}" for r in known])
+    add("mean error without that", [f"{r.shape_error:.2%}" for r in known])
+    add("rank correlation", ["-" if r.spearman is None else f"{r.spearman:.3f}" for r in known])
+    add("intervals that hold", [f"{_share(r.coverage)} of {_share(r.confidence)}" for r in known])
+    return rows
+
+
+def _share(value: float | None, digits: int = 0) -> str:
+    return "-" if value is None else f"{value:.{digits}%}"
+
+
+def _operators(found: list["OperatorError"]) -> Table:
+    rows = Table(
+        "networks with more of it",
+        Column("predicted slower", justify="right"),
+        Column("+-", justify="right"),
+        Column("networks", justify="right"),
+        box=box.SIMPLE,
+    )
+    for entry in found[:_MOST_OPERATORS]:
+        mark = "[yellow]" if entry.clear else ""
+        rows.add_row(
+            entry.operator,
+            f"{mark}{entry.difference:+.1%}",
+            f"{2 * entry.standard_error:.1%}",
+            f"{entry.more} of {entry.more + entry.rest}",
+        )
+    return rows
+
+
+def _additivity(found: "AdditivityReport") -> Table:
+    rows = Table(
+        "a price for each of",
+        Column("parameters", justify="right"),
+        Column("error, held out", justify="right"),
+        box=box.SIMPLE,
+    )
+    for entry in found.granularities:
+        error = "too few networks" if entry.mean_error is None else f"{entry.mean_error:.2%}"
+        mark = "[bold]" if entry.name == found.enough else ""
+        rows.add_row(f"{mark}{entry.name}", str(entry.parameters), error)
+    return rows
+
+
+def _verdict(found: "AdditivityReport") -> str:
+    if found.enough is None:
+        return f"{found.count} networks do not determine any of these models: measure more"
+    error = next(e.mean_error for e in found.granularities if e.name == found.enough)
+    assert error is not None
+    return (
+        f"enough, as far as {found.count} networks tell: {found.enough}, {error:.2%} off; two "
+        f"measurements of one network differ by {_share(found.noise_floor, 2)}"
+    )

@@ -1,0 +1,96 @@
+"""A regressor's predictions for the architectures of a search space."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy.typing as npt
+
+from hwnas.costs import AdditiveCost
+from hwnas.costs.additive import FloatArray, IntArray
+from hwnas.errors import OptionError
+from hwnas.predictors.approximation import Approximation, nearest_sum
+from hwnas.predictors.expectation import SampledExpectation
+from hwnas.predictors.regression import LatencyRegressor
+from hwnas.spaces import SearchSpace
+from hwnas.spaces.ofa import ofa_columns
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["SpacePredictor"]
+
+#: How architectures of a space become rows of a regressor that was fitted without it.
+_COLUMNS: dict[str, Callable[[SearchSpace, IntArray], IntArray]] = {"ofa": ofa_columns}
+
+
+class SpacePredictor:
+    """Predicts the latency of a space's architectures by a fitted regressor.
+
+    Args:
+        regressor: fitted with the same space, or on columns that the space can be turned into.
+        space: whose architectures are predicted.
+
+    Raises:
+        OptionError: the regressor was fitted on something else.
+    """
+
+    def __init__(self, regressor: LatencyRegressor, space: SearchSpace):
+        fitted = regressor.space
+        if fitted is not None and fitted.decisions != space.decisions:
+            raise OptionError(
+                f"the predictor was fitted for {fitted.identifier}, got {space.identifier}: their "
+                "decisions differ"
+            )
+        if fitted is None and space.name not in _COLUMNS:
+            raise OptionError(
+                f"the predictor was fitted on columns without a space; architectures of "
+                f"{', '.join(_COLUMNS)} can be turned into columns, got {space.name}"
+            )
+        self.regressor = regressor
+        self.space = space
+
+    @property
+    def notes(self) -> Mapping[str, str]:
+        """What a reader should know, such as the ``target`` that the samples were measured on."""
+        return getattr(self.regressor, "notes_", {})
+
+    def predict(self, archs: npt.ArrayLike) -> FloatArray:
+        """Latencies in ms, (n,), of an integer array (n, n_decisions)."""
+        return self.regressor.predict(self._rows(archs))
+
+    def predict_interval(self, archs: npt.ArrayLike, confidence: float = 0.95) -> FloatArray:
+        """Interval (n, 2) in ms, see `LatencyRegressor.predict_interval`."""
+        return self.regressor.predict_interval(self._rows(archs), confidence)
+
+    @cached_property
+    def approximation(self) -> Approximation:
+        """The nearest sum over decisions, and how far it is off."""
+        return nearest_sum(self.predict, self.space)
+
+    @property
+    def cost(self) -> AdditiveCost:
+        """The nearest sum over decisions, in ms; see `approximation` for its error."""
+        return self.approximation.cost
+
+    def expected(self, probabilities: Sequence["torch.Tensor"]) -> "torch.Tensor":
+        """Mean latency in ms if each decision is drawn from its own distribution; differentiable.
+
+        Estimated from sampled architectures, without bias; see `SampledExpectation`.
+
+        Args:
+            probabilities: one tensor (n_choices,) a decision.
+        """
+        return self._expectation.expected(probabilities)
+
+    @cached_property
+    def _expectation(self) -> SampledExpectation:
+        return SampledExpectation(self, self.space.n_choices)
+
+    def _rows(self, archs: npt.ArrayLike) -> IntArray:
+        rows = self.space.check(archs)
+        return (
+            rows
+            if self.regressor.space is not None
+            else _COLUMNS[self.space.name](self.space, rows)
+        )

@@ -1,0 +1,69 @@
+"""Which GPU runtime can be used on this machine, and why the others cannot."""
+
+from collections.abc import Callable
+
+from hwnas.errors import DeviceUnavailableError, HwnasError, UnknownNameError
+from hwnas.profilers.cuda_driver import driver_problem
+from hwnas.profilers.runtime import Runtime
+
+__all__ = ["GPU_RUNTIMES", "gpu_problem", "gpu_runtime"]
+
+
+def gpu_problem() -> str | None:
+    """Why no NVIDIA GPU can be used here, or None; asks the driver alone and cannot crash."""
+    return driver_problem()
+
+
+def _tensorrt() -> Runtime:
+    from hwnas.profilers.tensorrt import TensorRt
+
+    return TensorRt()
+
+
+def _torch(channels_last: bool = False) -> Runtime:
+    from hwnas.profilers.torch_cuda import TorchCuda
+
+    return TorchCuda(channels_last=channels_last)
+
+
+def _onnxruntime() -> Runtime:
+    from hwnas.profilers.onnxruntime_cuda import OnnxRuntimeCuda
+
+    return OnnxRuntimeCuda()
+
+
+#: Name -> what makes it, the best first.
+_MAKE: dict[str, Callable[[], Runtime]] = {
+    "tensorrt": _tensorrt,
+    "torch": _torch,
+    "torch-channels-last": lambda: _torch(channels_last=True),
+    "onnxruntime": _onnxruntime,
+}
+GPU_RUNTIMES = tuple(_MAKE)
+
+
+def gpu_runtime(name: str | None = None) -> Runtime:
+    """The runtime of a name, or the best that works here.
+
+    Raises:
+        UnknownNameError: no such runtime.
+        DeviceUnavailableError: it cannot be used here; the message says what is missing and what
+            to install.
+    """
+    if name is not None and name not in _MAKE:
+        raise UnknownNameError("GPU runtime", name, GPU_RUNTIMES)
+    problem = gpu_problem()
+    if problem is not None:
+        raise DeviceUnavailableError(
+            f"--device gpu cannot be used here: {problem}; or use --device cpu, or a table that "
+            "was measured on the GPU's own machine (--table FILE)"
+        )
+    if name is not None:
+        return _MAKE[name]()
+    problems = []
+    for candidate in GPU_RUNTIMES:
+        try:
+            return _MAKE[candidate]()
+        except HwnasError as error:
+            problems.append(f"{candidate}: {error}")
+    raise DeviceUnavailableError(f"no runtime for the GPU works here: {'; '.join(problems)}")

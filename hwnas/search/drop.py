@@ -1,0 +1,113 @@
+"""Selective drop (BetaNAS, section 3.3 and eq. 7): choices that are far behind stop taking part."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hwnas.costs import Constraint
+from hwnas.costs.additive import FloatArray, IntArray
+from hwnas.costs.overlap import overlap
+from hwnas.errors import OptionError
+from hwnas.supernet.gates import Alive
+
+__all__ = ["DropRule", "drop", "keeps_budgets", "living_choices"]
+
+
+@dataclass(frozen=True, slots=True)
+class DropRule:
+    """When a choice is dropped; both ways may be given, none means never.
+
+    Attributes:
+        margin: drop where alpha is this much, in nats, below the mean alpha of the other living
+            choices of its decision: where its probability is below ``exp(-margin)`` of theirs
+            (geometric mean). What the paper calls "much lower than the average of the others".
+        threshold: drop where alpha itself is below this (eq. 7 to the letter). Alphas start at 0.
+        start: share of the steps of alpha before the first drop, 0 to 1.
+        every: steps of alpha from one look to the next.
+
+    Raises:
+        OptionError: a margin that is not above 0 or a threshold that is not below 0 would drop
+            everything; a start that is no share, or ``every`` below 1.
+    """
+
+    margin: float | None = None
+    threshold: float | None = None
+    start: float = 0.0
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        if self.margin is not None and not self.margin > 0:
+            raise OptionError(
+                "a drop margin is how many nats below the others alpha is dropped, above 0 (else "
+                f"everything would be dropped), got {self.margin:g}"
+            )
+        if self.threshold is not None and not self.threshold < 0:
+            raise OptionError(
+                "a drop threshold is below 0, where every alpha starts (else everything would be "
+                f"dropped at once), got {self.threshold:g}"
+            )
+        if not 0 <= self.start <= 1 or self.every < 1:
+            raise OptionError(
+                "drops start at a share of the steps from 0 to 1, and are looked for every 1 or "
+                f"more steps, got {self.start:g} and {self.every}"
+            )
+
+    def due(self, step: int, steps: int) -> bool:
+        """Whether to look after step ``step`` (1 to ``steps``) of alpha."""
+        return step >= self.start * steps and step % self.every == 0
+
+    def behind(self, alphas: FloatArray) -> npt.NDArray[np.bool_]:
+        """Which living choices (n,) of a decision are to go; never the one with the most alpha."""
+        behind = np.zeros(len(alphas), bool)
+        if self.margin is not None and len(alphas) > 1:
+            others = (alphas.sum() - alphas) / (len(alphas) - 1)
+            behind |= alphas < others - self.margin
+        if self.threshold is not None:
+            behind |= alphas < self.threshold
+        behind[alphas.argmax()] = False
+        return behind
+
+
+def drop(
+    rule: DropRule, alpha: FloatArray, alive: Alive, constraints: Sequence[Constraint]
+) -> list[tuple[int, int]]:
+    """The (decision, choice) pairs that are dropped now, in order.
+
+    The best choice of each decision stays. So does whatever would take the last living architecture
+    that keeps all budgets along.
+
+    Args:
+        rule: says which.
+        alpha: (n_decisions, most choices).
+        alive: bool, of the same shape; not changed.
+        constraints: the budgets.
+    """
+    dropped: list[tuple[int, int]] = []
+    left = alive.copy()
+    for decision, living in enumerate(living_choices(alive)):
+        for choice in living[rule.behind(alpha[decision, living])].tolist():
+            left[decision, choice] = False
+            if keeps_budgets(left, constraints):
+                dropped.append((decision, choice))
+            else:
+                left[decision, choice] = True
+    return dropped
+
+
+def living_choices(alive: Alive) -> list[IntArray]:
+    """The living choices of each decision, ascending."""
+    return [np.flatnonzero(row) for row in alive]
+
+
+def keeps_budgets(alive: Alive, constraints: Sequence[Constraint]) -> bool:
+    """Whether some architecture of living choices keeps every budget."""
+    if not constraints:
+        return True
+    costs = [constraint.cost.only(living_choices(alive)) for constraint in constraints]
+    limits = [constraint.budget.limit for constraint in constraints]
+    least = [cost.minimum()[1] for cost in costs]
+    return all(low <= limit for low, limit in zip(least, limits, strict=True)) and overlap(
+        costs, limits
+    )

@@ -1,0 +1,127 @@
+"""The promise of every search: what it hands back was measured, and keeps the latency budget."""
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwnas.costs import Budget, Constraint
+from hwnas.costs.additive import IntArray
+from hwnas.errors import BudgetMissedError, InfeasibleBudgetError
+from hwnas.progress import Progress, silent
+from hwnas.search.run import Run
+from hwnas.spaces import SearchSpace
+
+__all__ = ["Found", "Measure", "Propose", "verify_command", "verify_proposals"]
+
+#: Measures an ONNX model on the device: ``latency_ms``, and what else is to be logged.
+Measure = Callable[[bytes, Progress], Mapping[str, Any]]
+#: The best architecture (n_decisions,) within constraints and its accuracy; the second argument
+#: counts the networks that were measured before. Raises ``InfeasibleBudgetError`` if there is none.
+Propose = Callable[[Sequence[Constraint], int], tuple[IntArray, float]]
+
+#: A network that missed its budget tightens the prediction's limit by as much, and this much more.
+_TIGHTEN = 0.003
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where a search ended.
+
+    Attributes:
+        architecture: (n_decisions,).
+        accuracy: on the validation images, with the supernet's weights, 0 to 1.
+        measured: what the device said, with ``latency_ms``; None where there was none to ask.
+        attempts: architectures that were measured.
+    """
+
+    architecture: IntArray
+    accuracy: float
+    measured: Mapping[str, Any] | None
+    attempts: int
+
+
+def verify_command(folder: Path) -> str:
+    """What measures the result of a run, on the machine that it is for."""
+    return f"hwnas verify {shlex.quote(str(folder))}"
+
+
+def verify_proposals(
+    run: Run,
+    space: SearchSpace,
+    constraints: Sequence[Constraint],
+    propose: Propose,
+    export: Callable[[IntArray], bytes],
+    measure: Measure | None,
+    *,
+    max_attempts: int = 8,
+    progress: Progress = silent,
+) -> Found:
+    """Measure what is proposed; while it misses the latency budget, tighten the limit.
+
+    The limit on the prediction becomes what would have kept this network within the budget, so the
+    same network cannot be proposed again. The last attempt is among those that are sure to keep the
+    budget, where constraints say which (`Constraint.sure`).
+
+    Args:
+        run: its log keeps measurements.
+        space: of the architectures, at deployment size.
+        constraints: the budgets; the one on ``latency`` is what is verified.
+        propose: the best architecture within constraints.
+        export: the ONNX model of an architecture, which is what is measured.
+        measure: asks the device; None where it is not at hand.
+        max_attempts: networks to measure at most.
+        progress: told of the measurements.
+
+    Raises:
+        BudgetMissedError: no network was found whose measured latency keeps the budget.
+        InfeasibleBudgetError: nothing can be proposed within the budgets to begin with.
+    """
+    limit = next((c.budget.limit for c in constraints if c.budget.quantity == "latency"), np.inf)
+    sure = [Constraint(c.budget, c.sure) for c in constraints if c.sure is not None]
+    known = {e["architecture"]: e for e in run.logged("measured")}
+    measured_ms: list[float] = []
+    while len(measured_ms) < max_attempts:
+        if len(measured_ms) == max_attempts - 1:
+            constraints = [*constraints, *sure]
+        try:
+            arch, accuracy = propose(constraints, len(measured_ms))
+        except InfeasibleBudgetError:
+            if not measured_ms:
+                raise
+            break
+        if measure is None:
+            return Found(arch, accuracy, None, 0)
+        name = space.format(arch)
+        if name not in known:
+            run.log("measured", architecture=name, **measure(export(arch), progress))
+            known[name] = run.events[-1]
+        taken = {k: v for k, v in known[name].items() if k not in ("event", "seconds")}
+        measured_ms.append(float(taken["latency_ms"]))
+        if measured_ms[-1] <= limit:
+            return Found(arch, accuracy, taken, len(measured_ms))
+        constraints = _tightened(constraints, arch, measured_ms[-1] / limit)
+    tried = ", ".join(f"{ms:.3g}" for ms in measured_ms)
+    raise BudgetMissedError(
+        f"no network kept latency<={limit:g}ms on the device: {len(measured_ms)} were measured, at "
+        f"{tried} ms. Is the machine slower now than when it was profiled? Profile it again, or "
+        "loosen the budget"
+    )
+
+
+def _tightened(
+    constraints: Sequence[Constraint], arch: IntArray, overshoot: float
+) -> list[Constraint]:
+    """The constraints with a lower latency limit: the prediction of ``arch`` over its overshoot."""
+
+    def tighten(constraint: Constraint) -> Constraint:
+        if constraint.budget.quantity != "latency":
+            return constraint
+        predicted = float(constraint.cost(arch[None])[0])
+        limit = predicted / overshoot * (1 - _TIGHTEN)
+        return replace(constraint, budget=Budget("latency", limit))
+
+    return [tighten(constraint) for constraint in constraints]

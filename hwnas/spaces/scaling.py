@@ -1,0 +1,35 @@
+"""Which strides a proxy keeps, whose input is smaller than the deployed network's."""
+
+import math
+from collections.abc import Sequence
+
+__all__ = ["fewer_strides", "kept_strides"]
+
+
+def kept_strides(strides: Sequence[int], input_size: int, order: Sequence[int]) -> list[int]:
+    """Strides of which only as many stay as bring ``input_size`` down to about 4 pixels.
+
+    Args:
+        strides: of the full network.
+        input_size: pixels.
+        order: positions in ``strides``, the one to be kept first at the front.
+
+    Returns:
+        As many strides, those that are not kept being 1.
+    """
+    halvings = max(0, round(math.log2(max(input_size, 1) / 4)))
+    kept = set(order[:halvings])
+    return [stride if at in kept else 1 for at, stride in enumerate(strides)]
+
+
+def fewer_strides(
+    stem_stride: int, stage_strides: Sequence[int], input_size: int
+) -> tuple[int, list[int]]:
+    """`kept_strides` of a stem, and of each stage's first block.
+
+    Kept are those of the stem, then of the second, the first and all later stages that have one.
+    """
+    strided = [at for at, stride in enumerate(stage_strides, 1) if stride > 1]
+    order = [*([0] if stem_stride > 1 else []), *strided[1:2], *strided[:1], *strided[2:]]
+    stem, *stages = kept_strides((stem_stride, *stage_strides), input_size, order)
+    return stem, stages

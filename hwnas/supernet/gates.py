@@ -1,0 +1,147 @@
+"""Gradients of gates (BetaNAS, eq. 4; ProxylessNAS, section 3.2) with the memory of one path.
+
+A choice block is ``sum_j g_j o_j(x)`` with one gate at 1 and the others at 0, so a forward pass
+runs one path. The gradient of a gate is ``dL/dg_j = sum(o_j(x) * dL/dO)`` over all elements. Only
+``x``, the sampled output and ``dL/dO`` are needed for it; the other outputs are computed one after
+another without a graph when the backward pass comes by, and are let go at once.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from hwnas.spaces.chain import Chain
+from hwnas.supernet.network import Supernet
+
+__all__ = ["alpha_gradient", "gated", "gates_of", "probabilities_of"]
+
+#: Which choices live, (n_decisions, most choices); choices that do not exist are dead.
+Alive = npt.NDArray[np.bool_]
+
+
+class _Gate(torch.autograd.Function):
+    """Hands the sampled output on; its backward pass gives each gate its gradient."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        output: Tensor,
+        gates: Tensor,
+        chosen: int,
+        living: Sequence[int],
+        run: Callable[[Tensor, int], Tensor],
+    ) -> Tensor:
+        ctx.save_for_backward(x, output)
+        ctx.block = chosen, living, run, gates.shape, gates.dtype
+        return output.view_as(output)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (grad,) = grads
+        x, output = ctx.saved_tensors
+        chosen, living, run, shape, dtype = ctx.block
+        gradient = torch.zeros(shape, dtype=dtype)
+        with torch.no_grad():
+            for choice in living:
+                other = output if choice == chosen else run(x, choice)
+                gradient[choice] = torch.dot(other.reshape(-1), grad.reshape(-1))
+        # x gets its gradient through the sampled output alone: the other gates are 0
+        return None, grad, gradient, None, None, None
+
+
+def gated(
+    supernet: Supernet, images: Tensor, arch: npt.NDArray[np.int64], gates: Tensor, alive: Alive
+) -> Tensor:
+    """Logits (n, classes) of one path, whose gates get the gradient of every living choice.
+
+    Args:
+        supernet: its parameters get no gradient; see `alpha_gradient` for its mode.
+        images: (n, channels, height, width).
+        arch: the path, one living choice a decision.
+        gates: (n_decisions, most choices), one-hot in the value, to be differentiated.
+        alive: bool, of the same shape.
+    """
+    layout = supernet.space.layout
+    assert isinstance(layout, Chain)
+    x = images.contiguous(memory_format=torch.channels_last)
+    for slot, (place, choice) in enumerate(zip(layout.slots, supernet.path(arch), strict=True)):
+        output = supernet.run_block(slot, x, choice)
+        if place.decision is None:
+            x = output
+            continue
+
+        def run(x: Tensor, choice: int, slot: int = slot) -> Tensor:
+            return supernet.run_block(slot, x, choice)
+
+        living = np.flatnonzero(alive[place.decision]).tolist()
+        x = _Gate.apply(x, output, gates[place.decision], choice, living, run)  # type: ignore[no-untyped-call]
+    return x
+
+
+def probabilities_of(alpha: Tensor, alive: Alive) -> Tensor:
+    """Softmax over the living choices of each decision; 0 for the others (eq. 2 and 3).
+
+    Args:
+        alpha: (n_decisions, most choices).
+        alive: bool, of the same shape; at least one a row.
+    """
+    return alpha.masked_fill(~torch.from_numpy(alive), -torch.inf).softmax(1)
+
+
+def gates_of(probabilities: Tensor, arch: npt.NDArray[np.int64]) -> Tensor:
+    """One-hot gates of a path that pass their gradient on to the probabilities.
+
+    That is ``dg_j / dp_j = 1``, the approximation behind eq. 4.
+    """
+    one_hot = F.one_hot(torch.from_numpy(arch), probabilities.shape[1]).to(probabilities.dtype)
+    return one_hot + probabilities - probabilities.detach()
+
+
+def alpha_gradient(
+    supernet: Supernet,
+    images: Tensor,
+    labels: Tensor,
+    arch: npt.NDArray[np.int64],
+    alpha: Tensor,
+    alive: Alive,
+) -> tuple[Tensor, float]:
+    """The gradient of the cross-entropy of one path by eq. 4, and that cross-entropy in nats.
+
+    Batch-norms use the statistics of the batch, as they do while weights are trained; running
+    statistics, which training does not read, change. No parameter changes or gets a gradient.
+
+    Args:
+        supernet: left in training mode.
+        images, labels: a batch, (n, channels, height, width) and int64 (n,).
+        arch: the sampled path.
+        alpha: (n_decisions, most choices), not touched.
+        alive: bool, of the same shape.
+
+    Returns:
+        ``dL/dalpha_m = sum_j dL/dg_j p_j (delta_mj - p_m)``, 0 where dead; and the loss.
+    """
+    if not supernet.training:
+        supernet.train()
+    leaf = alpha.detach().requires_grad_()
+    gates = gates_of(probabilities_of(leaf, alive), arch)
+    with _fixed_parameters(supernet):
+        loss = F.cross_entropy(gated(supernet, images, arch, gates, alive), labels)
+        (gradient,) = torch.autograd.grad(loss, leaf)
+    return gradient, loss.item()
+
+
+@contextmanager
+def _fixed_parameters(supernet: Supernet) -> Iterator[None]:
+    """No parameter takes part in the graph meanwhile."""
+    supernet.requires_grad_(False)
+    try:
+        yield
+    finally:
+        supernet.requires_grad_(True)

@@ -1,0 +1,104 @@
+"""Every attribute of TensorRT that the profiler uses exists in every version that it drives.
+
+The records in tensorrt_api/ were made from the versions' real Python bindings by
+benchmarks/tensorrt_api.py. Where bindings wheels lie in the folder HWNAS_TENSORRT_WHEELS, and there
+is a compiler, they are imported again.
+"""
+
+import importlib.util
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from hwnas.testing import synthetic_tensorrt
+
+ROOT = Path(__file__).parents[2]
+RECORDS = sorted((Path(__file__).parent / "tensorrt_api").glob("*.json"))
+each_version = pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
+
+
+@pytest.fixture(scope="module")
+def api():
+    spec = importlib.util.spec_from_file_location("api", ROOT / "benchmarks" / "tensorrt_api.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def source(api):
+    return api.PROFILER.read_text()
+
+
+@each_version
+def test_everything_used_exists_in_this_version(api, source, path):
+    record = json.loads(path.read_text())
+    assert record["version"] == path.stem
+    assert api.missing(source, record) == []
+
+
+def test_the_three_generations_are_recorded():
+    majors = {int(path.stem.split(".")[0]) for path in RECORDS}
+    assert majors == {8, 10, 11}
+    assert {"8.6.1", "10.4.0"} <= {path.stem for path in RECORDS}  # Titan XP, V100
+
+
+def test_the_check_sees_what_is_used_and_what_is_missing(api, source):
+    names, members = api.used(source)
+    assert {"Builder", "BuilderFlag.TF32", "ILogger.ERROR", "DataType.HALF"} <= names
+    assert {"IExecutionContext.execute_async_v3", "ICudaEngine.num_io_tensors"} <= members
+    assert {"Builder.build_serialized_network", "IBuilderConfig.set_timing_cache"} <= members
+    assert len(names | members) > 35
+    record = json.loads(RECORDS[0].read_text())
+    broken = source.replace("execute_async_v3", "execute_async_v9").replace(".TF32", ".TF33")
+    assert api.missing(broken, record) == ["BuilderFlag.TF33", "IExecutionContext.execute_async_v9"]
+
+
+@each_version
+def test_guarded_names_are_where_they_are_said_to_be(path):
+    record = json.loads(path.read_text())
+    major = int(path.stem.split(".")[0])
+    flags = record["classes"]["NetworkDefinitionCreationFlag"]
+    assert ("STRONGLY_TYPED" in flags) == (major >= 10)
+    assert ("EXPLICIT_BATCH" in flags) == (major < 11)
+    precisions = {"FP16", "INT8"} & set(record["classes"]["BuilderFlag"])
+    assert precisions == ({"FP16", "INT8"} if major < 11 else set())
+
+
+@each_version
+def test_the_synthetic_tensorrt_has_no_names_of_its_own(path):
+    """What the rehearsals run against offers nothing that the real bindings do not."""
+    record = json.loads(path.read_text())
+    checked = 0
+    for name, owner in vars(synthetic_tensorrt).items():
+        mine = isinstance(owner, type) and owner.__module__ == synthetic_tensorrt.__name__
+        if not mine or "Flag" in name:  # the flags follow the version, in another process
+            continue
+        own = {member for member in vars(owner) if not member.startswith("_")}
+        assert own <= set(record["classes"][name]), name
+        checked += 1
+    assert checked > 15
+
+
+WHEELS = sorted(Path(os.environ.get("HWNAS_TENSORRT_WHEELS", "nowhere")).glob("*.whl"))
+PYTHON = f"-cp{sys.version_info.major}{sys.version_info.minor}-"
+
+
+@pytest.mark.skipif(
+    not WHEELS or not all(shutil.which(tool) for tool in ("cc", "nm", "readelf")),
+    reason="needs cc, nm, readelf, and bindings wheels in the folder HWNAS_TENSORRT_WHEELS",
+)
+@pytest.mark.parametrize("wheel", [w for w in WHEELS if PYTHON in w.name], ids=lambda w: w.name)
+def test_the_real_bindings_are_as_recorded(api, source, wheel):
+    record = api.attributes(wheel)
+    assert api.missing(source, record) == []
+    (path,) = (path for path in RECORDS if path.stem == record["version"])
+    assert json.loads(path.read_text()) == record
+    found = api.started(wheel)
+    assert f"TensorRT {record['version']} does not start on Synthetic V100" in found["said"]
+    assert found["logged"] == ["ERROR", "INTERNAL_ERROR"]
+    assert found["flags"] == {"8": 0b01, "10": 0b10, "11": 0b01}[path.stem.split(".")[0]]

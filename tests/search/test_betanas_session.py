@@ -1,0 +1,154 @@
+"""A whole search on a small space, against a synthetic device that is slower than its table."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+
+from hwnas import spaces
+from hwnas.costs import parse_budget
+from hwnas.errors import BudgetMissedError, InfeasibleBudgetError, OptionError
+from hwnas.predictors import load_predictor
+from hwnas.profilers import Plan, profile_space
+from hwnas.search.betanas_session import betanas_session
+from hwnas.search.drop import DropRule
+from hwnas.search.run import Run
+from hwnas.supernet import load_data
+from hwnas.testing import SyntheticRuntime
+
+QUICK = {"steps": 40, "train_batch": 16, "alpha_batch": 16, "alpha_rate": 0.1, "warm_up": 0.1}
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load_data("digits", input_size=8)
+
+
+@pytest.fixture(scope="module")
+def space(data):
+    return spaces.space(
+        "proxyless",
+        input_size=8,
+        classes=data.classes,
+        stage_widths=(8, 8),
+        stage_depths=(1, 3),
+        stage_strides=(1, 2),
+        first_width=8,
+        stem_width=8,
+        head_width=16,
+    )
+
+
+@pytest.fixture(scope="module")
+def predictor(space):
+    plan = Plan(tolerance=1.0, min_runs=30, max_runs=30)
+    return load_predictor(profile_space(space, SyntheticRuntime(), plan=plan), space)
+
+
+@pytest.fixture(scope="module")
+def limit(space, predictor):
+    return float(np.median(predictor.predict(space.sample(500, seed=0))))
+
+
+class Device:
+    """Takes so many times what is predicted."""
+
+    def __init__(self, space, predictor, factor):
+        self.space, self.predictor, self.factor = space, predictor, factor
+        self.asked = []
+
+    def __call__(self, model, progress):
+        about = {p.key: p.value for p in onnx.load_from_string(model).metadata_props}
+        self.asked.append(about["architecture"])
+        arch = self.space.parse(self.asked[-1])
+        return {"latency_ms": self.factor * float(self.predictor.predict(arch)[0]), "runs": 1}
+
+
+def search(folder, space, data, predictor, budgets, measure=None, **options):
+    return betanas_session(
+        Run(folder, {}),
+        space,
+        space,
+        data,
+        predictor,
+        [parse_budget(text) for text in budgets],
+        measure,
+        rule=options.pop("rule", DropRule(margin=0.5, start=0.3)),
+        **{**QUICK, **options},
+    )
+
+
+@pytest.fixture(scope="module")
+def found(space, data, predictor, limit, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("found") / "run"
+    device = Device(space, predictor, 1.04)
+    return folder, device, search(folder, space, data, predictor, [f"latency<={limit}ms"], device)
+
+
+def test_it_ends_measured_within_the_budget(found, space, predictor, limit):
+    _, device, result = found
+    arch = space.parse(result["architecture"])
+    assert result["method"] == "betanas"
+    assert result["measured_ms"] == 1.04 * result["predicted_ms"] <= limit
+    assert result["predicted_ms"] == predictor.predict(arch)[0]
+    assert result["networks_measured"] == len(device.asked) == len(set(device.asked))
+    assert result["beta"] == "steered"
+    assert device.asked[-1] == result["architecture"]
+
+
+def test_it_leaves_the_files_of_every_search(found):
+    folder, _, result = found
+    assert json.loads((folder / "result.json").read_text()) == result
+    assert set(result["files"].values()) == {"best.onnx", "accuracy_latency.png", "alpha.png"}
+    for name in result["files"].values():
+        assert (folder / name).stat().st_size > 1000
+    assert result["weights"] == "from the supernet"
+    about = {p.key: p.value for p in onnx.load(folder / "best.onnx").metadata_props}
+    assert about["architecture"] == result["architecture"]
+    assert len(result["living_choices"]) == 4
+    assert result["random_paths"]["count"] == 50
+
+
+def test_resumed_behind_its_training_it_measures_nothing_again(
+    found, space, data, predictor, limit
+):
+    folder, _, result = found
+    (folder / "result.json").unlink()
+    device = Device(space, predictor, 1.04)
+    again = search(folder, space, data, predictor, [f"latency<={limit}ms"], device)
+    assert device.asked == []
+    assert {**again, "seconds": 0} == {**result, "seconds": 0}
+
+
+def test_a_device_that_keeps_no_promise_fails(space, data, predictor, limit, tmp_path):
+    device = Device(space, predictor, 30.0)
+    with pytest.raises(BudgetMissedError, match="no network kept"):
+        search(tmp_path, space, data, predictor, [f"latency<={limit}ms"], device)
+    assert 1 <= len(device.asked) <= 8
+
+
+def test_fixed_betas_of_two_costs_and_budgets_on_a_third(space, data, predictor, tmp_path):
+    params = f"params<={np.median(space.params(space.sample(300, seed=0))) / 1e3:.3f}k"
+    beta = {"latency": 1.0, "macs": 1e-6}
+    result = search(tmp_path, space, data, predictor, [params], beta=beta, rule=DropRule())
+    assert result["params"] <= parse_budget(params).limit
+    assert result["beta"] == beta
+    assert result["last_betas"] == [1.0, 1e-6]
+    assert result["living_choices"] == list(space.n_choices)
+    assert result["measured_ms"] is None
+
+
+def test_a_budget_that_cannot_be_broken_steers_nothing(space, data, predictor, tmp_path):
+    result = search(tmp_path, space, data, predictor, ["latency<=9s"], steps=8)
+    assert result["last_betas"] == []
+    assert result["architecture"] == result["most_probable"]
+
+
+def test_bad_input_trains_nothing(space, data, predictor, tmp_path):
+    with pytest.raises(InfeasibleBudgetError, match=r"no architecture keeps latency<=0\.00001ms"):
+        search(tmp_path / "a", space, data, predictor, ["latency<=0.00001ms"])
+    with pytest.raises(OptionError, match="dearer networks would be rewarded"):
+        search(tmp_path / "b", space, data, predictor, ["latency<=9s"], beta={"latency": -1.0})
+    for name in "ab":
+        assert not (tmp_path / name / "supernet.safetensors").exists()

@@ -108,10 +108,12 @@ def profile_to_file(
     With ``n_workloads`` only so many are measured, and the others estimated from them. ``progress``
     is told instead of a display of its own, where several profiles share one.
     """
-    from hwnas.profilers import check_precision, profile_kernels, profile_space
+    from hwnas.profilers import check_kernels, check_precision, profile_kernels, profile_space
 
     check_precision(runtime, precision)
     target = runtime.target(precision, batch)
+    if kernels:
+        check_kernels(target, kernels)
     path = out or default_path(target, SpaceRecord(space.name, dict(space.arguments)))
     journal = path.with_name(f"{path.name}.partial")
     kernel_journal = path.with_name(f"{path.name}.kernels.partial")

@@ -3,6 +3,7 @@
 import math
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 from rich import box
@@ -144,15 +145,7 @@ def show(table_name: str, as_json: bool) -> None:
     help="Where to write the filled table.",
 )
 @json_option
-def fill(
-    table_name: str,
-    space_name: str,
-    input_size: int | None,
-    width_mult: float | None,
-    classes: int | None,
-    out: Path,
-    as_json: bool,
-) -> None:
+def fill(table_name: str, space_name: str, out: Path, as_json: bool, **sizes: Any) -> None:
     """Estimate what a space needs and a table has not measured, from what it has.
 
     Estimates are marked, and widen the intervals of what is predicted with them.
@@ -162,7 +155,7 @@ def fill(
       hwnas tables fill my.json --input-size 192 --out my-192.json
     """
     table = LatencyTable.load(resolved(table_name))
-    space = make_space(space_name, input_size=input_size, width_mult=width_mult, classes=classes)
+    space = make_space(space_name, **sizes)  # whatever flags a space takes
     result = filled(table, space)
     result.save(out)
     if as_json:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from hwnas.errors import UnknownNameError
 from hwnas.profilers.adb import PerfTest, adb_runtime
 from hwnas.profilers.gpu import GPU_RUNTIMES, gpu_problem, gpu_runtime
-from hwnas.profilers.kernels import profile_kernels
+from hwnas.profilers.kernels import check_kernels, profile_kernels
 from hwnas.profilers.measuring import AnyRuntime, check_precision
 from hwnas.profilers.profile import (
     extend_table,
@@ -28,6 +28,7 @@ __all__ = [
     "Plan",
     "RemoteRuntime",
     "Runtime",
+    "check_kernels",
     "check_precision",
     "collect",
     "extend_table",

@@ -14,7 +14,7 @@ import numpy as np
 
 from hwnas.errors import OptionError
 from hwnas.kernels import Piece, features, split
-from hwnas.latency_tables import KernelNetwork, KernelRecord, LatencyTable
+from hwnas.latency_tables import KernelNetwork, KernelRecord, LatencyTable, Target
 from hwnas.onnx_graph import to_onnx
 from hwnas.profilers.measuring import CALL, AnyRuntime, empty_graph, is_far, measure
 from hwnas.profilers.protocol import Plan, summarise
@@ -22,7 +22,7 @@ from hwnas.profilers.random_networks import random_network, style_of
 from hwnas.progress import Progress, silent
 from hwnas.spaces import SearchSpace
 
-__all__ = ["choose_kernels", "profile_kernels"]
+__all__ = ["check_kernels", "choose_kernels", "profile_kernels"]
 
 #: Random networks that kernels are drawn from; their styles take turns.
 _POOL = 108
@@ -64,17 +64,11 @@ def profile_kernels(
         progress: told after every round.
 
     Raises:
-        OptionError: fewer than 20 kernels, a precision other than fp32, or another machine.
+        OptionError: as `check_kernels`, or the runtime is on another machine.
     """
-    if count < 20:
-        raise OptionError(f"at least 20 kernels are needed to model the others, got {count}")
+    check_kernels(table.target, count)
     if is_far(runtime):
         raise OptionError("kernels are profiled on this machine: install hwnas on the other one")
-    if table.target.precision != "fp32":
-        raise OptionError(
-            f"kernels are profiled in fp32 only, got {table.target.precision}: "
-            "profile without --kernels"
-        )
     seeds = [seed * _POOL + at for at in range(_POOL)]
     split_up = []
     for at, number in enumerate(seeds):
@@ -110,6 +104,22 @@ def profile_kernels(
         },
     )
     return replace(table, kernels=record)
+
+
+def check_kernels(target: Target, count: int) -> None:
+    """Complain about kernels that cannot be profiled, before anything is measured.
+
+    Raises:
+        OptionError: fewer than 20 kernels, a precision other than fp32, or no CPU: ONNX Runtime
+            lays kernels out for its CPU provider.
+    """
+    if count < 20:
+        raise OptionError(f"at least 20 kernels are needed to model the others, got {count}")
+    if (target.kind, target.precision) != ("cpu", "fp32"):
+        raise OptionError(
+            f"kernels are profiled on CPUs in fp32 only, got {target.kind} in {target.precision}: "
+            "profile without --kernels"
+        )
 
 
 def choose_kernels(pieces: Sequence[Piece], count: int, rng: np.random.Generator) -> list[Piece]:

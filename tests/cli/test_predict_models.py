@@ -74,6 +74,21 @@ def test_a_table_without_kernels_says_what_to_do(hwnas, tmp_path):
     assert "hwnas profile --kernels 500" in said
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--kernels", "5"), "at least 20 kernels"),
+        (("--kernels", "50", "--precision", "int8"), "on CPUs in fp32 only, got cpu in int8"),
+        (("--estimate-from", "5"), "5 is not in the range x>=10"),
+    ],
+)
+def test_kernels_that_cannot_be_profiled_are_refused_at_once(hwnas, words, says):
+    status, out, said = hwnas("profile", *SMALL, *words)
+    assert (status, out) == (2, "")
+    assert says in said
+    assert said.count("\n") == 1
+
+
 def test_gaps_are_filled_shown_and_told(hwnas, tmp_path):
     out = str(tmp_path / "filled.json")
     fill = ("tables", "fill", "amd-epyc-1thread", "--input-size", "192", "--out", out)

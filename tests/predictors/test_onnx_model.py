@@ -165,8 +165,11 @@ def test_bad_requests(small_table, small_space):
     with pytest.raises(OptionError, match="at least 20 kernels"):
         profile_kernels(small_table, small_space, KernelDevice(), 5)
     int8 = replace(small_table, target=replace(small_table.target, precision="int8"))
-    with pytest.raises(OptionError, match="in fp32 only, got int8"):
+    with pytest.raises(OptionError, match="on CPUs in fp32 only, got cpu in int8"):
         profile_kernels(int8, small_space, KernelDevice(), 50)
+    card = replace(small_table, target=replace(small_table.target, kind="gpu"))
+    with pytest.raises(OptionError, match="on CPUs in fp32 only, got gpu in fp32"):
+        profile_kernels(card, small_space, KernelDevice(), 50)
 
 
 def test_random_networks_are_valid_and_repeat():

@@ -10,7 +10,6 @@ same command goes on.
 import argparse
 from pathlib import Path
 
-import torch
 from spos_fashion import INPUT_SIZE, WIDTH, feasible_set, lines, trained_evaluator
 
 import hwnas
@@ -61,5 +60,4 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, default=Path("runs/evolution-vs-random"))
     parser.add_argument("--steps", type=int, default=STEPS, help="of the supernet")
     parser.add_argument("--generations", type=int, default=GENERATIONS)
-    torch.set_num_threads(2)
     main(parser.parse_args())

@@ -12,7 +12,6 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import torch
 
 import hwnas
 from hwnas.costs import Constraint, FeasibleSet
@@ -169,5 +168,4 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=RETRAIN_STEPS, help="of each retraining")
     parser.add_argument("--supernet-steps", type=int, default=SUPERNET_STEPS)
     parser.add_argument("--generations", type=int, default=GENERATIONS)
-    torch.set_num_threads(2)
     main(parser.parse_args())

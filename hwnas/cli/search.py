@@ -207,7 +207,7 @@ def command(**flags: Any) -> None:
     if flags["supernet"] is not None:
         from hwnas.cli.again import search_supernet
 
-        return search_supernet(flags, as_json)
+        return search_supernet(flags, as_json) if leads() else None
     if flags["pareto"]:
         raise OptionError("--pareto searches a trained supernet: name its run with --supernet RUN")
     flags["shares"] = flags["shares"] or world_size()

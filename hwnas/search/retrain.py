@@ -123,7 +123,7 @@ def retrain(
         if ema:
             _average(kept["average"], network, min(ema, (1 + step) / (10 + step)))
         step += 1
-        if step % _CHECKPOINT_EVERY == 0 or step == steps:
+        if step % min(_CHECKPOINT_EVERY, 1 + steps // 4) == 0 or step == steps:
             save_checkpoint(path, kept, descent, step, about)
             run.log("trained", step=step, loss=round(loss.item(), 4))
         if step % 10 == 0 or step == steps:

@@ -125,8 +125,11 @@ def plot_alphas(
     trained = np.array([entry["trained"] for entry in history])
     shares = np.diff(trained, axis=0, prepend=0) / np.diff(steps, prepend=0)[:, None, None]
     shares[np.isnan(alphas)] = np.nan
-    figure = Figure(figsize=(9, 0.6 + 1.7 * len(choices)), layout="constrained")
+    height = 1.2 + 1.5 * len(choices)
+    figure = Figure(figsize=(9, height))  # laid out by hand: to compute it takes seconds
+    figure.subplots_adjust(0.08, 0.5 / height, 0.9, 1 - 0.6 / height, wspace=0.12, hspace=0.15)
     rows = figure.subplots(len(choices), 2, sharex=True, squeeze=False)
+    before: Sequence[str] = ()
     for decision, ((name, names), (left, right)) in enumerate(
         zip(choices.items(), rows, strict=True)
     ):
@@ -134,7 +137,11 @@ def plot_alphas(
             left.plot(steps, alphas[:, decision, choice], label=label)
             right.plot(steps, _smoothed(shares[:, decision, choice]), label=label)
         left.set_ylabel(name, fontsize=8)
-        right.legend(fontsize=6, loc="center left", bbox_to_anchor=(1, 0.5))
+        for axes in (left, right):
+            axes.tick_params(labelsize=6)
+        if names != before:
+            right.legend(fontsize=6, loc="upper left", bbox_to_anchor=(1, 1))
+        before = names
     rows[0][0].set_title("alpha", fontsize=9)
     rows[0][1].set_title("share of training steps", fontsize=9)
     for axes in rows[-1]:

@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
 from hwnas.cli.options import space_options
 from hwnas.cli.output import json_option, print_json, say, stdout
-from hwnas.cli.resources import PROFILE_SECONDS, keep, make_space, profile_plan
+from hwnas.cli.resources import PROFILE_SECONDS, keep, make_space, precision_for, profile_plan
 from hwnas.errors import OptionError
 from hwnas.files import write_atomically
 from hwnas.latency_tables import default_path
@@ -21,7 +22,11 @@ __all__ = ["bundle", "collect_results"]
     "--classes", type=click.IntRange(min=1), metavar="N", help="Outputs of the classifier."
 )
 @click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, metavar="N")
-@click.option("--precision", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True)
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "int8"]),
+    help="Of weights and activations  [default: fp32, for few-bit spaces int8]",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -40,15 +45,13 @@ __all__ = ["bundle", "collect_results"]
 @json_option
 def bundle(
     space_name: str,
-    input_size: int | None,
-    width_mult: float | None,
-    classes: int | None,
     batch: int,
-    precision: str,
+    precision: str | None,
     out: Path,
     seed: int,
     seconds: float,
     as_json: bool,
+    **sizes: Any,
 ) -> None:
     """Write a folder to carry to another machine: models, a plan, and one script to run there.
 
@@ -63,8 +66,9 @@ def bundle(
 
     if out.exists() and any(out.iterdir()):
         raise OptionError(f"{out} is not empty: name a folder that is empty, or not there yet")
-    space = make_space(space_name, input_size=input_size, width_mult=width_mult, classes=classes)
-    kit = space_kit(space, precision=precision, batch=batch, plan=profile_plan(seconds), seed=seed)
+    space = make_space(space_name, **sizes)  # whatever flags a space takes
+    kind = precision_for(space, precision)
+    kit = space_kit(space, precision=kind, batch=batch, plan=profile_plan(seconds), seed=seed)
     content = {**kit.models, "agent.py": agent_source().encode()}
     content["plan.json"] = json.dumps(kit.plan).encode()
     for name, data in content.items():
@@ -79,7 +83,7 @@ def bundle(
                 "bytes": size,
                 "bytes_there": size + there,
                 "space": space_name,
-                "precision": precision,
+                "precision": kind,
                 "batch": batch,
             }
         )

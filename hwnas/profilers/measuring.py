@@ -231,6 +231,6 @@ def provenance(runtime: AnyRuntime, started: float) -> Provenance:
         seconds=round(time.monotonic() - started, 1),
         system=far.host.system if far else here,
         python_version=far.host.python if far else platform.python_version(),
-        conditions=runtime.conditions() if isinstance(runtime, Watched) else None,
+        conditions=runtime.conditions() if not far and isinstance(runtime, Watched) else None,
         host_state=far.conditions if far else None,
     )

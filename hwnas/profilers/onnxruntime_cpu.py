@@ -77,15 +77,17 @@ def load_session(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     providers: list[Any] = ["CPUExecutionProvider"]
     if provider == "xnnpack":
-        own = {"intra_op_num_threads": str(threads)}
-        providers.insert(0, ("XnnpackExecutionProvider", own))
+        providers.insert(0, ("XnnpackExecutionProvider", {"intra_op_num_threads": str(threads)}))
     session = ort.InferenceSession(model, options, providers=providers)
     binding = session.io_binding()
-    rng = np.random.default_rng(0)
     # a binding does not own the memory of its values: they live as long as the job
     kept = [] if kept is None else kept
     for places, values, bind in (
-        (session.get_inputs(), rng.standard_normal, binding.bind_ortvalue_input),
+        (
+            session.get_inputs(),
+            np.random.default_rng(0).standard_normal,
+            binding.bind_ortvalue_input,
+        ),
         (session.get_outputs(), np.zeros, binding.bind_ortvalue_output),
     ):
         for place in places:

@@ -155,7 +155,7 @@ def test_by_hand_on_chosen_cores_in_int8(small_space, tmp_path):
     table = collect(folder / "my results;$(x).json")
     assert table.target.precision == "int8"
     assert table.target.device.endswith(f", cores {core}")
-    assert table.provenance.conditions["cores"] == [core]
+    assert table.provenance.host_state["cores"] == [core]
     for words, says in (
         (("--threads", "0"), "threads are 1 to"),
         (("--cores", "x"), "cores are any, big, little"),
@@ -358,7 +358,7 @@ def test_pauses_end_and_a_cool_or_silent_device_gets_none():
 
 def test_a_job_keeps_the_memory_that_its_session_writes_to(small_space):
     job = onnxruntime_cpu.load_session(small_space.to_onnx([0, 0, 0, 0]), 1)
-    kept = job.__defaults__[0]
+    kept = [value for _, value in job.__defaults__[0]]
     assert [value.shape() for value in kept] == [[1, 3, 32, 32], [1, 10]]
     before = kept[1].numpy().copy()
     job()

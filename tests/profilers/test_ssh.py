@@ -35,7 +35,7 @@ def test_a_machine_without_torch_is_profiled_and_nothing_stays(
     assert table.missing(small_space.distinct_workloads) == []
     assert table.target == runtime.target("fp32", 1)
     assert table.target.runtime == "onnxruntime"
-    assert table.provenance.conditions["cores"] == sorted(os.sched_getaffinity(0))
+    assert table.provenance.host_state["cores"] == sorted(os.sched_getaffinity(0))
     assert all(entry.runs == 3 for entry in table.workloads.values())
 
 

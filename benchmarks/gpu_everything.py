@@ -155,8 +155,8 @@ def probe(out: Path, rehearse: bool) -> None:
         except PackageNotFoundError:
             known["packages"][package] = None
     if known["problem"] is None:
-        from hwnas.profilers.cuda_driver import CudaDriver
-        from hwnas.profilers.nvml import Nvml
+        from hwnas.profilers.gpu.cuda_driver import CudaDriver
+        from hwnas.profilers.gpu.nvml import Nvml
 
         card = CudaDriver().card
         known["card"] = asdict(card)

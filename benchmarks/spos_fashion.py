@@ -17,9 +17,9 @@ import hwnas
 from hwnas.costs import Constraint, FeasibleSet
 from hwnas.progress import Progress
 from hwnas.search.evolution import Evolution
+from hwnas.search.images import calibration_images
 from hwnas.search.retrain import accuracy, logits, retrain
 from hwnas.search.run import Run
-from hwnas.search.session import calibration_images
 from hwnas.search.spos import LoggedEvaluation, evolve, train_supernet
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import Dataset, Evaluator, FeasibleSampler, Supernet, load_data

@@ -7,10 +7,10 @@ python benchmarks/tensorrt_api.py WHEELS [OUT]
 The bindings wheels hold no TensorRT, so importing them fails for want of libnvinfer. The binding
 itself names the few factory functions that it expects; a C file that defines each as returning
 null, linked once for every library it asks for, lets it import. Every class and attribute that
-``hwnas/profilers/tensorrt.py`` uses is checked against each version, and the profiler itself is run
-on it as far as null goes: up to TensorRT's builder, which must end in a clear error. With OUT the
-attributes are written there, one JSON file a version; the tests read the files in
-tests/profilers/tensorrt_api.
+``hwnas/profilers/gpu/tensorrt.py`` uses is checked against each version, and the profiler itself is
+run on it as far as null goes: up to TensorRT's builder, which must end in a clear error. With OUT
+the attributes are written there, one JSON file a version; the tests read the files in
+tests/profilers/gpu/tensorrt_api.
 
 Needs cc, nm and readelf. Wheels of another Python than this one are skipped.
 """
@@ -28,7 +28,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PROFILER = ROOT / "hwnas" / "profilers" / "tensorrt.py"
+PROFILER = ROOT / "hwnas" / "profilers" / "gpu" / "tensorrt.py"
 TOOLS = ("cc", "nm", "readelf")
 #: Members, and the type of those that are no function, of all classes that a profiler may touch.
 _INSPECT = """
@@ -49,7 +49,7 @@ print(json.dumps({"version": trt.__version__, "module": public(trt), "classes": 
 _START = """
 import json, tensorrt as trt
 from hwnas.errors import DeviceUnavailableError
-from hwnas.profilers.tensorrt import TensorRt
+from hwnas.profilers.gpu.tensorrt import TensorRt
 try:
     TensorRt()
     said = "it started"

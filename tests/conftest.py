@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hwnas import spaces
-from hwnas.profilers import Plan, cuda_driver, nvml, profile_space
+from hwnas.profilers import Plan, profile_space
+from hwnas.profilers.gpu import cuda_driver, nvml
 from hwnas.spaces import SearchSpace
 from hwnas.testing import SyntheticRuntime
 from hwnas.testing.synthetic_gpu import build_synthetic_gpu
@@ -67,7 +68,7 @@ def card(gpu_folder: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-
     monkeypatch.syspath_prepend(str(gpu_folder))
     for name in [name for name in os.environ if name.startswith("SYNTHETIC_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setattr("hwnas.profilers.windows.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("hwnas.profilers.gpu.windows.time.sleep", lambda seconds: None)
     library = ctypes.CDLL(driver)
     library.synthetic_reset()
     library.synthetic_used_bytes.restype = ctypes.c_uint64

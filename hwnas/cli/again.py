@@ -46,8 +46,8 @@ def _search(flags: dict[str, Any]) -> tuple[dict[str, Any], Path]:
     from hwnas.cli.search import parallel_of, table_and_device
     from hwnas.predictors import load_predictor
     from hwnas.search.again import search_again, search_front
+    from hwnas.search.constraints import check_budgets, constraints_for
     from hwnas.search.run import Run
-    from hwnas.search.session import check_budgets, constraints_for
     from hwnas.search.stored import StoredRun
 
     lists = _budget_lists(flags)

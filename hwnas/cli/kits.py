@@ -62,7 +62,7 @@ def bundle(
       (here)   hwnas profile collect results.json
     """
     from hwnas.profilers import space_kit
-    from hwnas.profilers.kit import agent_source
+    from hwnas.profilers.far.kit import agent_source
 
     if out.exists() and any(out.iterdir()):
         raise OptionError(f"{out} is not empty: name a folder that is empty, or not there yet")

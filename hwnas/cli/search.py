@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.table import Column, Table
 
-from hwnas.cli.options import (
-    again_options,
-    betanas_options,
-    measuring_options,
-    space_options,
-    worker_options,
-)
+from hwnas.cli.options import measuring_options, space_options
 from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
 from hwnas.cli.resources import make_space, precision_for, resolved, table_for
+from hwnas.cli.search_options import (
+    again_options,
+    betanas_options,
+    budget_options,
+    evolution_options,
+    training_options,
+    worker_options,
+)
 from hwnas.cli.torchrun import help_training, leads, world_size
 from hwnas.costs import Budget, FeasibleSet, parse_budget
 from hwnas.errors import BudgetError, HwnasError, OptionError, UnknownNameError
@@ -55,19 +57,7 @@ Measure = Callable[[bytes, Progress], Mapping[str, Any]]
 
 
 @click.command("search")
-@click.option("--latency", metavar="TIME", help="Latency budget, such as 6ms or 0.5s.")
-@click.option("--macs", metavar="COUNT", help="Budget of multiply-accumulates, such as 330M.")
-@click.option("--params", metavar="COUNT", help="Budget of parameters, such as 4M.")
-@click.option(
-    "--bitops", metavar="COUNT", help="Budget of BitOps in the papers' unit, G being 2^30: 14.2G."
-)
-@click.option(
-    "--confidence",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    metavar="C",
-    help="Only networks whose interval of this confidence, such as 0.95, keeps the latency budget; "
-    "with the device at hand, those in doubt are measured  [default: the prediction alone]",
-)
+@budget_options
 @click.option(
     "--method", default="spos", show_default=True, metavar="NAME", help="spos or betanas."
 )
@@ -101,86 +91,8 @@ Measure = Callable[[bytes, Progress], Mapping[str, Any]]
     help="Folder of the run; the same command goes on there  [default: below runs/]",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option(
-    "--sharing",
-    type=click.Choice(["slices", "separate"]),
-    default="slices",
-    show_default=True,
-    help="One kernel for all candidates of a block, or a set each.",
-)
-@click.option(
-    "--sampler",
-    type=click.Choice(["uniform", "constraint"]),
-    default="uniform",
-    show_default=True,
-    help="Train paths uniform over the choices, or over bins of the first budget's cost.",
-)
-@click.option(
-    "--bins",
-    metavar="LOW:HIGH:STEP",
-    help="Of --sampler constraint, such as 290M:360M:10M  [default: 0.88 to 1.09 times the budget]",
-)
-@click.option(
-    "--two-step",
-    is_flag=True,
-    help="Search the operators, then the channels of those that were found (shufflenet).",
-)
-@click.option(
-    "--steps",
-    type=click.IntRange(min=1),
-    default=600,
-    show_default=True,
-    help="Training steps of the supernet.",
-)
-@click.option(
-    "--train-batch",
-    type=click.IntRange(min=1),
-    default=128,
-    show_default=True,
-    help="Images a training step.",
-)
-@click.option(
-    "--learning-rate",
-    "base_rate",
-    type=click.FloatRange(min=0, min_open=True),
-    help="At the first step; falls linearly to 0  [default: 2e-3, for shufflenet 1e-2]",
-)
-@click.option("--optimizer", type=click.Choice(["adam", "sgd"]), default="adam", show_default=True)
-@click.option(
-    "--proxy-input-size",
-    type=click.IntRange(min=4),
-    metavar="PIXELS",
-    help="Input of the network that is trained  [default: 16 for digits, else 32]",
-)
-@click.option(
-    "--proxy-width",
-    type=click.FloatRange(min=0, min_open=True),
-    default=0.25,
-    show_default=True,
-    help="Its width, times the deployed network's.",
-)
-@click.option(
-    "--population",
-    type=click.IntRange(min=2),
-    default=50,
-    show_default=True,
-    help="Architectures a generation.",
-)
-@click.option("--generations", type=click.IntRange(min=1), default=20, show_default=True)
-@click.option(
-    "--top",
-    type=click.IntRange(min=1),
-    default=10,
-    show_default=True,
-    help="Parents of the next generation.",
-)
-@click.option(
-    "--mutation",
-    type=click.FloatRange(0, 1, min_open=True),
-    default=0.1,
-    show_default=True,
-    help="Probability with which a decision is redrawn.",
-)
+@training_options
+@evolution_options
 @betanas_options
 @click.option(
     "--verify-seconds",
@@ -288,8 +200,8 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
     """Prepare what the flags ask for, run the search, and return what ``result.json`` holds."""
     from hwnas import spaces
     from hwnas.predictors import load_predictor
+    from hwnas.search.constraints import check_budgets, constraints_for
     from hwnas.search.run import Run
-    from hwnas.search.session import check_budgets, constraints_for
     from hwnas.supernet import load_data, make_sampler, torchrun_workers
 
     out = flags["out"] or Path("runs") / _default_name(flags, budgets)

@@ -7,7 +7,9 @@ in the conformance tests.
 from collections.abc import Callable
 
 from hwnas.errors import UnknownNameError
-from hwnas.profilers.adb import PerfTest, adb_runtime
+from hwnas.profilers.far.adb import PerfTest, adb_runtime
+from hwnas.profilers.far.remote import RemoteRuntime
+from hwnas.profilers.far.results import collect, space_kit
 from hwnas.profilers.gpu import GPU_RUNTIMES, gpu_problem, gpu_runtime
 from hwnas.profilers.kernels import check_kernels, profile_kernels
 from hwnas.profilers.measuring import AnyRuntime, check_precision
@@ -17,8 +19,6 @@ from hwnas.profilers.profile import (
     profile_space,
 )
 from hwnas.profilers.protocol import Plan
-from hwnas.profilers.remote import RemoteRuntime
-from hwnas.profilers.results import collect, space_kit
 from hwnas.profilers.runtime import Runtime
 
 __all__ = [
@@ -97,7 +97,7 @@ def remote(
         DeviceUnavailableError: no way there.
     """
     if device.startswith("ssh://"):
-        from hwnas.profilers.ssh import ssh_line
+        from hwnas.profilers.far.ssh import ssh_line
 
         line = ssh_line(device)
         return RemoteRuntime(line, threads=threads, cores=cores, provider=provider, python=python)

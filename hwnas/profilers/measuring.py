@@ -14,11 +14,11 @@ from hwnas.errors import ModelRejectedError, OptionError
 from hwnas.latency_tables import Measurement, Provenance, Target
 from hwnas.onnx_graph import Precision, to_onnx
 from hwnas.ops import Graph, Workload
-from hwnas.profilers.adb import PerfTest
 from hwnas.profilers.chain import chained, slope
+from hwnas.profilers.far.adb import PerfTest
+from hwnas.profilers.far.remote import RemoteRuntime
 from hwnas.profilers.journal import Journal
 from hwnas.profilers.protocol import Job, Plan, Round, Samples, median_error, run_rounds
-from hwnas.profilers.remote import RemoteRuntime
 from hwnas.profilers.runtime import Runtime, Watched
 from hwnas.progress import Progress
 from hwnas.spaces import SearchSpace

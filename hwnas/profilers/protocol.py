@@ -9,8 +9,8 @@ enough.
 The reference should resemble what the table is for: slow spells hit a network that streams its
 weights from memory otherwise than a block that lives in the cache (see docs/measuring.md).
 
-The agent that measures on other machines is written from this very file (`hwnas.profilers.kit`), so
-all but `summarise` keeps to Python 3.9 and numpy.
+The agent that measures on other machines is written from this very file
+(`hwnas.profilers.far.kit`), so all but `summarise` keeps to Python 3.9 and numpy.
 """
 
 import math

@@ -14,18 +14,15 @@ from hwnas.costs.additive import FloatArray, IntArray
 from hwnas.errors import BudgetMissedError
 from hwnas.predictors import AdditivePredictor
 from hwnas.progress import Progress, silent
+from hwnas.search.constraints import constraints_for
 from hwnas.search.evolution import Evolution
+from hwnas.search.images import validation_evaluator
+from hwnas.search.outcome import conclude, exporter
 from hwnas.search.parallel import Parallel, logged_evaluation
 from hwnas.search.pareto import evolve_front, front, require_pymoo
 from hwnas.search.plots import plot_front
 from hwnas.search.run import Run
-from hwnas.search.session import (
-    conclude,
-    constraints_for,
-    exporter,
-    random_paths,
-    validation_evaluator,
-)
+from hwnas.search.session import random_paths
 from hwnas.search.spos import LoggedEvaluation, evolve, verify
 from hwnas.search.stored import StoredRun
 from hwnas.search.verification import Measure

@@ -11,16 +11,13 @@ from hwnas.predictors import AdditivePredictor
 from hwnas.progress import Progress, silent
 from hwnas.search.beta import Beta, FixedBeta, Steering
 from hwnas.search.betanas import Alphas, history, likeliest, train_alphas
+from hwnas.search.constraints import constraints_for
 from hwnas.search.drop import DropRule, living_choices
+from hwnas.search.images import validation_evaluator
+from hwnas.search.outcome import conclude, exporter
 from hwnas.search.plots import plot_alphas
 from hwnas.search.run import Run
-from hwnas.search.session import (
-    RANDOM_PATHS,
-    conclude,
-    constraints_for,
-    exporter,
-    validation_evaluator,
-)
+from hwnas.search.session import RANDOM_PATHS
 from hwnas.search.spos import LoggedEvaluation
 from hwnas.search.verification import Measure, verify_proposals
 from hwnas.spaces import SearchSpace

@@ -11,11 +11,11 @@ from hwnas.costs.additive import FloatArray
 from hwnas.errors import OptionError
 from hwnas.files import write_atomically
 from hwnas.progress import Progress, silent
+from hwnas.search.images import validation_evaluator
 from hwnas.search.parallel import Parallel, logged_evaluation
 from hwnas.search.plots import picture
 from hwnas.search.retrain import accuracy, logits, retrain
 from hwnas.search.run import Run
-from hwnas.search.session import validation_evaluator
 from hwnas.search.stored import StoredRun
 from hwnas.supernet import Dataset
 

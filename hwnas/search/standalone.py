@@ -10,9 +10,9 @@ from hwnas.costs.additive import IntArray
 from hwnas.errors import ExportError
 from hwnas.files import write_atomically
 from hwnas.progress import Progress, silent
+from hwnas.search.images import calibration_images, validation_evaluator
 from hwnas.search.retrain import Autocast, accuracy, logits, retrain, weights_of
 from hwnas.search.run import Run
-from hwnas.search.session import calibration_images, validation_evaluator
 from hwnas.search.stored import StoredRun
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import Dataset, Evaluator, OptimizerKind

@@ -16,7 +16,7 @@ from typing import Any
 
 import onnx
 
-from hwnas.profilers import cuda_driver
+from hwnas.profilers.gpu import cuda_driver
 from hwnas.testing.devices import SyntheticRuntime
 
 __version__ = os.environ.get("SYNTHETIC_TENSORRT", "10.4.0")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hwnas.latency_tables import LatencyTable
-from hwnas.profilers.remote import FAR_COMMAND, Line
+from hwnas.profilers.far.remote import FAR_COMMAND, Line
 
 SMALL = ("--space", "nasbench201", "--input-size", "8")
 QUICK = (*SMALL, "--seconds", "0")
@@ -29,7 +29,7 @@ def no_ssh(monkeypatch, tmp_path):
     python.write_text(f"#!/bin/sh\nexec '{sys.executable}' \"$@\"\n")
     python.chmod(0o755)
     monkeypatch.setenv("PATH", f"{python.parent}:{os.environ['PATH']}")
-    monkeypatch.setattr("hwnas.profilers.ssh.ssh_line", line)
+    monkeypatch.setattr("hwnas.profilers.far.ssh.ssh_line", line)
 
 
 def test_a_kit_is_written_run_and_collected(hwnas, tmp_path):

@@ -32,8 +32,8 @@ def _quick(monkeypatch, tmp_path):
     monkeypatch.setattr("hwnas.cli.resources.profile_plan", lambda seconds: plan)
     monkeypatch.setattr("hwnas.cli.search.Plan", lambda **_: plan)
     monkeypatch.setattr("hwnas.search.session.RANDOM_PATHS", 6)
-    monkeypatch.setattr("hwnas.search.session._CALIBRATION_IMAGES", 32)
-    monkeypatch.setattr("hwnas.search.session._VALIDATION_IMAGES", 40)
+    monkeypatch.setattr("hwnas.search.images._CALIBRATION_IMAGES", 32)
+    monkeypatch.setattr("hwnas.search.images._VALIDATION_IMAGES", 40)
     monkeypatch.chdir(tmp_path)
 
 

@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from hwnas.latency_tables import LatencyTable
-from hwnas.profilers import cuda_driver
+from hwnas.profilers.gpu import cuda_driver
 from hwnas.testing import SyntheticRuntime
 
 SIZE = ("--input-size", "32", "--width-mult", "0.25")

@@ -8,8 +8,8 @@ from hwnas.onnx_graph import to_onnx
 from hwnas.ops import MBConv, Workload
 from hwnas.predictors import load_predictor
 from hwnas.profilers import GPU_RUNTIMES, Plan, gpu_problem, profile_space, runtime
-from hwnas.profilers.cuda_driver import CudaDriver
-from hwnas.profilers.nvml import Nvml
+from hwnas.profilers.gpu.cuda_driver import CudaDriver
+from hwnas.profilers.gpu.nvml import Nvml
 from hwnas.testing import check_runtime
 
 PROBLEM = gpu_problem()

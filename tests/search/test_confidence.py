@@ -8,8 +8,8 @@ import pytest
 from hwnas.costs import FeasibleSet, parse_budget
 from hwnas.errors import OptionError
 from hwnas.predictors import load_predictor
+from hwnas.search.constraints import constraints_for
 from hwnas.search.run import Run
-from hwnas.search.session import constraints_for
 from hwnas.search.verification import verify_proposals
 
 

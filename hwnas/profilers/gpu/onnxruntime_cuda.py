@@ -8,10 +8,10 @@ import onnxruntime as ort
 
 from hwnas.errors import DeviceMemoryError, DeviceUnavailableError, ModelRejectedError
 from hwnas.latency_tables import Conditions, Target
-from hwnas.profilers.card_support import card_precisions, card_target
-from hwnas.profilers.cuda_driver import CudaDriver
-from hwnas.profilers.nvml import Nvml
-from hwnas.profilers.windows import CardWatch, Window, runs_in_window
+from hwnas.profilers.gpu.card_support import card_precisions, card_target
+from hwnas.profilers.gpu.cuda_driver import CudaDriver
+from hwnas.profilers.gpu.nvml import Nvml
+from hwnas.profilers.gpu.windows import CardWatch, Window, runs_in_window
 
 __all__ = ["OnnxRuntimeCuda"]
 

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from hwnas.latency_tables import DeviceState
-from hwnas.profilers.nvml import throttle_reasons
-from hwnas.profilers.windows import CardWatch, Window, runs_in_window
+from hwnas.profilers.gpu.nvml import throttle_reasons
+from hwnas.profilers.gpu.windows import CardWatch, Window, runs_in_window
 
 
 class Card:
@@ -34,7 +34,7 @@ class Card:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch):
-    monkeypatch.setattr("hwnas.profilers.windows.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("hwnas.profilers.gpu.windows.time.sleep", lambda seconds: None)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_a_window_returns_ms_a_run():
 
 def test_a_card_that_has_idled_is_kept_busy_for_200_ms_first(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("hwnas.profilers.windows.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("hwnas.profilers.gpu.windows.time.monotonic", lambda: now[0])
     card = Card()
     window = Window(card.run, 10, CardWatch(card, "12.4"))
     window()

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from hwnas.errors import DeviceUnavailableError, HwnasError, UnknownNameError
-from hwnas.profilers.cuda_driver import driver_problem
+from hwnas.profilers.gpu.cuda_driver import driver_problem
 from hwnas.profilers.runtime import Runtime
 
 __all__ = ["GPU_RUNTIMES", "gpu_problem", "gpu_runtime"]
@@ -15,19 +15,19 @@ def gpu_problem() -> str | None:
 
 
 def _tensorrt() -> Runtime:
-    from hwnas.profilers.tensorrt import TensorRt
+    from hwnas.profilers.gpu.tensorrt import TensorRt
 
     return TensorRt()
 
 
 def _torch(channels_last: bool = False) -> Runtime:
-    from hwnas.profilers.torch_cuda import TorchCuda
+    from hwnas.profilers.gpu.torch_cuda import TorchCuda
 
     return TorchCuda(channels_last=channels_last)
 
 
 def _onnxruntime() -> Runtime:
-    from hwnas.profilers.onnxruntime_cuda import OnnxRuntimeCuda
+    from hwnas.profilers.gpu.onnxruntime_cuda import OnnxRuntimeCuda
 
     return OnnxRuntimeCuda()
 

@@ -5,8 +5,8 @@ import ctypes
 import pytest
 
 from hwnas.errors import DeviceMemoryError, DeviceUnavailableError, MeasurementError
-from hwnas.profilers import cuda_driver
-from hwnas.profilers.cuda_driver import CudaDriver, driver_problem
+from hwnas.profilers.gpu import cuda_driver
+from hwnas.profilers.gpu.cuda_driver import CudaDriver, driver_problem
 
 
 @pytest.fixture

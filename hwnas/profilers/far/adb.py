@@ -17,9 +17,9 @@ from typing import Any
 
 from hwnas.errors import DeviceUnavailableError, MeasurementError, OptionError
 from hwnas.latency_tables import Target
-from hwnas.profilers.answers import Host, clean, target_of
+from hwnas.profilers.far.answers import Host, clean, target_of
+from hwnas.profilers.far.remote import FAR_SCRIPT, Line, RemoteRuntime
 from hwnas.profilers.protocol import Job, Plan
-from hwnas.profilers.remote import FAR_SCRIPT, Line, RemoteRuntime
 
 __all__ = ["PerfTest", "adb_runtime"]
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from hwnas.errors import OptionError
-from hwnas.profilers.engine_cache import EngineCache, cache_folder
+from hwnas.profilers.gpu.engine_cache import EngineCache, cache_folder
 
 INGREDIENTS = (b"model", "10.4.0", "Synthetic V100")
 
@@ -98,7 +98,7 @@ def test_what_is_unused_for_longest_makes_room(cache, monkeypatch):
         (path,) = set(cache.folder.iterdir()) - known
         os.utime(path, (1000 * at, 1000 * at))
     assert cache.read("engine", "a")  # a is in use; b is the oldest now, then c
-    monkeypatch.setattr("hwnas.profilers.engine_cache._MOST_BYTES", 1000)
+    monkeypatch.setattr("hwnas.profilers.gpu.engine_cache._MOST_BYTES", 1000)
     cache.write("engine", "d", b"x" * 600)  # 1,200 bytes and four heads of 47: two must go
     kept = [name for name in "abcd" if cache.read("engine", name)]
     assert kept == ["a", "d"]

@@ -3,7 +3,7 @@
 import re
 
 from hwnas.errors import OptionError
-from hwnas.profilers.remote import FAR_COMMAND, Line
+from hwnas.profilers.far.remote import FAR_COMMAND, Line
 
 __all__ = ["ssh_line"]
 

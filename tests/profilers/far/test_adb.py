@@ -7,7 +7,7 @@ import pytest
 
 from hwnas.errors import DeviceUnavailableError, MeasurementError, OptionError
 from hwnas.profilers import Plan, RemoteRuntime, profile_space, remote
-from hwnas.profilers.adb import PerfTest
+from hwnas.profilers.far.adb import PerfTest
 
 ADB = """#!/bin/sh
 if [ "$1" = -s ]; then

@@ -12,9 +12,9 @@ import pytest
 from hwnas.errors import DeviceUnavailableError, MeasurementError, OptionError
 from hwnas.onnx_graph import to_onnx
 from hwnas.profilers import Plan, RemoteRuntime, profile_space
+from hwnas.profilers.far.remote import FAR_COMMAND
+from hwnas.profilers.far.ssh import ssh_line
 from hwnas.profilers.protocol import Samples
-from hwnas.profilers.remote import FAR_COMMAND
-from hwnas.profilers.ssh import ssh_line
 
 
 def over_ssh(sshd, python, **options):

@@ -18,7 +18,7 @@ from typing import IO, Any, Literal, get_args
 
 from hwnas.errors import DeviceUnavailableError, MeasurementError, OptionError
 from hwnas.latency_tables import Target
-from hwnas.profilers.answers import (
+from hwnas.profilers.far.answers import (
     Host,
     clean,
     read_conditions,
@@ -26,7 +26,7 @@ from hwnas.profilers.answers import (
     read_round,
     target_of,
 )
-from hwnas.profilers.kit import agent_source, make_kit
+from hwnas.profilers.far.kit import agent_source, make_kit
 from hwnas.profilers.protocol import Plan, Round, Samples
 from hwnas.progress import Progress, silent
 

@@ -16,7 +16,7 @@ import pytest
 
 from hwnas.testing import synthetic_tensorrt
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 RECORDS = sorted((Path(__file__).parent / "tensorrt_api").glob("*.json"))
 each_version = pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
 

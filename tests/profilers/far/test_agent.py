@@ -16,9 +16,10 @@ import pytest
 
 from hwnas import errors
 from hwnas.errors import MeasurementError, OptionError, TableFormatError
-from hwnas.profilers import agent, collect, device_state, host, onnxruntime_cpu, protocol, space_kit
-from hwnas.profilers.device_state import Cooling, choose_cores, core_groups, read_state
-from hwnas.profilers.kit import agent_source, bare, make_kit
+from hwnas.profilers import collect, host, onnxruntime_cpu, protocol, space_kit
+from hwnas.profilers.far import agent, device_state
+from hwnas.profilers.far.device_state import Cooling, choose_cores, core_groups, read_state
+from hwnas.profilers.far.kit import agent_source, bare, make_kit
 from hwnas.profilers.protocol import Plan, Round
 from hwnas.spaces import space as make_space
 

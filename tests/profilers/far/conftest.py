@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hwnas.profilers import Plan, RemoteRuntime
-from hwnas.profilers.remote import FAR_COMMAND, Line
+from hwnas.profilers.far.remote import FAR_COMMAND, Line
 
 QUICK = Plan(tolerance=1.0, min_runs=3, max_runs=3, warm_up=1)
 

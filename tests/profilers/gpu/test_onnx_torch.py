@@ -6,7 +6,7 @@ import torch
 
 import hwnas.spaces
 from hwnas.errors import ModelRejectedError
-from hwnas.profilers.onnx_torch import OnnxFunction
+from hwnas.profilers.gpu.onnx_torch import OnnxFunction
 from hwnas.testing.ops import assert_close, run_onnx
 
 PROXYLESS = hwnas.spaces.space("proxyless", input_size=36, classes=7, width_mult=0.25)

@@ -7,7 +7,7 @@ From NVIDIA's support matrices: TensorRT 8.6.1 is the last for Pascal (6.x), 10.
 import hashlib
 
 from hwnas.latency_tables import Target
-from hwnas.profilers.cuda_driver import Card
+from hwnas.profilers.gpu.cuda_driver import Card
 
 __all__ = ["card_precisions", "card_target", "tensorrt_advice", "tensorrt_problem"]
 

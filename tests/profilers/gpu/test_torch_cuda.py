@@ -9,8 +9,9 @@ import torch
 from hwnas.errors import DeviceMemoryError, DeviceUnavailableError, ModelRejectedError
 from hwnas.onnx_graph import to_onnx
 from hwnas.ops import MBConv, Workload
-from hwnas.profilers import runtime, torch_cuda
-from hwnas.profilers.onnx_torch import OnnxFunction
+from hwnas.profilers import runtime
+from hwnas.profilers.gpu import torch_cuda
+from hwnas.profilers.gpu.onnx_torch import OnnxFunction
 
 SMALL = Workload(MBConv(3, 3), 8, 8, 1, 8, 8)
 RUN_MS = 0.25

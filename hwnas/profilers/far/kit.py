@@ -23,8 +23,8 @@ _PARTS: dict[str, tuple[str, ...] | None] = {
     "profilers/protocol": None,
     "profilers/host": None,
     "profilers/onnxruntime_cpu": ("load_session",),
-    "profilers/device_state": None,
-    "profilers/agent": None,
+    "profilers/far/device_state": None,
+    "profilers/far/agent": None,
 }
 _LEFT_OUT = ("__all__", "summarise")
 

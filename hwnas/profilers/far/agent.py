@@ -1,8 +1,8 @@
 """What runs on another machine: Python 3.9, numpy and onnxruntime are all it needs.
 
-`hwnas.profilers.kit` writes one file from this one and the modules it builds on. Started by hand
-(``python agent.py``) beside ``plan.json`` and its models it writes ``results.json``; started by
-hwnas over a line it takes all that from stdin and answers one JSON object a line on stdout.
+`hwnas.profilers.far.kit` writes one file from this one and the modules it builds on. Started by
+hand (``python agent.py``) beside ``plan.json`` and its models it writes ``results.json``; started
+by hwnas over a line it takes all that from stdin and answers one JSON object a line on stdout.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import numpy as np
 import onnxruntime as ort
 
 from hwnas.errors import MeasurementError, OptionError
-from hwnas.profilers.device_state import Cooling, choose_cores, core_groups, pin, read_state
+from hwnas.profilers.far.device_state import Cooling, choose_cores, core_groups, pin, read_state
 from hwnas.profilers.host import cpu_cores, cpu_name, machine_digest
 from hwnas.profilers.onnxruntime_cpu import load_session
 from hwnas.profilers.protocol import Plan, Round, Samples, run_rounds

@@ -16,9 +16,10 @@ from hwnas.latency_tables import LatencyTable, check_table
 from hwnas.onnx_graph import to_onnx
 from hwnas.ops import MBConv, Workload
 from hwnas.predictors import load_predictor
-from hwnas.profilers import Plan, cuda_driver, extend_table, profile_space, runtime
+from hwnas.profilers import Plan, extend_table, profile_space, runtime
 from hwnas.profilers.chain import chained
-from hwnas.profilers.engine_cache import cache_folder
+from hwnas.profilers.gpu import cuda_driver
+from hwnas.profilers.gpu.engine_cache import cache_folder
 from hwnas.testing import SyntheticRuntime, check_runtime
 
 SMALL = Workload(MBConv(3, 3), 8, 8, 1, 8, 8)

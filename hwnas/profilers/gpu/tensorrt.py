@@ -18,16 +18,16 @@ import numpy as np
 
 from hwnas.errors import DeviceMemoryError, DeviceUnavailableError, ModelRejectedError
 from hwnas.latency_tables import Conditions, Target
-from hwnas.profilers.card_support import (
+from hwnas.profilers.gpu.card_support import (
     card_precisions,
     card_target,
     tensorrt_advice,
     tensorrt_problem,
 )
-from hwnas.profilers.cuda_driver import CudaDriver
-from hwnas.profilers.engine_cache import EngineCache, cache_folder
-from hwnas.profilers.nvml import Nvml
-from hwnas.profilers.windows import CardWatch, Window, runs_in_window
+from hwnas.profilers.gpu.cuda_driver import CudaDriver
+from hwnas.profilers.gpu.engine_cache import EngineCache, cache_folder
+from hwnas.profilers.gpu.nvml import Nvml
+from hwnas.profilers.gpu.windows import CardWatch, Window, runs_in_window
 
 if TYPE_CHECKING:
     import tensorrt as trt

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hwnas.errors import DeviceUnavailableError, UnknownNameError
-from hwnas.profilers import GPU_RUNTIMES, cuda_driver, gpu, gpu_problem, runtime
+from hwnas.profilers import GPU_RUNTIMES, gpu_problem, runtime
+from hwnas.profilers.gpu import choice, cuda_driver
 
 
 def test_the_best_that_works_is_taken(card, monkeypatch):
@@ -16,7 +17,7 @@ def test_the_best_that_works_is_taken(card, monkeypatch):
     assert runtime("gpu").target("fp32", 1).runtime == "tensorrt"
     card(tensorrt="11.4.0", gpu_capability="7.0")  # which this version does not run
     made = object()
-    monkeypatch.setitem(gpu._MAKE, "torch", lambda: made)
+    monkeypatch.setitem(choice._MAKE, "torch", lambda: made)
     assert runtime("gpu") is made
 
 
@@ -27,7 +28,7 @@ def test_where_none_works_every_reason_is_given(card, monkeypatch):
         raise DeviceUnavailableError("is not installed")
 
     for name in GPU_RUNTIMES[1:]:
-        monkeypatch.setitem(gpu._MAKE, name, broken)
+        monkeypatch.setitem(choice._MAKE, name, broken)
     with pytest.raises(DeviceUnavailableError, match=r"tensorrt: .*==10\.4\.0") as caught:
         runtime("gpu")
     for name in GPU_RUNTIMES[1:]:

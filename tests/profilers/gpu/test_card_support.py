@@ -2,7 +2,7 @@
 
 import pytest
 
-from hwnas.profilers.card_support import card_precisions, tensorrt_advice, tensorrt_problem
+from hwnas.profilers.gpu.card_support import card_precisions, tensorrt_advice, tensorrt_problem
 
 
 @pytest.mark.parametrize(

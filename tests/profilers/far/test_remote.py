@@ -8,9 +8,9 @@ import pytest
 from hwnas.errors import DeviceUnavailableError, MeasurementError, OptionError
 from hwnas.onnx_graph import to_onnx
 from hwnas.profilers import Plan, RemoteRuntime, measure_models, profile_space
-from hwnas.profilers.answers import clean
+from hwnas.profilers.far.answers import clean
+from hwnas.profilers.far.remote import FAR_COMMAND, Line
 from hwnas.profilers.protocol import Samples
-from hwnas.profilers.remote import FAR_COMMAND, Line
 
 HOST = {
     "device": "A",

@@ -8,8 +8,8 @@ from typing import Any
 from hwnas import spaces
 from hwnas.errors import HwnasError, MeasurementError, TableFormatError
 from hwnas.latency_tables import LatencyTable, Provenance
-from hwnas.profilers.answers import read_conditions, read_host, read_round, target_of
-from hwnas.profilers.kit import Kit, make_kit
+from hwnas.profilers.far.answers import read_conditions, read_host, read_round, target_of
+from hwnas.profilers.far.kit import Kit, make_kit
 from hwnas.profilers.measuring import onnx_models, reference_model
 from hwnas.profilers.profile import profile_graphs, table_of
 from hwnas.profilers.protocol import Plan, Samples

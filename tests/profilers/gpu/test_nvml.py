@@ -1,8 +1,8 @@
 """The management library against a compiled stand-in."""
 
-from hwnas.profilers import nvml
-from hwnas.profilers.cuda_driver import CudaDriver
-from hwnas.profilers.nvml import Nvml
+from hwnas.profilers.gpu import nvml
+from hwnas.profilers.gpu.cuda_driver import CudaDriver
+from hwnas.profilers.gpu.nvml import Nvml
 
 
 def test_reads_the_state_of_the_card(card):

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -122,8 +123,9 @@ class Sshd:
         """Kill the processes that serve connections; how many there were."""
         killed = 0
         for child in _children(self.process.pid):
-            os.kill(child, signal.SIGKILL)
-            killed += 1
+            with suppress(ProcessLookupError):  # it ended meanwhile
+                os.kill(child, signal.SIGKILL)
+                killed += 1
         return killed
 
     def stop(self) -> None:

@@ -31,8 +31,8 @@ _WORTH = 0.01
 #: How fast weights fall with the error when few samples are blended over all models.
 _SHARPNESS = 4.0
 _SMALLEST_WEIGHT = 0.05
-#: From so many samples on predictions are centred on the bulk of the errors, those within `_BULK`.
-_CENTRE_FROM, _BULK = 200, 0.13
+#: From so many samples on predictions are centred on the bulk of the errors; see `_centre`.
+_CENTRE_FROM, _BULK, _SMALL, _COST = 200, 0.13, 0.05, 0.1
 #: Parts that are left out in turn to learn the error of what was chosen, by number of samples:
 #: a smaller sample loses more with each part, and is fitted faster.
 _PARTS = ((20, 20), (FEW, 5), (300, 10), (10**9, 5))
@@ -111,11 +111,16 @@ def choose(fits: Sequence[Fitted], ms: FloatArray, lowest: float) -> Choice:
 def _centre(residuals: FloatArray) -> float:
     """The factor around which most log residuals lie, by a kernel that is flat in the middle.
 
-    Errors of a few percent count nearly alike, those beyond `_BULK` not at all.
+    Errors of a few percent count nearly alike, those beyond `_BULK` not at all; but of the small
+    ones, within `_SMALL`, no more than `_COST` may be lost.
     """
     shifts = np.linspace(-_BULK / 2, _BULK / 2, 61)
-    closeness = 1 - np.abs((residuals[:, None] - shifts) / _BULK) ** 3
-    return float(np.exp(shifts[np.maximum(closeness, 0).mean(axis=0).argmax()]))
+    shifts = shifts[np.argsort(np.abs(shifts), kind="stable")]  # none first, so that it wins ties
+    apart = np.abs(residuals[:, None] - shifts)
+    bulk = np.maximum(1 - (apart / _BULK) ** 3, 0).mean(axis=0)
+    small = (apart <= _SMALL).mean(axis=0)
+    bulk[small < (1 - _COST) * small[0]] = -1
+    return float(np.exp(shifts[bulk.argmax()]))
 
 
 def _blend(errors: FloatArray) -> FloatArray:

@@ -357,3 +357,14 @@ def test_a_file_that_describes_something_else(tmp_path):
     write(tmp_path / "space.npz", content | {"space": {"name": "os.system", "arguments": {}}})
     with pytest.raises(PredictorFormatError, match=r"os\.system"):
         LatencyRegressor.load(tmp_path / "space.npz")
+
+
+def test_predictions_are_of_the_usual_state_of_a_device_that_is_often_slow():
+    rng = np.random.default_rng(3)
+    archs = rows(900, [4] * 6)
+    truth = additive_ms(archs)
+    slow = rng.random(900) < 0.2
+    ms = truth * np.exp(rng.normal(0, 0.03, 900)) * np.where(slow, 1.25, 1.0)
+    model = LatencyRegressor().fit(archs[:600], ms[:600])
+    off = np.median(np.log(model.predict(archs) / truth))
+    assert abs(off) < 0.01  # the mean of all states would be 0.045

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from hwnas import spaces
 from hwnas.profilers import Plan, profile_space
@@ -13,6 +14,16 @@ from hwnas.profilers.gpu import cuda_driver, nvml
 from hwnas.spaces import SearchSpace
 from hwnas.testing import SyntheticRuntime
 from hwnas.testing.synthetic_gpu import build_synthetic_gpu
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Sums that do not depend on the machine, here and in child processes, and no waiting.
+
+    On a busy machine torch's threads wait for each other longer than they work.
+    """
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)

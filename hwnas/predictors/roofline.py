@@ -116,6 +116,7 @@ class _Process:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.gaussian_process import GaussianProcessRegressor
         from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+        from threadpoolctl import threadpool_limits
 
         centre, scale = x.mean(axis=0), x.std(axis=0)
         kept = scale > 1e-9
@@ -129,7 +130,8 @@ class _Process:
         model = GaussianProcessRegressor(kernel, alpha=_JITTER, random_state=0)
         if rows.shape[1] == 0:
             rows = np.zeros((len(rest), 1))
-        with warnings.catch_warnings():
+        # one thread: the matrices are small, and the fit does not depend on the number of cores
+        with threadpool_limits(1), warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(rows, rest - mean)
         return cls(model, centre, scale, kept, mean, rows, rest - mean)

@@ -43,7 +43,7 @@ def table(small_table, small_space):
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("hwnas.profilers.kernels._POOL", 27)
         return profile_kernels(
-            small_table, small_space, device, 200, n_networks=12, plan=Plan(min_runs=9, max_runs=9)
+            small_table, small_space, device, 300, n_networks=12, plan=Plan(min_runs=9, max_runs=9)
         )
 
 

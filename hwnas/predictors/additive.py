@@ -15,6 +15,7 @@ from hwnas.errors import ArchitectureError, OptionError, TableTargetError
 from hwnas.latency_tables import LatencyTable
 from hwnas.ops import Workload
 from hwnas.predictors.calibrated import Calibration, calibrate, workload_groups
+from hwnas.predictors.intervals import student_quantile
 from hwnas.spaces import SearchSpace
 
 if TYPE_CHECKING:
@@ -133,12 +134,7 @@ class AdditivePredictor:
         return self.calibration.residual * math.sqrt(1 + 1 / self.calibration.count)
 
     def _quantile(self, confidence: float) -> float:
-        """Of Student's t, both tails."""
-        if not 0 < confidence < 1:
-            raise OptionError(f"confidence lies between 0 and 1, such as 0.95, got {confidence}")
-        from scipy.stats import t
-
-        return float(t.ppf((1 + confidence) / 2, self.calibration.count - 1))
+        return student_quantile(confidence, self.calibration.count)
 
     def expected(self, probabilities: Sequence["torch.Tensor"]) -> "torch.Tensor":
         """Mean latency in ms if each decision is drawn from its own distribution; differentiable.

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from hwnas.errors import KernelNotInTableError, OptionError
+from hwnas.errors import KernelNotInTableError
 from hwnas.kernels import Piece, split
 from hwnas.latency_tables import LatencyTable, Target
+from hwnas.predictors.intervals import student_quantile
 from hwnas.predictors.kernels import KernelPredictor
 
 __all__ = ["KernelLatency", "ModelPrediction", "predict_onnx", "predict_pieces"]
@@ -67,11 +68,7 @@ class ModelPrediction:
         Raises:
             OptionError: the confidence is not between 0 and 1.
         """
-        if not 0 < confidence < 1:
-            raise OptionError(f"confidence lies between 0 and 1, such as 0.95, got {confidence}")
-        from scipy.stats import t
-
-        spread = float(t.ppf((1 + confidence) / 2, self.count - 1)) * self.residual
+        spread = student_quantile(confidence, self.count) * self.residual
         return self.predicted_ms * float(np.exp(-spread)), self.predicted_ms * float(np.exp(spread))
 
 

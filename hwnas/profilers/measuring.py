@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import TypeGuard, cast
 
 from hwnas.errors import ModelRejectedError, OptionError
 from hwnas.latency_tables import Measurement, Provenance, Target
@@ -208,7 +208,7 @@ def with_slopes(
     }
 
 
-def is_far(runtime: AnyRuntime) -> bool:
+def is_far(runtime: AnyRuntime) -> TypeGuard[RemoteRuntime | PerfTest]:
     """Whether a runtime is on another machine."""
     return isinstance(runtime, RemoteRuntime | PerfTest)
 
@@ -223,7 +223,7 @@ def check_precision(runtime: AnyRuntime, precision: str) -> None:
 
 def provenance(runtime: AnyRuntime, started: float) -> Provenance:
     """Of what was measured since ``started`` on the monotonic clock, s."""
-    far = runtime if isinstance(runtime, RemoteRuntime | PerfTest) else None
+    far = runtime if is_far(runtime) else None
     here = f"{platform.system()} {platform.release()} {platform.machine()}"
     return Provenance(
         hwnas_version=__version__,

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from hwnas import spaces
 from hwnas.costs.additive import FloatArray, IntArray
 from hwnas.errors import ArchitectureError, DataError, OptionError, PredictorFormatError
+from hwnas.predictors.intervals import check_confidence
 from hwnas.predictors.regression.candidates import Problem, fit_candidates
 from hwnas.predictors.regression.cells import cell_of, entry_costs
 from hwnas.predictors.regression.choice import choose, combine, leave_out
@@ -170,8 +171,7 @@ class LatencyRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             OptionError: the confidence is not between 0 and 1, or needs more samples.
         """
         check_is_fitted(self)
-        if not 0 < confidence < 1:
-            raise OptionError(f"confidence lies between 0 and 1, such as 0.95, got {confidence}")
+        check_confidence(confidence)
         scores = np.sort(self.scores_)
         rank = int(np.ceil((len(scores) + 1) * confidence - 1e-9))
         if rank > len(scores):

@@ -1,0 +1,23 @@
+"""What all intervals share: which confidences there are, and Student's t."""
+
+from hwnas.errors import OptionError
+
+__all__ = ["check_confidence", "student_quantile"]
+
+
+def check_confidence(confidence: float) -> None:
+    """Raise `OptionError` if a confidence is not between 0 and 1."""
+    if not 0 < confidence < 1:
+        raise OptionError(f"confidence lies between 0 and 1, such as 0.95, got {confidence}")
+
+
+def student_quantile(confidence: float, count: int) -> float:
+    """Standard deviations to each side that hold a share, of which ``count`` samples told.
+
+    Raises:
+        OptionError: the confidence is not between 0 and 1.
+    """
+    check_confidence(confidence)
+    from scipy.stats import t
+
+    return float(t.ppf((1 + confidence) / 2, count - 1))

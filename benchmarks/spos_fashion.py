@@ -20,13 +20,13 @@ from hwnas.search.evolution import Evolution
 from hwnas.search.images import calibration_images
 from hwnas.search.retrain import accuracy, logits, retrain
 from hwnas.search.run import Run
-from hwnas.search.spos import LoggedEvaluation, evolve, train_supernet
+from hwnas.search.spos import Evaluate, LoggedEvaluation, evolve, train_supernet
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import Dataset, Evaluator, FeasibleSampler, Supernet, load_data
 
-INPUT_SIZE, WIDTH, BUDGET, RANDOM_NETWORKS = 16, 0.25, "latency<=6ms", 10
+INPUT_SIZE, WIDTH, BUDGET, RANDOM_NETWORKS = 28, 0.25, "latency<=6ms", 10
 SUPERNET_STEPS, BATCH, RATE = 1000, 128, 2e-3
-POPULATION, GENERATIONS, VALIDATION_IMAGES = 40, 10, 1000
+POPULATION, GENERATIONS, VALIDATION_IMAGES = 40, 10, 5000
 #: In so few steps a higher rate than the paper's learns more.
 RETRAIN_STEPS, RETRAIN_RATE, EMA = 300, 0.2, 0.98
 
@@ -59,6 +59,29 @@ def trained_evaluator(
     images = data.validation_images[:VALIDATION_IMAGES]
     labels = data.validation_labels[:VALIDATION_IMAGES]
     return Evaluator(supernet, calibration_images(data), data.to_float(images), labels)
+
+
+def found_by_spos(
+    folder: Path,
+    space: SearchSpace,
+    data: Dataset,
+    feasible: FeasibleSet,
+    flags: argparse.Namespace,
+    seed: int,
+) -> tuple[np.ndarray, float, Evaluate]:
+    """The winner of one whole search, its accuracy with shared weights, and what evaluates."""
+    run = Run(folder, {"seed": seed, "steps": flags.supernet_steps})
+    evaluator = trained_evaluator(run, space, data, feasible, flags.supernet_steps, seed)
+    evaluate = LoggedEvaluation(run, space, evaluator.accuracies)
+    searcher = Evolution(feasible, seed=seed)
+    evolve(
+        searcher,
+        evaluate,
+        generations=flags.generations,
+        population=POPULATION,
+        progress=lines(),
+    )
+    return *searcher.best(), evaluate
 
 
 def lines() -> Progress:
@@ -118,18 +141,9 @@ def main(flags: argparse.Namespace) -> None:
     others = np.empty((flags.seeds, RANDOM_NETWORKS))
     winners = []
     for seed in range(flags.seeds):
-        run = Run(flags.out / f"search-{seed}", {"seed": seed, "steps": flags.supernet_steps})
-        evaluator = trained_evaluator(run, space, data, feasible, flags.supernet_steps, seed)
-        evaluate = LoggedEvaluation(run, space, evaluator.accuracies)
-        searcher = Evolution(feasible, seed=seed)
-        evolve(
-            searcher,
-            evaluate,
-            generations=flags.generations,
-            population=POPULATION,
-            progress=lines(),
+        winner, shared, evaluate = found_by_spos(
+            flags.out / f"search-{seed}", space, data, feasible, flags, seed
         )
-        winner, shared = searcher.best()
         shared_random = evaluate(drawn)
         winners.append((winner, shared, shared_random))
         folder = flags.out / f"alone-{seed}"
@@ -159,13 +173,18 @@ def main(flags: argparse.Namespace) -> None:
     print(f"above {(found.mean() > means).sum()} of {RANDOM_NETWORKS} random networks (wanted: 9)")
 
 
+def parser(description: str, out: str) -> argparse.ArgumentParser:
+    """The flags of a comparison on Fashion-MNIST."""
+    flags = argparse.ArgumentParser(description=description)
+    flags.add_argument("folder", help="of Fashion-MNIST")
+    flags.add_argument("--out", type=Path, default=Path(out))
+    flags.add_argument("--seeds", type=int, default=3)
+    flags.add_argument("--table", default="amd-epyc-1thread")
+    flags.add_argument("--steps", type=int, default=RETRAIN_STEPS, help="of each retraining")
+    flags.add_argument("--supernet-steps", type=int, default=SUPERNET_STEPS)
+    flags.add_argument("--generations", type=int, default=GENERATIONS)
+    return flags
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", help="of Fashion-MNIST")
-    parser.add_argument("--out", type=Path, default=Path("runs/spos-fashion"))
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--table", default="amd-epyc-1thread")
-    parser.add_argument("--steps", type=int, default=RETRAIN_STEPS, help="of each retraining")
-    parser.add_argument("--supernet-steps", type=int, default=SUPERNET_STEPS)
-    parser.add_argument("--generations", type=int, default=GENERATIONS)
-    main(parser.parse_args())
+    main(parser(__doc__.splitlines()[0], "runs/spos-fashion").parse_args())

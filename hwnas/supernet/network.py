@@ -57,8 +57,11 @@ class Supernet(nn.Module):
         self.sharing: Sharing = sharing
         self._layout = space.layout
         self.slots = nn.ModuleList(Block(slot.workloads, sharing) for slot in self._layout.slots)
-        initialise(self, seed)
-        self._extras_do_nothing()
+        if sharing == "slices":
+            initialise(self, seed)
+            self._candidates_start_alike()
+        else:
+            self._start_as(Supernet(space, seed=seed, zero_init_residual=False))
         if zero_init_residual:
             self._zero_residuals()
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -107,14 +110,25 @@ class Supernet(nn.Module):
     def _blocks(self) -> list[Block]:
         return [block for block in self.slots if isinstance(block, Block)]
 
-    def _extras_do_nothing(self) -> None:
-        """Convolutions named ``extra...``, which one candidate has more than others, hand on.
+    def _candidates_start_alike(self) -> None:
+        """What one candidate has more than another starts by adding nothing.
 
-        So all candidates start with similar outputs, which the blocks behind them can learn from.
+        That is the rim of its kernel, its further channels, and layers named ``extra...``. So all
+        candidates of a block begin as one function, which the blocks behind can learn from, and
+        part as they are trained; drawn at random they begin as strangers, and a deep supernet
+        learns for thousands of steps what a single network learns in a hundred.
         """
+        for block in self._blocks:
+            block.start_alike()
         for name, parameter in self.named_parameters():
             if parameter.ndim == 4 and ".extra" in name:
                 nn.init.dirac_(parameter, groups=parameter.shape[0] // parameter.shape[1])
+
+    def _start_as(self, other: "Supernet") -> None:
+        """Every candidate begins with the weights that it has in another supernet."""
+        for block, source in zip(self._blocks, other._blocks, strict=True):
+            for choice, candidate in enumerate(block.choices):
+                candidate.load_state_dict(source.state(choice))
 
     def _zero_residuals(self) -> None:
         with torch.no_grad():

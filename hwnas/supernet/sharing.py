@@ -42,7 +42,10 @@ class Block(nn.Module):
         super().__init__()
         graphs = [workload.graph() for workload in workloads]
         sliced = sharing == "slices" and len(graphs) > 1
-        self.shared = nn.ParameterDict(_largest(graphs) if sliced else {})
+        self._shapes = _shared_shapes(graphs) if sliced else {}
+        self.shared = nn.ParameterDict(
+            {name: nn.Parameter(torch.empty(_most(s))) for name, s in self._shapes.items()}
+        )
         shared = self.shared if sliced else None
         self.choices = nn.ModuleList(
             GraphModule(graph, partial(_layer, graph, shared)) for graph in graphs
@@ -52,6 +55,21 @@ class Block(nn.Module):
         """Run one candidate on (n, channels, height, width)."""
         result: Tensor = self.choices[choice](x)
         return result
+
+    @torch.no_grad()
+    def start_alike(self) -> None:
+        """Zero what only some candidates see of a shared kernel: its rim, and further inputs.
+
+        Few-bit weights are left as they are: they are rounded to levels of which none is zero.
+        """
+        layers = [m for m in self.choices.modules() if isinstance(m, SlicedLayer)]
+        rounded = {name for layer in layers for name in layer.rounded}
+        for name, shapes in self._shapes.items():
+            whole = self.shared[name]
+            if name not in rounded:
+                seen_by_all = (whole.shape[0], *_least(shapes)[1:])
+                margins = _margins(whole, seen_by_all)
+                whole.copy_(F.pad(_crop(whole, margins), [-margin for margin in margins]))
 
     def state(self, choice: int) -> dict[str, Tensor]:
         """What ``GraphModule(graph).state_dict()`` of one candidate alone would hold, detached."""
@@ -96,6 +114,11 @@ class SlicedLayer(nn.Module):
         """The layer's own parameters by their names; gradients flow back into the shared ones."""
         (shared,) = self._shared
         return {leaf: _crop(shared[name], margins) for leaf, name, margins in self._crops}
+
+    @property
+    def rounded(self) -> list[str]:
+        """The names of the shared parameters that the layer rounds to few bits."""
+        return [name for leaf, name, _ in self._crops if self._bits and leaf == "weight"]
 
     def forward(self, x: Tensor) -> Tensor:
         """Run the layer; a quantised one rounds what it takes, not what it is taken from."""
@@ -154,15 +177,21 @@ def _leaf_shapes(node: Node, in_channels: int) -> dict[str, tuple[int, ...]]:
     return {leaf: tuple(parameter.shape) for leaf, parameter in layer.named_parameters()}
 
 
-def _largest(graphs: Sequence[Graph]) -> dict[str, nn.Parameter]:
-    """One parameter for each name that any candidate uses, at the largest shape over them."""
-    shapes: dict[str, tuple[int, ...]] = {}
+def _shared_shapes(graphs: Sequence[Graph]) -> dict[str, list[tuple[int, ...]]]:
+    """Every parameter name that any candidate uses, and its shapes over them."""
+    shapes: dict[str, list[tuple[int, ...]]] = {}
     for graph in graphs:
         for node in graph.nodes:
             if node.kind in _SLICED_KINDS:
                 in_channels = graph.shape(node.inputs[0])[0]
                 for leaf, shape in _leaf_shapes(node, in_channels).items():
-                    name = _shared_name(node, leaf)
-                    known = shapes.get(name, shape)
-                    shapes[name] = tuple(map(max, known, shape))
-    return {name: nn.Parameter(torch.empty(shape)) for name, shape in shapes.items()}
+                    shapes.setdefault(_shared_name(node, leaf), []).append(shape)
+    return shapes
+
+
+def _most(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    return tuple(max(sizes) for sizes in zip(*shapes, strict=True))
+
+
+def _least(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    return tuple(min(sizes) for sizes in zip(*shapes, strict=True))

@@ -1,4 +1,4 @@
-"""A supernet whose batch-norms are not all ones and zeros, so that mixing them up shows."""
+"""A supernet with no parameter at ones or zeros, so that mixing them up shows."""
 
 from collections.abc import Callable
 
@@ -25,6 +25,9 @@ def make_supernet(small_space: SearchSpace) -> MakeSupernet:
                     tensor.uniform_(low, low + 1, generator=generator)
                 elif tensor.ndim == 2:
                     tensor.normal_(0, 2, generator=generator)
+                elif tensor.ndim == 4:
+                    fan_in = tensor[0].numel()
+                    tensor.normal_(0, fan_in**-0.5, generator=generator)
         return supernet
 
     return make

@@ -34,6 +34,9 @@ def test_a_path_computes_what_the_built_network_computes(
     space: SearchSpace, sharing: Sharing
 ) -> None:
     supernet = Supernet(space, sharing=sharing, seed=0)
+    with torch.no_grad():
+        for parameter in supernet.parameters():  # rims and further channels start at zero
+            parameter += 0.1 * torch.randn_like(parameter)
     for arch in space.sample(4, seed=1):
         network = space.build(arch)
         weights = supernet.weights(arch)

@@ -237,6 +237,45 @@ def test_the_last_norm_of_a_residual_branch_starts_at_zero(
     assert not torch.allclose(other(images(), small_space.parse("k3e3-k7e6-k5e3-k3e3")), skipped)
 
 
+@pytest.mark.parametrize("sharing", SHARINGS)
+@pytest.mark.parametrize("name", ["proxyless", "ofa"])
+def test_candidates_of_a_block_start_as_one_function(name: str, sharing: Sharing) -> None:
+    space = spaces.proxy(spaces.space(name), input_size=16, classes=10, width_mult=0.25)
+    supernet = Supernet(space, sharing=sharing, seed=0, zero_init_residual=False)
+    with torch.no_grad():
+        x = torch.randn(4, 3, 16, 16)
+        for slot, choices in enumerate(supernet.candidates):
+            first, *others = [
+                supernet.run_block(slot, x, at)
+                for at, choice in enumerate(choices)
+                if list(choice.parameters())  # the identity is another
+            ]
+            for other in others:
+                torch.testing.assert_close(other, first, rtol=1e-3, atol=1e-4)
+            x = first
+
+
+def test_what_only_some_candidates_have_starts_at_zero_and_learns(
+    small_space: SearchSpace,
+) -> None:
+    supernet = Supernet(small_space, seed=0, zero_init_residual=False)
+    shared = dict(supernet.named_parameters())
+    supernet(images(), small_space.parse("k3e3-k7e6-k3e3-skip")).square().sum().backward()
+    middle = slice(2, 5)
+    for name, seen_by_all in (
+        (DEPTHWISE, (slice(None), slice(None), middle, middle)),
+        (PROJECT, (slice(None), slice(0, 3 * 16))),
+    ):
+        gradient = shared[name].grad
+        assert gradient is not None
+        further = torch.ones_like(gradient, dtype=torch.bool)
+        further[seen_by_all] = False
+        assert (shared[name][further] == 0).all()
+        assert (shared[name][~further] != 0).all()
+        # half of the depthwise rims belong to channels that nobody reads until these have moved
+        assert (gradient[further] != 0).float().mean() > 0.45
+
+
 def test_an_identity_hands_on_its_input(
     small_space: SearchSpace, make_supernet: MakeSupernet
 ) -> None:

@@ -60,7 +60,16 @@ bare._trt, bare._errors = trt, []
 logger = bare._make_logger()
 for severity in (trt.ILogger.ERROR, trt.ILogger.WARNING, trt.ILogger.INTERNAL_ERROR):
     logger.log(severity, str(severity).split(".")[-1])
-print(json.dumps({"said": said, "logged": bare._errors, "flags": bare._network_flags()}))
+told = []
+if hasattr(trt, "IProgressMonitor"):
+    bare.compiling = lambda share, phase: told.append([share, phase])
+    monitor = bare._make_monitor()
+    assert isinstance(monitor, trt.IProgressMonitor)
+    monitor.phase_start("build", None, 4)
+    assert monitor.step_complete("build", 0)
+    monitor.phase_finish("build")
+found = {"said": said, "logged": bare._errors, "flags": bare._network_flags(), "told": told}
+print(json.dumps(found))
 """
 
 

@@ -19,7 +19,7 @@ from hwnas.profilers.far.adb import PerfTest
 from hwnas.profilers.far.remote import RemoteRuntime
 from hwnas.profilers.journal import Journal
 from hwnas.profilers.protocol import Job, Plan, Round, Samples, median_error, run_rounds
-from hwnas.profilers.runtime import Runtime, Watched
+from hwnas.profilers.runtime import Compiling, Runtime, Watched
 from hwnas.progress import Progress
 from hwnas.spaces import SearchSpace
 from hwnas.version import __version__
@@ -92,34 +92,45 @@ def measure(
             names = list(models)
             rounds = runtime.rounds(models, reference, samples, plan, seed=seed, progress=progress)
         else:
-            jobs = _loaded(models, runtime, progress, refused, warm)
+            jobs, reference_job = _loaded(models, reference, runtime, progress, refused, warm)
             names = list(jobs)
-            rounds = run_rounds(jobs, runtime.load(reference()), samples, plan, seed=seed)
+            rounds = run_rounds(jobs, reference_job, samples, plan, seed=seed)
         _record(rounds, names, samples, plan, book, progress)
     return samples
 
 
 def _loaded(
     models: Models,
+    reference: Callable[[], bytes],
     runtime: Runtime | PerfTest,
     progress: Progress,
     refused: dict[str, str] | None,
     warm: Collection[str],
-) -> dict[str, Job]:
+) -> tuple[dict[str, Job], Job]:
+    """The jobs of the models, without those that were refused, and that of the reference."""
+
+    def load(at: int, name: str, model: bytes, warm: bool) -> Job:
+        def tell(share: float, phase: str) -> None:
+            progress("loading models", (at + share) / (len(models) + 1), f"{name} {phase}".strip())
+
+        tell(0.0, "")
+        if isinstance(runtime, Compiling):
+            runtime.compiling = tell
+        if warm and not isinstance(runtime, PerfTest):
+            return runtime.load(model, warm=True)
+        return runtime.load(model)
+
     jobs: dict[str, Job] = {}
     for at, (key, model) in enumerate(models.items()):
-        progress("loading models", at / len(models), key if len(key) < 60 else "")
         try:
-            if key in warm and not isinstance(runtime, PerfTest):
-                jobs[key] = runtime.load(model(), warm=True)
-            else:
-                jobs[key] = runtime.load(model())
+            jobs[key] = load(at, key if len(key) < 60 else "", model(), key in warm)
         except ModelRejectedError as error:
             if refused is None or key == CALL:
                 raise
             refused[key] = str(error)
+    reference_job = load(len(models), "reference", reference(), False)
     progress("loading models", 1.0, "")
-    return jobs
+    return jobs, reference_job
 
 
 def _record(

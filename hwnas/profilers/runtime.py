@@ -1,11 +1,12 @@
 """What a runtime file answers: load a model, run it once, and say what it ran on."""
 
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from hwnas.latency_tables import Conditions, Target
 from hwnas.profilers.protocol import Job
 
-__all__ = ["Runtime", "Watched"]
+__all__ = ["Compiling", "Runtime", "Watched"]
 
 
 class Runtime(Protocol):
@@ -36,3 +37,14 @@ class Watched(Protocol):
     def conditions(self) -> Conditions:
         """The device since the runtime was made."""
         ...
+
+
+@runtime_checkable
+class Compiling(Protocol):
+    """A runtime that may take long to load a model, and tells meanwhile.
+
+    Attributes:
+        compiling: set by who wants to be told: the share that is done (0 to 1), and of what.
+    """
+
+    compiling: Callable[[float, str], None]

@@ -68,6 +68,10 @@ class IProfiler:
     """Told what layers take."""
 
 
+class IProgressMonitor:
+    """Told how far the building of an engine is; unknown to version 8."""
+
+
 class IHostMemory(bytes):
     """Serialised engines and caches."""
 
@@ -90,6 +94,8 @@ class IBuilderConfig:
         self._flags = {_TF32}
         self._timing: ITimingCache | None = None
         self.profiling_verbosity = ProfilingVerbosity.LAYER_NAMES_ONLY
+        if _MAJOR >= 10:
+            self.progress_monitor: Any = None
 
     def set_flag(self, flag: Any) -> None:
         """Allow something."""
@@ -192,6 +198,7 @@ class Builder:
         if problem is not None:
             self._logger.log(ILogger.ERROR, problem)
             return None
+        _tell(getattr(config, "progress_monitor", None))
         values = {
             value.name: [[d.dim_value for d in value.type.tensor_type.shape.dim], _kind(value).name]
             for value in (*graph.input, *graph.output)
@@ -288,6 +295,21 @@ class IExecutionContext:
             for name in layers:
                 self.profiler.report_layer_time(name, self._plan["ms"] / len(layers))
         return True
+
+
+def _tell(monitor: Any) -> None:
+    """What a build tells: two steps, the first of which has two of its own."""
+    if monitor is None:
+        return
+    monitor.phase_start("Building Engine", None, 2)
+    monitor.phase_start("Selecting kernels", "Building Engine", 2)
+    for step in range(2):
+        if not monitor.step_complete("Selecting kernels", step):
+            raise RuntimeError("the monitor cancelled the build")
+    monitor.phase_finish("Selecting kernels")
+    for step in range(2):
+        monitor.step_complete("Building Engine", step)
+    monitor.phase_finish("Building Engine")
 
 
 def _kind(value: Any) -> DataType:

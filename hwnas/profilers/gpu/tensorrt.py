@@ -18,6 +18,7 @@ import numpy as np
 
 from hwnas.errors import DeviceMemoryError, DeviceUnavailableError, ModelRejectedError
 from hwnas.latency_tables import Conditions, Target
+from hwnas.profilers.gpu.build_phases import BuildPhases
 from hwnas.profilers.gpu.card_support import (
     card_precisions,
     card_target,
@@ -52,6 +53,9 @@ class TensorRt:
     fp32 is real fp32: TF32 is switched off. fp16 and int8 are what the model's graph says. Engines
     and the timing cache are kept on disk (`engine_cache`), so that a second profile builds nothing.
 
+    Attributes:
+        compiling: told how far the building of an engine is, by TensorRT 10 and later.
+
     Raises:
         DeviceUnavailableError: no driver, card or TensorRT, or one that does not run the card.
     """
@@ -73,6 +77,7 @@ class TensorRt:
         if problem is not None:
             raise DeviceUnavailableError(problem)
         self.precisions = card_precisions(card.capability)
+        self.compiling: Callable[[float, str], None] = lambda share, phase: None
         self._errors: list[str] = []
         self._logger = self._make_logger()
         try:
@@ -201,6 +206,8 @@ class TensorRt:
         if timing is None or not config.set_timing_cache(timing, False):
             timing = config.create_timing_cache(b"")
             config.set_timing_cache(timing, False)
+        if hasattr(config, "progress_monitor"):
+            config.progress_monitor = self._make_monitor()
         plan = self._builder.build_serialized_network(network, config)
         if plan is None:
             raise self._failure(f"TensorRT {self.version} builds no engine")
@@ -267,6 +274,27 @@ class TensorRt:
                     errors.append(msg)
 
         return Logger()
+
+    def _make_monitor(self) -> Any:
+        base: Any = getattr(self._trt, "IProgressMonitor")  # noqa: B009 - not in 8
+        phases, compiling = BuildPhases(), self.compiling
+
+        class Monitor(base):  # type: ignore[misc]
+            def __init__(self) -> None:
+                base.__init__(self)
+
+            def phase_start(self, phase_name: str, parent: str | None, num_steps: int) -> None:
+                phases.start(phase_name, parent, num_steps)
+
+            def step_complete(self, phase_name: str, step: int) -> bool:
+                phases.step(phase_name, step)
+                compiling(phases.share, phase_name)
+                return True  # go on
+
+            def phase_finish(self, phase_name: str) -> None:
+                phases.finish(phase_name)
+
+        return Monitor()
 
     def _failure(self, what: str) -> ModelRejectedError | DeviceMemoryError:
         """The error for what TensorRT logged: out of memory, or a model that it cannot run."""

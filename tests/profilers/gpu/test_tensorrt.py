@@ -79,6 +79,23 @@ def test_engines_and_timings_are_kept_and_not_built_twice(card, monkeypatch):
     runtime("gpu").load(model)  # what is damaged is built anew
 
 
+def test_progress_within_the_building_of_an_engine(version, small_space):
+    told = []
+    profile_space(
+        small_space,
+        runtime("gpu"),
+        plan=QUICK,
+        n_networks=3,
+        progress=lambda task, share, remark: told.append((task, share, remark)),
+    )
+    loading = [(share, remark) for task, share, remark in told if task == "loading models"]
+    shares = [share for share, _ in loading]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0, 1)
+    within = [remark for _, remark in loading if remark.endswith("Selecting kernels")]
+    assert bool(within) == (version != "8.6.1")  # which has no such thing
+
+
 def test_memory_is_given_back_with_the_job(card, monkeypatch):
     freed = []
     chosen = runtime("gpu")

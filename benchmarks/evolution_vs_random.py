@@ -18,7 +18,7 @@ from hwnas.search.run import Run
 from hwnas.search.spos import LoggedEvaluation, evolve
 from hwnas.supernet import load_data
 
-SEEDS, POPULATION, GENERATIONS, STEPS = 5, 30, 10, 400
+SEEDS, POPULATION, GENERATIONS, STEPS, IMAGES = 5, 30, 10, 400, 1000
 
 
 def main(flags: argparse.Namespace) -> None:
@@ -26,7 +26,7 @@ def main(flags: argparse.Namespace) -> None:
     data = load_data(f"fashion-mnist:{flags.folder}", input_size=INPUT_SIZE)
     space = hwnas.spaces.proxy(deployed, INPUT_SIZE, data.classes, WIDTH)
     run = Run(flags.out, {"steps": flags.steps})
-    evaluator = trained_evaluator(run, space, data, feasible, flags.steps, 0)
+    evaluator = trained_evaluator(run, space, data, feasible, flags.steps, 0, IMAGES)
     evaluate = LoggedEvaluation(run, space, evaluator.accuracies)
     rows = []
     for seed in range(SEEDS):

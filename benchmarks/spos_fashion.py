@@ -40,7 +40,13 @@ def feasible_set(table: str) -> tuple[SearchSpace, FeasibleSet]:
 
 
 def trained_evaluator(
-    run: Run, space: SearchSpace, data: Dataset, feasible: FeasibleSet, steps: int, seed: int
+    run: Run,
+    space: SearchSpace,
+    data: Dataset,
+    feasible: FeasibleSet,
+    steps: int,
+    seed: int,
+    images: int = VALIDATION_IMAGES,
 ) -> Evaluator:
     """A supernet trained on paths within the budget, ready to evaluate."""
     supernet = Supernet(space, seed=seed)
@@ -56,9 +62,8 @@ def trained_evaluator(
         seed=seed,
         progress=lines(),
     )
-    images = data.validation_images[:VALIDATION_IMAGES]
-    labels = data.validation_labels[:VALIDATION_IMAGES]
-    return Evaluator(supernet, calibration_images(data), data.to_float(images), labels)
+    shown = data.to_float(data.validation_images[:images])
+    return Evaluator(supernet, calibration_images(data), shown, data.validation_labels[:images])
 
 
 def found_by_spos(

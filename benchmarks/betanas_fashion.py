@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from spos_fashion import (
     BATCH,
-    BUDGET,
     INPUT_SIZE,
     RATE,
     WIDTH,
+    about,
     alone,
     feasible_set,
     found_by_spos,
@@ -44,15 +44,15 @@ def found_by_betanas(
 ) -> np.ndarray:
     """The most probable architecture within the budget, with the settings of ``hwnas search``."""
     run = Run(folder, {"seed": seed, "steps": steps})
-    (constraint,) = feasible.constraints
+    constraints = feasible.constraints
     alphas = train_alphas(
         run,
         Supernet(space, seed=seed),
         data,
-        [constraint.cost],
-        Steering([constraint.budget.limit]),
+        [c.cost for c in constraints],
+        Steering([c.budget.limit for c in constraints]),
         DropRule(margin=1.0, start=0.25),
-        [constraint],
+        constraints,
         steps=steps,
         batch=BATCH,
         optimizer="adam",
@@ -64,30 +64,35 @@ def found_by_betanas(
         seed=seed,
         progress=lines(),
     )
-    return likeliest(alphas, [constraint])
+    return likeliest(alphas, constraints)
 
 
 def main(flags: argparse.Namespace) -> None:
-    deployed, feasible = feasible_set(flags.table)
+    deployed, feasible = feasible_set(flags.space)
     data = load_data(f"fashion-mnist:{flags.folder}", input_size=INPUT_SIZE)
     space = hwnas.spaces.proxy(deployed, INPUT_SIZE, data.classes, WIDTH)
     cost = feasible.constraints[0].cost
     rows = []
     for seed in range(flags.seeds):
         spos, _, _ = found_by_spos(
-            flags.spos_out / f"search-{seed}", space, data, feasible, flags, seed
+            flags.spos_out / flags.space / f"search-{seed}", space, data, feasible, flags, seed
         )
         betanas = found_by_betanas(
-            flags.out / f"search-{seed}", space, data, feasible, flags.supernet_steps, seed
+            flags.out / flags.space / f"search-{seed}",
+            space,
+            data,
+            feasible,
+            flags.supernet_steps,
+            seed,
         )
         for method, arch, folder in (
-            ("SPOS", spos, flags.spos_out / f"alone-{seed}" / "found"),
-            ("BetaNAS", betanas, flags.out / f"alone-{seed}" / "found"),
+            ("SPOS", spos, flags.spos_out / flags.space / f"alone-{seed}" / "found"),
+            ("BetaNAS", betanas, flags.out / flags.space / f"alone-{seed}" / "found"),
         ):
             test = alone(folder, space, arch, data, flags.steps, seed)
             rows.append((method, seed, cost(arch[None])[0], test, space.format(arch)))
 
-    print(f"\n{BUDGET}, table {flags.table}; proxy of width {WIDTH:g} at {INPUT_SIZE} pixels")
+    print(about(flags.space))
     print("method   seed  predicted ms  test, trained alone")
     for method, seed, ms, test, name in sorted(rows):
         print(f"{method:8} {seed:4} {ms:13.3f} {test:20.2%}   {name}")

@@ -22,7 +22,7 @@ SEEDS, POPULATION, GENERATIONS, STEPS, IMAGES = 5, 30, 10, 400, 1000
 
 
 def main(flags: argparse.Namespace) -> None:
-    deployed, feasible = feasible_set("amd-epyc-1thread")
+    deployed, feasible = feasible_set("proxyless")
     data = load_data(f"fashion-mnist:{flags.folder}", input_size=INPUT_SIZE)
     space = hwnas.spaces.proxy(deployed, INPUT_SIZE, data.classes, WIDTH)
     run = Run(flags.out, {"steps": flags.steps})

@@ -22,6 +22,7 @@ BETA_UNITS = {
     "macs": ("M MACs", 1e6),
     "params": ("M parameters", 1e6),
     "bytes": ("MB", 1e6),
+    "bitops": ("G BitOps", 2.0**30),
 }
 
 #: Share that a step's norms have in their running means.

@@ -99,8 +99,9 @@ def test_a_beta_of_the_wrong_sign_is_refused(value):
 
 
 def test_betas_are_read_with_their_units():
-    read = parse_betas(["latency=0.1", "macs = 2e-2", "params=1"])
-    assert read == pytest.approx({"latency": 0.1, "macs": 2e-8, "params": 1e-6})
+    read = parse_betas(["latency=0.1", "macs = 2e-2", "params=1", "bitops=1"])
+    expected = {"latency": 0.1, "macs": 2e-8, "params": 1e-6, "bitops": 2.0**-30}
+    assert read == pytest.approx(expected)
     assert parse_betas([]) == {}
 
 

@@ -84,7 +84,7 @@ def main(flags: argparse.Namespace) -> None:
             space,
             data,
             feasible,
-            flags.supernet_steps,
+            steps,
             seed,
         )
         for method, arch, folder in (

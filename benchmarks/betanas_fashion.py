@@ -15,7 +15,6 @@ from spos_fashion import (
     BATCH,
     INPUT_SIZE,
     RATE,
-    SUPERNET_STEPS,
     WIDTH,
     about,
     alone,
@@ -73,7 +72,6 @@ def main(flags: argparse.Namespace) -> None:
     data = load_data(f"fashion-mnist:{flags.folder}", input_size=INPUT_SIZE)
     space = hwnas.spaces.proxy(deployed, INPUT_SIZE, data.classes, WIDTH)
     cost = feasible.constraints[0].cost
-    steps = flags.supernet_steps or SUPERNET_STEPS[flags.space]
     rows = []
     for seed in range(flags.seeds):
         spos, _, _ = found_by_spos(
@@ -84,7 +82,7 @@ def main(flags: argparse.Namespace) -> None:
             space,
             data,
             feasible,
-            steps,
+            flags.supernet_steps,
             seed,
         )
         for method, arch, folder in (

@@ -31,9 +31,7 @@ TARGETS = {
     "proxyless": ("amd-epyc-1thread", ("latency<=6ms",)),
     "resnet18-bits": ("amd-epyc-1thread-int8", ("latency<=6ms", "bitops<=14.21G")),
 }
-#: In proportion to the choices of a block, 7 and 18, so that each is trained as often.
-SUPERNET_STEPS = {"proxyless": 1000, "resnet18-bits": 3000}
-BATCH, RATE = 128, 2e-3
+SUPERNET_STEPS, BATCH, RATE = 1000, 128, 2e-3
 POPULATION, GENERATIONS, VALIDATION_IMAGES = 40, 10, 5000
 #: In so few steps a higher rate than the paper's learns more.
 RETRAIN_STEPS, RETRAIN_RATE, EMA = 300, 0.2, 0.98
@@ -85,9 +83,8 @@ def found_by_spos(
     seed: int,
 ) -> tuple[np.ndarray, float, Evaluate]:
     """The winner of one whole search, its accuracy with shared weights, and what evaluates."""
-    steps = flags.supernet_steps or SUPERNET_STEPS[flags.space]
-    run = Run(folder, {"seed": seed, "steps": steps})
-    evaluator = trained_evaluator(run, space, data, feasible, steps, seed)
+    run = Run(folder, {"seed": seed, "steps": flags.supernet_steps})
+    evaluator = trained_evaluator(run, space, data, feasible, flags.supernet_steps, seed)
     evaluate = LoggedEvaluation(run, space, evaluator.accuracies)
     searcher = Evolution(feasible, seed=seed)
     evolve(
@@ -204,7 +201,7 @@ def parser(description: str, out: str) -> argparse.ArgumentParser:
     flags.add_argument("--seeds", type=int, default=3)
     flags.add_argument("--space", choices=list(TARGETS), default="proxyless")
     flags.add_argument("--steps", type=int, default=RETRAIN_STEPS, help="of each retraining")
-    flags.add_argument("--supernet-steps", type=int, help="1000; 3000 for resnet18-bits")
+    flags.add_argument("--supernet-steps", type=int, default=SUPERNET_STEPS)
     flags.add_argument("--generations", type=int, default=GENERATIONS)
     return flags
 

@@ -18,6 +18,7 @@ import hwnas
 from hwnas.costs import Constraint, FeasibleSet
 from hwnas.progress import Progress
 from hwnas.search.evolution import Evolution
+from hwnas.search.finalists import ranked_alone
 from hwnas.search.images import calibration_images
 from hwnas.search.retrain import accuracy, logits, retrain
 from hwnas.search.run import Run
@@ -94,7 +95,20 @@ def found_by_spos(
         population=POPULATION,
         progress=lines(),
     )
-    return *searcher.best(), evaluate
+    if flags.finalists < 2:
+        return *searcher.best(), evaluate
+    best = ranked_alone(
+        run,
+        space,
+        data,
+        feasible,
+        evaluate,
+        count=flags.finalists,
+        steps=flags.steps,
+        seed=seed,
+        progress=lines(),
+    )[0]
+    return best, float(evaluate(best[None])[0]), evaluate
 
 
 def lines() -> Progress:
@@ -202,6 +216,7 @@ def parser(description: str, out: str) -> argparse.ArgumentParser:
     flags.add_argument("--space", choices=list(TARGETS), default="proxyless")
     flags.add_argument("--steps", type=int, default=RETRAIN_STEPS, help="of each retraining")
     flags.add_argument("--supernet-steps", type=int, default=SUPERNET_STEPS)
+    flags.add_argument("--finalists", type=int, default=8, help="as in hwnas search; 1 for none")
     flags.add_argument("--generations", type=int, default=GENERATIONS)
     return flags
 

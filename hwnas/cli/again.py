@@ -29,6 +29,7 @@ _DESCRIBING = {
 }
 _TRAINING_ONLY = (
     *("proxy_input_size", "proxy_width", "channels", "blocks", "two_step", "sampler", "bins"),
+    *("finalists", "finalist_steps"),
 )
 _SETTINGS = ("seed", "population", "generations", "mutation", "confidence")
 

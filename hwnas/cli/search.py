@@ -40,7 +40,10 @@ _TABLE = "table.json"
 #: Flags that the session of every method takes as they are, and those of one method alone.
 _SETTINGS = ("seed", "confidence", "sharing", "steps", "train_batch", "optimizer", "base_rate")
 _METHOD_SETTINGS = {
-    "spos": ("sampler", "bins", "population", "generations", "top", "mutation", "shares"),
+    "spos": (
+        *("sampler", "bins", "shares", "population", "generations", "top", "mutation"),
+        *("finalists", "finalist_steps"),
+    ),
     "betanas": (
         *("warm_up", "alpha_every", "alpha_rate", "alpha_batch"),
         *("beta", "drop_margin", "drop_threshold", "drop_start", "drop_every"),
@@ -130,6 +133,8 @@ def command(**flags: Any) -> None:
         flags["base_rate"] = _RATES.get(flags["space_name"], _RATE)
     if flags["method"] != "spos" and flags["sampler"] != "uniform":
         raise OptionError(f"--sampler {flags['sampler']} is of --method spos")
+    if flags["method"] != "spos" and flags["finalists"] > 1:
+        raise OptionError(f"--finalists {flags['finalists']} are of --method spos")
     flags["bins"] = _edges(flags["bins"], flags["sampler"], budgets[0])
     result = (_search_twice if flags.pop("two_step") else _search)(flags, budgets)
     if not leads():

@@ -124,6 +124,20 @@ evolution_options = stacked(
         show_default=True,
         help="Probability with which a decision is redrawn.",
     ),
+    click.option(
+        "--finalists",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        help="Train so many of the best, unlike each other, alone, and take the best of them.",
+    ),
+    click.option(
+        "--finalist-steps",
+        type=click.IntRange(min=1),
+        default=300,
+        show_default=True,
+        help="Training steps of each finalist.",
+    ),
 )
 
 #: How BetaNAS trains its architecture parameters.

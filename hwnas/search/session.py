@@ -11,6 +11,7 @@ from hwnas.predictors import AdditivePredictor
 from hwnas.progress import Progress, silent
 from hwnas.search.constraints import constraints_for
 from hwnas.search.evolution import Evolution
+from hwnas.search.finalists import ranked_alone
 from hwnas.search.images import validation_evaluator
 from hwnas.search.outcome import conclude, exporter
 from hwnas.search.parallel import Parallel, logged_evaluation
@@ -66,6 +67,8 @@ def spos_session(
     generations: int = 20,
     top: int = 10,
     mutation: float = 0.1,
+    finalists: int = 1,
+    finalist_steps: int = 300,
     confidence: float | None = None,
     shares: int = 1,
     workers: Workers = ALONE,
@@ -87,6 +90,9 @@ def spos_session(
         sampler, bins: which paths are trained; bins are of the first budget's cost, see
             `hwnas.supernet.make_sampler`.
         population, generations, top, mutation: of the evolution.
+        finalists, finalist_steps: so many of the best, unlike each other, are trained alone for so
+            many steps, and the best of them on the validation images wins; 1 for the evolution's
+            own winner. See `hwnas.search.finalists`.
         confidence: that the latency budget is kept, see `constraints_for`.
         shares, workers: of the training, see `train_supernet`.
         parallel: processes that evaluate candidates; None for this one.
@@ -129,6 +135,20 @@ def spos_session(
         searcher, evaluate, generations=generations - 1, population=population, progress=progress
     )
 
+    alone = []
+    if finalists > 1:
+        alone = ranked_alone(
+            run,
+            trained,
+            data,
+            feasible,
+            evaluate,
+            count=finalists,
+            steps=finalist_steps,
+            seed=seed,
+            progress=progress,
+        )
+
     found = verify(
         run,
         deployed,
@@ -137,11 +157,12 @@ def spos_session(
         evaluate,
         exporter(deployed, data, validation, predictor, seed),
         measure,
+        finalists=alone,
         population=population,
         seed=seed,
         progress=progress,
     )
-    facts = {"feasible_share": feasible.count / deployed.size}
+    facts = {"feasible_share": feasible.count / deployed.size, "finalists": max(1, len(alone))}
     return conclude(
         run, deployed, data, predictor, budgets, validation, evaluate, found, drawn, facts, seed
     )

@@ -77,6 +77,25 @@ def test_a_winner_that_keeps_the_budget_is_measured_once(tmp_path, small_space, 
     assert found.measured["runs"] == 7
 
 
+def test_finalists_are_proposed_in_their_order(tmp_path, small_space, predictor, limit):
+    archs = small_space.sample(300, seed=9)
+    ms = predictor.predict(archs)
+    dear, cheap = archs[ms <= limit][ms[ms <= limit].argmax()], archs[ms.argmin()]
+
+    def verified(factor, *finalists):
+        folder = tmp_path / f"{factor}-{len(finalists)}"
+        setting = Setting(folder, small_space, predictor, limit)
+        return setting.verify(factor, finalists=finalists)
+
+    assert (verified(1.0, dear, cheap).architecture == dear).all()
+    found = verified(1.3, dear, cheap)  # the first misses, the second still fits
+    assert (found.architecture == cheap).all()
+    assert found.accuracy == slower_is_better(predictor, cheap[None])[0]
+    assert found.attempts == 2
+    found = verified(1.3, dear)  # none is left: the evolution goes on
+    assert found.measured["latency_ms"] <= limit
+
+
 @pytest.mark.parametrize("factor", [1.05, 1.3])
 def test_a_miss_tightens_until_the_measured_network_keeps_the_budget(
     tmp_path, small_space, predictor, limit, factor

@@ -97,7 +97,7 @@ def found_by_spos(
     )
     if flags.finalists < 2:
         return *searcher.best(), evaluate
-    best = ranked_alone(
+    best, _ = ranked_alone(
         run,
         space,
         data,

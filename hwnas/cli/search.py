@@ -414,6 +414,12 @@ def _print_summary(result: dict[str, Any], out: Path) -> None:
         f"median {paths['median']:.1%}, {paths['least']:.1%} to {paths['most']:.1%} "
         f"({paths['count']} within the budget)",
     )
+    alone = (result.get("finalists") or {}).values()
+    if alone:
+        rows.add_row(
+            "finalists",
+            f"{len(alone)} trained alone, validation {min(alone):.1%} to {max(alone):.1%}",
+        )
     rows.add_row("weights", f"of best.onnx: {result['weights']}")
     rows.add_row("seconds", f"{result['seconds']:.0f}")
     rows.add_row("files", f"{out}: {', '.join(result['files'].values())}")

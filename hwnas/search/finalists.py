@@ -39,8 +39,8 @@ def ranked_alone(
     steps: int,
     seed: int,
     progress: Progress = silent,
-) -> list[IntArray]:
-    """Train the finalists of a search alone; the best on the validation images comes first.
+) -> list[tuple[IntArray, float]]:
+    """Train the finalists of a search alone, and rank them by accuracy on the validation images.
 
     Args:
         run: the folder; each finalist goes on in a sub-folder of it where it was killed.
@@ -52,6 +52,9 @@ def ranked_alone(
         steps: that each is trained.
         seed: of weights and order of images; not those of `hwnas.search.standalone`.
         progress: told after every step.
+
+    Returns:
+        Architectures (n_decisions,) with their accuracies, 0 to 1, the best first.
     """
     archs = np.array([space.parse(name) for name in evaluate.asked])
     kept = feasible.contains(archs)
@@ -82,7 +85,7 @@ def ranked_alone(
             known = {"validation": accuracy(outputs, data.validation_labels)}
             alone.write_json("accuracy.json", known)
         found.append(float(known["validation"]))
-    return [finalists[at] for at in np.argsort(-np.array(found), kind="stable")]
+    return [(finalists[at], found[at]) for at in np.argsort(-np.array(found), kind="stable")]
 
 
 def unlike(

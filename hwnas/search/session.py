@@ -157,12 +157,15 @@ def spos_session(
         evaluate,
         exporter(deployed, data, validation, predictor, seed),
         measure,
-        finalists=alone,
+        finalists=[arch for arch, _ in alone],
         population=population,
         seed=seed,
         progress=progress,
     )
-    facts = {"feasible_share": feasible.count / deployed.size, "finalists": max(1, len(alone))}
+    facts = {
+        "feasible_share": feasible.count / deployed.size,
+        "finalists": {deployed.format(arch): accuracy for arch, accuracy in alone},
+    }
     return conclude(
         run, deployed, data, predictor, budgets, validation, evaluate, found, drawn, facts, seed
     )

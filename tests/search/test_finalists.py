@@ -64,7 +64,8 @@ def test_the_best_alone_comes_first_and_all_keep_the_budget(setting):
     rank, trained, cost, limit = setting
     told = []
     ranked = rank(4, progress=lambda task, share, remark: told.append((task, share)))
-    costs = cost(np.array(ranked))
+    costs = cost(np.array([arch for arch, _ in ranked]))
+    assert [accuracy for _, accuracy in ranked] == pytest.approx((1 / costs).tolist())
     assert len(ranked) == len(trained) == 4
     assert (costs <= limit).all()
     assert (np.diff(costs) > 0).all()  # the other way round than with shared weights
@@ -77,4 +78,4 @@ def test_what_is_trained_is_not_trained_again(setting):
     first = rank(2)
     again = rank(3)
     assert len(trained) == 3
-    assert {a.tobytes() for a in first} <= {a.tobytes() for a in again}
+    assert {a.tobytes() for a, _ in first} <= {a.tobytes() for a, _ in again}

@@ -238,22 +238,28 @@ def cost_gradients(
     return [mean.item() for mean in means], gradients
 
 
-def likeliest(alphas: Alphas, constraints: Sequence[Constraint] = ()) -> IntArray:
+def likeliest(
+    alphas: Alphas, constraints: Sequence[Constraint] = (), *, dropped: bool = False
+) -> IntArray:
     """The most probable architecture (n_decisions,) of living choices within all budgets, exactly.
 
     Without budgets it is the paper's: the largest alpha of each decision.
 
+    Args:
+        alphas: the architecture parameters.
+        constraints: what it keeps.
+        dropped: whether choices that were dropped take part, with the alpha they had then.
+
     Raises:
-        InfeasibleBudgetError: no living architecture keeps them.
+        InfeasibleBudgetError: no such architecture keeps them.
     """
-    probabilities = alphas.probabilities
     if not constraints:
-        largest: IntArray = probabilities.argmax(axis=1)
+        largest: IntArray = alphas.probabilities.argmax(axis=1)
         return largest
-    with np.errstate(divide="ignore"):
-        logs = [
-            np.log(row[:n]) for row, n in zip(probabilities, alphas.space.n_choices, strict=True)
-        ]
+    values = alphas.alpha.detach().numpy()
+    kept = values if dropped else np.where(alphas.alive, values, -np.inf)
+    # a softmax would subtract the same from all choices of a decision
+    logs = [row[:n] for row, n in zip(kept, alphas.space.n_choices, strict=True)]
     costs = [constraint.cost for constraint in constraints]
     return most_probable(logs, costs, [constraint.budget.limit for constraint in constraints])
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from hwnas.costs import AdditiveCost, Budget, Constraint, FeasibleSet
 from hwnas.costs.additive import IntArray
+from hwnas.errors import InfeasibleBudgetError
 from hwnas.predictors import AdditivePredictor
 from hwnas.progress import Progress, silent
 from hwnas.search.beta import Beta, FixedBeta, Steering
@@ -111,7 +112,10 @@ def betanas_session(
     drawn = evaluate(random_living(alphas, constraints, RANDOM_PATHS, seed=seed))
 
     def propose(tightened: Sequence[Constraint], _: int) -> tuple[IntArray, float]:
-        arch = likeliest(alphas, tightened)
+        try:
+            arch = likeliest(alphas, tightened)
+        except InfeasibleBudgetError:  # the device is slower than drops were made for
+            arch = likeliest(alphas, tightened, dropped=True)
         return arch, float(evaluate(arch[None])[0])
 
     found = verify_proposals(
@@ -127,13 +131,15 @@ def betanas_session(
     tokens = {d.name: [op.token for op in d.choices] for d in deployed.decisions}
     plot_alphas(run.folder / _PLOT, past, tokens, title=f"BetaNAS, {deployed.name}, {data.name}")
     probability = alphas.probabilities[np.arange(len(found.architecture)), found.architecture]
+    taken = int((probability == 0).sum())
     facts = {
         "method": "betanas",
         "beta": dict(beta) if beta else "steered",
         "last_betas": past[-1]["beta"],
         "last_expected": past[-1]["expected"],
         "living_choices": [len(row) for row in living_choices(alphas.alive)],
-        "log_probability": float(np.log(probability).sum()),
+        "log_probability": None if taken else float(np.log(probability).sum()),
+        "dropped_choices_taken": taken,
         "most_probable": deployed.format(likeliest(alphas)),
         "files": {"architecture parameters": _PLOT},
     }

@@ -107,6 +107,7 @@ def test_it_leaves_the_files_of_every_search(found):
     about = {p.key: p.value for p in onnx.load(folder / "best.onnx").metadata_props}
     assert about["architecture"] == result["architecture"]
     assert len(result["living_choices"]) == 4
+    assert result["dropped_choices_taken"] == 0
     assert result["random_paths"]["count"] == 50
 
 
@@ -119,6 +120,20 @@ def test_resumed_behind_its_training_it_measures_nothing_again(
     again = search(folder, space, data, predictor, [f"latency<={limit}ms"], device)
     assert device.asked == []
     assert {**again, "seconds": 0} == {**result, "seconds": 0}
+
+
+def test_dropped_choices_come_back_where_no_living_one_keeps_the_budget_on_the_device(
+    space, data, predictor, limit, tmp_path
+):
+    device = Device(space, predictor, 1.3)
+    rule = DropRule(margin=0.01, start=0.0)
+    budget = [f"latency<={limit}ms"]
+    result = search(tmp_path, space, data, predictor, budget, device, rule=rule)
+    assert sum(result["living_choices"]) <= 6  # of 27
+    assert len(device.asked) > 1
+    assert result["measured_ms"] <= limit
+    assert result["dropped_choices_taken"] >= 1
+    assert result["log_probability"] is None
 
 
 def test_a_device_that_keeps_no_promise_fails(space, data, predictor, limit, tmp_path):

@@ -394,9 +394,11 @@ def _print_summary(result: dict[str, Any], out: Path) -> None:
     else:
         error = result["measured"]["relative_error"]
         off = result["predicted_ms"] / measured - 1
+        times = result["measured"].get("measurements", 1)
         rows.add_row(
             "measured",
-            f"[bold]{measured:.3f} ms[/bold] +-{error:.1%}, prediction off by {off:+.1%}",
+            f"[bold]{measured:.3f} ms[/bold] +-{error:.1%}, prediction off by {off:+.1%}"
+            + (f", the least of {times} measurements" if times > 1 else ""),
         )
     rows.add_row(
         "size", f"{result['macs'] / 1e6:.1f} M MACs, {result['params'] / 1e6:.2f} M params"

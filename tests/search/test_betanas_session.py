@@ -130,7 +130,7 @@ def test_dropped_choices_come_back_where_no_living_one_keeps_the_budget_on_the_d
     budget = [f"latency<={limit}ms"]
     result = search(tmp_path, space, data, predictor, budget, device, rule=rule)
     assert sum(result["living_choices"]) <= 6  # of 27
-    assert len(device.asked) > 1
+    assert result["networks_measured"] > 1
     assert result["measured_ms"] <= limit
     assert result["dropped_choices_taken"] >= 1
     assert result["log_probability"] is None
@@ -140,7 +140,7 @@ def test_a_device_that_keeps_no_promise_fails(space, data, predictor, limit, tmp
     device = Device(space, predictor, 30.0)
     with pytest.raises(BudgetMissedError, match="no network kept"):
         search(tmp_path, space, data, predictor, [f"latency<={limit}ms"], device)
-    assert 1 <= len(device.asked) <= 8
+    assert 1 <= len(set(device.asked)) <= 8
 
 
 def test_fixed_betas_of_two_costs_and_budgets_on_a_third(space, data, predictor, tmp_path):

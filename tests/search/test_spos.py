@@ -50,7 +50,8 @@ class Setting:
         def measure(model, progress):
             arch = json.loads(model)
             self.calls.append(arch)
-            return {"latency_ms": factor * float(self.predictor.predict(arch)[0]), "runs": 7}
+            times = factor() if callable(factor) else factor
+            return {"latency_ms": times * float(self.predictor.predict(arch)[0]), "runs": 7}
 
         export = lambda arch: json.dumps(arch.tolist()).encode()  # noqa: E731
         return verify(
@@ -103,15 +104,34 @@ def test_a_miss_tightens_until_the_measured_network_keeps_the_budget(
     setting = Setting(tmp_path, small_space, predictor, limit)
     found = setting.verify(factor)
     assert found.measured["latency_ms"] <= limit
-    assert found.attempts == len(setting.calls) >= 2
-    assert len({tuple(arch) for arch in setting.calls}) == len(setting.calls)
-    ms = predictor.predict(np.array(setting.calls))
+    networks = list(dict.fromkeys(map(tuple, setting.calls)))
+    assert found.attempts == len(networks) >= 2
+    # what misses is measured three times, what keeps the budget once
+    assert setting.calls == [list(n) for n in networks[:-1] for _ in range(3)] + [
+        list(networks[-1])
+    ]
+    ms = predictor.predict(np.array(networks))
     assert (factor * ms[:-1] > limit).all()
     # not tighter than the device asks for: hardly any network that keeps the budget is slower
     everything = np.array(list(product(*(range(n) for n in small_space.n_choices))))
     truth = factor * predictor.predict(everything)
     slower = (truth <= limit) & (truth > factor * ms[-1])
     assert slower.sum() <= 0.01 * len(everything)
+
+
+def test_a_slow_spell_costs_a_measurement_and_not_the_network(
+    tmp_path, small_space, predictor, limit
+):
+    setting = Setting(tmp_path, small_space, predictor, limit)
+    best = setting.searcher.best()[0]
+    spells = iter([1.3, 1.2, 1.0])
+    found = setting.verify(lambda: next(spells))
+    assert (found.architecture == best).all()
+    assert found.attempts == 1
+    assert found.measured["measurements"] == 3
+    assert found.measured["latency_ms"] == predictor.predict(best)
+    logged = [e["latency_ms"] for e in setting.run.logged("measured")]
+    assert logged == pytest.approx([f * found.measured["latency_ms"] for f in (1.3, 1.2, 1.0)])
 
 
 def test_a_device_that_nothing_satisfies_fails_and_says_what_was_measured(
@@ -121,7 +141,7 @@ def test_a_device_that_nothing_satisfies_fails_and_says_what_was_measured(
     least = predictor.cost.minimum()[1]
     with pytest.raises(BudgetMissedError, match=r"no network kept latency<=.+ were measured, at"):
         setting.verify(1.01 * limit / least)
-    assert 1 <= len(setting.calls) <= 8
+    assert 1 <= len(setting.calls) <= 3 * 8
 
 
 def test_attempts_are_bounded(tmp_path, small_space, predictor, limit):

@@ -7,7 +7,6 @@ import numpy as np
 
 from hwnas.costs import AdditiveCost, Budget, Constraint, FeasibleSet
 from hwnas.costs.additive import IntArray
-from hwnas.errors import InfeasibleBudgetError
 from hwnas.predictors import AdditivePredictor
 from hwnas.progress import Progress, silent
 from hwnas.search.beta import Beta, FixedBeta, Steering
@@ -111,11 +110,9 @@ def betanas_session(
     evaluate = LoggedEvaluation(run, deployed, validation.accuracies, progress)
     drawn = evaluate(random_living(alphas, constraints, RANDOM_PATHS, seed=seed))
 
-    def propose(tightened: Sequence[Constraint], _: int) -> tuple[IntArray, float]:
-        try:
-            arch = likeliest(alphas, tightened)
-        except InfeasibleBudgetError:  # the device is slower than drops were made for
-            arch = likeliest(alphas, tightened, dropped=True)
+    def propose(tightened: Sequence[Constraint], attempt: int) -> tuple[IntArray, float]:
+        # drops were made for the budget; few living choices may be left near a tighter limit
+        arch = likeliest(alphas, tightened, dropped=attempt > 0)
         return arch, float(evaluate(arch[None])[0])
 
     found = verify_proposals(

@@ -18,13 +18,13 @@ import hwnas
 from hwnas.costs import Constraint, FeasibleSet
 from hwnas.progress import Progress
 from hwnas.search.evolution import Evolution
-from hwnas.search.finalists import ranked_alone
+from hwnas.search.finalists import ranked_alone, train_briefly
 from hwnas.search.images import calibration_images
-from hwnas.search.retrain import accuracy, logits, retrain
+from hwnas.search.retrain import accuracy, logits
 from hwnas.search.run import Run
 from hwnas.search.spos import Evaluate, LoggedEvaluation, evolve, train_supernet
 from hwnas.spaces import SearchSpace
-from hwnas.supernet import Dataset, Evaluator, FeasibleSampler, Supernet, load_data
+from hwnas.supernet import Dataset, Evaluator, FeasibleSampler, PathSampler, Supernet, load_data
 
 INPUT_SIZE, WIDTH, RANDOM_NETWORKS = 28, 0.25, 10
 #: Space -> its shipped table, and what its networks keep.
@@ -34,8 +34,7 @@ TARGETS = {
 }
 SUPERNET_STEPS, BATCH, RATE = 1000, 128, 2e-3
 POPULATION, GENERATIONS, VALIDATION_IMAGES = 40, 10, 5000
-#: In so few steps a higher rate than the paper's learns more.
-RETRAIN_STEPS, RETRAIN_RATE, EMA = 300, 0.2, 0.98
+RETRAIN_STEPS = 300
 
 
 def feasible_set(name: str) -> tuple[SearchSpace, FeasibleSet]:
@@ -59,10 +58,19 @@ def trained_evaluator(
 ) -> Evaluator:
     """A supernet trained on paths within the budget, ready to evaluate."""
     supernet = Supernet(space, seed=seed)
+    train(run, supernet, FeasibleSampler(feasible, seed=seed), data, steps, seed)
+    shown = data.to_float(data.validation_images[:images])
+    return Evaluator(supernet, calibration_images(data), shown, data.validation_labels[:images])
+
+
+def train(
+    run: Run | None, supernet: Supernet, sampler: PathSampler, data: Dataset, steps: int, seed: int
+) -> None:
+    """Train a supernet with the settings of these comparisons."""
     train_supernet(
         run,
         supernet,
-        FeasibleSampler(feasible, seed=seed),
+        sampler,
         data,
         steps=steps,
         batch=BATCH,
@@ -71,8 +79,6 @@ def trained_evaluator(
         seed=seed,
         progress=lines(),
     )
-    shown = data.to_float(data.validation_images[:images])
-    return Evaluator(supernet, calibration_images(data), shown, data.validation_labels[:images])
 
 
 def found_by_spos(
@@ -137,18 +143,7 @@ def alone(
     run = Run(folder, config)
     done = run.read_json("test.json")
     if done is None:
-        network = retrain(
-            run,
-            space,
-            arch,
-            data,
-            steps=steps,
-            batch=BATCH,
-            base_rate=RETRAIN_RATE,
-            ema=EMA,
-            seed=seed,
-            progress=lines(),
-        )
+        network = train_briefly(run, space, arch, data, steps=steps, seed=seed, progress=lines())
         found = accuracy(logits(network, data, data.test_images), data.test_labels)
         done = {"accuracy": found, "seconds": run.seconds}
         run.write_json("test.json", done)

@@ -11,12 +11,11 @@ import time
 
 import numpy as np
 import torch
-from spos_fashion import BATCH, INPUT_SIZE, RATE, WIDTH, lines
+from spos_fashion import INPUT_SIZE, WIDTH, train
 
 from hwnas import spaces
 from hwnas.ops.module import initialise
 from hwnas.search.images import validation_evaluator
-from hwnas.search.spos import train_supernet
 from hwnas.supernet import SHARINGS, Supernet, UniformSampler, load_data
 
 PATHS, SEED = 20, 0
@@ -43,18 +42,7 @@ def main(folder: str, steps: int) -> None:
             if start == "at random":
                 drawn_at_random(supernet)
             began = time.monotonic()
-            train_supernet(
-                None,
-                supernet,
-                UniformSampler(space, seed=SEED),
-                data,
-                steps=steps,
-                batch=BATCH,
-                optimizer="adam",
-                base_rate=RATE,
-                seed=SEED,
-                progress=lines(),
-            )
+            train(None, supernet, UniformSampler(space, seed=SEED), data, steps, SEED)
             seconds = time.monotonic() - began
             found = validation_evaluator(supernet, data).accuracies(archs)
             rows.append((sharing, start, seconds, found))

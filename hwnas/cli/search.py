@@ -416,7 +416,7 @@ def _print_summary(result: dict[str, Any], out: Path) -> None:
         f"median {paths['median']:.1%}, {paths['least']:.1%} to {paths['most']:.1%} "
         f"({paths['count']} within the budget)",
     )
-    alone = (result.get("finalists") or {}).values()
+    alone = result.get("finalists", {}).values()
     if alone:
         rows.add_row(
             "finalists",

@@ -109,14 +109,14 @@ def _loaded(
 ) -> tuple[dict[str, Job], Job]:
     """The jobs of the models, without those that were refused, and that of the reference."""
 
-    def load(at: int, name: str, model: bytes, warm: bool) -> Job:
+    def load(at: int, name: str, model: bytes, cached: bool) -> Job:
         def tell(share: float, phase: str) -> None:
             progress("loading models", (at + share) / (len(models) + 1), f"{name} {phase}".strip())
 
         tell(0.0, "")
         if isinstance(runtime, Compiling):
             runtime.compiling = tell
-        if warm and not isinstance(runtime, PerfTest):
+        if cached and not isinstance(runtime, PerfTest):
             return runtime.load(model, warm=True)
         return runtime.load(model)
 

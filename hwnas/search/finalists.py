@@ -7,6 +7,7 @@ while, tell which of them are really good.
 
 import numpy as np
 import numpy.typing as npt
+from torch import nn
 
 from hwnas.costs import FeasibleSet
 from hwnas.costs.additive import IntArray
@@ -18,7 +19,7 @@ from hwnas.search.spos import LoggedEvaluation
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import Dataset
 
-__all__ = ["ranked_alone", "unlike"]
+__all__ = ["ranked_alone", "train_briefly", "unlike"]
 
 #: Of SGD at 128 images a step, and what the running average keeps: in a few hundred steps more is
 #: learned so than at the rate of a whole training.
@@ -69,23 +70,39 @@ def ranked_alone(
         alone = Run(run.folder / "finalists" / str(at), config)
         known = alone.read_json("accuracy.json")
         if known is None:
-            network = retrain(
-                alone,
-                space,
-                arch,
-                data,
-                steps=steps,
-                batch=_BATCH,
-                base_rate=_RATE,
-                ema=_EMA,
-                seed=_STREAM + seed,
-                progress=told,
+            network = train_briefly(
+                alone, space, arch, data, steps=steps, seed=_STREAM + seed, progress=told
             )
             outputs = logits(network, data, data.validation_images)
             known = {"validation": accuracy(outputs, data.validation_labels)}
             alone.write_json("accuracy.json", known)
         found.append(float(known["validation"]))
     return [(finalists[at], found[at]) for at in np.argsort(-np.array(found), kind="stable")]
+
+
+def train_briefly(
+    run: Run,
+    space: SearchSpace,
+    arch: IntArray,
+    data: Dataset,
+    *,
+    steps: int,
+    seed: int,
+    progress: Progress = silent,
+) -> nn.Module:
+    """`retrain` with settings for a few hundred steps, so that networks can be compared."""
+    return retrain(
+        run,
+        space,
+        arch,
+        data,
+        steps=steps,
+        batch=_BATCH,
+        base_rate=_RATE,
+        ema=_EMA,
+        seed=seed,
+        progress=progress,
+    )
 
 
 def unlike(

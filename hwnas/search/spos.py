@@ -233,7 +233,7 @@ def verify(
     """
 
     def propose(tightened: Sequence[Constraint], attempt: int) -> tuple[IntArray, float]:
-        if attempt == 0 and not len(finalists):
+        if attempt == 0 and not finalists:
             return searcher.best()
         feasible = FeasibleSet(tightened, space.format)
         for arch in finalists:

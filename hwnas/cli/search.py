@@ -395,10 +395,12 @@ def _print_summary(result: dict[str, Any], out: Path) -> None:
         error = result["measured"]["relative_error"]
         off = result["predicted_ms"] / measured - 1
         times = result["measured"].get("measurements", 1)
+        waited_s = result["measured"].get("waited_s", 0)
         rows.add_row(
             "measured",
             f"[bold]{measured:.3f} ms[/bold] +-{error:.1%}, prediction off by {off:+.1%}"
-            + (f", the least of {times} measurements" if times > 1 else ""),
+            + (f", the least of {times} measurements" if times > 1 else "")
+            + (f", {waited_s} s waited for a slow spell to end" if waited_s else ""),
         )
     rows.add_row(
         "size", f"{result['macs'] / 1e6:.1f} M MACs, {result['params'] / 1e6:.2f} M params"

@@ -116,6 +116,7 @@ def search_again(
                 evaluate,
                 exporter(space, data, validation, predictor, seed),
                 measure,
+                interval_ms=predictor.predict_interval,
                 population=population,
                 seed=seed,
                 progress=progress,

@@ -122,6 +122,7 @@ def betanas_session(
         propose,
         exporter(deployed, data, validation, predictor, seed),
         measure,
+        interval_ms=predictor.predict_interval,
         progress=progress,
     )
     past = history(run)

@@ -157,6 +157,7 @@ def spos_session(
         evaluate,
         exporter(deployed, data, validation, predictor, seed),
         measure,
+        interval_ms=predictor.predict_interval,
         finalists=[arch for arch, _ in alone],
         population=population,
         seed=seed,

@@ -202,6 +202,7 @@ def verify(
     export: Callable[[IntArray], bytes],
     measure: Measure | None,
     *,
+    interval_ms: Callable[[IntArray], FloatArray] | None = None,
     finalists: Sequence[IntArray] = (),
     population: int,
     generations: int = 3,
@@ -221,6 +222,7 @@ def verify(
         evaluate: accuracies; it remembers what was asked.
         export: the ONNX model of an architecture, which is what is measured.
         measure: asks the device; None where it is not at hand.
+        interval_ms: predicted intervals (n, 2) of architectures; None never waits.
         finalists: architectures (n_decisions,) that are proposed first, in this order; without them
             the best of the evolution.
         population, generations: of the evolution after each miss.
@@ -254,6 +256,7 @@ def verify(
         propose,
         export,
         measure,
+        interval_ms=interval_ms,
         max_attempts=max_attempts,
         progress=progress,
     )

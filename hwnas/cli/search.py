@@ -22,7 +22,7 @@ from hwnas.cli.search_options import (
     worker_options,
 )
 from hwnas.cli.torchrun import help_training, leads, world_size
-from hwnas.costs import Budget, FeasibleSet, parse_budget
+from hwnas.costs import Budget, Constraint, FeasibleSet, parse_budget
 from hwnas.errors import BudgetError, HwnasError, OptionError, UnknownNameError
 from hwnas.latency_tables import LatencyTable
 from hwnas.profilers import Plan, measure_models, runtime
@@ -221,6 +221,9 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
         classes=data.classes,
     )
     check_budgets(budgets, deployed)
+    counted = [Constraint(b, deployed.cost(b.quantity)) for b in budgets if b.quantity != "latency"]
+    if counted:  # what needs no table is known before one is measured
+        FeasibleSet(counted, deployed.format)
     trained = spaces.proxy(deployed, size, data.classes, flags["proxy_width"])
     method = flags["method"]
     session = _session(flags)

@@ -72,17 +72,16 @@ def list_tables(as_json: bool) -> None:
             ]
         )
         return
-    rows = Table(Column("name", no_wrap=True), "target", "entries", "made (UTC)", box=box.SIMPLE)
+    rows = Table(Column("table", overflow="fold"), "made (UTC)", box=box.SIMPLE)
     for name, _, table in found:
         if isinstance(table, LatencyTable):
-            entries = f"{len(table.workloads)} + {len(table.networks)}"
-            if table.estimates:
-                entries += f", {len(table.estimates)} estimated"
-            entries += " (transferred)" if table.provenance.transfer else ""
-            made = table.provenance.created_utc[:16]
-            rows.add_row(name, str(table.target), entries, made)
+            about = str(table.target)
+            about += f", {len(table.estimates)} estimated" if table.estimates else ""
+            about += ", transferred" if table.provenance.transfer else ""
+            made = table.provenance.created_utc[:10]
+            rows.add_row(f"{escape(name)}\n[dim]{escape(about)}[/dim]", made)
         else:
-            rows.add_row(name, f"[red]{escape(str(table))}[/red]", "", "")
+            rows.add_row(f"{escape(name)}\n[red]{escape(str(table))}[/red]")
     stdout.print(rows)
     say(f"your tables are in {tables_folder()}; make one with 'hwnas profile'")
 

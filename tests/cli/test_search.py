@@ -195,6 +195,16 @@ def test_an_infeasible_budget_says_what_the_fastest_is_before_anything_is_traine
     assert not out.exists()
 
 
+def test_a_budget_that_needs_no_table_is_refused_before_one_is_measured(
+    hwnas, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HWNAS_HOME", str(tmp_path / "home"))
+    status, _, said = hwnas("search", *QUICK, "--macs", "1k", "--out", str(tmp_path / "run"))
+    assert status == 2
+    assert "no architecture keeps macs<=1k: the least is" in said
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.fixture
 def foreign(home, tmp_path):
     """The machine's table, as if it came from another one."""

@@ -56,7 +56,7 @@ try:
 except DeviceUnavailableError as error:
     said = str(error)
 bare = object.__new__(TensorRt)
-bare._trt, bare._errors = trt, []
+bare._trt, bare._logged = trt, []
 logger = bare._make_logger()
 for severity in (trt.ILogger.ERROR, trt.ILogger.WARNING, trt.ILogger.INTERNAL_ERROR):
     logger.log(severity, str(severity).split(".")[-1])
@@ -68,7 +68,7 @@ if hasattr(trt, "IProgressMonitor"):
     monitor.phase_start("build", None, 4)
     assert monitor.step_complete("build", 0)
     monitor.phase_finish("build")
-found = {"said": said, "logged": bare._errors, "flags": bare._network_flags(), "told": told}
+found = {"said": said, "logged": bare._logged, "flags": bare._network_flags(), "told": told}
 print(json.dumps(found))
 """
 

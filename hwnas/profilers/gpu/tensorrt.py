@@ -78,7 +78,7 @@ class TensorRt:
             raise DeviceUnavailableError(problem)
         self.precisions = card_precisions(card.capability)
         self.compiling: Callable[[float, str], None] = lambda share, phase: None
-        self._errors: list[str] = []
+        self._logged: list[tuple[bool, str]] = []  # whether it is an error, and what was said
         self._logger = self._make_logger()
         try:
             self._builder: trt.Builder = self._trt.Builder(self._logger)
@@ -173,7 +173,7 @@ class TensorRt:
                 return engine
         plan = self._build(model)
         self._cache.write("engine", made_from, plan)
-        self._errors.clear()
+        self._logged.clear()
         engine = self._runtime.deserialize_cuda_engine(plan)
         if engine is None:
             raise self._failure("TensorRT does not load the engine that it has just built")
@@ -181,7 +181,7 @@ class TensorRt:
 
     def _build(self, model: bytes) -> bytes:
         api = self._trt
-        self._errors.clear()
+        self._logged.clear()
         network: trt.INetworkDefinition = self._builder.create_network(self._network_flags())
         parser: trt.OnnxParser = api.OnnxParser(network, self._logger)
         if not parser.parse(model):
@@ -263,15 +263,16 @@ class TensorRt:
         return self._driver.elapsed_ms(self._stream, work, self._start, self._end)
 
     def _make_logger(self) -> Any:
-        api, errors = self._trt, self._errors
+        api, logged = self._trt, self._logged
 
         class Logger(api.ILogger):  # type: ignore[misc, name-defined]
             def __init__(self) -> None:
                 api.ILogger.__init__(self)
 
             def log(self, severity: Any, msg: str) -> None:
-                if severity in (api.ILogger.INTERNAL_ERROR, api.ILogger.ERROR):
-                    errors.append(msg)
+                is_error = severity in (api.ILogger.INTERNAL_ERROR, api.ILogger.ERROR)
+                if is_error or severity == api.ILogger.WARNING:
+                    logged.append((is_error, msg))
 
         return Logger()
 
@@ -304,4 +305,7 @@ class TensorRt:
         return ModelRejectedError(said)
 
     def _said(self, what: str) -> str:
-        return f"{what}: {'; '.join(self._errors[-3:]) or 'it logged no reason'}"
+        errors = [message for is_error, message in self._logged if is_error]
+        # that CUDA does not start is a warning to TensorRT 8
+        reasons = errors[-3:] or [message for _, message in self._logged[-1:]]
+        return f"{what}: {'; '.join(reasons) or 'it logged no reason'}"

@@ -1,5 +1,6 @@
 """The TensorRT profiler on a synthetic card and TensorRT, in the manner of three versions."""
 
+import importlib
 import sys
 from dataclasses import replace
 
@@ -170,6 +171,20 @@ def test_bad_input(card, small_space):
         profile_space(small_space, runtime("gpu"), precision="fp16")
     with pytest.raises(ModelRejectedError, match="only signed int8"):
         runtime("gpu").load(to_onnx(SMALL.graph(), precision="int8"))
+
+
+def test_a_tensorrt_that_does_not_start_says_why(card, monkeypatch):
+    card(gpu_capability="6.1", tensorrt="8.6.1")
+    api = importlib.import_module("tensorrt")
+
+    def builder(logger):  # as 8.6.0 does where CUDA does not start
+        logger.log(api.ILogger.WARNING, "Unable to determine GPU memory usage")
+        logger.log(api.ILogger.WARNING, "CUDA initialization failure with error: 36")
+        raise TypeError("pybind11::init(): factory function returned nullptr")
+
+    monkeypatch.setattr(api, "Builder", builder)
+    with pytest.raises(DeviceUnavailableError, match=r"not start on .*: CUDA init.* error: 36$"):
+        runtime("gpu", name="tensorrt")
 
 
 def test_a_card_that_this_version_does_not_run(card):

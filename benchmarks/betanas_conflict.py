@@ -1,9 +1,9 @@
 """What sharing weights among more branches does to four networks (BetaNAS, figure 6).
 
-Two blocks choose between a small and a large operator: networks 00, 01, 10 and 11. They are trained
-without sharing (each alone), in twos that share the first block's choice, and all four together;
-longer in proportion, so that every network is trained for the same number of steps, as in the
-paper. Each choice has weights of its own, shared by the networks that make it.
+Each of the four networks has one operator in all of its blocks. They are trained without sharing
+(each alone), in two supernets of two branches a block, and in one of four. Paths mix the branches
+of their blocks, each branch equally often, and training is longer in proportion, so that every
+operator is trained for the same number of steps, as in the paper. Then the four are evaluated.
 
 python benchmarks/betanas_conflict.py [OUT.png] [STEPS] [SEEDS] [DATA]
 """
@@ -16,6 +16,7 @@ import torch
 
 from hwnas import spaces
 from hwnas.supernet import (
+    BalancedSampler,
     Dataset,
     Evaluator,
     Supernet,
@@ -27,48 +28,50 @@ from hwnas.supernet import (
 )
 
 INPUT_SIZE, BATCH, RATE = 16, 64, 2e-3
-SMALL, LARGE = 0, 5  # k3e3 and k7e6
-NETWORKS = {"00": (SMALL, SMALL), "01": (SMALL, LARGE), "10": (LARGE, SMALL), "11": (LARGE, LARGE)}
+NETWORKS = ("k3e3", "k7e3", "k3e6", "k7e6")
 GROUPS = {
-    "no sharing": [["00"], ["01"], ["10"], ["11"]],
-    "two branches": [["00", "01"], ["10", "11"]],
-    "four branches": [["00", "01", "10", "11"]],
+    "no sharing": [[name] for name in NETWORKS],
+    "two branches": [["k3e3", "k7e6"], ["k7e3", "k3e6"]],
+    "four branches": [list(NETWORKS)],
 }
 
 
 def trained_together(names: list[str], data: Dataset, steps: int, seed: int) -> dict[str, float]:
-    """Test accuracies of networks that share weights, each trained for so many steps."""
+    """Test accuracies of networks in one supernet, each operator trained for so many steps."""
     space = spaces.space(
         "proxyless",
         input_size=INPUT_SIZE,
         classes=data.classes,
         stem_width=8,
         first_width=8,
-        stage_widths=(16, 24),
-        stage_depths=(1, 1),
-        stage_strides=(2, 2),
+        stage_widths=(12, 16, 24),
+        stage_depths=(2, 2, 2),
+        stage_strides=(1, 2, 2),
         head_width=48,
     )
     supernet = Supernet(space, sharing="separate", seed=seed)
     optimizer = make_optimizer(supernet)
-    archs = [np.array(NETWORKS[name]) for name in names]
+    tokens = [[op.token for op in decision.choices] for decision in space.decisions]
+    branches = np.zeros((len(tokens), max(map(len, tokens))), bool)
+    for row, offered in zip(branches, tokens, strict=True):
+        row[[offered.index(name) for name in names]] = True
+    sampler = BalancedSampler(branches, seed=seed)
     total = steps * len(names)
     for step in range(total):
-        turn, position = divmod(step, len(names))
-        order = np.random.default_rng([seed, turn]).permutation(len(names))
         rows = batch_indices(len(data.train_labels), BATCH, step, seed)
         train_step(
             supernet,
             optimizer,
             torch.from_numpy(data.to_float(data.train_images[rows])),
             torch.from_numpy(data.train_labels[rows]),
-            archs[order[position]],
+            sampler.sample(step),
             rate=learning_rate(step, total, RATE),
         )
+    archs = np.array([[offered.index(name) for offered in tokens] for name in names])
     calibration = data.to_float(data.train_images[:512])
     images = data.to_float(data.test_images[:2000])
     evaluator = Evaluator(supernet, calibration, images, data.test_labels[:2000])
-    return dict(zip(names, evaluator.accuracies(np.stack(archs)).tolist(), strict=True))
+    return dict(zip(names, evaluator.accuracies(archs).tolist(), strict=True))
 
 
 def main(out: Path, steps: int, seeds: int, spec: str) -> None:
@@ -80,7 +83,7 @@ def main(out: Path, steps: int, seeds: int, spec: str) -> None:
             for names in groups:
                 accuracies |= trained_together(names, data, steps, seed)
             found[at, seed] = [accuracies[name] for name in NETWORKS]
-    print(f"{data.name}, {steps} steps of {BATCH} images a network, {seeds} seeds, test accuracy")
+    print(f"{data.name}, {steps} steps of {BATCH} images an operator, {seeds} seeds, test accuracy")
     print(f"{'':14} {' '.join(f'{name:>7}' for name in NETWORKS)}    mean  rank agreement")
     alone = found[0].mean(axis=0)
     for at, name in enumerate(GROUPS):
@@ -107,7 +110,9 @@ def draw(out: Path, found: np.ndarray) -> None:
         low, high = accuracies.min(axis=0), accuracies.max(axis=0)
         middle = accuracies.mean(axis=0)
         axes.errorbar(list(NETWORKS), middle, [middle - low, high - middle], capsize=3, label=name)
-    axes.set(xlabel="network", ylabel="test accuracy (%), mean, least and most of the seeds")
+    axes.set(
+        xlabel="network", ylabel="test accuracy (%)", title="mean, least and most of the seeds"
+    )
     axes.legend()
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=120)

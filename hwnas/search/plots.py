@@ -142,11 +142,12 @@ def plot_alphas(
         if names != before:
             right.legend(fontsize=6, loc="upper left", bbox_to_anchor=(1, 1))
         before = names
+        right.set_ylim(bottom=0)  # from 0, so that balanced looks balanced
     rows[0][0].set_title("alpha", fontsize=9)
     rows[0][1].set_title("share of training steps", fontsize=9)
     for axes in rows[-1]:
         axes.set_xlabel("training steps of the weights")
-    figure.suptitle(title, fontsize=9)
+    figure.suptitle(title, y=1 - 0.1 / height, fontsize=9)
     write_atomically(path, picture(figure))
 
 

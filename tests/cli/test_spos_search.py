@@ -87,7 +87,10 @@ def test_bits_are_searched_under_bitops_and_measured_as_int8(hwnas):
         (("--sampler", "constraint", "--bins", "1M:2M:3M"), "whole number of steps"),
         (("--sampler", "constraint", "--bins", "1:2:1"), "positive number with a unit"),
         (("--method", "betanas", "--sampler", "constraint"), "constraint is of --method spos"),
-        (("--space", "resnet18-bits", "--precision", "fp32"), "its precision is int8, got fp32"),
+        (
+            ("--space", "resnet18-bits", "--macs", "1G", "--precision", "fp32"),
+            "its precision is int8, got fp32",
+        ),
     ],
 )
 def test_bad_input_says_what_is_allowed(hwnas, words, says, tmp_path):

@@ -122,6 +122,13 @@ def test_resumed_behind_its_training_it_measures_nothing_again(
     assert {**again, "seconds": 0} == {**result, "seconds": 0}
 
 
+@pytest.fixture
+def impatient(monkeypatch):
+    """A device that is always slow is not waited for."""
+    monkeypatch.setattr("hwnas.search.verification._PAUSES_S", ())
+
+
+@pytest.mark.usefixtures("impatient")
 def test_dropped_choices_come_back_where_no_living_one_keeps_the_budget_on_the_device(
     space, data, predictor, limit, tmp_path
 ):
@@ -136,6 +143,7 @@ def test_dropped_choices_come_back_where_no_living_one_keeps_the_budget_on_the_d
     assert result["log_probability"] is None
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_device_that_keeps_no_promise_fails(space, data, predictor, limit, tmp_path):
     device = Device(space, predictor, 30.0)
     with pytest.raises(BudgetMissedError, match="no network kept"):

@@ -187,7 +187,7 @@ def tests(out: Path, rehearse: bool) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     print(done.stdout, done.stderr)
     lines = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "SKIPPED"))]
-    summary = done.stdout.strip().splitlines()[-1:]
+    summary = (done.stdout or done.stderr).strip().splitlines()[-1:]
     write(out / "tests.json", {"status": done.returncode, "summary": summary, "lines": lines})
 
 

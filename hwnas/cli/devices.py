@@ -9,7 +9,6 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.markup import escape
 
 from hwnas.cli.options import stacked
 from hwnas.cli.output import print_json, say, show_progress
@@ -125,7 +124,7 @@ def profile_each(
         if isinstance(result, tuple):
             say(f"{name}: {result[1].target}: {result[0]}")
         else:
-            say(escape(f"{name}: failed: {result}"))
+            say(f"{name}: failed: {result}")
     say(f"{len(names) - len(failed)} of {len(names)} devices profiled")
     if failed:
         raise click.exceptions.Exit(1)
@@ -208,6 +207,9 @@ def transfer_to_file(
         call=call,
         workloads=entries,
         networks=networks,
+        estimates={},  # what else the source knows is of its own device
+        unmeasured={},
+        kernels=None,
         provenance=replace(provenance, transfer=replace(record, networks=len(networks))),
     )
     path = default_path(target, table.space)

@@ -15,6 +15,9 @@ def guarded(command: Callable[..., Any]) -> NoReturn:
     """Run a click command and exit: 0 done, 1 failed, 2 bad input, 130 interrupted."""
     try:
         status = command(standalone_mode=False)  # click hands over the status of an Exit
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(2)
     except click.ClickException as error:
         _leave(error.format_message(), 2)
     except click.Abort:

@@ -34,7 +34,7 @@ __all__ = ["bundle", "collect_results"]
     metavar="FOLDER",
     help="Where to write the kit; a folder that is empty, or not there yet.",
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0),

@@ -15,22 +15,25 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from hwnas.progress import Progress as Tell
 
 __all__ = ["json_option", "print_json", "say", "show_progress", "stdout"]
 
-stdout = Console(highlight=False, soft_wrap=False)
-_stderr = Console(stderr=True, highlight=False)
+# names and reasons from files may look like markup: what is coloured here is a Text
+stdout = Console(highlight=False, markup=False, soft_wrap=False)
+_stderr = Console(stderr=True, highlight=False, markup=False)
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document on stdout."
 )
 
 
-def say(text: str) -> None:
-    """One line of words for a person."""
-    _stderr.print(text, soft_wrap=True)
+def say(text: str, *, warning: str = "") -> None:
+    """One line of words for a person, a warning first."""
+    between = " " if warning and text else ""
+    _stderr.print(Text.assemble((warning, "yellow"), between, text), soft_wrap=True)
 
 
 def print_json(document: Mapping[str, Any] | list[Any]) -> None:
@@ -42,13 +45,13 @@ def print_json(document: Mapping[str, Any] | list[Any]) -> None:
 def show_progress() -> Iterator[Tell]:
     """Progress bars with the time left, one a task; a line at each end where stderr is a file."""
     bars = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[remark]}"),
+        TextColumn("{task.fields[remark]}", markup=False),
         console=_stderr,
         transient=True,
         disable=not _stderr.is_terminal,

@@ -83,7 +83,7 @@ def _predict_architectures(
         )
         return
     for name, note in predictor.notes.items():
-        say(f"[dim]{name}:[/dim] {note}")
+        say(f"{name}: {note}")
     names = ("ms", f"{confidence:.0%} interval", "MACs", "parameters", "architecture")
     rows = Table(*names, box=box.SIMPLE)
     for at, text in enumerate(architectures):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 from rich.table import Column, Table
 
 from hwnas.cli.devices import (
@@ -51,7 +52,7 @@ __all__ = ["command", "described", "print_table"]
     metavar="FILE",
     help="Where to keep the table  [default: among your tables]",
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0),
@@ -112,10 +113,19 @@ def command(
       hwnas profile --device ssh://me@board --samples 10 --like similar.json
       hwnas profile bundle --out kit/       for a machine that no line leads to
     """
+    given = [p.opts[0] for p in ctx.command.params if _given(ctx, p.name or "")]
     if ctx.invoked_subcommand is not None:
+        if given:
+            raise click.UsageError(
+                f"{given[0]} stands before {ctx.invoked_subcommand}, which has options of its own: "
+                "give them behind it"
+            )
         return
     if (samples is None) != (like is None):
         raise click.UsageError("--samples N and --like TABLE belong together")
+    for name in ("--kernels", "--estimate-from", "--seconds"):
+        if samples is not None and name in given:
+            raise click.UsageError(f"{name} does not go together with --samples")
     far = [device for device in devices if is_far(device)]
     if python != "python3" and not far:
         raise click.UsageError("--python is for ssh:// and adb devices")
@@ -170,6 +180,10 @@ command.add_command(bundle)
 command.add_command(collect_results)
 
 
+def _given(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
 def described(path: Path, table: LatencyTable) -> dict[str, Any]:
     """A finished profile for ``--json``."""
     known = _calibration(table)
@@ -208,14 +222,15 @@ def print_table(path: Path, table: LatencyTable) -> None:
     known = _calibration(table)
     if known is None:
         say(
-            f"[yellow]{len(table.unmeasured)} models could not be measured[/yellow] and are not in "
-            f"the table, the first for this reason: {next(iter(table.unmeasured.values()))}"
+            "and are not in the table, the first for this reason: "
+            f"{next(iter(table.unmeasured.values()))}",
+            warning=f"{len(table.unmeasured)} models could not be measured",
         )
     else:
         _say_calibration(known)
     conditions = table.provenance.conditions
     if conditions is not None and conditions.warning is not None:
-        say(f"[yellow]{conditions.warning}[/yellow]")
+        say("", warning=conditions.warning)
     findings = check_table(table)
     if findings:
         say(f"{len(findings)} entries are marked: hwnas tables check {path}")

@@ -52,7 +52,7 @@ __all__ = ["command"]
 @click.option(
     "--data", "data_spec", metavar="SPEC", help="Where the data are  [default: as in the search]"
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 from rich.table import Column, Table
+from rich.text import Text
 
 from hwnas.cli.options import measuring_options, space_options
 from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
@@ -93,7 +95,7 @@ Measure = Callable[[bytes, Progress], Mapping[str, Any]]
     metavar="DIR",
     help="Folder of the run; the same command goes on there  [default: below runs/]",
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @training_options
 @evolution_options
 @betanas_options
@@ -131,10 +133,7 @@ def command(**flags: Any) -> None:
         raise UnknownNameError("method", flags["method"], _METHODS)
     if flags["base_rate"] is None:
         flags["base_rate"] = _RATES.get(flags["space_name"], _RATE)
-    if flags["method"] != "spos" and flags["sampler"] != "uniform":
-        raise OptionError(f"--sampler {flags['sampler']} is of --method spos")
-    if flags["method"] != "spos" and flags["finalists"] > 1:
-        raise OptionError(f"--finalists {flags['finalists']} are of --method spos")
+    _refuse_settings_of_others(flags["method"])
     flags["bins"] = _edges(flags["bins"], flags["sampler"], budgets[0])
     result = (_search_twice if flags.pop("two_step") else _search)(flags, budgets)
     if not leads():
@@ -144,6 +143,17 @@ def command(**flags: Any) -> None:
     else:
         _print_summary(result, flags["out"] or Path("runs") / _default_name(flags, budgets))
     return None
+
+
+def _refuse_settings_of_others(method: str) -> None:
+    """Raise `OptionError` for a flag that was given and that the method has no use for."""
+    context = click.get_current_context()
+    for option in context.command.params:
+        name = option.name or ""
+        owners = [owner for owner, names in _METHOD_SETTINGS.items() if name in names]
+        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if given and owners and method not in owners:
+            raise OptionError(f"{option.opts[0]} is of --method {owners[0]}, got --method {method}")
 
 
 def _budgets(flags: dict[str, Any]) -> list[Budget]:
@@ -193,6 +203,7 @@ def _search_twice(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any
         )
     if world_size() > 1:
         raise OptionError("--two-step is two trainings: start each of them under torchrun")
+    make_space(flags["space_name"], channels=True)  # refused now, not after the first search
     out = flags["out"] or Path("runs") / _default_name({**flags, "two_step": True}, budgets)
     flags["out"] = out / "channels"
     say("first step: operators")
@@ -319,23 +330,30 @@ def table_and_device(
 ) -> tuple[LatencyTable, Measure | None]:
     """The latency table, and what measures on its target where that is this machine."""
     kept = out / _TABLE
-    named = str(kept) if kept.exists() else flags["table_name"]
-    if named is None:
+    named = flags["table_name"]
+    if named is not None:
+        table = LatencyTable.load(resolved(named))
+        if kept.exists() and table != (begun := LatencyTable.load(kept)):
+            say(f"going on with the table that this run began with; {named} is another by now")
+            table = begun
+    elif kept.exists():
+        table = LatencyTable.load(kept)
+    else:
         device = _available(flags["device"])
         threads = 1 if flags["threads"] is None else flags["threads"]
         chosen = runtime(device, threads, flags["runtime_name"])
         precision = precision_for(deployed, flags["precision"])
         _, table = table_for(deployed, chosen, precision, flags["batch"] or 1)
-    else:
-        table = LatencyTable.load(resolved(named))
     target = table.target
-    asked = {name: flags[name] for name in ("precision", "batch", "threads")}
-    asked["runtime"] = flags["runtime_name"]
-    for name, value in asked.items():
-        if value is not None and value != getattr(target, name):
+    has: dict[str, str | int] = {"device": target.kind, "runtime": target.runtime}
+    has |= {name: getattr(target, name) for name in ("precision", "batch", "threads")}
+    asked = {**flags, "runtime": flags["runtime_name"]}
+    asked["device"] = None if flags["device"] == "auto" else flags["device"]
+    for name, value in has.items():
+        if asked[name] not in (None, value):
             raise OptionError(
-                f"--{name} {value} does not fit the table, which was measured with {name} "
-                f"{getattr(target, name)}: leave it out, or name another table"
+                f"--{name} {asked[name]} does not fit the table, which was measured with {name} "
+                f"{value}: leave it out, or name another table"
             )
     from hwnas.search.verification import verify_command
 
@@ -347,9 +365,9 @@ def table_and_device(
         differences = [str(error)]
     if differences:
         say(
-            f"[yellow]the table was measured elsewhere[/yellow] ({'; '.join(differences)}): the "
-            f"result cannot be measured here. Verify it there: copy the folder {out} to that "
-            f"machine and run '{verify_command(out)}'"
+            f"({'; '.join(differences)}): the result cannot be measured here. Verify it there: "
+            f"copy the folder {out} to that machine and run '{verify_command(out)}'",
+            warning="the table was measured elsewhere",
         )
         return table, None
     say(f"latency table: {target}")
@@ -392,7 +410,7 @@ def _print_summary(result: dict[str, Any], out: Path) -> None:
         f"{result['predicted_ms']:.3f} ms (95 %: {low_high[0]:.3f} to {low_high[1]:.3f})",
     )
     if measured is None:
-        rows.add_row("measured", "[yellow]not measured: the table is of another machine[/yellow]")
+        rows.add_row("measured", Text("not measured: the table is of another machine", "yellow"))
         rows.add_row("verify it", f"there, with this folder: {result['verify']}")
     else:
         error = result["measured"]["relative_error"]
@@ -401,9 +419,12 @@ def _print_summary(result: dict[str, Any], out: Path) -> None:
         waited_s = result["measured"].get("waited_s", 0)
         rows.add_row(
             "measured",
-            f"[bold]{measured:.3f} ms[/bold] +-{error:.1%}, prediction off by {off:+.1%}"
-            + (f", the least of {times} measurements" if times > 1 else "")
-            + (f", {waited_s} s waited for a slow spell to end" if waited_s else ""),
+            Text.assemble(
+                (f"{measured:.3f} ms", "bold"),
+                f" +-{error:.1%}, prediction off by {off:+.1%}",
+                f", the least of {times} measurements" if times > 1 else "",
+                f", {waited_s} s waited for a slow spell to end" if waited_s else "",
+            ),
         )
     rows.add_row(
         "size", f"{result['macs'] / 1e6:.1f} M MACs, {result['params'] / 1e6:.2f} M params"

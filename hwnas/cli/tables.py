@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 from rich import box
-from rich.markup import escape
 from rich.table import Column, Table
+from rich.text import Text
 
 from hwnas.cli.options import space_options
 from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
@@ -79,9 +79,9 @@ def list_tables(as_json: bool) -> None:
             about += f", {len(table.estimates)} estimated" if table.estimates else ""
             about += ", transferred" if table.provenance.transfer else ""
             made = table.provenance.created_utc[:10]
-            rows.add_row(f"{escape(name)}\n[dim]{escape(about)}[/dim]", made)
+            rows.add_row(Text.assemble(name, "\n", (about, "dim")), made)
         else:
-            rows.add_row(f"{escape(name)}\n[red]{escape(str(table))}[/red]")
+            rows.add_row(Text.assemble(name, "\n", (str(table), "red")))
     stdout.print(rows)
     say(f"your tables are in {tables_folder()}; make one with 'hwnas profile'")
 
@@ -228,7 +228,8 @@ def _check_again(
 
     _, _, cores = table.target.device.partition(", cores ")
     provider = "xnnpack" if table.target.runtime.endswith("+xnnpack") else "cpu"
-    runtime = chosen_runtime(device, table.target.threads, cores or "any", provider, python)
+    name = table.target.runtime if device == table.target.kind == "gpu" else None
+    runtime = chosen_runtime(device, table.target.threads, cores or "any", provider, python, name)
     target = runtime.target(table.target.precision, table.target.batch)
     differences = table.target.differences(target)
     for difference in differences:

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
 from rich import box
 from rich.table import Column, Table
+from rich.text import Text
 
 from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
 from hwnas.cli.resources import resolved
@@ -50,7 +51,13 @@ _PASS_SECONDS = 10.0
     metavar="FILE",
     help="Draw measured over predicted into this PNG file.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the random networks.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of the random networks.",
+)
 @json_option
 def command(
     table_name: str,
@@ -112,9 +119,11 @@ def _measured(
     from hwnas.predictors import load_predictor
     from hwnas.predictors.comparison import compare
     from hwnas.profilers import Plan, measure_models, runtime
+    from hwnas.profilers.measuring import form, onnx_models
 
     target = table.target
-    here = runtime(device or target.kind, target.threads)
+    kind = device or target.kind
+    here = runtime(kind, target.threads, target.runtime if kind == target.kind == "gpu" else None)
     differences = here.target(target.precision, target.batch).differences(target)
     if differences:
         raise TableTargetError(
@@ -127,11 +136,8 @@ def _measured(
     unseen = dict.fromkeys(space.format(arch) for arch in drawn)
     names = [name for name in unseen if name not in table.networks][:count]
     archs = np.stack([space.parse(name) for name in names])
-    kind = cast(Literal["fp32", "int8"], target.precision)  # what a runtime of this version runs
-    models = {
-        name: space.to_onnx(arch, batch=target.batch, precision=kind)
-        for name, arch in zip(names, archs, strict=True)
-    }
+    graphs = {name: space.graph(arch) for name, arch in zip(names, archs, strict=True)}
+    models = {name: model() for name, model in onnx_models(graphs, *form(target)).items()}
     passes = []
     for at in (1, 2):
         say(f"measuring {len(models)} networks, pass {at} of 2")
@@ -199,10 +205,9 @@ def _operators(found: list["OperatorError"]) -> Table:
         box=box.SIMPLE,
     )
     for entry in found[:_MOST_OPERATORS]:
-        mark = "[yellow]" if entry.clear else ""
         rows.add_row(
             entry.operator,
-            f"{mark}{entry.difference:+.1%}",
+            Text(f"{entry.difference:+.1%}", "yellow" if entry.clear else ""),
             f"{2 * entry.standard_error:.1%}",
             f"{entry.more} of {entry.more + entry.rest}",
         )
@@ -218,8 +223,8 @@ def _additivity(found: "AdditivityReport") -> Table:
     )
     for entry in found.granularities:
         error = "too few networks" if entry.mean_error is None else f"{entry.mean_error:.2%}"
-        mark = "[bold]" if entry.name == found.enough else ""
-        rows.add_row(f"{mark}{entry.name}", str(entry.parameters), error)
+        name = Text(entry.name, "bold" if entry.name == found.enough else "")
+        rows.add_row(name, str(entry.parameters), error)
     return rows
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 from rich.table import Column, Table
+from rich.text import Text
 
 from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
 
@@ -58,7 +59,7 @@ __all__ = ["command"]
     show_default=True,
     help="Convolutions in half precision, where the processor is faster at it.",
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -129,9 +130,10 @@ def _print_report(report: dict[str, Any], out: Path) -> None:
     shared = report["supernet_accuracy"]
     for part in ("validation", "test"):
         alone = report["accuracy"][part]
-        row = f"[bold]{alone:.2%}[/bold] trained alone"
+        row = Text.assemble((f"{alone:.2%}", "bold"), " trained alone")
         if shared is not None:
-            row += f", {shared[part]:.2%} with the supernet's weights ({alone - shared[part]:+.2%})"
+            row.append(f", {shared[part]:.2%} with the supernet's weights")
+            row.append(f" ({alone - shared[part]:+.2%})")
         rows.add_row(f"{part} accuracy", row)
     export = report["export"]
     rows.add_row(

@@ -8,6 +8,7 @@ from typing import Any
 import click
 from rich import box
 from rich.table import Column, Table
+from rich.text import Text
 
 from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
 from hwnas.errors import CheckpointError
@@ -31,7 +32,13 @@ __all__ = ["command"]
     show_default=True,
     help="Measure for at least so long; slow spells of a machine last seconds.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the order of the runs.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of the order of the runs.",
+)
 @click.option("--explain", is_flag=True, help="Also what each layer takes (TensorRT).")
 @json_option
 def command(
@@ -64,8 +71,8 @@ def command(
     differences = here.target(target.precision, target.batch).differences(target)
     if differences:
         say(
-            "[yellow]this is not what the table was measured on[/yellow] "
-            f"({'; '.join(differences)}): the budget is checked here all the same"
+            f"({'; '.join(differences)}): the budget is checked here all the same",
+            warning="this is not what the table was measured on",
         )
     with show_progress() as progress:
         taken = measure_models(
@@ -129,8 +136,8 @@ def _print(answer: dict[str, Any]) -> None:
         soft_wrap=True,
     )
     if answer["limit_ms"] is not None:
-        word = "[green]keeps[/green]" if answer["holds"] else "[red]breaks[/red]"
-        stdout.print(f"{word} its budget of {answer['limit_ms']:g} ms")
+        word = ("keeps", "green") if answer["holds"] else ("breaks", "red")
+        stdout.print(Text.assemble(word, f" its budget of {answer['limit_ms']:g} ms"))
     if "layers" in answer:
         total = sum(layer["latency_ms"] for layer in answer["layers"])
         rows = Table(Column("ms", justify="right"), Column("share"), "layer", box=box.SIMPLE)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hwnas.errors import UnknownNameError
+from hwnas.errors import OptionError, UnknownNameError
 from hwnas.latency_tables.table import LatencyTable, Measurement
 from hwnas.ops import MBConv, Workload, parse_workload
 
@@ -47,7 +47,7 @@ def check_table(table: LatencyTable) -> list[Finding]:
     for key, measurement in table.workloads.items():
         try:
             known[parse_workload(key)] = measurement.latency_ms
-        except UnknownNameError:
+        except (UnknownNameError, OptionError):
             findings.append(Finding(key, "not a workload that this version knows"))
     findings += _inversions(known)
     for key, estimate in table.estimates.items():

@@ -285,8 +285,8 @@ class LatencyTable:
         """This table at the mean scale of itself and the profiles behind an earlier one.
 
         A shared machine is a few percent slower or faster for minutes at a time, all models alike.
-        The entries stay those of this profile; only their common factor is shared. Kernels that
-        only the earlier table holds are kept.
+        The entries stay those of this profile; only their common factor is shared. What only the
+        earlier table measured, workloads and kernels, is kept and takes the place of estimates.
         """
         sessions = (*earlier.reference_sessions_ms, *self.reference_sessions_ms)[-_SESSIONS:]
         mean_ms = sum(sessions) / len(sessions)
@@ -294,14 +294,23 @@ class LatencyTable:
         kernels = None if self.kernels is None else self.kernels.scaled(factor)
         if kernels is None and earlier.kernels is not None:
             kernels = earlier.kernels.scaled(mean_ms / earlier.reference_ms)
+        only_earlier = {
+            key: m.scaled(mean_ms / earlier.reference_ms)
+            for key, m in earlier.workloads.items()
+            if key not in self.workloads
+        }
+        workloads = {key: m.scaled(factor) for key, m in self.workloads.items()} | only_earlier
         return replace(
             self,
             reference_ms=mean_ms,
             reference_sessions_ms=sessions,
             call=self.call.scaled(factor),
-            workloads={key: m.scaled(factor) for key, m in self.workloads.items()},
+            workloads=workloads,
             networks={key: m.scaled(factor) for key, m in self.networks.items()},
-            estimates={key: e.scaled(factor) for key, e in self.estimates.items()},
+            estimates={
+                key: e.scaled(factor) for key, e in self.estimates.items() if key not in workloads
+            },
+            unmeasured={key: why for key, why in self.unmeasured.items() if key not in workloads},
             kernels=kernels,
         )
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy.typing as npt
 
+from hwnas import spaces
 from hwnas.costs import AdditiveCost
 from hwnas.costs.additive import FloatArray, IntArray
 from hwnas.errors import OptionError
@@ -37,15 +38,18 @@ class SpacePredictor:
 
     def __init__(self, regressor: LatencyRegressor, space: SearchSpace):
         fitted = regressor.space
-        if fitted is not None and fitted.decisions != space.decisions:
+        if fitted is None:
+            if space.name not in _COLUMNS:
+                raise OptionError(
+                    f"the predictor was fitted on columns without a space; architectures of "
+                    f"{', '.join(_COLUMNS)} can be turned into columns, got {space.name}"
+                )
+            # the input size is a column of its own
+            fitted = spaces.space(space.name, input_size=space.input_shape[1])
+        if fitted.name != space.name or _sizes(fitted) != _sizes(space):
             raise OptionError(
-                f"the predictor was fitted for {fitted.identifier}, got {space.identifier}: their "
-                "decisions differ"
-            )
-        if fitted is None and space.name not in _COLUMNS:
-            raise OptionError(
-                f"the predictor was fitted on columns without a space; architectures of "
-                f"{', '.join(_COLUMNS)} can be turned into columns, got {space.name}"
+                f"the predictor was fitted for {fitted.identifier}, got {space.identifier}: it "
+                "knows no network of other sizes"
             )
         self.regressor = regressor
         self.space = space
@@ -94,3 +98,8 @@ class SpacePredictor:
             if self.regressor.space is not None
             else _COLUMNS[self.space.name](self.space, rows)
         )
+
+
+def _sizes(space: SearchSpace) -> dict[str, object]:
+    """What the latencies of a space depend on; classes are a last layer of hardly any cost."""
+    return {name: value for name, value in space.arguments.items() if name != "classes"}

@@ -11,7 +11,12 @@ import numpy as np
 
 from hwnas.costs.additive import FloatArray
 from hwnas.costs.counting import MACS, graph_macs, graph_params
-from hwnas.errors import TableTargetError, UnknownNameError, WorkloadNotInTableError
+from hwnas.errors import (
+    OptionError,
+    TableTargetError,
+    UnknownNameError,
+    WorkloadNotInTableError,
+)
 from hwnas.latency_tables import Estimate, LatencyTable
 from hwnas.ops import Graph, Workload, parse_workload
 from hwnas.predictors.roofline import Roofline
@@ -65,7 +70,7 @@ class WorkloadRegressor:
         for key, entry in table.workloads.items():
             try:
                 workload = parse_workload(key)
-            except UnknownNameError:
+            except (UnknownNameError, OptionError):
                 continue  # 'hwnas tables check' marks it
             ms = max(entry.latency_ms - table.call.latency_ms, _LEAST_SHARE * entry.latency_ms)
             known.append((workload, ms))

@@ -42,6 +42,8 @@ __all__ = [
 ]
 
 _NETWORK = "network "
+#: Estimates need some measured operators of every family.
+_OF_EACH_FAMILY = 3
 
 
 def profile_space(
@@ -314,13 +316,16 @@ def _calibration_networks(space: SearchSpace, count: int, seed: int) -> IntArray
 
 
 def _drawn(workloads: Sequence[Workload], count: int | None, seed: int) -> list[Workload]:
-    """Some workloads at random in their order, and all of families of no more than three."""
+    """So many workloads at random, three of each family (or all of it) first, in their order."""
     if count is None or count >= len(workloads):
         return list(workloads)
-    sizes = Counter(type(w.op) for w in workloads)
-    kept = {w for w in workloads if sizes[type(w.op)] <= 3}
-    for at in np.random.default_rng([seed, 0xD4A]).permutation(len(workloads)):
-        if len(kept) >= count:
-            break
-        kept.add(workloads[at])
-    return [w for w in workloads if w in kept]
+    order = np.random.default_rng([seed, 0xD4A]).permutation(len(workloads))
+    seen: Counter[type] = Counter()
+    first: list[int] = []
+    rest: list[int] = []
+    for at in order.tolist():
+        family = type(workloads[at].op)
+        (first if seen[family] < _OF_EACH_FAMILY else rest).append(at)
+        seen[family] += 1
+    kept = {*first, *rest[: max(0, count - len(first))]}
+    return [workload for at, workload in enumerate(workloads) if at in kept]

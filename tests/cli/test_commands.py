@@ -40,6 +40,26 @@ def test_every_command_has_help_with_an_example(hwnas, command):
     assert f"hwnas {command.split()[0]}" in out.split("Example")[1]
 
 
+def test_without_a_command_the_help_is_shown_as_it_is(shell):
+    done = shell("tables")
+    assert done.returncode == 2
+    assert "\n  list " in done.stderr
+
+
+def test_names_from_files_are_no_markup(hwnas, tmp_path):
+    record = json.loads(LatencyTable.load("amd-epyc-1thread").to_json())
+    record["unmeasured"] = {"a": "node {ForeignNode[/blocks.3/conv...Relu]}"}
+    path = tmp_path / "d[old]" / "t.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(record))
+    status, out, _ = hwnas("tables", "check", str(path))
+    assert status == 1
+    assert "a: not measured: node {ForeignNode[/blocks.3/conv...Relu]}" in out
+    filled = path.with_name("filled.json")
+    fill = ("tables", "fill", str(path), "--input-size", "192", "--out", str(filled))
+    assert "d[old]/filled.json" in "".join(hwnas(*fill)[1:])
+
+
 def test_version(hwnas):
     from hwnas import __version__
 
@@ -124,6 +144,19 @@ BAD = [
     (("predict", "--table", "nowhere.json", "k3e3"), "no latency table at"),
     (("tables", "show", "nowhere"), "no latency table at 'nowhere'"),
     (("nonsense",), "No such command 'nonsense'"),
+    (("search", "--latency", "6ms", "--seed", "-1"), "-1 is not in the range x>=0"),
+    (
+        ("profile", "--batch", "8", "bundle", "--out", "kit"),
+        "--batch stands before bundle, which has options of its own",
+    ),
+    (
+        ("profile", "--samples", "10", "--like", "amd-epyc-1thread", "--kernels", "50"),
+        "--kernels does not go together with --samples",
+    ),
+    (
+        ("search", "--latency", "6ms", "--device", "gpu", "--table", "amd-epyc-1thread"),
+        "--device gpu does not fit the table, which was measured with device cpu",
+    ),
 ]
 
 

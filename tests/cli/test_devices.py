@@ -98,6 +98,14 @@ def test_ten_networks_and_a_similar_table(hwnas, tmp_path):
     status, _, said = hwnas("profile", *tiny, "--samples", "10", "--like", path)
     assert status == 2
     assert "is a transferred table itself" in said
+    wide = str(tmp_path / "wide.json")  # what it knows beside this space is not of the other device
+    fill = ("tables", "fill", str(like), "--input-size", "48", "--width-mult", "0.25")
+    assert hwnas(*fill, "--out", wide)[0] == 0
+    status, out, _ = hwnas("profile", *tiny, "--samples", "10", "--like", wide, "--json")
+    assert status == 0
+    again = LatencyTable.load(json.loads(out)["table"])
+    assert LatencyTable.load(wide).estimates
+    assert (again.estimates, again.kernels, again.unmeasured) == ({}, None, {})
     status, _, said = hwnas("profile", *SMALL, "--samples", "10", "--like", str(like))
     assert status == 2
     assert "takes a table of the same space" in said

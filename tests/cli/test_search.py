@@ -225,6 +225,16 @@ def test_a_foreign_table_is_used_only_by_name_and_measures_nothing(foreign, home
     assert "device: " in said
 
 
+def test_a_run_goes_on_with_the_table_it_began_with(undisturbed, home, foreign):
+    out, expected, _ = undisturbed
+    result, said = finish(start(out, home, *BUDGET, "--table", str(foreign)))
+    assert result == expected
+    assert f"the table that this run began with; {foreign} is another by now" in said
+    process = start(out, home, *BUDGET, "--table", "nowhere.json")
+    assert "no latency table at" in process.communicate(timeout=120)[1]
+    assert process.returncode == 2
+
+
 def test_a_table_of_other_settings_is_not_bent_to_the_flags(hwnas, foreign, tmp_path):
     status, _, said = hwnas(
         "search", *QUICK, "--latency", "1s", "--table", str(foreign), "--threads", "2"

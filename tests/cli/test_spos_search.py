@@ -82,11 +82,16 @@ def test_bits_are_searched_under_bitops_and_measured_as_int8(hwnas):
         (("--space", "proxyless", "--channels"), "space proxyless takes .*got 'scales'"),
         (("--space", "shufflenet", "--blocks", "3-4"), "blocks of shufflenet are 20 of"),
         (("--space", "shufflenet", "--two-step", "--channels"), "leave those flags out"),
+        (("--two-step",), "space proxyless takes .*got 'scales'"),
+        (("--drop-margin", "2"), "--drop-margin is of --method betanas, got --method spos"),
         (("--space", "shufflenet", "--bins", "1M:2M:1M"), "--bins are of --sampler constraint"),
         (("--sampler", "constraint", "--bins", "1M:2M"), "LOW:HIGH:STEP of the macs budget"),
         (("--sampler", "constraint", "--bins", "1M:2M:3M"), "whole number of steps"),
         (("--sampler", "constraint", "--bins", "1:2:1"), "positive number with a unit"),
-        (("--method", "betanas", "--sampler", "constraint"), "constraint is of --method spos"),
+        (
+            ("--method", "betanas", "--sampler", "constraint"),
+            "--sampler is of --method spos, got --method betanas",
+        ),
         (
             ("--space", "resnet18-bits", "--macs", "1G", "--precision", "fp32"),
             "its precision is int8, got fp32",

@@ -39,7 +39,9 @@ def test_json_is_one_document(hwnas, table_file, small_table):
 def test_fresh_networks_are_measured_on_the_tables_target(
     hwnas, table_file, small_table, small_space, monkeypatch
 ):
-    monkeypatch.setattr("hwnas.profilers.runtime", lambda device, threads: SyntheticRuntime(seed=9))
+    monkeypatch.setattr(
+        "hwnas.profilers.runtime", lambda device, threads, name: SyntheticRuntime(seed=9)
+    )
     words = ("tables", "report", str(table_file), "--measure", "15", "--json")
     status, out, said = hwnas(*words)
     assert status == 0

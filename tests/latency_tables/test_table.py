@@ -1,10 +1,12 @@
 import json
+import re
 from dataclasses import replace
 
 import pytest
 
 from hwnas.errors import TableFormatError, WorkloadNotInTableError
 from hwnas.latency_tables import (
+    Estimate,
     LatencyTable,
     Measurement,
     SpaceRecord,
@@ -155,6 +157,30 @@ def test_profiles_of_one_machine_share_their_scale(small_table):
     for _ in range(20):
         third = small_table.pooled(third)
     assert third.reference_sessions_ms == (own,) * 8
+
+
+def test_what_only_an_earlier_profile_measured_takes_the_place_of_estimates(small_table):
+    key, entry = next(iter(small_table.workloads.items()))
+    lacking = replace(
+        small_table,
+        reference_ms=2 * small_table.reference_ms,
+        reference_sessions_ms=(2 * small_table.reference_ms,),
+        workloads={k: m for k, m in small_table.workloads.items() if k != key},
+        estimates={key: Estimate(1.0, 0.1), "other": Estimate(1.0, 0.1)},
+    )
+    pooled = lacking.pooled(small_table)
+    assert pooled.workloads.keys() == small_table.workloads.keys()
+    assert pooled.workloads[key].latency_ms == pytest.approx(1.5 * entry.latency_ms)
+    assert list(pooled.estimates) == ["other"]
+
+
+def test_a_key_that_is_no_workload_is_a_finding(small_table):
+    key, entry = next(iter(small_table.workloads.items()))
+    wrong = re.sub("stride=.", "stride=0", key)
+    found = check_table(replace(small_table, workloads={**small_table.workloads, wrong: entry}))
+    assert (wrong, "not a workload that this version knows") in [
+        (finding.entry, finding.problem) for finding in found
+    ]
 
 
 def test_earlier_profiles_are_those_of_the_same_target_and_space(small_table):

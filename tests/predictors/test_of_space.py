@@ -65,7 +65,7 @@ def test_a_saved_predictor_is_loaded_with_its_space(predictor, tmp_path):
     archs = SPACE.sample(20, seed=3)
     np.testing.assert_array_equal(again.predict(archs), predictor.predict(archs))
     assert again.notes["target"] == "a phone"
-    with pytest.raises(OptionError, match="their decisions differ"):
+    with pytest.raises(OptionError, match="knows no network of other sizes"):
         load_predictor(tmp_path / "mine.npz", spaces.space("fbnet"))
 
 
@@ -81,6 +81,16 @@ def test_columns_without_a_space_are_of_the_spaces_that_can_be_turned_into_them(
     with pytest.raises(OptionError, match="of ofa can be turned into columns, got proxyless"):
         load_predictor(tmp_path / "rows.npz", spaces.space("proxyless"))
     assert load_predictor(tmp_path / "rows.npz", space).predict(archs[:3]).shape == (3,)
+    with pytest.raises(OptionError, match="knows no network of other sizes"):
+        load_predictor(tmp_path / "rows.npz", spaces.space("ofa", width_mult=0.5))
+
+
+def test_a_fitted_predictor_knows_no_networks_of_other_sizes():
+    assert (
+        load_predictor("titanxp-fbnet-b1", hwnas.space("fbnet", classes=10)).space.name == "fbnet"
+    )
+    with pytest.raises(OptionError, match=r"fitted for fbnet.* got fbnet.*other sizes"):
+        load_predictor("titanxp-fbnet-b1", hwnas.space("fbnet", input_size=64))
 
 
 @pytest.mark.parametrize("name", sorted(shipped_predictors()))

@@ -7,7 +7,7 @@ from hwnas import spaces
 from hwnas.errors import DeviceUnavailableError, MeasurementError, OptionError, UnknownNameError
 from hwnas.latency_tables import LatencyTable
 from hwnas.onnx_graph import to_onnx
-from hwnas.predictors import load_predictor
+from hwnas.predictors import fill_gaps, load_predictor
 from hwnas.profilers import (
     Plan,
     extend_table,
@@ -38,6 +38,17 @@ def test_predictions_from_a_profile_are_true_for_networks_never_measured(small_s
     error = np.abs(predictor.predict(archs) / truth - 1)
     assert error.mean() < 0.01
     assert error.max() < 0.03
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_family_is_among_the_operators_that_are_measured(plan, seed):
+    space = spaces.space("fbnet", input_size=32)
+    table = profile_space(
+        space, SyntheticRuntime(), n_workloads=10, n_networks=3, plan=plan, seed=seed
+    )
+    filled = fill_gaps(table, space.distinct_workloads)  # raises where it knows none of a family
+    assert len(table.workloads) >= 10
+    assert len(filled.estimates) + len(table.workloads) == len(space.distinct_workloads)
 
 
 def test_a_killed_profile_goes_on_and_measures_nothing_twice(small_space, tmp_path, plan):

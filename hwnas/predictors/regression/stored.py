@@ -7,6 +7,7 @@ pickle: a stranger's file can be wrong, but it cannot run anything.
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -45,6 +46,11 @@ _CLASSES = {
 }
 #: Files that unpack to more are refused before they are unpacked.
 _MOST_BYTES = 2**28
+#: What reading a damaged or malicious file raises.
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, OSError, MemoryError),
+    *(ValueError, KeyError, TypeError, RuntimeError),
+)
 
 
 def write(path: Path, content: Mapping[str, Any]) -> None:
@@ -78,7 +84,7 @@ def read(path: Path) -> dict[str, Any]:
             raise TypeError("its content has no names")
     except FileNotFoundError:
         raise PredictorFormatError(f"no predictor at {path}") from None
-    except (zipfile.BadZipFile, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except _DAMAGED as error:
         raise PredictorFormatError(
             f"{path} is not a predictor that this version reads: {error}. Predictors are written "
             "by LatencyRegressor.save"

@@ -1,5 +1,6 @@
 """Synthetic devices whose latencies are known: the regressor must find out what they do."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.ensemble import GradientBoostingRegressor
 
 from hwnas import spaces
 from hwnas.errors import ArchitectureError, DataError, OptionError, PredictorFormatError
+from hwnas.predictors import shipped_predictors
 from hwnas.predictors.regression.boosting import fit_boosting
 from hwnas.predictors.regression.candidates import CANDIDATES
 from hwnas.predictors.regression.columns import Columns
@@ -331,6 +333,36 @@ def test_files_that_are_no_predictors(content, tmp_path):
         LatencyRegressor.load(tmp_path / "model.npz")
     with pytest.raises(PredictorFormatError, match="no predictor at"):
         LatencyRegressor.load(tmp_path / "none.npz")
+
+
+def test_a_damaged_file_is_refused(tmp_path):
+    path = next(iter(shipped_predictors().values()))
+    whole = bytearray(Path(path).read_bytes())
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        damaged = whole.copy()
+        for at in rng.integers(0, len(whole), 20):
+            damaged[at] ^= 0xFF
+        (tmp_path / "model.npz").write_bytes(damaged)
+        with pytest.raises(PredictorFormatError, match=r"model\.npz is not a predictor"):
+            LatencyRegressor.load(tmp_path / "model.npz")
+
+
+def test_a_file_that_claims_to_be_huge_is_refused(tmp_path):
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (10000000000000,), }"
+    array = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    with zipfile.ZipFile(tmp_path / "model.npz", "w") as file:
+        file.writestr("description.npy", array)
+    with pytest.raises(PredictorFormatError, match=r"model\.npz is not a predictor"):
+        LatencyRegressor.load(tmp_path / "model.npz")
+
+
+@pytest.mark.parametrize("name", ["proxyless", "nasbench201", "ofa"])
+def test_five_samples_are_enough(name):
+    space = spaces.space(name)
+    archs = space.sample(5, seed=0)
+    model = LatencyRegressor(space).fit(archs, 1.0 + space.macs(archs) / 1e8)
+    assert np.isfinite(model.predict(archs)).all()
 
 
 def test_a_file_with_a_pickle_runs_nothing(tmp_path):

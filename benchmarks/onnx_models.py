@@ -1,4 +1,4 @@
-"""Predicted against measured: ten ONNX networks of three families that no profile has seen.
+"""Predicted against measured: ten ONNX networks of five families that no profile has seen.
 
 python benchmarks/onnx_models.py [KERNELS [TABLE]]
 

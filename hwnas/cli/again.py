@@ -44,7 +44,7 @@ def search_supernet(flags: dict[str, Any], as_json: bool) -> None:
 
 
 def _search(flags: dict[str, Any]) -> tuple[dict[str, Any], Path]:
-    from hwnas.cli.search import parallel_of, table_and_device
+    from hwnas.cli.search import METHOD_SETTINGS, parallel_of, table_and_device
     from hwnas.predictors import load_predictor
     from hwnas.search.again import search_again, search_front
     from hwnas.search.constraints import check_budgets, constraints_for
@@ -54,9 +54,12 @@ def _search(flags: dict[str, Any]) -> tuple[dict[str, Any], Path]:
     lists = _budget_lists(flags)
     source = StoredRun.open(flags["supernet"])
     given = _given(flags)
-    for name in (*_TRAINING_ONLY, *(["method"] if flags["method"] != "spos" else [])):
+    other_method = ["method"] if flags["method"] != "spos" else []
+    for name in (*_TRAINING_ONLY, *METHOD_SETTINGS["betanas"], *other_method):
         if name in given:
             raise OptionError(f"--{name.replace('_', '-')} does not go together with --supernet")
+    if flags["pareto"] and "top" in given:
+        raise OptionError("--top does not go together with --pareto, which keeps the whole front")
     source.check_flags(
         {flag: (key, given[name]) for name, (flag, key) in _DESCRIBING.items() if name in given}
     )
@@ -81,7 +84,7 @@ def _search(flags: dict[str, Any]) -> tuple[dict[str, Any], Path]:
     settings = {name: flags[name] for name in _SETTINGS}
     config = {
         **settings,
-        **source.identity(),
+        **source.identity(out),
         "budgets": [[str(budget) for budget in budgets] for budgets in lists],
         "pareto": flags["pareto"],
         "top": flags["top"],

@@ -77,7 +77,7 @@ def command(
     source.supernet()  # is it there, and finished?
     out = out or folder / "rank"
     data = source.data(data_spec)
-    run = Run(out, {**settings, **source.identity()})
+    run = Run(out, {**settings, **source.identity(out)})
     result = run.read_json("rank.json")
     if result is None:
         with show_progress() as progress:

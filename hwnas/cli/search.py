@@ -34,14 +34,14 @@ from hwnas.spaces import SearchSpace
 if TYPE_CHECKING:
     from hwnas.search.parallel import Parallel
 
-__all__ = ["command", "parallel_of", "table_and_device"]
+__all__ = ["METHOD_SETTINGS", "command", "parallel_of", "table_and_device"]
 
 _METHODS = ("spos", "betanas")
 #: The table that a run goes on with, whatever tables there are by then.
 _TABLE = "table.json"
 #: Flags that the session of every method takes as they are, and those of one method alone.
 _SETTINGS = ("seed", "confidence", "sharing", "steps", "train_batch", "optimizer", "base_rate")
-_METHOD_SETTINGS = {
+METHOD_SETTINGS = {
     "spos": (
         *("sampler", "bins", "shares", "population", "generations", "top", "mutation"),
         *("finalists", "finalist_steps"),
@@ -150,7 +150,7 @@ def _refuse_settings_of_others(method: str) -> None:
     context = click.get_current_context()
     for option in context.command.params:
         name = option.name or ""
-        owners = [owner for owner, names in _METHOD_SETTINGS.items() if name in names]
+        owners = [owner for owner, names in METHOD_SETTINGS.items() if name in names]
         given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
         if given and owners and method not in owners:
             raise OptionError(f"{option.opts[0]} is of --method {owners[0]}, got --method {method}")
@@ -216,6 +216,7 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
     """Prepare what the flags ask for, run the search, and return what ``result.json`` holds."""
     from hwnas import spaces
     from hwnas.predictors import load_predictor
+    from hwnas.search.beta import parse_betas
     from hwnas.search.constraints import check_budgets, constraints_for
     from hwnas.search.run import Run
     from hwnas.supernet import load_data, make_sampler, torchrun_workers
@@ -232,13 +233,14 @@ def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
         classes=data.classes,
     )
     check_budgets(budgets, deployed)
+    check_budgets([Budget(name, 1.0) for name in parse_betas(flags["beta"])], deployed)
     counted = [Constraint(b, deployed.cost(b.quantity)) for b in budgets if b.quantity != "latency"]
     if counted:  # what needs no table is known before one is measured
         FeasibleSet(counted, deployed.format)
     trained = spaces.proxy(deployed, size, data.classes, flags["proxy_width"])
     method = flags["method"]
     session = _session(flags)
-    settings = {name: flags[name] for name in (*_SETTINGS, *_METHOD_SETTINGS[method])}
+    settings = {name: flags[name] for name in (*_SETTINGS, *METHOD_SETTINGS[method])}
     if not leads():
         help_training(out, trained, data, settings)
         return {}
@@ -286,7 +288,7 @@ def _session(flags: dict[str, Any]) -> Callable[..., dict[str, Any]]:
     if flags["method"] == "spos":
         from hwnas.search.session import spos_session
 
-        own = {name: flags[name] for name in _METHOD_SETTINGS["spos"]}
+        own = {name: flags[name] for name in METHOD_SETTINGS["spos"]}
         return partial(spos_session, **shared, **own)
     if flags["shares"] > 1 or flags["workers"]:
         raise OptionError(
@@ -364,9 +366,10 @@ def table_and_device(
     except HwnasError as error:
         differences = [str(error)]
     if differences:
+        result = out if flags["supernet"] is None else out / "BUDGET"
         say(
             f"({'; '.join(differences)}): the result cannot be measured here. Verify it there: "
-            f"copy the folder {out} to that machine and run '{verify_command(out)}'",
+            f"copy the folder {out} to that machine and run '{verify_command(result)}'",
             warning="the table was measured elsewhere",
         )
         return table, None

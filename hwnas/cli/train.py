@@ -89,6 +89,8 @@ def command(
     from hwnas.supernet import load_data
 
     source = StoredRun.open(folder)
+    if not source.has_supernet:
+        say(f"{source.home} holds no supernet: its accuracy is not compared with")
     arch = source.architecture(architecture)
     space = source.deployed if full else source.trained
     text = space.format(arch)

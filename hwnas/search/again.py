@@ -125,10 +125,12 @@ def search_again(
             missed.append(str(error))
             continue
         name = budget_name(budgets)
-        config = {**source.identity(), "budget": [str(b) for b in budgets], "seed": seed}
+        folder = run.folder / name
+        config = {**source.identity(folder), "budget": [str(b) for b in budgets], "seed": seed}
+        predictor.table.save(folder / "table.json")
         results.append(
             conclude(
-                Run(run.folder / name, config),
+                Run(folder, config),
                 space,
                 data,
                 predictor,

@@ -11,6 +11,9 @@ from hwnas.files import write_atomically
 
 __all__ = ["Run", "read_events", "read_json"]
 
+#: Settings that say where something lies, which may be elsewhere when a run goes on.
+_PLACES = {"supernet"}
+
 
 class Run:
     """A folder that a killed search goes on from.
@@ -35,7 +38,9 @@ class Run:
         if path.exists():
             found = read_json(path)
             differing = sorted(
-                key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)
+                key
+                for key in (wanted.keys() | found.keys()) - _PLACES
+                if wanted.get(key) != found.get(key)
             )
             if differing:
                 changes = ", ".join(
@@ -46,7 +51,7 @@ class Run:
                     f"{folder} holds a run with other settings ({changes}): "
                     "give the same settings to go on with it, or another --out"
                 )
-        else:
+        if not path.exists() or found != wanted:
             write_atomically(path, (json.dumps(wanted, indent=2) + "\n").encode())
         self._log = folder / "log.jsonl"
         self.events = list(read_events(self._log))

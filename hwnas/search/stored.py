@@ -1,6 +1,8 @@
 """What an earlier run left in its folder: its spaces, its data, its supernet, its accuracies."""
 
+import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +69,7 @@ class StoredRun:
             )
         except (HwnasError, TypeError) as error:
             raise CheckpointError(f"{path} names no space of this version: {error}") from None
-        home = Path(config.get("supernet") or folder)
+        home = Path(os.path.normpath(folder / config.get("supernet", ".")))
         return cls(folder, config, home, deployed, trained)
 
     def data(self, spec: str | None = None) -> Dataset:
@@ -119,10 +121,19 @@ class StoredRun:
             e["architecture"]: float(e["accuracy"]) for e in events if e["event"] == "evaluated"
         }
 
-    def identity(self) -> dict[str, Any]:
-        """The part of a configuration that says what the supernet is, for runs that use it."""
+    def identity(self, user: Path) -> dict[str, Any]:
+        """The part of a configuration that says what the supernet is, for a run that uses it.
+
+        Args:
+            user: the folder of that run; the way to the supernet is stored as seen from there, so
+                that both can be moved.
+        """
         kept = {key: self.config[key] for key in (*_KEYS, *_MORE) if key in self.config}
-        return {**kept, "supernet": str(self.home)}
+        kept["supernet"] = os.path.relpath(self.home.resolve(), user.resolve())
+        checkpoint = self.home / CHECKPOINT
+        if checkpoint.exists():
+            kept["supernet_digest"] = hashlib.sha256(checkpoint.read_bytes()).hexdigest()[:12]
+        return kept
 
     def result(self) -> dict[str, Any] | None:
         """The content of ``result.json``, if the search is finished."""

@@ -65,6 +65,9 @@ def space(name: str, **arguments: Any) -> SearchSpace:
 def proxy(deployed: SearchSpace, input_size: int, classes: int, width_mult: float) -> SearchSpace:
     """A smaller space with the same decisions, to train a supernet in minutes.
 
+    It is the deployed space itself where neither the size nor the width is another: what is trained
+    is deployed.
+
     Raises:
         OptionError: no proxy is known for the space.
     """
@@ -72,4 +75,7 @@ def proxy(deployed: SearchSpace, input_size: int, classes: int, width_mult: floa
         raise OptionError(
             f"a supernet can be trained for {', '.join(_PROXIES)}, got {deployed.name}"
         )
+    same = deployed.arguments["input_size"], deployed.arguments["classes"], 1.0
+    if (input_size, classes, width_mult) == same:
+        return deployed
     return _PROXIES[deployed.name](deployed, input_size, classes, width_mult)

@@ -235,7 +235,15 @@ def _decoded(
         with Image.open(file) as opened:
             if exactly is not None and opened.size != (exactly, exactly):
                 raise DataError(f"{name} must have {exactly} x {exactly} pixels, got {opened.size}")
-            image = opened.convert("RGB")
+            if opened.mode.startswith("I;16"):  # conversion would cut off all above 255
+                image = Image.fromarray((np.asarray(opened) >> 8).astype(np.uint8)).convert("RGB")
+            elif opened.mode in ("I", "F"):
+                raise DataError(
+                    f"{name} has 32-bit pixels (mode {opened.mode}), whose range is not known: "
+                    "convert it to 8 or 16 bits"
+                )
+            else:
+                image = opened.convert("RGB")
             if crop_to is not None:
                 image = ImageOps.fit(image, (crop_to, crop_to), Image.Resampling.BILINEAR)
             return np.asarray(image, np.uint8)

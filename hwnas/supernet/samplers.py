@@ -102,8 +102,9 @@ class ConstraintSampler:
                 continue
         if not self.bins:
             raise InfeasibleBudgetError(
-                f"no architecture costs between {edges[0]:g} and {edges[-1]:g}: "
-                f"the least is {cost.minimum()[1]:g}, give bins that reach it"
+                f"no architecture costs between {edges[0]:g} and {edges[-1]:g}: the least is "
+                f"{cost.minimum()[1]:g} and the most {cost.maximum()[1]:g}; give bins, or a "
+                "budget, between them"
             )
 
     def sample(self, step: int) -> npt.NDArray[np.int64]:

@@ -158,12 +158,34 @@ def test_a_result_of_one_budget_is_searched_again_like_the_run_itself(
     out, result = again
     folder = out / result["budgets"][0]["folder"]
     words = ("--latency", f"{limits[0]}ms", *QUICK, "--out", tmp_path / "run")
-    found = run("search", "--supernet", folder, "--table", out / "table.json", *words)
-    assert found["supernet"] == str(source)
+    found = run("search", "--supernet", folder, *words)
+    assert Path(found["supernet"]).resolve() == source.resolve()
+
+
+def test_a_result_of_one_budget_is_verified_like_any_other(typed, again):
+    out, result = again
+    folder = out / result["budgets"][0]["folder"]
+    assert result["budgets"][0]["verify"] == f"hwnas verify {folder}"
+    status, said = typed("verify", folder)
+    assert "no latency table" not in said
+    assert status in (0, 1)  # it was measured here, and kept its budget or not
+
+
+def test_runs_may_be_moved_and_named_otherwise(again, source, lists, tmp_path, monkeypatch):
+    out, result = again
+    for folder in (source, out):
+        shutil.copytree(folder, tmp_path / folder.parent.name / folder.name)
+    source, out = (tmp_path / f.parent.name / f.name for f in (source, out))
+    words = ("--latency", lists, *QUICK)
+    monkeypatch.chdir(source.parent)
+    assert run("search", "--supernet", source.name, *words, "--out", out) == result
+    folder = out / result["budgets"][0]["folder"]
+    report = run("train", folder, "--steps", "1", "--train-batch", "8")
+    assert report["supernet_accuracy"] is not None
 
 
 def test_the_whole_front_within_a_budget(source, deployed, predictor, limits, tmp_path):
-    words = ("--pareto", "--latency", f"{limits[1]}ms", *QUICK)
+    words = ("--pareto", "--latency", f"{limits[1]}ms", *QUICK[:-2])
     first = run("search", "--supernet", source, *words, "--out", tmp_path / "a")
     archs = np.array([deployed.parse(name) for name in evaluated(tmp_path / "a")])
     assert len(archs) >= 6
@@ -197,6 +219,8 @@ def typed(capsys):
         ([], "a search needs a budget: give --latency 4ms,6ms"),
         (["--latency", "4ms,x"], "a latency budget is a positive number with a unit"),
         (["--pareto", "--latency", "4ms,6ms"], "give at most one limit of each kind"),
+        (["--pareto", "--top", "3"], "--top does not go together with --pareto"),
+        (["--latency", "1s", "--drop-margin", "2"], "--drop-margin does not go together with"),
     ],
 )
 def test_what_does_not_fit_is_refused(typed, source, tmp_path, words, said):

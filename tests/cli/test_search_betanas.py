@@ -102,6 +102,7 @@ def test_other_spaces_and_settings_in_the_same_folder_are_refused(
         (("--drop-margin", "0"), "everything would be dropped"),
         (("--drop-threshold", "0.1"), "everything would be dropped at once"),
         (("--steps", "1", "--alpha-every", "5"), "leave alpha no step"),
+        (("--beta", "bitops=1"), "proxyless quantises nothing"),
         (("--macs", "1k"), "no architecture keeps macs<=1k: the least is"),
     ],
 )

@@ -13,6 +13,14 @@ from hwnas.spaces import Decision, SearchSpace
 from hwnas.spaces.chain import Chain
 from hwnas.testing.spaces import check_space
 
+
+@pytest.mark.parametrize("name", ["fbnet", "ofa", "proxyless", "resnet18-bits", "shufflenet"])
+@pytest.mark.parametrize("input_size", [64, 224])
+def test_a_proxy_of_the_same_size_is_the_space_itself(name: str, input_size: int) -> None:
+    deployed = hwnas.spaces.space(name, input_size=input_size, classes=10)
+    assert hwnas.spaces.proxy(deployed, input_size, 10, 1.0).identifier == deployed.identifier
+
+
 SPACE = hwnas.spaces.space(
     "proxyless", input_size=20, classes=4, width_mult=0.25, head_width=16, stage_depths=[1, 2] * 3
 )

@@ -88,7 +88,7 @@ def fashion(folder: Path, packed: bool) -> Path:
         ):
             data = idx(array)
             path = folder / (f"{name}.gz" if packed else name)
-            path.write_bytes(gzip.compress(data) if packed else data)
+            path.write_bytes(gzip.compress(data, mtime=0) if packed else data)
     return folder
 
 
@@ -122,7 +122,7 @@ IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
         (IMAGES, idx(np.zeros((30, 0, 28))), r"not belong together: 30 x 0 x 28 pixels"),
         (LABELS, idx(np.arange(30)), r"labels in .* must be 0 to 9, got 10"),
         (f"{IMAGES}.gz", b"not gzip", r"is not a whole gzip file"),
-        (f"{IMAGES}.gz", gzip.compress(b"x" * 9999)[:-20], r"is not a whole gzip file"),
+        (f"{IMAGES}.gz", gzip.compress(b"x" * 9999, mtime=0)[:-20], r"is not a whole gzip file"),
         (f"{IMAGES}.gz", None, r"cannot read .* \(No such file or directory\)"),
     ],
 )
@@ -297,6 +297,24 @@ def test_grey_images_in_folders_become_colour(tmp_path: Path) -> None:
         for i in range(5):
             Image.new("L", (9, 9), 77).save(tmp_path / name / f"{i}.jpg")
     assert (load_data(f"imagefolder:{tmp_path}", input_size=9).train_images == 77).all()
+
+
+def test_16_bit_grey_keeps_its_shades(tmp_path: Path) -> None:
+    ramp = np.tile(np.linspace(0, 65535, 16).astype(np.uint16), (16, 1))
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for i in range(5):
+            Image.fromarray(ramp).save(tmp_path / name / f"{i}.png")
+    data = load_data(f"imagefolder:{tmp_path}", input_size=16)
+    assert (data.train_images[0, 0, 0] == ramp[0] >> 8).all()
+
+
+def test_pixels_of_an_unknown_range_are_refused(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for i in range(5):
+            Image.new("F", (9, 9), 0.5).save(tmp_path / name / f"{i}.png", "TIFF")
+    complains(f"imagefolder:{tmp_path}", r"32-bit pixels \(mode F\)")
 
 
 def test_train_and_val_folders_stay_apart(tmp_path: Path) -> None:

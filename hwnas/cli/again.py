@@ -5,10 +5,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import click
 from rich import box
 from rich.table import Table
 
+from hwnas.cli.options import typed_options
 from hwnas.cli.output import print_json, say, show_progress, stdout
 from hwnas.costs import Budget, FeasibleSet, parse_budget
 from hwnas.errors import BudgetError, OptionError
@@ -53,12 +53,13 @@ def _search(flags: dict[str, Any]) -> tuple[dict[str, Any], Path]:
 
     lists = _budget_lists(flags)
     source = StoredRun.open(flags["supernet"])
-    given = _given(flags)
+    typed = typed_options()
+    given = {name: flags[name] for name in typed}
     other_method = ["method"] if flags["method"] != "spos" else []
     for name in (*_TRAINING_ONLY, *METHOD_SETTINGS["betanas"], *other_method):
-        if name in given:
-            raise OptionError(f"--{name.replace('_', '-')} does not go together with --supernet")
-    if flags["pareto"] and "top" in given:
+        if name in typed:
+            raise OptionError(f"{typed[name]} does not go together with --supernet")
+    if flags["pareto"] and "top" in typed:
         raise OptionError("--top does not go together with --pareto, which keeps the whole front")
     source.check_flags(
         {flag: (key, given[name]) for name, (flag, key) in _DESCRIBING.items() if name in given}
@@ -115,13 +116,6 @@ def _search(flags: dict[str, Any]) -> tuple[dict[str, Any], Path]:
             progress=progress,
             **common,
         ), out
-
-
-def _given(flags: dict[str, Any]) -> dict[str, Any]:
-    """The flags that were typed."""
-    context = click.get_current_context()
-    typed = click.core.ParameterSource.COMMANDLINE
-    return {k: v for k, v in flags.items() if context.get_parameter_source(k) == typed}
 
 
 def _budget_lists(flags: dict[str, Any]) -> list[list[Budget]]:

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-__all__ = ["measuring_options", "space_options", "stacked"]
+__all__ = ["measuring_options", "space_options", "stacked", "typed_options"]
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -19,6 +20,16 @@ def stacked(*options: Decorator) -> Decorator:
         return function
 
     return decorate
+
+
+def typed_options() -> dict[str, str]:
+    """The options of the current command that were typed: name of the argument -> flag."""
+    context = click.get_current_context()
+    return {
+        option.name: option.opts[0]
+        for option in context.command.params
+        if option.name and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
+    }
 
 
 #: What is searched or profiled.

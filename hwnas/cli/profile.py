@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 from rich.table import Column, Table
 
 from hwnas.cli.devices import (
@@ -17,7 +16,7 @@ from hwnas.cli.devices import (
     transfer_to_file,
 )
 from hwnas.cli.kits import bundle, collect_results
-from hwnas.cli.options import measuring_options, space_options
+from hwnas.cli.options import measuring_options, space_options, typed_options
 from hwnas.cli.output import json_option, print_json, say, stdout
 from hwnas.cli.resources import PROFILE_SECONDS, make_space, precision_for, profile_to_file
 from hwnas.latency_tables import LatencyTable, check_table
@@ -113,7 +112,7 @@ def command(
       hwnas profile --device ssh://me@board --samples 10 --like similar.json
       hwnas profile bundle --out kit/       for a machine that no line leads to
     """
-    given = [p.opts[0] for p in ctx.command.params if _given(ctx, p.name or "")]
+    given = list(typed_options().values())
     if ctx.invoked_subcommand is not None:
         if given:
             raise click.UsageError(
@@ -178,10 +177,6 @@ def command(
 
 command.add_command(bundle)
 command.add_command(collect_results)
-
-
-def _given(ctx: click.Context, name: str) -> bool:
-    return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def described(path: Path, table: LatencyTable) -> dict[str, Any]:

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 from rich.table import Column, Table
 from rich.text import Text
 
-from hwnas.cli.options import measuring_options, space_options
+from hwnas.cli.options import measuring_options, space_options, typed_options
 from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
 from hwnas.cli.resources import make_space, precision_for, resolved, table_for
 from hwnas.cli.search_options import (
@@ -147,13 +146,10 @@ def command(**flags: Any) -> None:
 
 def _refuse_settings_of_others(method: str) -> None:
     """Raise `OptionError` for a flag that was given and that the method has no use for."""
-    context = click.get_current_context()
-    for option in context.command.params:
-        name = option.name or ""
+    for name, flag in typed_options().items():
         owners = [owner for owner, names in METHOD_SETTINGS.items() if name in names]
-        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if given and owners and method not in owners:
-            raise OptionError(f"{option.opts[0]} is of --method {owners[0]}, got --method {method}")
+        if owners and method not in owners:
+            raise OptionError(f"{flag} is of --method {owners[0]}, got --method {method}")
 
 
 def _budgets(flags: dict[str, Any]) -> list[Budget]:

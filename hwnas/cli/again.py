@@ -54,7 +54,7 @@ def _search(flags: dict[str, Any]) -> tuple[dict[str, Any], Path]:
     lists = _budget_lists(flags)
     source = StoredRun.open(flags["supernet"])
     typed = typed_options()
-    given = {name: flags[name] for name in typed}
+    given = {name: flags[name] for name in typed if name in flags}
     other_method = ["method"] if flags["method"] != "spos" else []
     for name in (*_TRAINING_ONLY, *METHOD_SETTINGS["betanas"], *other_method):
         if name in typed:

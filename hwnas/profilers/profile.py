@@ -71,7 +71,7 @@ def profile_space(
         precision: of weights and activations.
         batch: images a run.
         n_networks: random architectures measured whole, a third of them among the cheapest.
-        n_workloads: measure only so many, drawn at random, but all of small families; None: all.
+        n_workloads: measure only so many, drawn at random, three of each family first; None: all.
         plan: when a median is tight enough.
         seed: of the workloads, the networks and of the order of the runs.
         journal: a file that lets a killed profile go on where it stopped; the caller deletes it

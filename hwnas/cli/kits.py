@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from hwnas.cli.options import space_options
+from hwnas.cli.options import seed_option, space_options
 from hwnas.cli.output import json_option, print_json, say, stdout
 from hwnas.cli.resources import PROFILE_SECONDS, keep, make_space, precision_for, profile_plan
 from hwnas.errors import OptionError
@@ -34,7 +34,7 @@ __all__ = ["bundle", "collect_results"]
     metavar="FOLDER",
     help="Where to write the kit; a folder that is empty, or not there yet.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@seed_option()
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0),

@@ -6,7 +6,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-__all__ = ["measuring_options", "space_options", "stacked", "typed_options"]
+__all__ = ["measuring_options", "seed_option", "space_options", "stacked", "typed_options"]
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -20,6 +20,11 @@ def stacked(*options: Decorator) -> Decorator:
         return function
 
     return decorate
+
+
+def seed_option(of: str | None = None) -> Decorator:
+    """``--seed``, with what it is of as its help."""
+    return click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help=of)
 
 
 def typed_options() -> dict[str, str]:

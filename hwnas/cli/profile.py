@@ -16,7 +16,7 @@ from hwnas.cli.devices import (
     transfer_to_file,
 )
 from hwnas.cli.kits import bundle, collect_results
-from hwnas.cli.options import measuring_options, space_options, typed_options
+from hwnas.cli.options import measuring_options, seed_option, space_options, typed_options
 from hwnas.cli.output import json_option, print_json, say, stdout
 from hwnas.cli.resources import PROFILE_SECONDS, make_space, precision_for, profile_to_file
 from hwnas.latency_tables import LatencyTable, check_table
@@ -51,7 +51,7 @@ __all__ = ["command", "described", "print_table"]
     metavar="FILE",
     help="Where to keep the table  [default: among your tables]",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@seed_option()
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0),

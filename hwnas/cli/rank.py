@@ -7,6 +7,7 @@ import click
 from rich import box
 from rich.table import Table
 
+from hwnas.cli.options import seed_option
 from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
 
 __all__ = ["command"]
@@ -52,7 +53,7 @@ __all__ = ["command"]
 @click.option(
     "--data", "data_spec", metavar="SPEC", help="Where the data are  [default: as in the search]"
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@seed_option()
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),

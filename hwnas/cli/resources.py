@@ -11,6 +11,7 @@ from hwnas.errors import OptionError
 from hwnas.latency_tables import (
     LatencyTable,
     SpaceRecord,
+    Target,
     all_tables,
     default_path,
     earlier_profile,
@@ -32,6 +33,7 @@ __all__ = [
     "profile_plan",
     "profile_to_file",
     "resolved",
+    "runtime_of_table",
     "table_for",
 ]
 
@@ -198,6 +200,11 @@ def table_for(
         path = default_path(target, SpaceRecord(space.name, dict(space.arguments)))
         table.save(path)
     return path, table
+
+
+def runtime_of_table(target: Target, device: str) -> str | None:
+    """The runtime that measured a table, if it is one of several that the device has."""
+    return target.runtime if device == target.kind == "gpu" else None
 
 
 def resolved(name: str) -> str:

@@ -11,9 +11,9 @@ import click
 from rich.table import Column, Table
 from rich.text import Text
 
-from hwnas.cli.options import measuring_options, space_options, typed_options
+from hwnas.cli.options import measuring_options, seed_option, space_options, typed_options
 from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
-from hwnas.cli.resources import make_space, precision_for, resolved, table_for
+from hwnas.cli.resources import make_space, precision_for, resolved, runtime_of_table, table_for
 from hwnas.cli.search_options import (
     again_options,
     betanas_options,
@@ -94,7 +94,7 @@ Measure = Callable[[bytes, Progress], Mapping[str, Any]]
     metavar="DIR",
     help="Folder of the run; the same command goes on there  [default: below runs/]",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@seed_option()
 @training_options
 @evolution_options
 @betanas_options
@@ -356,8 +356,7 @@ def table_and_device(
     from hwnas.search.verification import verify_command
 
     try:
-        runtime_name = target.runtime if target.kind == "gpu" else None
-        here = runtime(target.kind, target.threads, runtime_name)
+        here = runtime(target.kind, target.threads, runtime_of_table(target, target.kind))
         differences = here.target(target.precision, target.batch).differences(target)
     except HwnasError as error:
         differences = [str(error)]

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from hwnas.cli.options import space_options
 from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
-from hwnas.cli.resources import filled, make_space, resolved
+from hwnas.cli.resources import filled, make_space, resolved, runtime_of_table
 from hwnas.cli.tables_report import command as report
 from hwnas.latency_tables import (
     LatencyTable,
@@ -228,7 +228,7 @@ def _check_again(
 
     _, _, cores = table.target.device.partition(", cores ")
     provider = "xnnpack" if table.target.runtime.endswith("+xnnpack") else "cpu"
-    name = table.target.runtime if device == table.target.kind == "gpu" else None
+    name = runtime_of_table(table.target, device)
     runtime = chosen_runtime(device, table.target.threads, cores or "any", provider, python, name)
     target = runtime.target(table.target.precision, table.target.batch)
     differences = table.target.differences(target)

@@ -11,8 +11,9 @@ from rich import box
 from rich.table import Column, Table
 from rich.text import Text
 
+from hwnas.cli.options import seed_option
 from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
-from hwnas.cli.resources import resolved
+from hwnas.cli.resources import resolved, runtime_of_table
 from hwnas.errors import TableTargetError
 from hwnas.latency_tables import LatencyTable
 
@@ -51,13 +52,7 @@ _PASS_SECONDS = 10.0
     metavar="FILE",
     help="Draw measured over predicted into this PNG file.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Of the random networks.",
-)
+@seed_option("Of the random networks.")
 @json_option
 def command(
     table_name: str,
@@ -123,7 +118,7 @@ def _measured(
 
     target = table.target
     kind = device or target.kind
-    here = runtime(kind, target.threads, target.runtime if kind == target.kind == "gpu" else None)
+    here = runtime(kind, target.threads, runtime_of_table(target, kind))
     differences = here.target(target.precision, target.batch).differences(target)
     if differences:
         raise TableTargetError(

@@ -8,6 +8,7 @@ import click
 from rich.table import Column, Table
 from rich.text import Text
 
+from hwnas.cli.options import seed_option
 from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
 
 __all__ = ["command"]
@@ -59,7 +60,7 @@ __all__ = ["command"]
     show_default=True,
     help="Convolutions in half precision, where the processor is faster at it.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@seed_option()
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),

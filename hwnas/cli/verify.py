@@ -10,6 +10,7 @@ from rich import box
 from rich.table import Column, Table
 from rich.text import Text
 
+from hwnas.cli.options import seed_option
 from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
 from hwnas.errors import CheckpointError
 from hwnas.files import write_atomically
@@ -32,13 +33,7 @@ __all__ = ["command"]
     show_default=True,
     help="Measure for at least so long; slow spells of a machine last seconds.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Of the order of the runs.",
-)
+@seed_option("Of the order of the runs.")
 @click.option("--explain", is_flag=True, help="Also what each layer takes (TensorRT).")
 @json_option
 def command(
@@ -59,6 +54,7 @@ def command(
       hwnas verify runs/spos-proxyless-latency6ms-s0-919aea
     """
     from hwnas import spaces
+    from hwnas.cli.resources import runtime_of_table
     from hwnas.costs import parse_budget
     from hwnas.latency_tables import LatencyTable
     from hwnas.profilers import Plan, measure_models, runtime
@@ -66,7 +62,7 @@ def command(
     result, model = _read(folder)
     target = LatencyTable.load(folder / "table.json").target
     space = spaces.space(result["space"], **result["deployed"])
-    name = runtime_name or (target.runtime if target.kind == "gpu" else None)
+    name = runtime_name or runtime_of_table(target, target.kind)
     here = runtime(target.kind, target.threads, name)
     differences = here.target(target.precision, target.batch).differences(target)
     if differences:

@@ -290,12 +290,12 @@ class LatencyTable:
         """
         sessions = (*earlier.reference_sessions_ms, *self.reference_sessions_ms)[-_SESSIONS:]
         mean_ms = sum(sessions) / len(sessions)
-        factor = mean_ms / self.reference_ms
+        factor, earlier_factor = mean_ms / self.reference_ms, mean_ms / earlier.reference_ms
         kernels = None if self.kernels is None else self.kernels.scaled(factor)
         if kernels is None and earlier.kernels is not None:
-            kernels = earlier.kernels.scaled(mean_ms / earlier.reference_ms)
+            kernels = earlier.kernels.scaled(earlier_factor)
         only_earlier = {
-            key: m.scaled(mean_ms / earlier.reference_ms)
+            key: m.scaled(earlier_factor)
             for key, m in earlier.workloads.items()
             if key not in self.workloads
         }

@@ -35,8 +35,8 @@ class Run:
         self._started = time.monotonic()
         path = folder / "config.json"
         wanted = json.loads(json.dumps(dict(config)))
-        if path.exists():
-            found = read_json(path)
+        found = read_json(path) if path.exists() else None
+        if found is not None:
             differing = sorted(
                 key
                 for key in (wanted.keys() | found.keys()) - _PLACES
@@ -51,7 +51,7 @@ class Run:
                     f"{folder} holds a run with other settings ({changes}): "
                     "give the same settings to go on with it, or another --out"
                 )
-        if not path.exists() or found != wanted:
+        if found != wanted:
             write_atomically(path, (json.dumps(wanted, indent=2) + "\n").encode())
         self._log = folder / "log.jsonl"
         self.events = list(read_events(self._log))

@@ -84,15 +84,18 @@ _LIVE = (*_SIMPLE, "live operator!", "live place", "live entry", "live costs")
 _LIVE_PAIRS = ("live pairs operator", "live pairs entry")
 _LIVE_NEAR = ("live matches", "live counts")
 
+#: Five samples are enough for a model; to see how good it is, one of them is left out.
+_FEWEST = 4
+
 CANDIDATES = (
-    Candidate("operator prices", "prices", ("decisions operators",), least=4),
-    Candidate("operator prices + constant", "prices", ("decisions operators +",), least=4),
-    Candidate("running operator prices", "prices", ("decisions running +",), least=4),
-    Candidate("cost prices", "prices", ("decisions costs +",), least=4),
-    Candidate("cost and operator prices", "prices", ("decisions both +",), least=4),
-    Candidate("live operator prices", "prices", ("live running +",), least=4),
-    Candidate("live cost prices", "prices", ("live costs +",), least=4),
-    Candidate("quantities and operators", "gaussian", _QUANTITIES, least=4),
+    Candidate("operator prices", "prices", ("decisions operators",), least=_FEWEST),
+    Candidate("operator prices + constant", "prices", ("decisions operators +",), least=_FEWEST),
+    Candidate("running operator prices", "prices", ("decisions running +",), least=_FEWEST),
+    Candidate("cost prices", "prices", ("decisions costs +",), least=_FEWEST),
+    Candidate("cost and operator prices", "prices", ("decisions both +",), least=_FEWEST),
+    Candidate("live operator prices", "prices", ("live running +",), least=_FEWEST),
+    Candidate("live cost prices", "prices", ("live costs +",), least=_FEWEST),
+    Candidate("quantities and operators", "gaussian", _QUANTITIES, least=_FEWEST),
     Candidate("operators", "gaussian", ("constant", "decisions operator!"), least=20),
     Candidate("decisions", "gaussian", _DECISIONS, least=20),
     Candidate("live decisions", "gaussian", _LIVE, least=20),
@@ -103,7 +106,7 @@ CANDIDATES = (
     Candidate("live interactions", "gaussian", (*_LIVE, *_LIVE_NEAR)),
     Candidate("everything", "gaussian", (*_DECISIONS, *_PAIRS, *_BLOCKS, *_NEAR)),
     Candidate("everything, live", "gaussian", (*_DECISIONS, *_LIVE, *_LIVE_PAIRS, *_LIVE_NEAR)),
-    Candidate("log quantities and operators", "gaussian", _QUANTITIES, "log", least=4),
+    Candidate("log quantities and operators", "gaussian", _QUANTITIES, "log", least=_FEWEST),
     Candidate("log decisions", "gaussian", _DECISIONS, "log"),
     Candidate("log everything", "gaussian", (*_DECISIONS, *_PAIRS, *_BLOCKS, *_NEAR), "log"),
     Candidate("boosting", "boosting", least=200),

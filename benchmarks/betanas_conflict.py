@@ -65,7 +65,7 @@ def trained_together(names: list[str], data: Dataset, steps: int, seed: int) -> 
             torch.from_numpy(data.to_float(data.train_images[rows])),
             torch.from_numpy(data.train_labels[rows]),
             sampler.sample(step),
-            rate=learning_rate(step, total, RATE),
+            lr=learning_rate(step, total, RATE),
         )
     archs = np.array([[offered.index(name) for offered in tokens] for name in names])
     calibration = data.to_float(data.train_images[:512])

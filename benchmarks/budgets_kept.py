@@ -13,8 +13,8 @@ from collections.abc import Callable
 import numpy as np
 
 from hwnas import spaces
+from hwnas.arrays import IntArray
 from hwnas.costs import Constraint, FeasibleSet, parse_budget, workload_costs
-from hwnas.costs.additive import IntArray
 from hwnas.search.evolution import Evolution, RandomSearch
 from hwnas.spaces import CHANNEL_SCALES, SearchSpace
 from hwnas.supernet import ConstraintSampler, FeasibleSampler
@@ -39,7 +39,7 @@ def counted(space: SearchSpace) -> Callable[[IntArray, str], IntArray]:
     def cost(archs: IntArray, quantity: str) -> IntArray:
         return np.array(
             [
-                sum(known[w.key][quantity] for w in space.workloads(a) if not w.op.free)
+                sum(known[w.key][quantity] for w in space.workloads(a) if not w.op.no_op)
                 for a in archs
             ]
         )

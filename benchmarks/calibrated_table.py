@@ -38,7 +38,7 @@ def main(table_name: str | None) -> None:
     known = predictor.calibration
     calls = table.call.latency_ms
     sums = [
-        calls + sum(table.latency_ms(w) - calls for w in space.workloads(a) if not w.op.free)
+        calls + sum(table.latency_ms(w) - calls for w in space.workloads(a) if not w.op.no_op)
         for a in archs
     ]
     print(f"on {table.target}")

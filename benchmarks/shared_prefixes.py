@@ -40,7 +40,7 @@ def main() -> None:
     for step in range(TRAIN_STEPS):
         rows = batch_indices(len(labels), TRAIN_BATCH, step, SEED)
         rate = learning_rate(step, TRAIN_STEPS, 4e-3)
-        train_step(supernet, optimizer, images[rows], labels[rows], sampler.sample(step), rate=rate)
+        train_step(supernet, optimizer, images[rows], labels[rows], sampler.sample(step), lr=rate)
 
     validation = data.to_float(data.validation_images)
     calibration = images[:512].numpy()

@@ -103,7 +103,7 @@ def main() -> None:
         ]
         steps += [
             lambda s=s, a=arch: train_step(
-                supernets[s], optimizers[s], images, labels, a, rate=RATE, max_norm=MAX_NORM
+                supernets[s], optimizers[s], images, labels, a, lr=RATE, max_norm=MAX_NORM
             )
             for s in SHARINGS
         ]

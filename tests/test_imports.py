@@ -12,12 +12,13 @@ PACKAGE = Path(__file__).parents[1] / "hwnas"
 #: Floors from the ground up; a room imports from the floors below it, and nothing else. Files and
 #: folders that are not listed belong nowhere and fail: give them a place here.
 FLOORS = (
-    {"version", "errors"},
-    {"files", "progress"},
+    {"version", "errors", "arrays"},
+    {"files", "progress", "registry"},
     {"ops"},
-    {"costs", "onnx_graph", "latency_tables"},
+    {"costs", "onnx_graph", "latency_tables", "data"},
     {"spaces", "kernels"},
     {"profilers", "predictors", "supernet"},
+    {"devices"},
     {"search"},
     {"testing"},
     {"cli"},

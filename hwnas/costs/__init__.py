@@ -1,7 +1,8 @@
 """Costs without a device (MACs, parameters, bytes, BitOps), additive costs, and budgets on them."""
 
-from hwnas.costs.additive import AdditiveCost, Within
+from hwnas.costs.additive import AdditiveCost, FeasibleRegion
 from hwnas.costs.budgets import Budget, Constraint, FeasibleSet, parse_budget
+from hwnas.costs.constrained_argmax import constrained_argmax
 from hwnas.costs.counting import (
     COSTS,
     graph_bitops,
@@ -10,20 +11,19 @@ from hwnas.costs.counting import (
     graph_params,
     workload_costs,
 )
-from hwnas.costs.probable import most_probable
 
 __all__ = [
     "COSTS",
     "AdditiveCost",
     "Budget",
     "Constraint",
+    "FeasibleRegion",
     "FeasibleSet",
-    "Within",
+    "constrained_argmax",
     "graph_bitops",
     "graph_bytes",
     "graph_macs",
     "graph_params",
-    "most_probable",
     "parse_budget",
     "workload_costs",
 ]

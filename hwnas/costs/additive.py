@@ -14,16 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs.gather import can_pair, pair_sums
 from hwnas.errors import InfeasibleBudgetError, OptionError
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["AdditiveCost", "Within"]
-
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
+__all__ = ["AdditiveCost", "FeasibleRegion"]
 
 #: A latency's entries are rounded so that the dearest architecture has at most this many units.
 _LATENCY_GRID = 2**17
@@ -92,7 +90,7 @@ class AdditiveCost:
         arch = np.array([int(entry.argmax()) for entry in self.entries], np.int64)
         return arch, float(self(arch[None])[0])
 
-    def only(self, choices: Sequence[IntArray]) -> "AdditiveCost":
+    def restrict(self, choices: Sequence[IntArray]) -> "AdditiveCost":
         """The same cost where each decision offers no more than these of its choices, in order."""
         rows = zip(self.entries, choices, strict=True)
         return AdditiveCost(self.unit, self.fixed, tuple(row[kept] for row, kept in rows))
@@ -117,17 +115,17 @@ class AdditiveCost:
         """The largest number of steps that costs no more than ``limit``."""
         return math.floor(limit / self.unit)
 
-    def within(self, limit: float) -> "Within":
+    def within(self, limit: float) -> "FeasibleRegion":
         """The set of architectures that cost at most ``limit``.
 
         Raises:
             InfeasibleBudgetError: it is empty.
         """
-        return Within.of(self, limit)
+        return FeasibleRegion.of(self, limit)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Within:
+class FeasibleRegion:
     """All architectures of an additive cost within limits, counted and ready to be sampled.
 
     ``_ways[d][:, b]`` is the number of ways to decide d, d+1, ... with at most b columns, in limbs
@@ -147,7 +145,7 @@ class Within:
     _floor: int
 
     @classmethod
-    def of(cls, cost: AdditiveCost, limit: float) -> "Within":
+    def of(cls, cost: AdditiveCost, limit: float) -> "FeasibleRegion":
         """Count by dynamic programming over the decisions, from the last to the first."""
         slack = [entry - entry.min() for entry in cost.entries]
         room = _room(cost, limit)
@@ -177,7 +175,7 @@ class Within:
         shared = tuple(slack), tuple(reversed(ways)), bits, grain
         return cls(cost, limit, -math.inf, exact, *shared, columns - 1, -1)
 
-    def band(self, above: float, limit: float) -> "Within":
+    def band(self, above: float, limit: float) -> "FeasibleRegion":
         """Those of them that cost more than ``above`` and at most ``limit``.
 
         Raises:

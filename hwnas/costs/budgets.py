@@ -9,8 +9,9 @@ from decimal import ROUND_CEILING, Context, Decimal
 import numpy as np
 import numpy.typing as npt
 
-from hwnas.costs.additive import AdditiveCost, IntArray
-from hwnas.costs.overlap import overlap
+from hwnas.arrays import IntArray
+from hwnas.costs.additive import AdditiveCost
+from hwnas.costs.jointly_feasible import jointly_feasible
 from hwnas.errors import BudgetError, InfeasibleBudgetError, OptionError
 
 __all__ = ["Budget", "Constraint", "FeasibleSet", "parse_budget"]
@@ -90,13 +91,13 @@ class Constraint:
     Attributes:
         budget: the limit.
         cost: of architectures.
-        sure: a cost that is not exceeded, with the confidence that was asked for; where the cost
-            leaves doubts, measuring settles them, and this one where nothing more is measured.
+        upper_bound: a cost that is not exceeded, with the confidence that was asked for; where the
+            cost leaves doubts, measuring settles them, and this one where nothing is measured.
     """
 
     budget: Budget
     cost: AdditiveCost
-    sure: AdditiveCost | None = None
+    upper_bound: AdditiveCost | None = None
 
 
 class FeasibleSet:
@@ -130,7 +131,7 @@ class FeasibleSet:
                     f"{_written(constraint.budget.quantity, rounded)}, of {describe(arch)}"
                 )
         costs = [c.cost for c in self.constraints]
-        if not overlap(costs, [c.budget.limit for c in self.constraints]):
+        if not jointly_feasible(costs, [c.budget.limit for c in self.constraints]):
             budgets = " and ".join(str(c.budget) for c in self.constraints)
             raise InfeasibleBudgetError(
                 f"no architecture keeps {budgets} together, though each alone can be kept: "

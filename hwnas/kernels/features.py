@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from hwnas.costs.additive import FloatArray
+from hwnas.arrays import FloatArray
 from hwnas.kernels.kernel import Kernel
 
 __all__ = ["features", "work"]

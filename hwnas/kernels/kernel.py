@@ -56,7 +56,7 @@ class Kernel:
         return f"{self.op}{{{attributes}}}({inputs})->({outputs})"
 
     @property
-    def free(self) -> bool:
+    def no_op(self) -> bool:
         """True where nothing runs: views, and shape arithmetic without floats."""
         return self.op in _VIEWS
 

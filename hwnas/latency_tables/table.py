@@ -316,7 +316,7 @@ class LatencyTable:
 
     def missing(self, workloads: Iterable[Workload]) -> list[Workload]:
         """Those of the workloads that cost time and were not measured, estimated or not."""
-        return [w for w in workloads if not w.op.free and w.key not in self.workloads]
+        return [w for w in workloads if not w.op.no_op and w.key not in self.workloads]
 
     def latency_ms(self, workload: Workload) -> float:
         """The median of a workload alone, estimated where it was not measured but filled in.
@@ -326,7 +326,7 @@ class LatencyTable:
         Raises:
             WorkloadNotInTableError: it is neither; the message names the nearest ones.
         """
-        if workload.op.free:
+        if workload.op.no_op:
             return 0.0
         entry = self.workloads.get(workload.key) or self.estimates.get(workload.key)
         if entry is None:

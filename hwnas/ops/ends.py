@@ -14,7 +14,7 @@ class Stem:
     kernel: int
     relu6: int = 1
     token = "stem"
-    free = False
+    no_op = False
 
     def fits(self, in_channels: int, out_channels: int, stride: int) -> bool:
         """Always."""
@@ -32,7 +32,7 @@ class ConvHead:
 
     hidden: int
     token = "head"
-    free = False
+    no_op = False
 
     def fits(self, in_channels: int, out_channels: int, stride: int) -> bool:
         """Always."""
@@ -49,7 +49,7 @@ class Classifier:
     """Batch-norm, ReLU, global pooling, linear layer."""
 
     token = "head"
-    free = False
+    no_op = False
 
     def fits(self, in_channels: int, out_channels: int, stride: int) -> bool:
         """Always."""

@@ -19,7 +19,7 @@ class FBNetBlock:
     kernel: int
     expand: int
     groups: int
-    free = False
+    no_op = False
 
     @property
     def token(self) -> str:
@@ -48,7 +48,7 @@ class FBNetSkip:
     """1x1 with ReLU: what skipping leaves of a block that changes the shape."""
 
     token = "skip"
-    free = False
+    no_op = False
 
     def fits(self, in_channels: int, out_channels: int, stride: int) -> bool:
         """Where `Identity` does not."""
@@ -65,7 +65,7 @@ class FBNetStem:
 
     kernel: int
     token = "stem"
-    free = False
+    no_op = False
 
     def fits(self, in_channels: int, out_channels: int, stride: int) -> bool:
         """Always."""
@@ -82,7 +82,7 @@ class FBNetHead:
 
     hidden: int
     token = "head"
-    free = False
+    no_op = False
 
     def fits(self, in_channels: int, out_channels: int, stride: int) -> bool:
         """Always."""

@@ -12,7 +12,7 @@ class Identity:
     """Hands its input on; where it can be chosen, depth is searched."""
 
     token = "skip"
-    free = True
+    no_op = True
 
     def fits(self, in_channels: int, out_channels: int, stride: int) -> bool:
         """Where the output has the shape of the input."""

@@ -17,7 +17,7 @@ class MBConv:
 
     kernel: int
     expand: int
-    free = False
+    no_op = False
 
     @property
     def token(self) -> str:

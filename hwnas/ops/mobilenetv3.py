@@ -48,7 +48,7 @@ class MobileNetV3Block:
     expand: int
     se: int
     hswish: int
-    free = False
+    no_op = False
 
     @property
     def token(self) -> str:
@@ -71,7 +71,7 @@ class MobileNetV3Stem:
 
     kernel: int
     token = "stem"
-    free = False
+    no_op = False
 
     def fits(self, in_channels: int, out_channels: int, stride: int) -> bool:
         """Always."""
@@ -93,7 +93,7 @@ class MobileNetV3Head:
     mid: int
     hidden: int
     token = "head"
-    free = False
+    no_op = False
 
     def fits(self, in_channels: int, out_channels: int, stride: int) -> bool:
         """Always."""

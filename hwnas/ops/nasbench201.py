@@ -12,7 +12,7 @@ class ReLUConvBN:
     """ReLU, convolution, batch-norm."""
 
     kernel: int
-    free = False
+    no_op = False
 
     @property
     def token(self) -> str:
@@ -34,7 +34,7 @@ class AvgPool:
     """Average pooling that does not count its padding."""
 
     kernel: int
-    free = False
+    no_op = False
 
     @property
     def token(self) -> str:
@@ -55,7 +55,7 @@ class Zero:
     """Zeros: the edge is not there."""
 
     token = "none"
-    free = True
+    no_op = True
 
     def fits(self, in_channels: int, out_channels: int, stride: int) -> bool:
         """Where the output has the shape of the input."""
@@ -71,7 +71,7 @@ class ResidualReduction:
     """The basic residual block between stages: two 3x3 beside 2x2 pooling and a 1x1."""
 
     token = "reduction"
-    free = False
+    no_op = False
 
     def fits(self, in_channels: int, out_channels: int, stride: int) -> bool:
         """At stride 2."""

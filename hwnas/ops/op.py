@@ -14,8 +14,8 @@ __all__ = ["Op", "op_key", "parse_op"]
 class Op(Protocol):
     """A candidate, free of shape and hardware: a frozen dataclass of integers.
 
-    ``token`` is what architectures print for it. ``free`` says that it costs nothing on any device,
-    so that nobody measures it.
+    ``token`` is what architectures print for it. ``no_op`` says that it costs nothing on any
+    device, so that nobody measures it.
     """
 
     @property
@@ -24,7 +24,7 @@ class Op(Protocol):
         ...
 
     @property
-    def free(self) -> bool:
+    def no_op(self) -> bool:
         """True where no kernel runs for it."""
         ...
 

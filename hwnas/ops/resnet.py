@@ -22,7 +22,7 @@ class QuantizedBasicBlock:
     weight_bits: int
     activation_bits: int
     tenths: int = 10
-    free = False
+    no_op = False
 
     @property
     def token(self) -> str:
@@ -55,7 +55,7 @@ class ResNetStem:
     kernel: int = 7
     pool: int = 1
     token = "stem"
-    free = False
+    no_op = False
 
     def fits(self, in_channels: int, out_channels: int, stride: int) -> bool:
         """Always."""
@@ -72,7 +72,7 @@ class LinearHead:
     """Global pooling, linear layer."""
 
     token = "head"
-    free = False
+    no_op = False
 
     def fits(self, in_channels: int, out_channels: int, stride: int) -> bool:
         """Always."""

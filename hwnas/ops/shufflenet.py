@@ -25,7 +25,7 @@ class ShuffleUnit:
 
     kernel: int
     tenths: int = 10
-    free = False
+    no_op = False
 
     @property
     def token(self) -> str:
@@ -58,7 +58,7 @@ class ShuffleXception:
     """
 
     tenths: int = 10
-    free = False
+    no_op = False
 
     @property
     def token(self) -> str:
@@ -88,7 +88,7 @@ class ShuffleStem:
     """3x3 convolution, batch-norm, ReLU."""
 
     token = "stem"
-    free = False
+    no_op = False
 
     def fits(self, in_channels: int, out_channels: int, stride: int) -> bool:
         """Always."""
@@ -105,7 +105,7 @@ class ShuffleHead:
 
     hidden: int
     token = "head"
-    free = False
+    no_op = False
 
     def fits(self, in_channels: int, out_channels: int, stride: int) -> bool:
         """Always."""

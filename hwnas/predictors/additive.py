@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from hwnas.arrays import FloatArray
 from hwnas.costs import AdditiveCost
-from hwnas.costs.additive import FloatArray
 from hwnas.errors import ArchitectureError, OptionError, TableTargetError
 from hwnas.latency_tables import LatencyTable
 from hwnas.ops import Workload
@@ -157,7 +157,7 @@ class AdditivePredictor:
 
 def _alone(table: LatencyTable, workload: Workload) -> float:
     """Milliseconds of a workload alone, the runtime's call taken off."""
-    if workload.op.free:
+    if workload.op.no_op:
         return 0.0
     return max(table.latency_ms(workload) - table.call.latency_ms, 0.0)
 
@@ -179,10 +179,10 @@ def _entries(
         return sum(value(table, w) * known.factor(workload_groups(w)) for w in workloads)
 
     rows = [
-        np.array([ms(space.layout.parts(d, c)) for c in range(n)])
+        np.array([ms(space.layout.choice_workloads(d, c)) for c in range(n)])
         for d, n in enumerate(space.n_choices)
     ]
-    return ms(space.layout.fixed), rows
+    return ms(space.layout.fixed_workloads), rows
 
 
 def _calibrate(table: LatencyTable, origin: SearchSpace) -> Calibration:

@@ -12,7 +12,7 @@ from itertools import combinations, pairwise
 import numpy as np
 import numpy.typing as npt
 
-from hwnas.costs.additive import FloatArray, IntArray
+from hwnas.arrays import FloatArray, IntArray
 from hwnas.errors import DataError
 from hwnas.predictors.report import checked_ms
 

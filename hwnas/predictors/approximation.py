@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import AdditiveCost
-from hwnas.costs.additive import FloatArray, IntArray
 from hwnas.spaces import SearchSpace
 
 __all__ = ["Approximation", "nearest_sum"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hwnas import spaces
-from hwnas.costs.additive import FloatArray, IntArray
+from hwnas.arrays import FloatArray, IntArray
 from hwnas.errors import TableTargetError
 from hwnas.latency_tables import LatencyTable
 from hwnas.predictors.additive import AdditivePredictor

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from hwnas.costs.additive import FloatArray, IntArray
+from hwnas.arrays import FloatArray, IntArray
 from hwnas.errors import OptionError
 
 if TYPE_CHECKING:

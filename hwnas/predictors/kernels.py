@@ -5,7 +5,7 @@ from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
-from hwnas.costs.additive import FloatArray
+from hwnas.arrays import FloatArray
 from hwnas.errors import TableFormatError, TableTargetError, UnknownNameError
 from hwnas.kernels import Kernel, features, parse_kernel, work
 from hwnas.latency_tables import KernelRecord, LatencyTable
@@ -55,7 +55,7 @@ class KernelPredictor:
 
     def can_predict(self, kernel: Kernel) -> bool:
         """Whether it costs nothing, or kernels of its family were measured."""
-        return kernel.free or (kernel.static and kernel.family in self._families)
+        return kernel.no_op or (kernel.static and kernel.family in self._families)
 
     def predict(self, kernels: Sequence[Kernel]) -> FloatArray:
         """Milliseconds of each kernel within a network, (n,); nan where it cannot be predicted."""
@@ -67,7 +67,7 @@ class KernelPredictor:
         ms = np.full(len(kernels), np.nan)
         members: dict[str, list[int]] = {}
         for at, kernel in enumerate(kernels):
-            if kernel.free:
+            if kernel.no_op:
                 ms[at] = 0.0
             elif self.can_predict(kernel):
                 members.setdefault(kernel.family, []).append(at)

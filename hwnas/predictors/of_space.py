@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy.typing as npt
 
 from hwnas import spaces
+from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import AdditiveCost
-from hwnas.costs.additive import FloatArray, IntArray
 from hwnas.errors import OptionError
 from hwnas.predictors.approximation import Approximation, nearest_sum
 from hwnas.predictors.expectation import SampledExpectation

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from hwnas.costs.additive import FloatArray
+from hwnas.arrays import FloatArray
 from hwnas.errors import OptionError
 from hwnas.latency_tables import LatencyTable, Measurement, Transfer
 from hwnas.ops import Workload, parse_workload
@@ -95,7 +95,7 @@ def fit_transfer(
         raise OptionError(
             f"networks take longer than the runtime call of {call_ms} ms, got {min(wholes)} ms less"
         )
-    used = [[w for w in space.workloads(arch) if not w.op.free] for arch in rows]
+    used = [[w for w in space.workloads(arch) if not w.op.no_op] for arch in rows]
     heights = sorted({w.height for workloads in used for w in workloads})
     sums = np.array([[_sum(source, ws, height) for height in heights] for ws in used])
     counts = np.array([len(workloads) for workloads in used], np.float64)

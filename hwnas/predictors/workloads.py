@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from hwnas.costs.additive import FloatArray
+from hwnas.arrays import FloatArray
 from hwnas.costs.counting import MACS, graph_macs, graph_params
 from hwnas.errors import (
     OptionError,

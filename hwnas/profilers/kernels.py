@@ -132,7 +132,7 @@ def choose_kernels(pieces: Sequence[Piece], count: int, rng: np.random.Generator
     for piece in pieces:
         kernel = piece.kernel
         small = kernel.macs <= _MOST_MACS and kernel.elements_constant <= _MOST_CONSTANTS
-        if kernel.static and not kernel.free and small:
+        if kernel.static and not kernel.no_op and small:
             families.setdefault(kernel.family, {}).setdefault(kernel.key, piece)
     sizes = {name: len(found) for name, found in families.items()}
     weights = {

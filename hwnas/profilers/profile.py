@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hwnas.costs.additive import IntArray
+from hwnas.arrays import IntArray
 from hwnas.errors import MeasurementError
 from hwnas.latency_tables import LatencyTable, Measurement, Provenance, SpaceRecord, Target
 from hwnas.ops import Graph, Workload

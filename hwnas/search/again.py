@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import Budget, Constraint, FeasibleSet
-from hwnas.costs.additive import FloatArray, IntArray
 from hwnas.errors import BudgetMissedError
 from hwnas.predictors import AdditivePredictor
 from hwnas.progress import Progress, silent

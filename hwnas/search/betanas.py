@@ -16,8 +16,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from hwnas.costs import AdditiveCost, Constraint, most_probable
-from hwnas.costs.additive import IntArray
+from hwnas.arrays import IntArray
+from hwnas.costs import AdditiveCost, Constraint, constrained_argmax
 from hwnas.errors import OptionError
 from hwnas.progress import Progress, silent
 from hwnas.search.beta import Beta
@@ -164,7 +164,7 @@ def train_alphas(
             torch.from_numpy(data.to_float(data.train_images[rows])),
             torch.from_numpy(data.train_labels[rows]),
             arch,
-            rate=learning_rate(step, steps, base_rate, warm_up=min(30, steps // 10)),
+            lr=learning_rate(step, steps, base_rate, warm_up=min(30, steps // 10)),
         )
         alphas.trained[np.arange(len(arch)), arch] += 1
         step += 1
@@ -261,7 +261,7 @@ def likeliest(
     # a softmax would subtract the same from all choices of a decision
     logs = [row[:n] for row, n in zip(kept, alphas.space.n_choices, strict=True)]
     costs = [constraint.cost for constraint in constraints]
-    return most_probable(logs, costs, [constraint.budget.limit for constraint in constraints])
+    return constrained_argmax(logs, costs, [constraint.budget.limit for constraint in constraints])
 
 
 def history(run: Run) -> list[dict[str, Any]]:

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from hwnas.arrays import IntArray
 from hwnas.costs import AdditiveCost, Budget, Constraint, FeasibleSet
-from hwnas.costs.additive import IntArray
 from hwnas.predictors import AdditivePredictor
 from hwnas.progress import Progress, silent
 from hwnas.search.beta import Beta, FixedBeta, Steering
@@ -151,7 +151,7 @@ def random_living(
 ) -> IntArray:
     """Uniform draws (count, n_decisions) of living architectures that keep all budgets."""
     living = living_choices(alphas.alive)
-    left = FeasibleSet([Constraint(c.budget, c.cost.only(living)) for c in constraints])
+    left = FeasibleSet([Constraint(c.budget, c.cost.restrict(living)) for c in constraints])
     positions = left.sample(count, np.random.default_rng([seed, 0xBE7A]))
     columns = zip(living, positions.T, strict=True)
     return np.stack([choices[column] for choices, column in columns], axis=1)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import Constraint
-from hwnas.costs.additive import FloatArray, IntArray
-from hwnas.costs.overlap import overlap
+from hwnas.costs.jointly_feasible import jointly_feasible
 from hwnas.errors import OptionError
-from hwnas.supernet.gates import Alive
+from hwnas.supernet.gates import Active
 
 __all__ = ["DropRule", "drop", "keeps_budgets", "living_choices"]
 
@@ -71,7 +71,7 @@ class DropRule:
 
 
 def drop(
-    rule: DropRule, alpha: FloatArray, alive: Alive, constraints: Sequence[Constraint]
+    rule: DropRule, alpha: FloatArray, alive: Active, constraints: Sequence[Constraint]
 ) -> list[tuple[int, int]]:
     """The (decision, choice) pairs that are dropped now, in order.
 
@@ -96,18 +96,18 @@ def drop(
     return dropped
 
 
-def living_choices(alive: Alive) -> list[IntArray]:
+def living_choices(alive: Active) -> list[IntArray]:
     """The living choices of each decision, ascending."""
     return [np.flatnonzero(row) for row in alive]
 
 
-def keeps_budgets(alive: Alive, constraints: Sequence[Constraint]) -> bool:
+def keeps_budgets(alive: Active, constraints: Sequence[Constraint]) -> bool:
     """Whether some architecture of living choices keeps every budget."""
     if not constraints:
         return True
-    costs = [constraint.cost.only(living_choices(alive)) for constraint in constraints]
+    costs = [constraint.cost.restrict(living_choices(alive)) for constraint in constraints]
     limits = [constraint.budget.limit for constraint in constraints]
     least = [cost.minimum()[1] for cost in costs]
-    return all(low <= limit for low, limit in zip(least, limits, strict=True)) and overlap(
+    return all(low <= limit for low, limit in zip(least, limits, strict=True)) and jointly_feasible(
         costs, limits
     )

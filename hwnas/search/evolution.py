@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from hwnas.arrays import IntArray
 from hwnas.costs import FeasibleSet
-from hwnas.costs.additive import IntArray
 from hwnas.errors import OptionError
 from hwnas.search.searcher import rank
 

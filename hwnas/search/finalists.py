@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
+from hwnas.arrays import IntArray
 from hwnas.costs import FeasibleSet
-from hwnas.costs.additive import IntArray
 from hwnas.errors import OptionError
 from hwnas.progress import Progress, silent
 from hwnas.search.retrain import accuracy, logits, retrain

@@ -9,8 +9,8 @@ from pymoo.core.mutation import Mutation
 from pymoo.core.problem import Problem
 from pymoo.operators.crossover.ux import UX
 
+from hwnas.arrays import IntArray
 from hwnas.costs import AdditiveCost, FeasibleSet
-from hwnas.costs.additive import IntArray
 from hwnas.search.spos import Evaluate
 
 __all__ = ["make_algorithm"]

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from hwnas.arrays import IntArray
 from hwnas.costs import Budget
-from hwnas.costs.additive import IntArray
 from hwnas.files import write_atomically
 from hwnas.ops.module import node_ranges
 from hwnas.predictors import AdditivePredictor

@@ -18,7 +18,7 @@ from joblib import delayed, parallel_config
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from hwnas import spaces
-from hwnas.costs.additive import FloatArray, IntArray
+from hwnas.arrays import FloatArray, IntArray
 from hwnas.errors import MissingPackageError, OptionError, WorkerLostError
 from hwnas.progress import Progress, silent
 from hwnas.search.run import Run

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hwnas.arrays import IntArray
 from hwnas.costs import AdditiveCost, FeasibleSet
-from hwnas.costs.additive import IntArray
 from hwnas.errors import MissingPackageError
 from hwnas.progress import Progress, silent
 from hwnas.search.spos import Evaluate

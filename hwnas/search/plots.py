@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hwnas.costs.additive import FloatArray
+from hwnas.arrays import FloatArray
 from hwnas.files import write_atomically
 
 if TYPE_CHECKING:

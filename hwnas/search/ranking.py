@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hwnas.costs.additive import FloatArray
+from hwnas.arrays import FloatArray
 from hwnas.errors import OptionError
 from hwnas.files import write_atomically
 from hwnas.progress import Progress, silent

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hwnas.costs.additive import IntArray
+from hwnas.arrays import IntArray
 from hwnas.errors import OptionError
 from hwnas.progress import Progress, silent
 from hwnas.search.run import Run

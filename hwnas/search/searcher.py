@@ -4,7 +4,7 @@ from typing import Protocol
 
 import numpy.typing as npt
 
-from hwnas.costs.additive import FloatArray, IntArray
+from hwnas.arrays import FloatArray, IntArray
 
 __all__ = ["Searcher"]
 

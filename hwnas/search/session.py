@@ -20,7 +20,7 @@ from hwnas.search.spos import LoggedEvaluation, evolve, train_supernet, verify
 from hwnas.search.verification import Measure
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import (
-    ALONE,
+    SINGLE_PROCESS,
     Dataset,
     OptimizerKind,
     SamplerKind,
@@ -71,7 +71,7 @@ def spos_session(
     finalist_steps: int = 300,
     confidence: float | None = None,
     shares: int = 1,
-    workers: Workers = ALONE,
+    workers: Workers = SINGLE_PROCESS,
     parallel: Parallel | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
+from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import Constraint, FeasibleSet
-from hwnas.costs.additive import FloatArray, IntArray
 from hwnas.progress import Progress, silent
 from hwnas.search.evolution import Evolution
 from hwnas.search.run import Run
@@ -21,7 +21,7 @@ from hwnas.search.searcher import Searcher
 from hwnas.search.verification import Found, Measure, verify_proposals
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import (
-    ALONE,
+    SINGLE_PROCESS,
     Dataset,
     OptimizerKind,
     PathSampler,
@@ -65,7 +65,7 @@ def train_supernet(
     base_rate: float,
     seed: int,
     shares: int = 1,
-    workers: Workers = ALONE,
+    workers: Workers = SINGLE_PROCESS,
     progress: Progress = silent,
 ) -> None:
     """Train one path a step (eq. 7); paths and batches follow from ``seed`` and the step alone.
@@ -87,7 +87,7 @@ def train_supernet(
         OptionError: the batch does not fall into so many shares, or they not to the workers.
         WorkerLostError: another worker ended; the checkpoint is kept.
     """
-    workers.own_shares(shares)
+    workers.own_micro_batches(shares)
     supernet.to(workers.device)
     descent = make_optimizer(supernet, optimizer)
     path = run.folder / CHECKPOINT if run else None
@@ -100,8 +100,8 @@ def train_supernet(
             torch.from_numpy(data.to_float(data.train_images[rows])),
             torch.from_numpy(data.train_labels[rows]),
             workers.shared(sampler.sample(step)),
-            rate=learning_rate(step, steps, base_rate, warm_up=min(30, steps // 10)),
-            shares=shares,
+            lr=learning_rate(step, steps, base_rate, warm_up=min(30, steps // 10)),
+            micro_batches=shares,
             workers=workers,
         )
         step += 1

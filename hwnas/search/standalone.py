@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hwnas.costs.additive import IntArray
+from hwnas.arrays import IntArray
 from hwnas.errors import ExportError
 from hwnas.files import write_atomically
 from hwnas.progress import Progress, silent

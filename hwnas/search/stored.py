@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hwnas import spaces
-from hwnas.costs.additive import IntArray
+from hwnas.arrays import IntArray
 from hwnas.errors import CheckpointError, HwnasError, OptionError
 from hwnas.latency_tables import LatencyTable
 from hwnas.search.run import read_events, read_json

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import Budget, Constraint
-from hwnas.costs.additive import FloatArray, IntArray
 from hwnas.errors import BudgetMissedError, InfeasibleBudgetError
 from hwnas.progress import Progress, silent
 from hwnas.search.run import Run
@@ -76,7 +76,8 @@ def verify_proposals(
     prediction allows, the machine is in a slow spell: the search waits for its end, for 75 s in
     all, and measures again. Then the limit on the prediction becomes what would have kept this
     network within the budget, so the same network cannot be proposed again. The last attempt is
-    among those that are sure to keep the budget, where constraints say which (`Constraint.sure`).
+    among those that are sure to keep the budget, where constraints say which
+    (`Constraint.upper_bound`).
 
     Args:
         run: its log keeps measurements.
@@ -95,7 +96,7 @@ def verify_proposals(
         InfeasibleBudgetError: nothing can be proposed within the budgets to begin with.
     """
     limit = next((c.budget.limit for c in constraints if c.budget.quantity == "latency"), np.inf)
-    sure = [Constraint(c.budget, c.sure) for c in constraints if c.sure is not None]
+    sure = [Constraint(c.budget, c.upper_bound) for c in constraints if c.upper_bound is not None]
     known: dict[str, list[Mapping[str, Any]]] = {}
     for event in run.logged("measured"):
         known.setdefault(event["architecture"], []).append(event)

@@ -7,10 +7,10 @@ from functools import cached_property
 from hwnas.ops import Graph, Op, Shape, Workload
 from hwnas.spaces.space import Decision
 
-__all__ = ["Chain", "Place", "Slot", "chain", "place"]
+__all__ = ["BlockSpec", "Chain", "Slot", "chain", "slot_behind"]
 
 #: The name of a slot, its operators, its output channels and its stride.
-Place = tuple[str, Sequence[Op], int, int]
+BlockSpec = tuple[str, Sequence[Op], int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Chain:
         )
 
     @cached_property
-    def fixed(self) -> tuple[Workload, ...]:
+    def fixed_workloads(self) -> tuple[Workload, ...]:
         """The blocks that are always there."""
         return tuple(slot.workloads[0] for slot in self.slots if slot.decision is None)
 
@@ -50,7 +50,7 @@ class Chain:
     def _chosen(self) -> tuple[Slot, ...]:
         return tuple(slot for slot in self.slots if slot.decision is not None)
 
-    def parts(self, decision: int, choice: int) -> tuple[Workload, ...]:
+    def choice_workloads(self, decision: int, choice: int) -> tuple[Workload, ...]:
         """The one block."""
         return (self._chosen[decision].workloads[choice],)
 
@@ -82,7 +82,7 @@ class Chain:
         return "-".join(d.choices[c].token for d, c in zip(self.decisions, arch, strict=True))
 
 
-def place(
+def slot_behind(
     name: str,
     ops: Sequence[Op],
     source: Shape,
@@ -97,18 +97,18 @@ def place(
     return Slot(name, workloads, decision), graph.shape(len(graph.nodes) - 1)
 
 
-def chain(source: Shape, places: Iterable[Place]) -> Chain:
+def chain(source: Shape, specs: Iterable[BlockSpec]) -> Chain:
     """Slots one behind the other; those with several operators are the decisions, in order.
 
     Args:
         source: channels, height and width of the network's input.
-        places: what stands in each slot.
+        specs: what stands in each slot.
     """
     slots: list[Slot] = []
     decisions = 0
-    for name, ops, out_channels, stride in places:
+    for name, ops, out_channels, stride in specs:
         decision = decisions if len(ops) > 1 else None
         decisions += len(ops) > 1
-        slot, source = place(name, ops, source, out_channels, stride, decision)
+        slot, source = slot_behind(name, ops, source, out_channels, stride, decision)
         slots.append(slot)
     return Chain(tuple(slots))

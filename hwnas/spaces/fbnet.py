@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from hwnas.errors import OptionError
 from hwnas.ops import FBNetBlock, FBNetHead, FBNetSkip, FBNetStem, Identity, Op
 from hwnas.ops.divisible import divisible
-from hwnas.spaces.chain import Place, chain
+from hwnas.spaces.chain import BlockSpec, chain
 from hwnas.spaces.scaling import fewer_strides
 from hwnas.spaces.space import SearchSpace, check_sizes, check_width_mult
 
@@ -57,7 +57,7 @@ def fbnet(
     if len(stage_strides) != len(_WIDTHS):
         raise OptionError(f"stage_strides of fbnet are {len(_WIDTHS)}, got {len(stage_strides)}")
 
-    def places() -> Iterator[Place]:
+    def specs() -> Iterator[BlockSpec]:
         before = divisible(_STEM_WIDTH * width_mult)
         yield "stem", [FBNetStem(3)], before, stem_stride
         block = 0
@@ -72,7 +72,7 @@ def fbnet(
         yield "head", [FBNetHead(head_width)], classes, 1
 
     arguments = {**sizes, "width_mult": float(width_mult)}
-    return SearchSpace("fbnet", arguments, chain((3, input_size, input_size), places()))
+    return SearchSpace("fbnet", arguments, chain((3, input_size, input_size), specs()))
 
 
 def fbnet_proxy(

@@ -59,7 +59,7 @@ class _Cells:
         return stages
 
     @cached_property
-    def fixed(self) -> tuple[Workload, ...]:
+    def fixed_workloads(self) -> tuple[Workload, ...]:
         first, second, third = self._stages
         image = self.input_shape[0]
         return (
@@ -69,7 +69,7 @@ class _Cells:
             Workload(Classifier(), third[0], self.classes, 1, *third[1:]),
         )
 
-    def parts(self, decision: int, choice: int) -> tuple[Workload, ...]:
+    def choice_workloads(self, decision: int, choice: int) -> tuple[Workload, ...]:
         op = tuple(_OPS.values())[choice]
         return tuple(
             Workload(op, channels, channels, 1, height, width)
@@ -78,7 +78,7 @@ class _Cells:
         )
 
     def emit(self, graph: Graph, arch: Sequence[int]) -> None:
-        stem, *reductions, head = self.fixed
+        stem, *reductions, head = self.fixed_workloads
         with graph.scope("stem"):
             x = stem.op.emit(graph, 0, stem.out_channels, 1)
         for stage in range(3):

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from hwnas.costs.additive import IntArray
+from hwnas.arrays import IntArray
 from hwnas.errors import ArchitectureError, OptionError
 from hwnas.ops import Identity, MobileNetV3Block, MobileNetV3Head, MobileNetV3Stem, Op
 from hwnas.ops.divisible import divisible
-from hwnas.spaces.chain import Place, chain
+from hwnas.spaces.chain import BlockSpec, chain
 from hwnas.spaces.scaling import fewer_strides
 from hwnas.spaces.space import SearchSpace, check_sizes, check_width_mult
 
@@ -65,7 +65,7 @@ def ofa(
     if len(stage_strides) != len(_WIDTHS):
         raise OptionError(f"stage_strides of ofa are {len(_WIDTHS)}, got {len(stage_strides)}")
 
-    def places() -> Iterator[Place]:
+    def specs() -> Iterator[BlockSpec]:
         yield "stem", [MobileNetV3Stem(3)], divisible(_STEM_WIDTH * width_mult), stem_stride
         yield "first", [MobileNetV3Block(3, 1, 0, 0)], divisible(_FIRST_WIDTH * width_mult), 1
         block = 0
@@ -85,7 +85,7 @@ def ofa(
         yield "head", [MobileNetV3Head(mid_width, head_width)], classes, 1
 
     arguments = {**sizes, "width_mult": float(width_mult)}
-    return SearchSpace("ofa", arguments, chain((3, input_size, input_size), places()))
+    return SearchSpace("ofa", arguments, chain((3, input_size, input_size), specs()))
 
 
 def ofa_proxy(space: SearchSpace, input_size: int, classes: int, width_mult: float) -> SearchSpace:

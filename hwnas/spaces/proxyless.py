@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from hwnas.errors import OptionError
 from hwnas.ops import ConvHead, Identity, MBConv, Op, Shape, Stem
 from hwnas.ops.divisible import divisible
-from hwnas.spaces.chain import Chain, Slot, place
+from hwnas.spaces.chain import Chain, Slot, slot_behind
 from hwnas.spaces.scaling import fewer_strides
 from hwnas.spaces.space import SearchSpace, check_sizes, check_width_mult
 
@@ -87,7 +87,7 @@ def proxyless(
 
     def append(name: str, ops: Sequence[Op], out: int, stride: int, block: int | None) -> None:
         nonlocal shape
-        slot, shape = place(name, ops, shape, out, stride, block)
+        slot, shape = slot_behind(name, ops, shape, out, stride, block)
         slots.append(slot)
 
     append("stem", [Stem(3)], width(stem_width), stem_stride, None)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from hwnas.errors import OptionError
 from hwnas.ops import LinearHead, Op, QuantizedBasicBlock, ResNetStem, Shape
 from hwnas.ops.divisible import divisible
-from hwnas.spaces.chain import Chain, Slot, place
+from hwnas.spaces.chain import Chain, Slot, slot_behind
 from hwnas.spaces.scaling import kept_strides
 from hwnas.spaces.space import SearchSpace, check_sizes, check_width_mult
 
@@ -133,7 +133,7 @@ def _resnet_bits(
 
     def append(label: str, ops: Sequence[Op], out: int, stride: int, block: int | None) -> None:
         nonlocal shape
-        slot, shape = place(label, ops, shape, out, stride, block)
+        slot, shape = slot_behind(label, ops, shape, out, stride, block)
         slots.append(slot)
 
     append("stem", [ResNetStem(stem_kernel, int(stem_pool))], width(stem_width), stem_stride, None)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from hwnas.errors import OptionError
 from hwnas.ops import Op, Shape, ShuffleHead, ShuffleStem, ShuffleUnit, ShuffleXception
 from hwnas.ops.divisible import divisible
-from hwnas.spaces.chain import Chain, Slot, place
+from hwnas.spaces.chain import Chain, Slot, slot_behind
 from hwnas.spaces.scaling import kept_strides
 from hwnas.spaces.space import SearchSpace, check_sizes, check_width_mult
 
@@ -85,7 +85,7 @@ def shufflenet(
 
     def append(name: str, ops: Sequence[Op], out: int, stride: int, block: int | None) -> None:
         nonlocal shape
-        slot, shape = place(name, ops, shape, out, stride, block)
+        slot, shape = slot_behind(name, ops, shape, out, stride, block)
         slots.append(slot)
 
     append("stem", [ShuffleStem()], stem_width, stem_stride, None)

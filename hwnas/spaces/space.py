@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import COSTS, AdditiveCost, workload_costs
-from hwnas.costs.additive import FloatArray, IntArray
 from hwnas.errors import ArchitectureError, OptionError, UnknownNameError
 from hwnas.onnx_graph import Precision, Weights, to_onnx
 from hwnas.ops import Graph, Op, Shape, Workload
@@ -45,12 +45,12 @@ class Layout(Protocol):
         ...
 
     @property
-    def fixed(self) -> tuple[Workload, ...]:
+    def fixed_workloads(self) -> tuple[Workload, ...]:
         """The workloads that every architecture has."""
         ...
 
-    def parts(self, decision: int, choice: int) -> tuple[Workload, ...]:
-        """The workloads that one choice adds, as often as they run."""
+    def choice_workloads(self, decision: int, choice: int) -> tuple[Workload, ...]:
+        """The workloads that one choice adds, one entry per execution."""
         ...
 
     def emit(self, graph: Graph, arch: Sequence[int]) -> None:
@@ -172,9 +172,11 @@ class SearchSpace:
         return self.layout.format(self._one(arch))
 
     def workloads(self, arch: npt.ArrayLike) -> list[Workload]:
-        """All workloads of one architecture, repeated as often as they run."""
-        chosen = [w for d, c in enumerate(self._one(arch)) for w in self.layout.parts(d, c)]
-        return [*self.layout.fixed, *chosen]
+        """All workloads of one architecture, repeated one entry per execution."""
+        chosen = [
+            w for d, c in enumerate(self._one(arch)) for w in self.layout.choice_workloads(d, c)
+        ]
+        return [*self.layout.fixed_workloads, *chosen]
 
     @cached_property
     def distinct_workloads(self) -> tuple[Workload, ...]:
@@ -183,9 +185,11 @@ class SearchSpace:
             workload
             for d, n in enumerate(self.n_choices)
             for c in range(n)
-            for workload in self.layout.parts(d, c)
+            for workload in self.layout.choice_workloads(d, c)
         )
-        return tuple(dict.fromkeys(w for w in (*self.layout.fixed, *parts) if not w.op.free))
+        return tuple(
+            dict.fromkeys(w for w in (*self.layout.fixed_workloads, *parts) if not w.op.no_op)
+        )
 
     def graph(self, arch: npt.ArrayLike) -> Graph:
         """The nodes of one network."""
@@ -266,15 +270,15 @@ class SearchSpace:
             known = {w: workload_costs(w) for w in self.distinct_workloads}
 
             def total(name: str, workloads: Sequence[Workload]) -> int:
-                return sum(known[w][name] for w in workloads if not w.op.free)
+                return sum(known[w][name] for w in workloads if not w.op.no_op)
 
             for name in COSTS:
                 entries = [
-                    [total(name, self.layout.parts(d, c)) for c in range(n)]
+                    [total(name, self.layout.choice_workloads(d, c)) for c in range(n)]
                     for d, n in enumerate(self.n_choices)
                 ]
                 self._costs[name] = AdditiveCost.from_integers(
-                    total(name, self.layout.fixed), entries
+                    total(name, self.layout.fixed_workloads), entries
                 )
         return self._costs[quantity]
 

@@ -24,14 +24,14 @@ from hwnas.supernet.train import (
     make_optimizer,
     train_step,
 )
-from hwnas.supernet.workers import ALONE, Workers, torchrun_workers
+from hwnas.supernet.workers import SINGLE_PROCESS, Workers, torchrun_workers
 
 __all__ = [
-    "ALONE",
     "DATA_SPECS",
     "OPTIMIZERS",
     "SAMPLERS",
     "SHARINGS",
+    "SINGLE_PROCESS",
     "BalancedSampler",
     "ConstraintSampler",
     "Dataset",

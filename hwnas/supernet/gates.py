@@ -22,7 +22,7 @@ from hwnas.supernet.network import Supernet
 __all__ = ["alpha_gradient", "gated", "gates_of", "probabilities_of"]
 
 #: Which choices live, (n_decisions, most choices); choices that do not exist are dead.
-Alive = npt.NDArray[np.bool_]
+Active = npt.NDArray[np.bool_]
 
 
 class _Gate(torch.autograd.Function):
@@ -35,21 +35,21 @@ class _Gate(torch.autograd.Function):
         output: Tensor,
         gates: Tensor,
         chosen: int,
-        living: Sequence[int],
+        active: Sequence[int],
         run: Callable[[Tensor, int], Tensor],
     ) -> Tensor:
         ctx.save_for_backward(x, output)
-        ctx.block = chosen, living, run, gates.shape, gates.dtype
+        ctx.block = chosen, active, run, gates.shape, gates.dtype
         return output.view_as(output)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (grad,) = grads
         x, output = ctx.saved_tensors
-        chosen, living, run, shape, dtype = ctx.block
+        chosen, active, run, shape, dtype = ctx.block
         gradient = torch.zeros(shape, dtype=dtype)
         with torch.no_grad():
-            for choice in living:
+            for choice in active:
                 other = output if choice == chosen else run(x, choice)
                 gradient[choice] = torch.dot(other.reshape(-1), grad.reshape(-1))
         # x gets its gradient through the sampled output alone: the other gates are 0
@@ -57,16 +57,16 @@ class _Gate(torch.autograd.Function):
 
 
 def gated(
-    supernet: Supernet, images: Tensor, arch: npt.NDArray[np.int64], gates: Tensor, alive: Alive
+    supernet: Supernet, images: Tensor, arch: npt.NDArray[np.int64], gates: Tensor, active: Active
 ) -> Tensor:
-    """Logits (n, classes) of one path, whose gates get the gradient of every living choice.
+    """Logits (n, classes) of one path, whose gates get the gradient of every active choice.
 
     Args:
         supernet: its parameters get no gradient; see `alpha_gradient` for its mode.
         images: (n, channels, height, width).
-        arch: the path, one living choice a decision.
+        arch: the path, one active choice a decision.
         gates: (n_decisions, most choices), one-hot in the value, to be differentiated.
-        alive: bool, of the same shape.
+        active: bool, of the same shape.
     """
     layout = supernet.space.layout
     assert isinstance(layout, Chain)
@@ -80,19 +80,19 @@ def gated(
         def run(x: Tensor, choice: int, slot: int = slot) -> Tensor:
             return supernet.run_block(slot, x, choice)
 
-        living = np.flatnonzero(alive[place.decision]).tolist()
-        x = _Gate.apply(x, output, gates[place.decision], choice, living, run)  # type: ignore[no-untyped-call]
+        others = np.flatnonzero(active[place.decision]).tolist()
+        x = _Gate.apply(x, output, gates[place.decision], choice, others, run)  # type: ignore[no-untyped-call]
     return x
 
 
-def probabilities_of(alpha: Tensor, alive: Alive) -> Tensor:
-    """Softmax over the living choices of each decision; 0 for the others (eq. 2 and 3).
+def probabilities_of(alpha: Tensor, active: Active) -> Tensor:
+    """Softmax over the active choices of each decision; 0 for the others (eq. 2 and 3).
 
     Args:
         alpha: (n_decisions, most choices).
-        alive: bool, of the same shape; at least one a row.
+        active: bool, of the same shape; at least one a row.
     """
-    return alpha.masked_fill(~torch.from_numpy(alive), -torch.inf).softmax(1)
+    return alpha.masked_fill(~torch.from_numpy(active), -torch.inf).softmax(1)
 
 
 def gates_of(probabilities: Tensor, arch: npt.NDArray[np.int64]) -> Tensor:
@@ -110,7 +110,7 @@ def alpha_gradient(
     labels: Tensor,
     arch: npt.NDArray[np.int64],
     alpha: Tensor,
-    alive: Alive,
+    active: Active,
 ) -> tuple[Tensor, float]:
     """The gradient of the cross-entropy of one path by eq. 4, and that cross-entropy in nats.
 
@@ -122,7 +122,7 @@ def alpha_gradient(
         images, labels: a batch, (n, channels, height, width) and int64 (n,).
         arch: the sampled path.
         alpha: (n_decisions, most choices), not touched.
-        alive: bool, of the same shape.
+        active: bool, of the same shape.
 
     Returns:
         ``dL/dalpha_m = sum_j dL/dg_j p_j (delta_mj - p_m)``, 0 where dead; and the loss.
@@ -130,9 +130,9 @@ def alpha_gradient(
     if not supernet.training:
         supernet.train()
     leaf = alpha.detach().requires_grad_()
-    gates = gates_of(probabilities_of(leaf, alive), arch)
+    gates = gates_of(probabilities_of(leaf, active), arch)
     with _fixed_parameters(supernet):
-        loss = F.cross_entropy(gated(supernet, images, arch, gates, alive), labels)
+        loss = F.cross_entropy(gated(supernet, images, arch, gates, active), labels)
         (gradient,) = torch.autograd.grad(loss, leaf)
     return gradient, loss.item()
 

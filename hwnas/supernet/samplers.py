@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from hwnas.costs import AdditiveCost, Constraint, FeasibleSet, Within
+from hwnas.costs import AdditiveCost, Constraint, FeasibleRegion, FeasibleSet
 from hwnas.errors import InfeasibleBudgetError, OptionError
 from hwnas.spaces import SearchSpace
 
@@ -71,7 +71,7 @@ class ConstraintSampler:
     """Uniform over a constraint: a bin of a cost, then a path in it (Single Path One-Shot, 3.2).
 
     Uniform paths crowd around the middle of a cost; this trains cheap and dear ones as often. Both
-    draws are exactly uniform, without rejection where the cost is exact (`Within.exact`).
+    draws are exactly uniform, without rejection where the cost is exact (`FeasibleRegion.exact`).
 
     Args:
         cost: what is constrained, such as ``space.cost("macs")`` or a predictor's ``cost``.
@@ -92,7 +92,7 @@ class ConstraintSampler:
             raise OptionError(f"bins need two edges or more that rise, got {list(edges)}")
         self.seed = seed
         self.bins: list[tuple[float, float]] = []
-        self._bands: list[Within] = []
+        self._bands: list[FeasibleRegion] = []
         whole = cost.within(edges[-1])
         for low, high in pairwise(edges):
             try:
@@ -145,30 +145,30 @@ def make_sampler(
 
 
 class BalancedSampler:
-    """Every living choice of every decision equally often (BetaNAS, eq. 2).
+    """Every active choice of every decision equally often (BetaNAS, eq. 2).
 
-    Each decision goes through its living choices in an order that is shuffled anew each time round,
+    Each decision goes through its active choices in an order that is shuffled anew each time round,
     independently of the others: each draw is uniform, and counts never differ by more than one
     until another choice dies.
 
     Args:
-        alive: bool (n_decisions, most choices), at least one a row.
+        active: bool (n_decisions, most choices), at least one a row.
         seed: of the orders.
     """
 
-    def __init__(self, alive: npt.NDArray[np.bool_], *, seed: int):
+    def __init__(self, active: npt.NDArray[np.bool_], *, seed: int):
         self.seed = seed
-        self._living = [np.flatnonzero(row) for row in alive]
+        self._living = [np.flatnonzero(row) for row in active]
 
     def sample(self, step: int) -> npt.NDArray[np.int64]:
         """The path of a step, int64 (n_decisions,)."""
         return np.array([self._choice(d, step) for d in range(len(self._living))], np.int64)
 
     def _choice(self, decision: int, step: int) -> int:
-        living = self._living[decision]
-        turn, position = divmod(step, len(living))
+        active = self._living[decision]
+        turn, position = divmod(step, len(active))
         rng = np.random.default_rng([self.seed, _STREAM, decision, turn])
-        return int(rng.permutation(living)[position])
+        return int(rng.permutation(active)[position])
 
 
 class ProbabilitySampler:

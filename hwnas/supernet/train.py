@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from hwnas.errors import OptionError
 from hwnas.supernet.network import Supernet
-from hwnas.supernet.workers import ALONE, Workers
+from hwnas.supernet.workers import SINGLE_PROCESS, Workers
 
 __all__ = ["OPTIMIZERS", "OptimizerKind", "learning_rate", "make_optimizer", "train_step"]
 
@@ -66,11 +66,11 @@ def train_step(
     labels: Tensor,
     arch: npt.NDArray[np.int64],
     *,
-    rate: float,
+    lr: float,
     label_smoothing: float = 0.0,
     max_norm: float | None = 5.0,
-    shares: int = 1,
-    workers: Workers = ALONE,
+    micro_batches: int = 1,
+    workers: Workers = SINGLE_PROCESS,
 ) -> float:
     """Train the weights of one path on one batch.
 
@@ -80,33 +80,35 @@ def train_step(
         images: float32 (n, channels, height, width); of the whole batch, on every worker.
         labels: int64 (n,).
         arch: the path, one index per decision.
-        rate: learning rate of this step.
+        lr: learning rate of this step.
         label_smoothing: share of the target spread over all classes.
         max_norm: gradients are scaled down to this norm; None leaves them.
-        shares: equal parts of the batch, each normalised with its own statistics, whose gradients
-            are averaged; a multiple of the workers.
-        workers: who compute the shares.
+        micro_batches: equal parts of the batch, each normalised with its own statistics, whose
+            gradients are averaged; a multiple of the workers.
+        workers: who compute the micro-batches.
 
     Returns:
         The loss, cross-entropy in nats.
 
     Raises:
-        OptionError: the batch does not fall into so many equal shares.
+        OptionError: the batch is not divisible by the micro-batches.
     """
     if not supernet.training:
         supernet.train()
     for group in optimizer.param_groups:
-        group["lr"] = rate
-    if len(images) % shares:
-        raise OptionError(f"a batch of {len(images)} images does not fall into {shares} shares")
+        group["lr"] = lr
+    if len(images) % micro_batches:
+        raise OptionError(
+            f"a batch of {len(images)} images is not divisible by {micro_batches} micro-batches"
+        )
     optimizer.zero_grad(set_to_none=True)
     total = torch.zeros((), device=workers.device)
-    each = len(images) // shares
-    for share in workers.own_shares(shares):
+    each = len(images) // micro_batches
+    for share in workers.own_micro_batches(micro_batches):
         rows = slice(share * each, (share + 1) * each)
         logits = supernet(images[rows].to(workers.device), arch)
         target = labels[rows].to(workers.device)
-        loss = F.cross_entropy(logits, target, label_smoothing=label_smoothing) / shares
+        loss = F.cross_entropy(logits, target, label_smoothing=label_smoothing) / micro_batches
         loss.backward()  # type: ignore[no-untyped-call]
         total += loss.detach()
     grouped = (p for group in optimizer.param_groups for p in group["params"])

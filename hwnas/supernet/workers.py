@@ -1,7 +1,7 @@
 """Several processes that train one supernet together, as ``torchrun`` starts them.
 
 All of them train the same path at a step, each on its share of the batch, and add up their
-gradients. A batch is cut into a number of *shares*, each of which normalises with its own
+gradients. A batch is cut into a number of *micro-batches*, each of which normalises with its own
 statistics. Who computes a share changes nothing: two processes with a share each take the steps
 that one process takes which accumulates the gradients of both.
 """
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from hwnas.errors import OptionError, WorkerLostError
 
-__all__ = ["ALONE", "Workers", "torchrun_workers"]
+__all__ = ["SINGLE_PROCESS", "Workers", "torchrun_workers"]
 
 #: Longer than a step, a checkpoint, or profiling a machine that has no table yet.
 _PATIENCE = timedelta(minutes=30)
@@ -45,18 +45,18 @@ class Workers:
         """Whether this is the process that writes."""
         return self.rank == 0
 
-    def own_shares(self, shares: int) -> range:
-        """The shares of a batch that this process computes.
+    def own_micro_batches(self, micro_batches: int) -> range:
+        """The micro-batches of a batch that this process computes.
 
         Raises:
             OptionError: the workers cannot have equally many.
         """
-        if shares < 1 or shares % self.count:
+        if micro_batches < 1 or micro_batches % self.count:
             raise OptionError(
-                f"{self.count} workers cannot compute {shares} shares of a batch equally: "
+                f"{self.count} workers cannot compute {micro_batches} micro-batches equally: "
                 f"give a multiple of {self.count}"
             )
-        each = shares // self.count
+        each = micro_batches // self.count
         return range(self.rank * each, (self.rank + 1) * each)
 
     def shared(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -98,18 +98,18 @@ class Workers:
 
 
 #: Training in this process only.
-ALONE = Workers()
+SINGLE_PROCESS = Workers()
 
 
 @contextmanager
 def torchrun_workers() -> Iterator[Workers]:
-    """Meet the other processes that ``torchrun`` started; `ALONE` where it did not.
+    """Meet the other processes that ``torchrun`` started; `SINGLE_PROCESS` where it did not.
 
     NCCL joins them where each has a GPU of its own, Gloo elsewhere.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1 or "RANK" not in os.environ:
-        yield ALONE
+        yield SINGLE_PROCESS
         return
     local, local_count = (int(os.environ[f"LOCAL_{name}"]) for name in ("RANK", "WORLD_SIZE"))
     on_gpus = torch.cuda.is_available() and torch.cuda.device_count() >= local_count

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import FeasibleSet
-from hwnas.costs.additive import FloatArray, IntArray
 from hwnas.errors import HwnasError
 from hwnas.onnx_graph import to_onnx
 from hwnas.ops import MBConv, Workload

@@ -68,7 +68,7 @@ def _check_identity(op: Op) -> None:
     assert re.fullmatch(r"[\w@.]+", op.token), (
         f"the token of {op!r} must be of letters, digits, '_', '@' and '.', got {op.token!r}"
     )
-    assert isinstance(op.free, bool), f"free of {op!r} is not a bool"
+    assert isinstance(op.no_op, bool), f"no_op of {op!r} is not a bool"
 
 
 def _check_workload(workload: Workload) -> None:
@@ -87,7 +87,7 @@ def _check_workload(workload: Workload) -> None:
     costs = workload_costs(workload)
     module = GraphModule(graph)
     randomise(module, seed=0)
-    if workload.op.free:
+    if workload.op.no_op:
         assert costs["macs"] == costs["params"] == 0, f"{key} is free, but costs {costs}"
     trainable = sum(parameter.numel() for parameter in module.parameters())
     assert costs["params"] == trainable, (

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 import hwnas.spaces
+from hwnas.arrays import IntArray
 from hwnas.costs import COSTS, workload_costs
-from hwnas.costs.additive import IntArray
 from hwnas.errors import ArchitectureError
 from hwnas.spaces import SearchSpace
 from hwnas.testing.ops import (
@@ -122,7 +122,7 @@ def _check_refusals(space: SearchSpace) -> None:
 def _check_costs(space: SearchSpace, archs: IntArray) -> None:
     distinct = space.distinct_workloads
     assert len(set(distinct)) == len(distinct), "distinct_workloads repeats a workload"
-    free = [w.key for w in distinct if w.op.free]
+    free = [w.key for w in distinct if w.op.no_op]
     assert not free, f"distinct_workloads holds what costs nothing: {free}"
     counted = {
         "macs": space.macs(archs),
@@ -133,9 +133,9 @@ def _check_costs(space: SearchSpace, archs: IntArray) -> None:
     for at, arch in enumerate(archs):
         text = space.format(arch)
         workloads = space.workloads(arch)
-        missing = {w.key for w in workloads if not w.op.free} - {w.key for w in distinct}
+        missing = {w.key for w in workloads if not w.op.no_op} - {w.key for w in distinct}
         assert not missing, f"{text}: distinct_workloads lacks {sorted(missing)}"
-        parts = [workload_costs(w) for w in workloads if not w.op.free]
+        parts = [workload_costs(w) for w in workloads if not w.op.no_op]
         graph = space.graph(arch)
         for quantity, values in counted.items():
             summed = sum(part[quantity] for part in parts)

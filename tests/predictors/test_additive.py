@@ -28,7 +28,7 @@ def test_conforms(predictor, small_space):
 
 def test_is_the_scaled_sum_of_the_table_without_the_calls(predictor, small_table, small_space):
     arch = [0, 6, 3, 2]
-    alone = [small_table.latency_ms(w) for w in small_space.workloads(arch) if not w.op.free]
+    alone = [small_table.latency_ms(w) for w in small_space.workloads(arch) if not w.op.no_op]
     call_ms = small_table.call.latency_ms
     expected = call_ms + predictor.calibration.scale * (sum(alone) - len(alone) * call_ms)
     assert predictor.predict(arch)[0] == pytest.approx(expected, abs=5e-4 * expected)

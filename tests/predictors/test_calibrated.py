@@ -30,7 +30,7 @@ def device(table, space, bias, noise, count, seed):
     }
 
     def whole(arch):
-        return call_ms + sum(inside[w.key] for w in space.workloads(arch) if not w.op.free)
+        return call_ms + sum(inside[w.key] for w in space.workloads(arch) if not w.op.no_op)
 
     networks = {
         space.format(arch): replace(
@@ -63,7 +63,7 @@ def errors(table, space, bias, count, noise=0.007, seeds=6):
 
 def _sum(table, space, arch):
     call_ms = table.call.latency_ms
-    parts = (w for w in space.workloads(arch) if not w.op.free)
+    parts = (w for w in space.workloads(arch) if not w.op.no_op)
     return call_ms + sum(table.latency_ms(w) - call_ms for w in parts)
 
 

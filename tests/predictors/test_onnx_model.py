@@ -23,7 +23,7 @@ CALL_MS = 0.01
 
 def true_ms(kernel: Kernel) -> float:
     """A device of 20 G MACs and 10 GB a second, that is twice as slow at depthwise kernels."""
-    if kernel.free:
+    if kernel.no_op:
         return 0.0
     macs, *moved = work(kernel)
     slow = 2.0 if kernel.family.endswith("depthwise") else 1.0

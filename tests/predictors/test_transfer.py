@@ -23,7 +23,7 @@ def truth(table, space, archs, factor, block_ms=0.0, call_ms=0.02):
             + sum(
                 factor(w) * max(table.latency_ms(w) - table.call.latency_ms, 0) + block_ms
                 for w in space.workloads(arch)
-                if not w.op.free
+                if not w.op.no_op
             )
             for arch in archs
         ]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from hwnas.costs import AdditiveCost, most_probable
+from hwnas.costs import AdditiveCost, constrained_argmax
 from hwnas.errors import OptionError
 from hwnas.search.beta import FixedBeta, Steering, parse_betas
 
@@ -31,7 +31,7 @@ def searched(costs, limits, *, seed=0, taste=0.3, loudness=1.0, steps=250):
         betas = beta(step / steps, [mean.item() for mean in means], chosen, pulls)
         alpha.grad = of_loss + sum(b * g for b, g in zip(betas, of_costs, strict=True))
         adam.step()
-    arch = most_probable(list(alpha.detach().log_softmax(1).numpy()), costs, limits)
+    arch = constrained_argmax(list(alpha.detach().log_softmax(1).numpy()), costs, limits)
     return [float(cost(arch[None])[0]) for cost in costs]
 
 

@@ -5,7 +5,7 @@ from unittest.mock import ANY
 
 import pytest
 
-from hwnas.costs import Budget, Constraint, most_probable
+from hwnas.costs import Budget, Constraint, constrained_argmax
 from hwnas.predictors import load_predictor
 from hwnas.search.run import Run
 from hwnas.search.verification import verify_proposals
@@ -27,7 +27,7 @@ class Device:
 
         def propose(constraints, attempt):
             limits = [c.budget.limit for c in constraints]
-            return most_probable(wanted, [cost] * len(limits), limits), 0.5
+            return constrained_argmax(wanted, [cost] * len(limits), limits), 0.5
 
         def measure(model, progress):
             self.measured += 1

@@ -196,6 +196,6 @@ def test_joint_latency_is_exact_in_table_budget_and_expectation(small: SearchSpa
 def test_proxy_makes_the_same_decisions(input_size: int) -> None:
     proxy = hwnas.spaces.proxy(JOINT, input_size, 10, 0.25)
     assert [d.choices for d in proxy.decisions] == [d.choices for d in JOINT.decisions]
-    *_, head = (w for w in proxy.layout.fixed)
+    *_, head = (w for w in proxy.layout.fixed_workloads)
     assert (head.height, head.out_channels) == (4, 10)
     assert proxy.macs([0] * 20)[0] < JOINT.macs([0] * 20)[0] / 20

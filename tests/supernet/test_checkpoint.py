@@ -41,7 +41,7 @@ def train(
         images = torch.randn(8, 3, 32, 32, generator=generator)
         labels = torch.randint(10, (8,), generator=generator)
         rate = learning_rate(step, 10, 0.01, warm_up=2)
-        train_step(supernet, optimizer, images, labels, sampler.sample(step), rate=rate)
+        train_step(supernet, optimizer, images, labels, sampler.sample(step), lr=rate)
 
 
 def layout(tensor: torch.Tensor) -> list[int]:

@@ -57,7 +57,7 @@ def test_training_reaches_the_path_and_nothing_else(space: SearchSpace, sharing:
     optimizer = make_optimizer(supernet, "sgd")
     arch = space.sample(1, seed=3)[0]
     before = {name: p.detach().clone() for name, p in supernet.named_parameters()}
-    loss = train_step(supernet, optimizer, images(), torch.arange(8), arch, rate=0.1)
+    loss = train_step(supernet, optimizer, images(), torch.arange(8), arch, lr=0.1)
     assert np.isfinite(loss)
     path = supernet.path(arch)
     for name, parameter in supernet.named_parameters():
@@ -148,7 +148,7 @@ def test_few_bit_paths_learn() -> None:
         batch = torch.from_numpy(data.to_float(data.train_images[rows]))
         labels = torch.from_numpy(data.train_labels[rows])
         rate = learning_rate(step, 60, 4e-3, warm_up=6)
-        train_step(supernet, optimizer, batch, labels, sampler.sample(step), rate=rate)
+        train_step(supernet, optimizer, batch, labels, sampler.sample(step), lr=rate)
     evaluator = Evaluator(
         supernet,
         data.to_float(data.train_images[:256]),

@@ -151,7 +151,7 @@ def test_training_goes_on_as_if_nothing_had_been_evaluated(
         supernet = make_supernet()
         optimizer = make_optimizer(supernet)
         for arch in archs:
-            train_step(supernet, optimizer, torch.from_numpy(IMAGES[:16]), labels, arch, rate=1e-3)
+            train_step(supernet, optimizer, torch.from_numpy(IMAGES[:16]), labels, arch, lr=1e-3)
             if evaluating:
                 supernet.train(training)
                 modes = [(m.training, getattr(m, "momentum", 0)) for m in supernet.modules()]
@@ -176,7 +176,7 @@ def test_what_was_remembered_is_dropped_when_weights_change(
     optimizer = make_optimizer(supernet)
     for arch in archs:
         labels = torch.from_numpy(LABELS)
-        train_step(supernet, optimizer, torch.from_numpy(IMAGES), labels, arch, rate=3e-2)
+        train_step(supernet, optimizer, torch.from_numpy(IMAGES), labels, arch, lr=3e-2)
     after = judge.accuracies(archs)
     assert not np.array_equal(before, after)
     np.testing.assert_array_equal(after, [judge.accuracy_alone(arch) for arch in archs])

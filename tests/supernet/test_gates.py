@@ -135,7 +135,7 @@ def test_a_step_of_alpha_needs_the_memory_of_a_training_step():
     alive = np.arange(7) < np.array(space.n_choices)[:, None]
     alpha = torch.zeros(alive.shape, dtype=torch.float64)
     small = np.zeros(21, np.int64)  # k3e3: any other choice needs more
-    first = peak_bytes(lambda: train_step(supernet, optimizer, images, labels, small, rate=1e-3))
+    first = peak_bytes(lambda: train_step(supernet, optimizer, images, labels, small, lr=1e-3))
     second = peak_bytes(lambda: alpha_gradient(supernet, images, labels, small, alpha, alive))
     assert second <= 1.3 * first
     # the profile sees what it should: the batch alone is there

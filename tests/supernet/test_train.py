@@ -50,8 +50,7 @@ def test_training_lowers_the_loss(
     sampler = UniformSampler(small_space, seed=0)
     rate = {"adam": 4e-3, "sgd": 0.05}[kind]
     losses = [
-        train_step(supernet, optimizer, *batch, sampler.sample(step), rate=rate)
-        for step in range(25)
+        train_step(supernet, optimizer, *batch, sampler.sample(step), lr=rate) for step in range(25)
     ]
     assert losses[0] == pytest.approx(np.log(10), abs=0.3)  # ten classes, nothing known
     assert np.mean(losses[-5:]) < 0.8
@@ -81,7 +80,7 @@ def test_gradients_are_scaled_down_to_the_norm(
     def norm(max_norm: float | None) -> float:
         supernet = make_supernet()
         optimizer = make_optimizer(supernet, "sgd")
-        train_step(supernet, optimizer, *batch, arch, rate=0.1, max_norm=max_norm)
+        train_step(supernet, optimizer, *batch, arch, lr=0.1, max_norm=max_norm)
         grads = [p.grad for p in supernet.parameters() if p.grad is not None]
         return float(torch.cat([g.flatten() for g in grads]).norm())
 
@@ -104,7 +103,7 @@ def test_the_loss_is_smoothed_cross_entropy(
     right = -log_p[torch.arange(32), labels]
     expected = 0.9 * right + 0.1 * -log_p.mean(1)
     optimizer = make_optimizer(supernet)
-    loss = train_step(supernet, optimizer, images, labels, arch, rate=1e-3, label_smoothing=0.1)
+    loss = train_step(supernet, optimizer, images, labels, arch, lr=1e-3, label_smoothing=0.1)
     assert loss == pytest.approx(expected.mean().item(), rel=1e-4)
 
 
@@ -113,7 +112,7 @@ def test_training_mode_is_set(
 ) -> None:
     supernet = Supernet(small_space, seed=0).eval()
     arch = small_space.sample(1, seed=0)[0]
-    train_step(supernet, make_optimizer(supernet), *batch, arch, rate=1e-3)
+    train_step(supernet, make_optimizer(supernet), *batch, arch, lr=1e-3)
     assert all(m.training for m in supernet.modules() if isinstance(m, nn.BatchNorm2d))
 
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from hwnas.errors import OptionError
 from hwnas.supernet import (
-    ALONE,
+    SINGLE_PROCESS,
     Supernet,
     UniformSampler,
     Workers,
@@ -49,7 +49,7 @@ with torchrun_workers() as workers:
         try:
             losses.append(train_step(
                 supernet, optimizer, images, labels, workers.shared(sampler.sample(step)),
-                rate=learning_rate(step, 16, 2e-3, 4), shares=2, workers=workers))
+                lr=learning_rate(step, 16, 2e-3, 4), micro_batches=2, workers=workers))
         except WorkerLostError as error:
             print(f"lost: {error}")
             sys.exit(1)
@@ -132,7 +132,9 @@ def test_shares_of_one_process_are_accumulated_half_batches(small_space, kind):
         labels = torch.randint(10, (BATCH,), generator=generator)
         rate = learning_rate(step, STEPS, RATE, 4)
         arch = sampler.sample(step)
-        losses.append(train_step(supernet, optimizer, images, labels, arch, rate=rate, shares=2))
+        losses.append(
+            train_step(supernet, optimizer, images, labels, arch, lr=rate, micro_batches=2)
+        )
     assert np.abs(np.array(losses) - accumulated(small_space, kind)[0]).max() < 1e-4
 
 
@@ -165,27 +167,29 @@ def test_the_death_of_a_worker_is_said_in_words(small_space, script):
 
 
 def test_shares_are_divided_among_the_workers():
-    assert [list(Workers(rank, 2).own_shares(4)) for rank in range(2)] == [[0, 1], [2, 3]]
-    with pytest.raises(OptionError, match=r"3 workers cannot compute 4 shares.*a multiple of 3"):
-        Workers(0, 3).own_shares(4)
+    assert [list(Workers(rank, 2).own_micro_batches(4)) for rank in range(2)] == [[0, 1], [2, 3]]
+    with pytest.raises(
+        OptionError, match=r"3 workers cannot compute 4 micro-batches.*a multiple of 3"
+    ):
+        Workers(0, 3).own_micro_batches(4)
 
 
 def test_a_batch_that_does_not_fall_into_shares_is_refused(small_space):
     supernet = Supernet(small_space, seed=0)
     images, labels = torch.zeros(5, 3, 32, 32), torch.zeros(5, dtype=torch.int64)
-    with pytest.raises(OptionError, match="a batch of 5 images does not fall into 2 shares"):
+    with pytest.raises(OptionError, match="a batch of 5 images does not fall into 2 micro_batches"):
         train_step(
             supernet,
             make_optimizer(supernet),
             images,
             labels,
             small_space.sample(1, seed=0)[0],
-            rate=1e-3,
-            shares=2,
+            lr=1e-3,
+            micro_batches=2,
         )
 
 
 def test_alone_everything_stays_as_it_is():
-    assert ALONE.leads
-    assert ALONE.shared(np.array([1, 2])).tolist() == [1, 2]
-    assert ALONE.shared_bytes(b"abc") == b"abc"
+    assert SINGLE_PROCESS.leads
+    assert SINGLE_PROCESS.shared(np.array([1, 2])).tolist() == [1, 2]
+    assert SINGLE_PROCESS.shared_bytes(b"abc") == b"abc"

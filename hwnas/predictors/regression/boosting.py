@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import GradientBoostingRegressor
 
-from hwnas.costs.additive import FloatArray, IntArray
+from hwnas.arrays import FloatArray, IntArray
 from hwnas.predictors.regression.terms import table_sums
 from hwnas.predictors.regression.views import Batch
 

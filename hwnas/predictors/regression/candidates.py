@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from hwnas.costs.additive import FloatArray, IntArray
+from hwnas.arrays import FloatArray, IntArray
 from hwnas.predictors.regression.boosting import fit_boosting
 from hwnas.predictors.regression.gaussian import fit_gaussian
 from hwnas.predictors.regression.nonnegative import Prices, fit_prices

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwnas.costs.additive import FloatArray, IntArray
+from hwnas.arrays import FloatArray, IntArray
 from hwnas.ops import Workload
 from hwnas.spaces import SearchSpace
 
@@ -29,8 +29,8 @@ def entry_costs(space: SearchSpace) -> FloatArray:
 
     def count(decision: int, choice: int) -> int:
         total = 0
-        for workload in space.layout.parts(decision, choice):
-            if not workload.op.free:
+        for workload in space.layout.choice_workloads(decision, choice):
+            if not workload.op.no_op:
                 if workload not in launches:
                     launches[workload] = kernels(workload)
                 total += launches[workload]

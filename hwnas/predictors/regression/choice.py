@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import nnls
 
-from hwnas.costs.additive import FloatArray
+from hwnas.arrays import FloatArray
 from hwnas.predictors.regression.candidates import (
     FEW,
     Fitted,

@@ -7,7 +7,7 @@ from math import comb
 import numpy as np
 import numpy.typing as npt
 
-from hwnas.costs.additive import FloatArray, IntArray
+from hwnas.arrays import FloatArray, IntArray
 from hwnas.errors import ArchitectureError, OptionError
 from hwnas.spaces import SearchSpace
 

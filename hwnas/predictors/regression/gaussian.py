@@ -14,7 +14,7 @@ import numpy as np
 from scipy.linalg import lapack
 from scipy.optimize import minimize
 
-from hwnas.costs.additive import FloatArray
+from hwnas.arrays import FloatArray
 from hwnas.predictors.regression.terms import Linear, Placed, Smooth, Term
 from hwnas.predictors.regression.views import Batch
 

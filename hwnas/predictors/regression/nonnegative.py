@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import nnls
 
-from hwnas.costs.additive import FloatArray
+from hwnas.arrays import FloatArray
 from hwnas.predictors.regression.terms import Linear, table_sums
 from hwnas.predictors.regression.views import Batch
 

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
 from hwnas import spaces
-from hwnas.costs.additive import FloatArray, IntArray
+from hwnas.arrays import FloatArray, IntArray
 from hwnas.errors import ArchitectureError, DataError, OptionError, PredictorFormatError
 from hwnas.predictors.intervals import check_confidence
 from hwnas.predictors.regression.candidates import Problem, fit_candidates
@@ -258,4 +258,4 @@ class LatencyRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
 def _free(space: SearchSpace) -> FloatArray:
     """1 for each choice that runs nothing, decision after decision."""
-    return np.array([float(op.free) for d in space.decisions for op in d.choices])
+    return np.array([float(op.no_op) for d in space.decisions for op in d.choices])

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from hwnas.costs.additive import FloatArray, IntArray
+from hwnas.arrays import FloatArray, IntArray
 from hwnas.predictors.regression.views import Batch
 
 __all__ = ["Alike", "Effects", "Linear", "Near", "Placed", "Smooth", "Term", "Trend", "table_sums"]

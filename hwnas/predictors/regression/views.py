@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwnas.costs.additive import FloatArray, IntArray
+from hwnas.arrays import FloatArray, IntArray
 from hwnas.predictors.regression.cells import Cell
 from hwnas.predictors.regression.columns import Columns
 

@@ -5,15 +5,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hwnas.costs.additive import AdditiveCost, FloatArray, IntArray
+from hwnas.arrays import FloatArray, IntArray
+from hwnas.costs.additive import AdditiveCost
 
-__all__ = ["overlap", "pareto"]
+__all__ = ["jointly_feasible", "pareto"]
 
 #: Partial sums kept in a first, hopeful walk, which finds most of what can be found.
 _NARROW = 256
 
 
-def overlap(costs: Sequence[AdditiveCost], limits: Sequence[float]) -> bool:
+def jointly_feasible(costs: Sequence[AdditiveCost], limits: Sequence[float]) -> bool:
     """Whether some architecture costs at most ``limits[i]`` by each ``costs[i]``.
 
     Walks the decisions with the Pareto-optimal partial sums. For each cost alone, and for the

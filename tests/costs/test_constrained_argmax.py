@@ -1,12 +1,13 @@
 """The most probable architecture within limits, against enumeration."""
 
 import itertools
+import sys
 
 import numpy as np
 import pytest
 
 from hwnas import spaces
-from hwnas.costs import AdditiveCost, most_probable
+from hwnas.costs import AdditiveCost, constrained_argmax
 from hwnas.errors import InfeasibleBudgetError
 
 
@@ -30,14 +31,14 @@ def random_problem(seed: int, n_costs: int, n_choices=(3, 4, 2, 4, 3)):
 @pytest.mark.parametrize("n_costs", [1, 2, 3])
 @pytest.mark.parametrize("seed", range(12))
 def test_it_is_the_best_of_all_that_keep_the_limits(seed, n_costs, narrow, monkeypatch):
-    monkeypatch.setattr("hwnas.costs.probable._NARROW", narrow)
+    monkeypatch.setattr(sys.modules["hwnas.costs.constrained_argmax"], "_NARROW", narrow)
     logs, costs, archs, values = random_problem(seed, n_costs)
     paid = np.stack([cost(archs) for cost in costs], axis=1)
     for share in (0.02, 0.1, 0.3, 0.7, 1.0):
         # limits that some allowed architecture keeps to the digit
         limits = paid[np.argsort(paid.sum(1))[round(share * (len(archs) - 1))]]
         kept = (paid <= limits).all(axis=1)
-        found = most_probable(logs, costs, limits.tolist())
+        found = constrained_argmax(logs, costs, limits.tolist())
         at = int(np.flatnonzero((archs == found).all(axis=1))[0])
         assert kept[at]
         assert values[at] == pytest.approx(values[kept].max(), abs=1e-12)
@@ -45,11 +46,11 @@ def test_it_is_the_best_of_all_that_keep_the_limits(seed, n_costs, narrow, monke
 
 @pytest.mark.parametrize("seed", range(5))
 def test_coarse_bounds_do_not_make_it_wrong(seed, monkeypatch):
-    monkeypatch.setattr("hwnas.costs.probable._COLUMNS", 7)
+    monkeypatch.setattr(sys.modules["hwnas.costs.constrained_argmax"], "_COLUMNS", 7)
     logs, costs, archs, values = random_problem(seed, 2)
     limits = [float(np.quantile(cost(archs), 0.5)) for cost in costs]
     kept = np.all([cost(archs) <= limit for cost, limit in zip(costs, limits, strict=True)], axis=0)
-    found = most_probable(logs, costs, limits)
+    found = constrained_argmax(logs, costs, limits)
     best = archs[kept][values[kept].argmax()]
     assert (found == best).all()
 
@@ -58,7 +59,7 @@ def test_without_a_limit_that_bites_it_is_the_argmax():
     space = spaces.space("proxyless", input_size=224)
     rng = np.random.default_rng(0)
     logs = [np.log(rng.dirichlet(np.ones(n))) for n in space.n_choices]
-    found = most_probable(logs, [space.cost("macs"), space.cost("params")], [1e12, 1e12])
+    found = constrained_argmax(logs, [space.cost("macs"), space.cost("params")], [1e12, 1e12])
     assert found.tolist() == [row.argmax() for row in logs]
 
 
@@ -69,7 +70,7 @@ def test_a_whole_space_under_three_limits_beats_draws_that_keep_them():
     costs = [space.cost(name) for name in ("macs", "params", "bytes")]
     archs = space.sample(20_000, seed=2)
     limits = [float(np.quantile(cost(archs), 0.2)) for cost in costs]
-    found = most_probable(logs, costs, limits)
+    found = constrained_argmax(logs, costs, limits)
     assert all(cost(found[None])[0] <= limit for cost, limit in zip(costs, limits, strict=True))
     kept = np.all([cost(archs) <= limit for cost, limit in zip(costs, limits, strict=True)], axis=0)
     values = sum(row[column] for row, column in zip(logs, archs[kept].T, strict=True))
@@ -80,7 +81,7 @@ def test_limits_that_nothing_allowed_keeps_are_refused():
     cost = AdditiveCost.from_integers(0, [[1, 5], [1, 5]])
     other = AdditiveCost.from_integers(0, [[5, 1], [5, 1]])
     flat = [np.zeros(2), np.zeros(2)]
-    assert most_probable(flat, [cost], [2]).tolist() == [0, 0]
+    assert constrained_argmax(flat, [cost], [2]).tolist() == [0, 0]
     for logs, costs, limits in (
         (flat, [cost], [1]),
         (flat, [cost, other], [5, 5]),
@@ -88,4 +89,4 @@ def test_limits_that_nothing_allowed_keeps_are_refused():
         ([np.full(2, -np.inf), np.zeros(2)], [cost], [20]),
     ):
         with pytest.raises(InfeasibleBudgetError):
-            most_probable(logs, costs, limits)
+            constrained_argmax(logs, costs, limits)

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hwnas.costs.additive import AdditiveCost, FloatArray, IntArray
-from hwnas.costs.overlap import overlap
+from hwnas.arrays import FloatArray, IntArray
+from hwnas.costs.additive import AdditiveCost
+from hwnas.costs.jointly_feasible import jointly_feasible
 from hwnas.errors import InfeasibleBudgetError
 
-__all__ = ["most_probable"]
+__all__ = ["constrained_argmax"]
 
 #: Columns of the dynamic programming. Costs are rounded down to them, so that it never tells less
 #: than the truth; the walk goes by the exact steps.
@@ -28,7 +29,7 @@ _COLUMNS = 2**13
 _NARROW = 256
 
 
-def most_probable(
+def constrained_argmax(
     log_probabilities: Sequence[npt.ArrayLike],
     costs: Sequence[AdditiveCost],
     limits: Sequence[float],
@@ -48,9 +49,9 @@ def most_probable(
     if not all(len(take) for take in allowed):
         raise InfeasibleBudgetError("a decision has no choice of a probability above 0")
     gains = [row[take] for row, take in zip(values, allowed, strict=True)]
-    living = [cost.only(allowed) for cost in costs]
+    living = [cost.restrict(allowed) for cost in costs]
     least = [cost.minimum()[1] for cost in living]
-    if any(low > limit for low, limit in zip(least, limits, strict=True)) or not overlap(
+    if any(low > limit for low, limit in zip(least, limits, strict=True)) or not jointly_feasible(
         living, limits
     ):
         raise InfeasibleBudgetError("no architecture that may be taken keeps every limit")

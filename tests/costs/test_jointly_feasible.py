@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import hwnas.spaces
 from hwnas.costs import AdditiveCost
-from hwnas.costs.overlap import overlap, pareto
+from hwnas.costs.jointly_feasible import jointly_feasible, pareto
 
 
 @given(st.integers(1, 3), st.lists(st.tuples(*[st.integers(0, 6)] * 3), min_size=1, max_size=40))
@@ -32,17 +32,17 @@ def test_a_narrow_walk_that_finds_nothing_is_not_the_answer(
 ) -> None:
     # the limits are those of one architecture that no other is better than; a walk of width 1
     # misses most of these, and one step less by any cost leaves none
-    monkeypatch.setattr("hwnas.costs.overlap._NARROW", 1)
+    monkeypatch.setattr("hwnas.costs.jointly_feasible._NARROW", 1)
     rng = np.random.default_rng(seed)
     costs = [AdditiveCost.from_integers(0, rng.integers(0, 30, (5, 4)).tolist()) for _ in range(3)]
     archs = np.array(list(itertools.product(range(4), repeat=5)))
     values = np.stack([cost(archs) for cost in costs], axis=1).astype(int)
     front = [row for row in values if not ((values <= row).all(1) & (values < row).any(1)).any()]
     reached = front[rng.integers(len(front))]
-    assert overlap(costs, reached.tolist())
+    assert jointly_feasible(costs, reached.tolist())
     for less in reached - np.eye(3, dtype=int):
         if (less >= values.min(axis=0)).all():
-            assert not overlap(costs, less.tolist())
+            assert not jointly_feasible(costs, less.tolist())
 
 
 def limits(costs: list[AdditiveCost], archs: np.ndarray, tightness: float) -> list[float]:
@@ -73,7 +73,10 @@ def test_three_costs_of_a_whole_space_are_decided_at_once(kind: str) -> None:
             for a, b in zip(one.entries, two.entries, strict=True)
         ]
         costs = [one, two, AdditiveCost.from_floats(0.5, rest)]
-    found = [overlap(costs, limits(costs, archs, t)) for t in (0.0, 0.2, 0.5, 0.8, 0.9, 0.99, 1.0)]
+    found = [
+        jointly_feasible(costs, limits(costs, archs, t))
+        for t in (0.0, 0.2, 0.5, 0.8, 0.9, 0.99, 1.0)
+    ]
     assert found == sorted(found)  # looser limits keep what was feasible
     assert (found[0], found[-1]) == (False, True)
 
@@ -89,5 +92,5 @@ def test_the_least_by_a_weighted_sum_is_feasible_and_one_step_less_is_not(seed: 
     ]
     best = np.array([row.argmin() for row in weighted])
     reached = [float(c(best[None])[0]) for c in costs]
-    assert overlap(costs, reached)
-    assert not overlap(costs, [r - c.unit for r, c in zip(reached, costs, strict=True)])
+    assert jointly_feasible(costs, reached)
+    assert not jointly_feasible(costs, [r - c.unit for r, c in zip(reached, costs, strict=True)])

@@ -1,0 +1,193 @@
+"""Things by name: those that ship, those of installed packages, those that a program registered.
+
+A name is looked up in a literal table, then among the entry points of installed packages, then
+among what `Registry.register` was given. On the command line a person may also type
+``FILE.py:NAME`` or ``module:NAME``. Nothing that stands in a file is ever looked up so: a module
+that a table, a run or a checkpoint names is not imported.
+"""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Generic, TypeVar
+
+from hwnas.errors import OptionError, UnknownNameError
+
+__all__ = ["Registry", "is_typed_object", "typed_modules", "typed_object"]
+
+T = TypeVar("T")
+
+#: Modules of files that a person typed, by path.
+_FILES: dict[Path, ModuleType] = {}
+
+
+class Registry(Generic[T]):
+    """The things of one kind.
+
+    Args:
+        kind: what they are, for messages: ``space``.
+        group: of entry points, such as ``hwnas.spaces``.
+        shipped: name -> thing, or ``module:NAME`` that is imported when it is asked for.
+        accept: turns what was registered, or found by an entry point, into a thing, given its
+            name; raises `OptionError` if it is none.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        group: str,
+        shipped: Mapping[str, T | str],
+        accept: Callable[[str, Any], T],
+    ):
+        self.kind = kind
+        self._group = group
+        self._shipped = shipped
+        self._accept = accept
+        self._registered: dict[str, T] = {}
+
+    def names(self) -> list[str]:
+        """All names, sorted."""
+        return sorted({*self._shipped, *self._registered, *self._installed()})
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._shipped or name in self._registered or name in self._installed()
+
+    def get(self, name: str) -> T:
+        """The thing of a name.
+
+        Raises:
+            UnknownNameError: there is none.
+            OptionError: an installed package names something that is no such thing.
+        """
+        if name in self._shipped:
+            thing = self._shipped[name]
+            return self._accept(name, _imported(thing)) if isinstance(thing, str) else thing
+        if name in self._registered:
+            return self._registered[name]
+        installed = self._installed()
+        if name not in installed:
+            raise UnknownNameError(self.kind, name, self.names())
+        where = f"entry point {installed[name]} of an installed package"
+        self._registered[name] = self._accept(name, _loaded(installed[name], where))
+        return self._registered[name]
+
+    def register(self, name: str, thing: Any) -> None:
+        """Add a thing for this process; child processes of a search get what they need of it.
+
+        Raises:
+            OptionError: the name is taken, or is none, or the thing is not of this kind.
+        """
+        if not name or any(mark in name for mark in ":/\\ ,"):
+            raise OptionError(
+                f"a {self.kind} is registered by a name without ':', '/', ',' or spaces, got "
+                f"{name!r}"
+            )
+        accepted = self._accept(name, thing)
+        if name in self and not (name in self._registered and self._registered[name] is accepted):
+            raise OptionError(f"there is a {self.kind} {name!r} already: register another name")
+        self._registered[name] = accepted
+
+    def typed(self, text: str) -> T:
+        """What a person typed: a name, ``FILE.py:NAME`` or ``module:NAME``.
+
+        Raises:
+            UnknownNameError: it is no name of the registry.
+            OptionError: the file or module cannot be imported, or has no such thing.
+        """
+        if text in self or not is_typed_object(text):
+            return self.get(text)
+        return self._accept(text.rpartition(":")[2], typed_object(text))
+
+    def _installed(self) -> dict[str, str]:
+        """Name -> ``module:NAME`` of the entry points of installed packages.
+
+        Raises:
+            OptionError: two packages use one name, or one that ships.
+        """
+        found: dict[str, str] = {}
+        for point in entry_points(group=self._group):
+            if point.name in self._shipped or found.get(point.name, point.value) != point.value:
+                raise OptionError(
+                    f"an installed package names its {self.kind} {point.name!r} ({point.value}), "
+                    "which is taken: uninstall one of the two"
+                )
+            found[point.name] = point.value
+        return found
+
+
+def is_typed_object(text: str) -> bool:
+    """Whether a text has the form ``FILE.py:NAME`` or ``module:NAME``."""
+    module, colon, name = text.rpartition(":")
+    if not colon or not name.isidentifier():
+        return False
+    return module.endswith(".py") or all(part.isidentifier() for part in module.split("."))
+
+
+def typed_object(text: str) -> Any:
+    """The object of ``FILE.py:NAME`` or ``module:NAME``, which a person typed.
+
+    Raises:
+        OptionError: there is no such file, module or name, or importing it fails.
+    """
+    if not is_typed_object(text):
+        raise OptionError(f"an own object is written FILE.py:NAME or module:NAME, got {text!r}")
+    return _loaded(text, text)
+
+
+def typed_modules() -> list[ModuleType]:
+    """The modules of the files that a person typed so far, which no other process can import."""
+    return list(_FILES.values())
+
+
+def _loaded(text: str, where: str) -> Any:
+    """The object of ``module:NAME``; ``where`` names it in messages."""
+    module, _, name = text.rpartition(":")
+    try:
+        found = (
+            _of_file(Path(module)) if module.endswith(".py") else importlib.import_module(module)
+        )
+    except OptionError:
+        raise
+    except Exception as error:  # whatever a person's own file raises
+        raise OptionError(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise OptionError(f"{where}: {module} has no {part!r}")
+        found = getattr(found, part)
+    return found
+
+
+def _imported(text: str) -> Any:
+    """What ships; an error in it is no error of the person."""
+    module, _, name = text.partition(":")
+    found: Any = importlib.import_module(module)
+    return getattr(found, name) if name else found
+
+
+def _of_file(path: Path) -> ModuleType:
+    path = path.expanduser().resolve()
+    if path in _FILES:
+        return _FILES[path]
+    if not path.is_file():
+        raise OptionError(f"there is no file {path}")
+    name = f"hwnas_file_{path.stem}_{sha256(str(path).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up there
+    sys.path.insert(0, str(path.parent))  # the file may import its neighbours
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    finally:
+        sys.path.remove(str(path.parent))
+    _FILES[path] = module
+    return module

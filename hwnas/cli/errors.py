@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 import click
 
+from hwnas.cli.output import listen
 from hwnas.errors import HwnasError
 
 __all__ = ["guarded"]
@@ -13,6 +14,7 @@ __all__ = ["guarded"]
 
 def guarded(command: Callable[..., Any]) -> NoReturn:
     """Run a click command and exit: 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    listen()
     try:
         status = command(standalone_mode=False)  # click hands over the status of an Exit
     except click.exceptions.NoArgsIsHelpError as error:

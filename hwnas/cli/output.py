@@ -1,6 +1,7 @@
 """Words and progress on stderr, results on stdout."""
 
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -17,9 +18,10 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from hwnas.progress import LOG, say
 from hwnas.progress import Progress as Tell
 
-__all__ = ["json_option", "print_json", "say", "show_progress", "stdout"]
+__all__ = ["json_option", "listen", "print_json", "say", "show_progress", "stdout"]
 
 # names and reasons from files may look like markup: what is coloured here is a Text
 stdout = Console(highlight=False, markup=False, soft_wrap=False)
@@ -30,10 +32,20 @@ json_option = click.option(
 )
 
 
-def say(text: str, *, warning: str = "") -> None:
-    """One line of words for a person, a warning first."""
-    between = " " if warning and text else ""
-    _stderr.print(Text.assemble((warning, "yellow"), between, text), soft_wrap=True)
+class _Printer(logging.Handler):
+    """Prints what `hwnas.progress.say` says, its warning in colour."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        warning, text = getattr(record, "line", ("", record.getMessage()))
+        between = " " if warning and text else ""
+        _stderr.print(Text.assemble((warning, "yellow"), between, text), soft_wrap=True)
+
+
+def listen() -> None:
+    """Print what the library says from now on."""
+    LOG.setLevel(logging.INFO)
+    if not any(isinstance(handler, _Printer) for handler in LOG.handlers):
+        LOG.addHandler(_Printer())
 
 
 def print_json(document: Mapping[str, Any] | list[Any]) -> None:

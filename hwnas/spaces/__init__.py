@@ -1,7 +1,7 @@
 """Search spaces by name. A new space is one file and one line in ``_SPACES``."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hwnas.errors import OptionError, UnknownNameError
@@ -13,7 +13,16 @@ from hwnas.spaces.resnet import resnet18_bits, resnet34_bits, resnet_bits_proxy
 from hwnas.spaces.shufflenet import CHANNEL_SCALES, shufflenet, shufflenet_proxy
 from hwnas.spaces.space import Decision, Layout, SearchSpace
 
-__all__ = ["CHANNEL_SCALES", "Decision", "Layout", "SearchSpace", "names", "proxy", "space"]
+__all__ = [
+    "CHANNEL_SCALES",
+    "Decision",
+    "Layout",
+    "SearchSpace",
+    "names",
+    "proxy",
+    "remake",
+    "space",
+]
 
 _SPACES: dict[str, Callable[..., SearchSpace]] = {
     "fbnet": fbnet,
@@ -60,6 +69,25 @@ def space(name: str, **arguments: Any) -> SearchSpace:
         return _SPACES[name](**arguments)
     except TypeError as error:
         raise OptionError(f"space {name}: {error}") from None
+
+
+def remake(
+    name: str, arguments: Mapping[str, Any], given: SearchSpace | None = None
+) -> SearchSpace:
+    """The space that a table or another file names.
+
+    Args:
+        name: of the space.
+        arguments: what it was made with.
+        given: a space that a person brought along; taken where it is the one that is named.
+
+    Raises:
+        UnknownNameError: there is no such space, and it was not given.
+        OptionError: the space takes other arguments.
+    """
+    if given is not None and given.name == name and dict(given.arguments) == dict(arguments):
+        return given
+    return space(name, **arguments)
 
 
 def proxy(deployed: SearchSpace, input_size: int, classes: int, width_mult: float) -> SearchSpace:

@@ -177,7 +177,9 @@ def test_shares_are_divided_among_the_workers():
 def test_a_batch_that_does_not_fall_into_shares_is_refused(small_space):
     supernet = Supernet(small_space, seed=0)
     images, labels = torch.zeros(5, 3, 32, 32), torch.zeros(5, dtype=torch.int64)
-    with pytest.raises(OptionError, match="a batch of 5 images does not fall into 2 micro_batches"):
+    with pytest.raises(
+        OptionError, match="a batch of 5 images is not divisible by 2 micro-batches"
+    ):
         train_step(
             supernet,
             make_optimizer(supernet),

@@ -101,7 +101,13 @@ class Registry(Generic[T]):
         """
         if text in self or not is_typed_object(text):
             return self.get(text)
-        return self._accept(text.rpartition(":")[2], typed_object(text))
+        return self._accept(self.name_of(text), typed_object(text))
+
+    def name_of(self, text: str) -> str:
+        """What to call the thing that a person typed: its name, or that of the object or file."""
+        if text in self or not is_typed_object(text):
+            return text
+        return Path(text).stem if text.endswith(".py") else text.rpartition(":")[2]
 
     def _installed(self) -> dict[str, str]:
         """Name -> ``module:NAME`` of the entry points of installed packages.
@@ -121,7 +127,9 @@ class Registry(Generic[T]):
 
 
 def is_typed_object(text: str) -> bool:
-    """Whether a text has the form ``FILE.py:NAME`` or ``module:NAME``."""
+    """Whether a text has the form ``FILE.py:NAME``, ``module:NAME``, or ``FILE.py``."""
+    if text.endswith(".py"):
+        return True
     module, colon, name = text.rpartition(":")
     if not colon or not name.isidentifier():
         return False
@@ -129,7 +137,7 @@ def is_typed_object(text: str) -> bool:
 
 
 def typed_object(text: str) -> Any:
-    """The object of ``FILE.py:NAME`` or ``module:NAME``, which a person typed.
+    """The object of ``FILE.py:NAME`` or ``module:NAME``, which a person typed; of ``FILE.py`` all.
 
     Raises:
         OptionError: there is no such file, module or name, or importing it fails.
@@ -145,7 +153,7 @@ def typed_modules() -> list[ModuleType]:
 
 
 def _loaded(text: str, where: str) -> Any:
-    """The object of ``module:NAME``; ``where`` names it in messages."""
+    """The object of ``module:NAME`` or ``FILE.py``; ``where`` names it in messages."""
     module, _, name = text.rpartition(":")
     try:
         found = (
@@ -155,7 +163,7 @@ def _loaded(text: str, where: str) -> Any:
         raise
     except Exception as error:  # whatever a person's own file raises
         raise OptionError(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
-    for part in name.split("."):
+    for part in name.split(".") if name else ():
         if not hasattr(found, part):
             raise OptionError(f"{where}: {module} has no {part!r}")
         found = getattr(found, part)
@@ -167,6 +175,14 @@ def _imported(text: str) -> Any:
     module, _, name = text.partition(":")
     found: Any = importlib.import_module(module)
     return getattr(found, name) if name else found
+
+
+def _of_module(name: str) -> ModuleType:
+    """A module that is installed, or lies where the person is."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
+    return importlib.import_module(name)
 
 
 def _of_file(path: Path) -> ModuleType:

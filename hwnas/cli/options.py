@@ -1,12 +1,27 @@
-"""Flags that several commands share."""
+"""Flags that several commands share, and what they ask for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import product
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
-__all__ = ["measuring_options", "seed_option", "space_options", "stacked", "typed_options"]
+from hwnas.cli.flags import Flag, settings_options, typed_options
+from hwnas.costs import QUANTITIES, Budget, parse_budget
+from hwnas.errors import BudgetError
+from hwnas.search.options import SpaceOptions, TargetOptions
+
+__all__ = [
+    "budget_flags",
+    "budget_lists_of",
+    "budgets_of",
+    "measuring_options",
+    "own_space_option",
+    "seed_option",
+    "space_options",
+    "stacked",
+    "typed_options",
+]
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -27,72 +42,79 @@ def seed_option(of: str | None = None) -> Decorator:
     return click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help=of)
 
 
-def typed_options() -> dict[str, str]:
-    """The options of the current command that were typed: name of the argument -> flag."""
-    context = click.get_current_context()
-    return {
-        option.name: option.opts[0]
-        for option in context.command.params
-        if option.name and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
-    }
-
-
-#: What is searched or profiled.
+#: What is profiled.
 space_options = stacked(
     click.option(
         "--space",
-        "space_name",
         default="proxyless",
         show_default=True,
         metavar="NAME",
         help="Search space: fbnet, nasbench201, ofa, proxyless, resnet18-bits, resnet34-bits or "
-        "shufflenet.",
+        "shufflenet; your own as FILE.py:NAME.",
     ),
-    click.option(
-        "--input-size",
-        type=click.IntRange(min=1),
-        metavar="PIXELS",
-        help="Height and width of the deployed network's input  [default: 224; 32 for nasbench201]",
-    ),
-    click.option(
-        "--width-mult",
-        type=click.FloatRange(min=0, min_open=True),
-        metavar="X",
-        help="Width multiplier of the deployed network (not nasbench201).",
-    ),
-    click.option(
-        "--channels",
-        is_flag=True,
-        help="Middle channels of each block from 0.2 to 1.6 times as well (shufflenet).",
-    ),
-    click.option(
-        "--blocks",
-        metavar="ARCH",
-        help="Operator of each block, or one for all, so that it is not searched (shufflenet).",
-    ),
+    settings_options(SpaceOptions),
 )
 
 #: What it is measured on, and how; None where the flag was not given.
-measuring_options = stacked(
-    click.option(
-        "--threads",
-        type=int,
-        metavar="N",
-        help="Threads inside an operator, on a CPU  [default: 1]",
-    ),
-    click.option(
-        "--batch", type=click.IntRange(min=1), metavar="N", help="Images a run  [default: 1]"
-    ),
-    click.option(
-        "--runtime",
-        "runtime_name",
-        metavar="NAME",
-        help="On a GPU: tensorrt, torch, torch-channels-last or onnxruntime  [default: the first "
-        "of these that works]",
-    ),
-    click.option(
-        "--precision",
-        type=click.Choice(["fp32", "fp16", "int8"]),
-        help="Of weights and activations  [default: fp32]",
-    ),
+measuring_options = settings_options(TargetOptions)
+
+#: For commands that go on from a run of an own space.
+own_space_option = click.option(
+    "--space",
+    metavar="FILE.py:NAME",
+    help="The space of the run, where it is your own: nothing that a run names is imported.",
 )
+
+_BUDGET_HELP = {
+    "latency": ("TIME", "Latency budget, such as 6ms or 0.5s."),
+    "macs": ("COUNT", "Budget of multiply-accumulates, such as 330M."),
+    "params": ("COUNT", "Budget of parameters, such as 4M."),
+    "bytes": ("SIZE", "Budget of bytes that are read and written at batch 1, such as 50MB."),
+    "bitops": ("COUNT", "Budget of BitOps in the papers' unit, G being 2^30: 14.2G."),
+}
+
+
+def budget_flags() -> list[click.Option]:
+    """One flag for each quantity that a budget may limit."""
+    return [
+        Flag([f"--{name}", name], metavar=_BUDGET_HELP[name][0], help=_BUDGET_HELP[name][1])
+        for name in QUANTITIES
+    ]
+
+
+def budgets_of(flags: Mapping[str, Any]) -> list[Budget]:
+    """The budgets of one search.
+
+    Raises:
+        BudgetError: there is none, or a flag holds several.
+    """
+    for name in QUANTITIES:
+        if "," in (flags[name] or ""):
+            raise BudgetError(
+                f"--{name} {flags[name]} is several budgets: they are searched in a supernet that "
+                "is trained already, which --supernet RUN names"
+            )
+    return [
+        parse_budget(f"{name}<={flags[name]}") for name in QUANTITIES if flags[name] is not None
+    ]
+
+
+def budget_lists_of(flags: Mapping[str, Any]) -> list[list[Budget]]:
+    """One list of budgets a search: every combination of the limits given.
+
+    Raises:
+        BudgetError: there is none, or several where one front is wanted.
+    """
+    quantities = [name for name in QUANTITIES if flags[name] is not None]
+    limits = [[text.strip() for text in flags[name].split(",")] for name in quantities]
+    lists = [
+        [parse_budget(f"{name}<={text}") for name, text in zip(quantities, texts, strict=True)]
+        for texts in product(*limits)
+    ]
+    if not quantities:
+        if flags["pareto"]:
+            return []
+        raise BudgetError("a search needs a budget: give --latency 4ms,6ms or --macs 330M")
+    if flags["pareto"] and len(lists) > 1:
+        raise BudgetError("--pareto finds the whole front: give at most one limit of each kind")
+    return [budgets for at, budgets in enumerate(lists) if budgets not in lists[:at]]

@@ -7,49 +7,20 @@ import click
 from rich import box
 from rich.table import Table
 
-from hwnas.cli.options import seed_option
-from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
+from hwnas import spaces
+from hwnas.cli.flags import settings_options
+from hwnas.cli.options import own_space_option, seed_option
+from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
+from hwnas.search.retraining.settings import RankSettings
+from hwnas.search.settings import make, stored
 
 __all__ = ["command"]
 
 
 @click.command("rank")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), metavar="RUN")
-@click.option(
-    "--count",
-    type=click.IntRange(min=3),
-    default=20,
-    show_default=True,
-    help="Architectures to train alone.",
-)
-@click.option(
-    "--steps",
-    type=click.IntRange(min=1),
-    default=400,
-    show_default=True,
-    help="Training steps of each.",
-)
-@click.option(
-    "--train-batch",
-    "batch",
-    type=click.IntRange(min=2),
-    default=128,
-    show_default=True,
-    help="Images a step.",
-)
-@click.option(
-    "--learning-rate",
-    "base_rate",
-    type=click.FloatRange(min=0, min_open=True),
-    help="[default: the paper's, 0.5 at 1,024 images]",
-)
-@click.option(
-    "--ema",
-    type=click.FloatRange(0, 1, max_open=True),
-    default=0.98,
-    show_default=True,
-    help="Test a running average of the weights, which is less noisy.",
-)
+@own_space_option
+@settings_options(RankSettings)
 @click.option(
     "--data", "data_spec", metavar="SPEC", help="Where the data are  [default: as in the search]"
 )
@@ -62,7 +33,13 @@ __all__ = ["command"]
 )
 @json_option
 def command(
-    folder: Path, data_spec: str | None, out: Path | None, as_json: bool, **settings: Any
+    folder: Path,
+    data_spec: str | None,
+    space: str | None,
+    seed: int,
+    out: Path | None,
+    as_json: bool,
+    **flags: Any,
 ) -> None:
     """Check how well a supernet ranks architectures: some are trained alone and compared.
 
@@ -70,19 +47,22 @@ def command(
     Example:
       hwnas rank runs/spos-proxyless-latency6ms-s0-919aea --count 20
     """
-    from hwnas.search.ranking import check_ranking
-    from hwnas.search.run import Run
-    from hwnas.search.stored import StoredRun
+    from hwnas.search.retraining.ranking import check_ranking
+    from hwnas.search.runs.run import Run
+    from hwnas.search.runs.stored import StoredRun
 
+    settings = make(RankSettings, flags, "rank")
+    if space is not None:
+        spaces.resolve(space)  # an own one becomes known by its name
     source = StoredRun.open(folder)
     source.supernet()  # is it there, and finished?
     out = out or folder / "rank"
     data = source.data(data_spec)
-    run = Run(out, {**settings, **source.identity(out)})
+    run = Run(out, {**stored(settings), "seed": seed, **source.identity(out)})
     result = run.read_json("rank.json")
     if result is None:
-        with show_progress() as progress:
-            result = check_ranking(run, source, data, progress=progress, **settings)
+        with progress_bars() as progress:
+            result = check_ranking(run, source, data, settings, seed=seed, progress=progress)
     else:
         say(f"this check is finished; {out} holds its result")
     if as_json:

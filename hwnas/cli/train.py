@@ -8,8 +8,12 @@ import click
 from rich.table import Column, Table
 from rich.text import Text
 
-from hwnas.cli.options import seed_option
-from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
+from hwnas import spaces
+from hwnas.cli.flags import settings_options
+from hwnas.cli.options import own_space_option, seed_option
+from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
+from hwnas.search.retraining.settings import RetrainSettings
+from hwnas.search.settings import make, stored
 
 __all__ = ["command"]
 
@@ -27,39 +31,8 @@ __all__ = ["command"]
 @click.option(
     "--data", "data_spec", metavar="SPEC", help="Where the data are  [default: as in the search]"
 )
-@click.option("--steps", type=click.IntRange(min=1), default=1000, show_default=True)
-@click.option(
-    "--train-batch",
-    "batch",
-    type=click.IntRange(min=2),
-    default=128,
-    show_default=True,
-    help="Images a step.",
-)
-@click.option("--optimizer", type=click.Choice(["sgd", "adam"]), default="sgd", show_default=True)
-@click.option(
-    "--learning-rate",
-    "base_rate",
-    type=click.FloatRange(min=0, min_open=True),
-    help="At the first step; falls linearly to 0  [default: the paper's, 0.5 at 1,024 images]",
-)
-@click.option(
-    "--label-smoothing", type=click.FloatRange(0, 1, max_open=True), default=0.1, show_default=True
-)
-@click.option(
-    "--ema",
-    type=click.FloatRange(0, 1, max_open=True),
-    default=0.0,
-    show_default=True,
-    help="Keep a running average of the weights, such as 0.998, and take that.",
-)
-@click.option(
-    "--autocast",
-    type=click.Choice(["none", "bf16", "fp16"]),
-    default="none",
-    show_default=True,
-    help="Convolutions in half precision, where the processor is faster at it.",
-)
+@own_space_option
+@settings_options(RetrainSettings)
 @seed_option()
 @click.option(
     "--out",
@@ -73,9 +46,11 @@ def command(
     architecture: str | None,
     full: bool,
     data_spec: str | None,
+    space: str | None,
+    seed: int,
     out: Path | None,
     as_json: bool,
-    **settings: Any,
+    **flags: Any,
 ) -> None:
     """Train the network that a search found, from scratch, and export it.
 
@@ -84,36 +59,38 @@ def command(
       hwnas train runs/spos-proxyless-latency6ms-s0-919aea
       hwnas train runs/... --full --steps 20000 --autocast bf16 --ema 0.999
     """
-    from hwnas.search.run import Run
-    from hwnas.search.standalone import train_found
-    from hwnas.search.stored import StoredRun
-    from hwnas.supernet import load_data
+    from hwnas.search.retraining.found import retrain_found
+    from hwnas.search.runs.run import Run
+    from hwnas.search.runs.stored import StoredRun
 
+    settings = make(RetrainSettings, flags, "train")
+    if space is not None:
+        spaces.resolve(space)  # an own one becomes known by its name
     source = StoredRun.open(folder)
     if not source.has_supernet:
         say(f"{source.home} holds no supernet: its accuracy is not compared with")
     arch = source.architecture(architecture)
-    space = source.deployed if full else source.trained
-    text = space.format(arch)
+    trained = source.deployed if full else source.proxy
+    text = trained.format(arch)
     kind = "full" if full else "proxy"
     out = out or folder / f"train-{kind}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
-    data = source.data(data_spec)
-    if full:
-        spec = data_spec or str(source.config["data"])
-        data = load_data(spec, input_size=space.input_shape[1], seed=0)
+    data = source.data(data_spec, full=full)
     config = {
-        **settings,
+        **stored(settings),
+        "seed": seed,
         "architecture": text,
         "network": kind,
-        "space": space.name,
-        "arguments": dict(space.arguments),
+        "space": trained.name,
+        "arguments": dict(trained.arguments),
         "data_digest": data.digest,
     }
     run = Run(out, config)
     report = run.read_json("train.json")
     if report is None:
-        with show_progress() as progress:
-            report = train_found(run, source, space, arch, data, progress=progress, **settings)
+        with progress_bars() as progress:
+            report = retrain_found(
+                run, source, trained, arch, data, settings, seed=seed, progress=progress
+            )
     else:
         say(f"this training is finished; {out} holds its result")
     if as_json:

@@ -1,1 +1,4 @@
-"""Searchers, and one recipe per published method."""
+"""Search: from a problem to a network that keeps its budgets, measured.
+
+`find.find_network` is the whole way; ``methods/`` holds one recipe a file.
+"""

@@ -1,172 +1,99 @@
-"""What every search leaves: ``result.json``, ``best.onnx``, and a picture."""
+"""The deliverables of every search: ``result.json``, ``best.onnx``, and a picture."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import torch
+from safetensors.numpy import save
 
-from hwnas.arrays import IntArray
-from hwnas.costs import Budget
+from hwnas.arrays import FloatArray
 from hwnas.files import write_atomically
-from hwnas.ops.module import node_ranges
-from hwnas.predictors import AdditivePredictor
-from hwnas.search.images import calibration_images
-from hwnas.search.plots import plot_accuracy_over_latency
-from hwnas.search.run import Run
-from hwnas.search.spos import LoggedEvaluation
-from hwnas.search.verification import Found, verify_command
-from hwnas.spaces import SearchSpace
-from hwnas.supernet import Dataset, Evaluator
+from hwnas.search.candidates.evaluation import Evaluation, tested_accuracy
+from hwnas.search.candidates.export import exporter, predicted_interval
+from hwnas.search.candidates.verification import Winner, verify_command
+from hwnas.search.problem import Problem
+from hwnas.search.runs.plots import plot_accuracy_over_latency
+from hwnas.search.runs.run import NETWORK, PLOT, PROXY_NETWORK, RESULT, WEIGHTS, Run
 
-__all__ = ["conclude", "exporter"]
+__all__ = ["conclude"]
 
 
 def conclude(
     run: Run,
-    deployed: SearchSpace,
-    data: Dataset,
-    predictor: AdditivePredictor,
-    budgets: Sequence[Budget],
-    validation: Evaluator,
-    evaluate: LoggedEvaluation,
-    found: Found,
-    drawn: npt.NDArray[np.float64],
-    facts: Mapping[str, Any],
-    seed: int,
+    problem: Problem,
+    evaluation: Evaluation,
+    winner: Winner,
+    random_accuracies: FloatArray,
+    extras: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Write the files that a person takes home, ``result.json`` last.
+    """Write the deliverables, ``result.json`` last.
 
     Args:
         run: the folder.
-        deployed: the space whose latency counts.
-        data: what the supernet was trained on.
-        predictor: of the latency of ``deployed``.
-        budgets: that were kept.
-        validation: evaluates with the trained supernet.
-        evaluate: what was asked is drawn.
-        found: the winner.
-        drawn: accuracies of random architectures within the budgets.
-        facts: what else the result is to say: ``method`` if it is not spos, more ``files``.
-        seed: of the weights that are not trained.
+        problem: that was solved.
+        evaluation: of the trained supernet; all that was asked is in the picture.
+        winner: the architecture, and what the device said.
+        random_accuracies: of random architectures within the budgets.
+        extras: what the method adds: its ``method``, and more ``files``.
 
     Returns:
         The content of ``result.json``.
     """
-    supernet, calibration = validation.supernet, calibration_images(data)
-    trained, target = supernet.space, predictor.table.target
-    export = exporter(deployed, data, validation, predictor, seed)
-    write_atomically(run.folder / "best.onnx", export(found.architecture))
-    same = trained.identifier == deployed.identifier
+    space, proxy, predictor = problem.space, problem.proxy, problem.predictor
+    validation = evaluation.validation
+    write_atomically(run.folder / NETWORK, exporter(problem, validation)(winner.architecture))
+    validation.set_statistics(winner.architecture)
+    weights = validation.supernet.weights(winner.architecture)
+    write_atomically(run.folder / WEIGHTS, save(weights))
+    same = problem.trains_deployed
     if not same:
-        validation.set_statistics(found.architecture)
-        proxy = trained.to_onnx(found.architecture, supernet.weights(found.architecture))
-        write_atomically(run.folder / "proxy.onnx", proxy)
-    test = Evaluator(supernet, calibration, data.to_float(data.test_images), data.test_labels)
-    arch = found.architecture[None]
+        write_atomically(run.folder / PROXY_NETWORK, proxy.to_onnx(winner.architecture, weights))
+    arch, target, measured = winner.architecture[None], problem.target, winner.measured
     result: dict[str, Any] = {
-        "method": "spos",
-        "space": deployed.name,
-        "architecture": deployed.format(arch),
+        "method": extras["method"],
+        "space": space.name,
+        "architecture": space.format(arch),
         "predicted_ms": float(predictor.predict(arch)[0]),
-        "predicted_interval_ms": [float(v) for v in predictor.predict_interval(arch)[0]],
-        "measured_ms": found.measured["latency_ms"] if found.measured else None,
-        "budget": [str(budget) for budget in budgets],
-        "macs": int(deployed.macs(arch)[0]),
-        "params": int(deployed.params(arch)[0]),
-        "bitops": int(deployed.bitops(arch)[0]) if deployed.quantised else None,
-        "accuracy": found.accuracy,
-        "test_accuracy": float(test.accuracy_alone(found.architecture)),
+        "predicted_interval_ms": predicted_interval(predictor, winner.architecture),
+        "measured_ms": measured["latency_ms"] if measured else None,
+        "budget": [str(budget) for budget in problem.budgets],
+        "macs": int(space.macs(arch)[0]),
+        "params": int(space.params(arch)[0]),
+        "bitops": int(space.bitops(arch)[0]) if space.quantised else None,
+        "accuracy": winner.accuracy,
+        "test_accuracy": tested_accuracy(validation, problem.data, winner.architecture),
         "random_paths": {
-            "count": len(drawn),
-            "least": float(drawn.min()),
-            "median": float(np.median(drawn)),
-            "most": float(drawn.max()),
+            "count": len(random_accuracies),
+            "least": float(random_accuracies.min()),
+            "median": float(np.median(random_accuracies)),
+            "most": float(random_accuracies.max()),
         },
-        "target": asdict(target),
-        "seed": seed,
+        "target": str(predictor.target) if target is None else asdict(target),
+        "seed": problem.seed,
         "seconds": round(run.seconds, 1),
-        "data": data.name,
-        "measured": dict(found.measured) if found.measured else None,
-        "verify": None if found.measured else verify_command(run.folder),
-        "networks_measured": found.attempts,
-        "architectures_evaluated": len(evaluate.asked),
-        **facts,
-        "deployed": dict(deployed.arguments),
-        "trained": dict(trained.arguments),
+        "data": problem.data.name,
+        "measured": dict(measured) if measured else None,
+        "verify": None if measured else verify_command(run.folder),
+        "networks_measured": winner.attempts,
+        "architectures_evaluated": len(evaluation.accuracies.asked),
+        **extras,
+        "deployed": dict(space.arguments),
+        "trained": dict(proxy.arguments),
         "weights": "from the supernet" if same else "drawn at random: train best.onnx's network",
-        "files": {"network": "best.onnx", "plot": "accuracy_latency.png"}
-        | ({} if same else {"trained proxy": "proxy.onnx"})
-        | facts.get("files", {}),
+        "files": {"network": NETWORK, "plot": PLOT}
+        | ({} if same else {"trained proxy": PROXY_NETWORK})
+        | extras.get("files", {}),
     }
-    _plot(run, deployed, predictor, budgets, evaluate, result)
-    run.write_json("result.json", result)
-    return result
-
-
-def exporter(
-    deployed: SearchSpace,
-    data: Dataset,
-    evaluator: Evaluator,
-    predictor: AdditivePredictor,
-    seed: int,
-) -> Callable[[IntArray], bytes]:
-    """Writes the deployed network, with the supernet's weights where it is the trained one."""
-    supernet, images = evaluator.supernet, calibration_images(data)
-    trained = supernet.space
-    target = predictor.table.target
-    precision: Any = target.precision
-    symmetric = target.kind == "gpu"  # the form of int8 that TensorRT reads
-
-    def export(arch: IntArray) -> bytes:
-        weights = ranges = None
-        if trained.identifier == deployed.identifier:
-            evaluator.set_statistics(arch)
-            weights = supernet.weights(arch)
-            if precision == "int8":
-                module = deployed.build(arch)
-                module.load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()})
-                ranges = node_ranges(module.eval(), deployed.graph(arch), torch.from_numpy(images))
-        interval = predictor.predict_interval(arch)[0]
-        about = {
-            "hwnas.arguments": json.dumps(dict(deployed.arguments)),
-            "hwnas.target": str(target),
-            "hwnas.predicted_ms": f"{predictor.predict(arch)[0]:.4f}",
-            "hwnas.predicted_interval_ms": f"{interval[0]:.4f} {interval[1]:.4f}",
-            "hwnas.weights": "random" if weights is None else "supernet",
-        }
-        return deployed.to_onnx(
-            arch,
-            weights,
-            batch=target.batch,
-            precision=precision,
-            symmetric=symmetric,
-            ranges=ranges,
-            metadata=about,
-            seed=seed,
-        )
-
-    return export
-
-
-def _plot(
-    run: Run,
-    space: SearchSpace,
-    predictor: AdditivePredictor,
-    budgets: Sequence[Budget],
-    evaluate: LoggedEvaluation,
-    result: dict[str, Any],
-) -> None:
-    archs = np.array([space.parse(name) for name in evaluate.asked])
+    archs, accuracies = evaluation.accuracies.history
     plot_accuracy_over_latency(
-        run.folder / "accuracy_latency.png",
+        run.folder / PLOT,
         predictor.predict(archs),
-        np.array(list(evaluate.asked.values())),
+        accuracies,
         winner=(result["predicted_ms"], result["accuracy"]),
         measured_ms=result["measured_ms"],
-        limit_ms=next((b.limit for b in budgets if b.quantity == "latency"), None),
-        title=f"{space.name}, {result['data']}, {predictor.table.target}",
+        limit_ms=problem.latency_limit_ms,
+        title=f"{space.name}, {result['data']}, {predictor.target}",
     )
+    run.write_json(RESULT, result)
+    return result

@@ -1,0 +1,162 @@
+"""``hwnas search --supernet RUN``: other budgets, without training."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hwnas import spaces
+from hwnas.cli.flags import typed_options
+from hwnas.cli.options import budget_lists_of
+from hwnas.cli.output import print_json, progress_bars, say
+from hwnas.cli.search_report import print_front
+from hwnas.costs import QUANTITIES, Budget
+from hwnas.errors import OptionError
+from hwnas.progress import Progress
+from hwnas.search.methods import spos
+from hwnas.search.options import SearchOptions, SpaceOptions
+from hwnas.search.settings import EvolutionSettings, fields_of, make
+
+__all__ = ["reuse_command"]
+
+#: What a supernet is: settings that may be typed again, and must be those of the run.
+_DESCRIBING = {
+    "space": "space",
+    "input_size": "input_size",
+    "width_mult": "width_mult",
+    **{
+        f.name: f.key
+        for f in fields_of(spos.Settings)
+        if f.name in ("sharing", "steps", "batch_size", "base_lr", "optimizer", "micro_batches")
+    },
+}
+_EVOLUTION = {f.name for f in fields_of(EvolutionSettings)}
+_OPTIONS = {f.name for f in fields_of(SearchOptions)} - {f.name for f in fields_of(SpaceOptions)}
+#: What goes together with --supernet.
+_ALLOWED = {
+    *QUANTITIES,
+    *_DESCRIBING,
+    *_EVOLUTION,
+    *(_OPTIONS - {"proxy_input_size", "proxy_width"}),
+    *("data", "device", "table", "out", "seed", "supernet", "pareto", "as_json"),
+}
+
+
+def reuse_command(flags: dict[str, Any]) -> None:
+    """Search the supernet of an earlier run, and print what was found."""
+    out, result = _search(flags)
+    if flags["as_json"]:
+        print_json(result)
+    else:
+        print_front(result, out)
+
+
+def _search(flags: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
+    from hwnas.search.runs.run import TABLE
+    from hwnas.search.runs.stored import StoredRun
+
+    lists = budget_lists_of(flags)
+    typed = typed_options()
+    if flags["space"] is not None:
+        spaces.resolve(flags["space"])  # an own one becomes known by its name
+    source = StoredRun.open(flags["supernet"])
+    _check_flags(flags, typed, source)
+    out = flags["out"] or Path("runs") / _default_name(source.folder, flags, lists)
+    if out.resolve() == source.folder.resolve():
+        raise OptionError(f"--out {out} is the run of the supernet itself: give another folder")
+    if flags["table"] is None and (source.folder / TABLE).exists():
+        flags["table"] = str(source.folder / TABLE)
+    with progress_bars() as progress:
+        return out, _reuse(flags, lists, source, out, progress)
+
+
+def _reuse(
+    flags: dict[str, Any],
+    lists: Sequence[Sequence[Budget]],
+    source: Any,
+    out: Path,
+    progress: Progress,
+) -> dict[str, Any]:
+    from hwnas.search.candidates.parallel import Parallel
+    from hwnas.search.deployment import deploy
+    from hwnas.search.problem import Problem
+    from hwnas.search.reuse import Reuse, feasible_front, search_front, search_supernet
+    from hwnas.search.runs.run import RESULT, TABLE, Run
+
+    options = make(SearchOptions, {name: flags[name] for name in _OPTIONS}, "a search")
+    settings = make(EvolutionSettings, {name: flags[name] for name in _EVOLUTION}, "a search")
+    data = source.data(flags["data"] if "data" in typed_options() else None)
+    deployment = deploy(
+        source.deployed,
+        flags["table"],
+        out / TABLE,
+        options,
+        device=flags["device"],
+        verify_seconds=options.verify_seconds,
+        progress=progress,
+    )
+    problems = [
+        Problem(
+            source.deployed,
+            source.proxy,
+            data,
+            deployment.predictor,
+            budgets,
+            None if flags["pareto"] else deployment.measure,
+            options.confidence,
+            flags["seed"],
+        )
+        for budgets in lists or [[]]
+    ]
+    for problem in problems:  # before a folder is made
+        feasible_front(problem)
+    config = {
+        **{f.key: getattr(settings, f.name) for f in fields_of(EvolutionSettings)},
+        "seed": flags["seed"],
+        "confidence": options.confidence,
+        **source.identity(out),
+        "budgets": [[str(budget) for budget in budgets] for budgets in lists],
+        "pareto": flags["pareto"],
+        "table": deployment.digest,
+    }
+    run = Run(out, config)
+    finished = run.read_json(RESULT)
+    if finished is not None:
+        say(f"this search is finished; {out} holds its result")
+        return finished
+    deployment.save(out)
+    deployment.tell(out if flags["pareto"] else out / "BUDGET")
+    say(f"searching the supernet of {source.home} again; nothing is trained")
+    parallel = Parallel(options.workers, options.worker_backend) if options.workers else None
+    reuse = Reuse(run, source, deployment, settings, parallel, progress)
+    if flags["pareto"]:
+        return search_front(reuse, problems[0])
+    return search_supernet(reuse, problems)
+
+
+def _check_flags(flags: dict[str, Any], typed: dict[str, str], source: Any) -> None:
+    """Raise `OptionError` for a flag that says nothing here, or not what the supernet is."""
+    other = {"method"} if flags["method"] != "spos" else set()
+    for name, flag in typed.items():
+        if name in other or (name not in _ALLOWED and name != "method"):
+            raise OptionError(f"{flag} does not go together with --supernet")
+    if flags["pareto"] and "parents" in typed:
+        flag = typed["parents"]
+        raise OptionError(
+            f"{flag} does not go together with --pareto, which keeps the whole front"
+        )
+    given = {
+        typed[name]: (key, flags[name]) for name, key in _DESCRIBING.items() if name in typed
+    }
+    if "space" in typed:
+        given[typed["space"]] = ("space", spaces.resolve(flags["space"]).name)
+    source.check_flags(given)
+
+
+def _default_name(
+    source: Path, flags: dict[str, Any], lists: Sequence[Sequence[Budget]]
+) -> str:
+    """A folder name that the same flags give again."""
+    kept = {k: str(v) for k, v in flags.items() if k not in ("out", "workers", "worker_backend")}
+    digest = hashlib.sha256(repr((sorted(kept.items()), lists)).encode()).hexdigest()[:6]
+    return f"{source.name}-{'pareto' if flags['pareto'] else 'again'}-{digest}"

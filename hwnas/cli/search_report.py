@@ -1,0 +1,61 @@
+"""What ``hwnas search`` prints of a result."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Column, Table
+from rich.text import Text
+
+from hwnas.cli.output import stdout
+from hwnas.search.result import summary
+
+__all__ = ["print_front", "print_result"]
+
+
+def print_result(result: Mapping[str, Any], folder: Path) -> None:
+    """The one network that a search found."""
+    rows = Table(Column(), Column(overflow="fold"), show_header=False, box=None, pad_edge=False)
+    for label, text in summary(result, folder):
+        rows.add_row(label, _measured(result, text) if label == "measured" else text)
+    stdout.print(rows)
+
+
+def _measured(result: Mapping[str, Any], text: str) -> Text:
+    if result["measured_ms"] is None:
+        return Text(text, "yellow")
+    value, unit, rest = text.split(" ", 2)
+    return Text.assemble((f"{value} {unit}", "bold"), " ", rest)
+
+
+def print_front(result: Mapping[str, Any], folder: Path) -> None:
+    """The networks of several budgets, and the front of all that was evaluated."""
+    if "budgets" in result:
+        names = ("predicted", "measured", "validation", "test", "MACs")
+        rows = Table(Column("budget", overflow="fold"), *names, "folder", box=box.SIMPLE)
+        for found in result["budgets"]:
+            measured = found["measured_ms"]
+            rows.add_row(
+                ", ".join(found["budget"]),
+                f"{found['predicted_ms']:.3f} ms",
+                "not measured" if measured is None else f"{measured:.3f} ms",
+                f"{found['accuracy']:.1%}",
+                f"{found['test_accuracy']:.1%}",
+                f"{found['macs'] / 1e6:.1f} M",
+                found["folder"],
+            )
+        stdout.print(rows)
+    front = Table("ms", "validation", "MACs", "Pareto front: architecture", box=box.SIMPLE)
+    for point in result["front"]:
+        front.add_row(
+            f"{point['predicted_ms']:.3f}",
+            f"{point['accuracy']:.1%}",
+            f"{point['macs'] / 1e6:.1f} M",
+            point["architecture"],
+        )
+    stdout.print(front)
+    stdout.print(
+        f"{result['architectures_evaluated']} evaluated, {result['accuracies_reused']} known from "
+        f"before; {result['seconds']:.0f} seconds; files in {folder}: pareto.png, result.json"
+    )

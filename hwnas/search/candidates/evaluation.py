@@ -1,0 +1,132 @@
+"""Accuracies of candidates with shared weights: which images, and what was evaluated before."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hwnas.arrays import FloatArray, IntArray
+from hwnas.data import Dataset
+from hwnas.progress import Progress, silent
+from hwnas.search.runs.run import Run
+from hwnas.spaces import SearchSpace
+from hwnas.supernet import Evaluator, Supernet
+
+__all__ = [
+    "Evaluate",
+    "Evaluation",
+    "LoggedEvaluation",
+    "calibration_images",
+    "tested_accuracy",
+    "validation_evaluator",
+]
+
+#: Architectures (n, n_decisions) -> accuracies (n,), 0 to 1.
+Evaluate = Callable[[IntArray], FloatArray]
+
+#: Images that recalibrate batch-norm, and at most as many that an evaluation looks at.
+_CALIBRATION_IMAGES = 512
+_VALIDATION_IMAGES = 1000
+#: Architectures evaluated between two entries in the log: small, so that a kill loses little.
+_CHUNK = 8
+
+
+def calibration_images(data: Dataset) -> npt.NDArray[np.float32]:
+    """The training images that recalibrate batch-norm for every candidate."""
+    return np.asarray(data.calibration(_CALIBRATION_IMAGES), np.float32)
+
+
+def validation_evaluator(supernet: Supernet, data: Dataset) -> Evaluator:
+    """What ranks candidates: the supernet on the first validation images."""
+    images, labels, count = [], [], 0
+    for x, y in data.validation():
+        images.append(np.asarray(x, np.float32))
+        labels.append(np.asarray(y, np.int64))
+        count += len(labels[-1])
+        if count >= _VALIDATION_IMAGES:
+            break
+    return Evaluator(
+        supernet,
+        calibration_images(data),
+        np.concatenate(images)[:_VALIDATION_IMAGES],
+        np.concatenate(labels)[:_VALIDATION_IMAGES],
+    )
+
+
+def tested_accuracy(validation: Evaluator, data: Dataset, arch: IntArray) -> float:
+    """The accuracy, 0 to 1, of one architecture on the test images, batch by batch.
+
+    Args:
+        validation: holds the supernet and the images that recalibrate it.
+        data: its test images are looked at.
+        arch: (n_decisions,).
+    """
+    return validation.accuracy_on(arch, data.test())
+
+
+class LoggedEvaluation:
+    """Evaluates, but looks up in the run's log what was evaluated before, and logs what was not.
+
+    Args:
+        run: holds the log.
+        space: of the architectures.
+        accuracies: evaluates what is new.
+        progress: told every few architectures.
+        known: what an earlier search found out, by architecture string.
+        chunk: architectures evaluated between two entries in the log.
+
+    Attributes:
+        asked: architecture string -> accuracy of all that was asked for since the start, in order;
+            equal in a resumed and in an undisturbed run.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        space: SearchSpace,
+        accuracies: Evaluate,
+        progress: Progress = silent,
+        *,
+        known: Mapping[str, float] | None = None,
+        chunk: int = _CHUNK,
+    ):
+        self.asked: dict[str, float] = {}
+        self._run, self._space, self._accuracies = run, space, accuracies
+        self._progress = progress
+        self._chunk = chunk
+        self._known = dict(known or {})
+        self._known |= {e["architecture"]: float(e["accuracy"]) for e in run.logged("evaluated")}
+
+    def __call__(self, archs: IntArray) -> FloatArray:
+        """Accuracies (n,), 0 to 1, of architectures (n, n_decisions)."""
+        names = [self._space.format(arch) for arch in archs]
+        new = [at for at in np.lexsort(archs.T[::-1]) if names[at] not in self._known]
+        for chunk in range(0, len(new), self._chunk):
+            rows = new[chunk : chunk + self._chunk]
+            for at, accuracy in zip(rows, self._accuracies(archs[rows]), strict=True):
+                self._known[names[at]] = float(accuracy)
+                self._run.log("evaluated", architecture=names[at], accuracy=float(accuracy))
+            self._progress("evaluating", (chunk + len(rows)) / len(new), "")
+        self.asked |= {name: self._known[name] for name in names}
+        return np.array([self._known[name] for name in names])
+
+    @property
+    def history(self) -> tuple[IntArray, FloatArray]:
+        """All that was asked for, (n, n_decisions), and the accuracies (n,)."""
+        rows = [self._space.parse(name) for name in self.asked]
+        archs = np.array(rows, np.int64).reshape(len(rows), len(self._space.decisions))
+        return archs, np.array(list(self.asked.values()))
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The candidates of a trained supernet.
+
+    Attributes:
+        validation: the supernet on the validation images.
+        accuracies: of architectures, by the run's log or by ``validation``.
+    """
+
+    validation: Evaluator
+    accuracies: LoggedEvaluation

@@ -1,0 +1,65 @@
+"""The ONNX file of a candidate: what is measured, and what a search hands back."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from hwnas.arrays import IntArray
+from hwnas.ops.module import node_ranges
+from hwnas.predictors import LatencyPredictor
+from hwnas.search.candidates.evaluation import calibration_images
+from hwnas.search.problem import Problem
+from hwnas.supernet import Evaluator
+
+__all__ = ["exporter", "predicted_interval"]
+
+
+def exporter(problem: Problem, validation: Evaluator) -> Callable[[IntArray], bytes]:
+    """Writes the deployed network, with the supernet's weights where it is the trained one.
+
+    Precision and batch are those of the predictor's target; fp32 and 1 where it is given in words.
+    """
+    space, target = problem.space, problem.target
+    precision: Any = "fp32" if target is None else target.precision
+    batch = 1 if target is None else target.batch
+    symmetric = target is not None and target.kind == "gpu"  # the int8 that TensorRT reads
+
+    def export(arch: IntArray) -> bytes:
+        weights = ranges = None
+        if problem.trains_deployed:
+            validation.set_statistics(arch)
+            weights = validation.supernet.weights(arch)
+            if precision == "int8":
+                module = space.build(arch)
+                module.load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()})
+                images = torch.from_numpy(calibration_images(problem.data))
+                ranges = node_ranges(module.eval(), space.graph(arch), images)
+        about = {
+            "hwnas.arguments": json.dumps(dict(space.arguments)),
+            "hwnas.target": str(problem.predictor.target),
+            "hwnas.predicted_ms": f"{problem.predictor.predict(arch[None])[0]:.4f}",
+        }
+        interval = predicted_interval(problem.predictor, arch)
+        if interval is not None:
+            about["hwnas.predicted_interval_ms"] = f"{interval[0]:.4f} {interval[1]:.4f}"
+        about["hwnas.weights"] = "random" if weights is None else "supernet"
+        return space.to_onnx(
+            arch,
+            weights,
+            batch=batch,
+            precision=precision,
+            symmetric=symmetric,
+            ranges=ranges,
+            metadata=about,
+            seed=problem.seed,
+        )
+
+    return export
+
+
+def predicted_interval(predictor: LatencyPredictor, arch: IntArray) -> list[float] | None:
+    """The predicted 95 % interval of one architecture, ms; None where the predictor has none."""
+    interval_ms = getattr(predictor, "predict_interval", None)
+    return None if interval_ms is None else [float(v) for v in interval_ms(arch[None])[0]]

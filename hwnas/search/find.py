@@ -1,0 +1,193 @@
+"""One call from a problem to a network that keeps its budgets."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hwnas.costs import Budget
+from hwnas.data import Dataset
+from hwnas.errors import OptionError
+from hwnas.progress import Progress, progress_bars, say
+from hwnas.search.deployment import Deployment, deploy
+from hwnas.search.job import Job, Request, prepare
+from hwnas.search.problem import Problem
+from hwnas.search.result import Result
+from hwnas.search.runs.run import RESULT, TABLE, Run
+from hwnas.search.settings import stored
+from hwnas.spaces import SearchSpace
+
+__all__ = ["find", "find_blocks_then_channels", "find_network", "help_training"]
+
+
+def find_network(
+    space: SearchSpace | str | None,
+    data: Dataset | str,
+    budgets: Sequence[Budget | str],
+    *,
+    method: str = "spos",
+    predictor: Any = None,
+    device: str = "auto",
+    out: Path | str | None = None,
+    seed: int = 0,
+    **settings: Any,
+) -> Result:
+    """Search a space for the best network within hard budgets, and measure that it keeps them.
+
+    Killed, the same call goes on where it stopped and ends with the same network; finished, it
+    returns its result at once. ``hwnas search`` is this call.
+
+    Args:
+        space: the deployed space, or its name with ``input_size``, ``width_mult``, ``classes`` and
+            the like among the settings; None for the predictor's own, else ``proxyless``.
+        data: a `hwnas.data.Dataset`, or a text that ``--data`` takes, such as ``digits``.
+        budgets: such as ``["latency<=6ms", "macs<=330M"]``; all of them are kept.
+        method: a name of `hwnas.search.methods.METHODS`, or ``FILE.py:NAME``.
+        predictor: of the latency: a table or its path or name, a shipped predictor's name, a fitted
+            `hwnas.LatencyRegressor` or its path, or any object with ``predict(archs)``; None for
+            this machine's own table, which is measured first if there is none.
+        device: ``auto``, ``cpu`` or ``gpu``, where no table says it.
+        out: folder of the run; by default one below ``runs`` that follows from all arguments.
+        seed: of everything random.
+        **settings: of the method (its ``Settings``), of every search
+            (`hwnas.search.options.SearchOptions`), and ``progress``, a `hwnas.progress.Progress`;
+            by default bars are drawn in terminals and notebooks.
+
+    Raises:
+        InfeasibleBudgetError: no architecture keeps the budgets; nothing was trained.
+        BudgetMissedError: no network kept the latency budget on the device.
+        OptionError: an argument, setting, space, method or predictor that is not allowed.
+        CheckpointError: ``out`` holds another run.
+    """
+    progress = settings.pop("progress", None)
+    request = Request(space, data, budgets, method, predictor, device, out, seed, settings)
+    return find(request, progress)
+
+
+def find(request: Request, progress: Progress | None = None) -> Result:
+    """`find_network` of a request; None draws bars."""
+    job = prepare(request)
+    with progress_bars() if progress is None else nullcontext(progress) as tell:
+        return _search(job, tell)
+
+
+def find_blocks_then_channels(request: Request, progress: Progress | None = None) -> Result:
+    """SPOS's pipeline on shufflenet: operators first, then the channels of those that were found.
+
+    Each is a search of its own, in ``blocks`` and ``channels`` below ``request.out``.
+
+    Raises:
+        OptionError: blocks or channels are given already, or the space has no channels to search.
+    """
+    given = dict(request.settings)
+    if given.get("channels") or given.get("blocks") is not None:
+        raise OptionError(
+            "--blocks-then-channels finds the blocks and then the channels: leave those flags out"
+        )
+    both = replace(request, settings={**given, "channels": True})
+    folder = prepare(both).out  # refused now, not after the first search
+    out = Path(request.out) if request.out is not None else folder.with_name(f"{folder.name}-both")
+    say("first step: operators")
+    blocks = find(replace(request, out=out / "blocks"), progress).architecture
+    say(f"second step: channels of {blocks}")
+    settings = {**given, "channels": True, "blocks": blocks}
+    return find(replace(request, out=out / "channels", settings=settings), progress)
+
+
+def help_training(request: Request) -> None:
+    """Take part in the training of a search that another process leads, and be silent.
+
+    Where torchrun starts several processes, that of rank 0 calls `find`, the others this.
+    """
+    from hwnas.search.supernet_training import train_supernet
+    from hwnas.supernet import Supernet, UniformSampler, torchrun_workers
+
+    job = prepare(request)
+    if (job.out / RESULT).exists():
+        return  # the leader only reads it
+    with torchrun_workers() as workers:
+        _refuse_several(job, workers.count)
+        supernet = Supernet(job.proxy, sharing=job.settings.sharing, seed=job.seed)
+        paths = UniformSampler(job.proxy, seed=job.seed)  # the leader's are trained
+        train_supernet(
+            None, supernet, paths, job.data, job.settings, seed=job.seed, workers=workers
+        )
+
+
+def _search(job: Job, progress: Progress) -> Result:
+    """Deploy, state the problem, and let the method search."""
+    from hwnas.search.candidates.parallel import Parallel
+    from hwnas.search.context import Context
+    from hwnas.supernet import torchrun_workers
+
+    options = job.options
+    deployment = deploy(
+        job.space,
+        job.source,
+        job.out / TABLE,
+        options,
+        device=job.device,
+        verify_seconds=options.verify_seconds,
+        progress=progress,
+    )
+    problem = Problem(
+        job.space,
+        job.proxy,
+        job.data,
+        deployment.predictor,
+        job.budgets,
+        deployment.measure,
+        options.confidence,
+        job.seed,
+    )
+    _ = problem.feasible  # fails here, before there is a folder
+    settings = job.method.check(problem, job.settings)
+    parallel = Parallel(options.workers, options.worker_backend) if options.workers else None
+    with torchrun_workers() as workers:
+        _refuse_several(job, workers.count)
+        run = Run(job.out, _config(job, settings, deployment))
+        content = run.read_json(RESULT)
+        if content is not None:
+            say(f"this search is finished; {job.out} holds its result")
+            return Result(job.out, content, job.space, job.proxy)
+        deployment.save(job.out)
+        deployment.tell(job.out)
+        say(f"deployed: {_described(job.space)}, whose latency counts; trained: {_trained(job)}")
+        context = Context(problem, run, workers, parallel, progress)
+        content = job.method.search(context, settings)
+    return Result(job.out, content, job.space, job.proxy)
+
+
+def _refuse_several(job: Job, count: int) -> None:
+    """Raise `OptionError` where a method trains in one process and there are several."""
+    if count > 1 and not hasattr(job.settings, "micro_batches"):
+        raise OptionError(f"{job.name} trains in one process: leave out torchrun")
+
+
+def _config(job: Job, settings: Any, deployment: Deployment) -> Mapping[str, Any]:
+    """What a run must be asked again to go on."""
+    return {
+        **stored(settings),
+        "seed": job.seed,
+        "confidence": job.options.confidence,
+        "method": job.name,
+        "budget": [str(budget) for budget in job.budgets],
+        "space": job.space.name,
+        "data": job.data_spec,
+        "data_digest": job.data.digest,
+        "deployed": dict(job.space.arguments),
+        "trained": dict(job.proxy.arguments),
+        "table": deployment.digest,
+    }
+
+
+def _described(space: SearchSpace) -> str:
+    return f"{space.name} at {space.input_shape[1]} pixels"
+
+
+def _trained(job: Job) -> str:
+    size, name = job.proxy.input_shape[1], job.data.name
+    if job.proxy.identifier == job.space.identifier:
+        return f"the same network on {name}"
+    return f"a proxy of width {job.options.proxy_width:g} at {size} pixels on {name}"

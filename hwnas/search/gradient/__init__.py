@@ -1,0 +1,1 @@
+"""What gradient methods share: architecture parameters, the weights of costs, pruning."""

@@ -1,0 +1,149 @@
+"""Architecture parameters: their probabilities, their costs' gradients, what they choose."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hwnas.arrays import BoolArray, FloatArray, IntArray
+from hwnas.costs import Constraint, FeasibleSet, most_probable_within
+from hwnas.search.gradient.pruning import active_choices
+from hwnas.search.gradient.terms import Term
+from hwnas.search.runs.run import Run
+from hwnas.spaces import SearchSpace
+from hwnas.supernet import probabilities_of
+
+__all__ = [
+    "Alphas",
+    "constrained_argmax",
+    "cost_gradients",
+    "history",
+    "log_alphas",
+    "random_active",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Alphas:
+    """The architecture parameters of a space, (n_decisions, most choices) each.
+
+    Attributes:
+        space: whose decisions they belong to.
+        alpha: the importance factors, float64, 0 at first.
+        active: which choices still take part, bool; those that do not exist never do.
+        trained: steps of the weights that each choice was part of, int64.
+    """
+
+    space: SearchSpace
+    alpha: Tensor = field(init=False)
+    active: BoolArray = field(init=False)
+    trained: IntArray = field(init=False)
+
+    def __post_init__(self) -> None:
+        n_choices = np.array(self.space.n_choices)
+        active = np.arange(n_choices.max()) < n_choices[:, None]
+        object.__setattr__(self, "alpha", torch.zeros(active.shape, dtype=torch.float64))
+        object.__setattr__(self, "active", active)
+        object.__setattr__(self, "trained", np.zeros(active.shape, np.int64))
+
+    @property
+    def probabilities(self) -> FloatArray:
+        """Softmax over the active choices, 0 for the others."""
+        rows: FloatArray = probabilities_of(self.alpha.detach(), self.active).numpy()
+        return rows
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """All of it, as tensors on the same memory, by the names of checkpoints."""
+        return {
+            "alpha": self.alpha,
+            "alive": torch.from_numpy(self.active),
+            "trained": torch.from_numpy(self.trained),
+        }
+
+
+def cost_gradients(alphas: Alphas, costs: Sequence[Term]) -> tuple[list[float], list[Tensor]]:
+    """Each cost's expectation under the probabilities (BetaNAS, eq. 6), and its gradient by alpha.
+
+    Both are in the cost's unit; gradients are (n_decisions, most choices).
+    """
+    leaf = alphas.alpha.detach().requires_grad_()
+    rows = probabilities_of(leaf, alphas.active)
+    probabilities = [row[:n] for row, n in zip(rows, alphas.space.n_choices, strict=True)]
+    means = [cost.expected(probabilities) for cost in costs]
+    gradients = [torch.autograd.grad(mean, leaf, retain_graph=True)[0] for mean in means]
+    return [mean.item() for mean in means], gradients
+
+
+def constrained_argmax(
+    alphas: Alphas, constraints: Sequence[Constraint] = (), *, pruned: bool = False
+) -> IntArray:
+    """The most probable architecture (n_decisions,) of active choices within all budgets, exactly.
+
+    Without budgets it is the largest alpha of each decision.
+
+    Args:
+        alphas: the architecture parameters.
+        constraints: what it keeps.
+        pruned: whether choices that were pruned take part, with the alpha they had then.
+
+    Raises:
+        InfeasibleBudgetError: no such architecture keeps them.
+    """
+    if not constraints:
+        largest: IntArray = alphas.probabilities.argmax(axis=1)
+        return largest
+    values = alphas.alpha.detach().numpy()
+    kept = values if pruned else np.where(alphas.active, values, -np.inf)
+    # a softmax would subtract the same from all choices of a decision
+    logs = [row[:n] for row, n in zip(kept, alphas.space.n_choices, strict=True)]
+    return most_probable_within(logs, constraints)
+
+
+def random_active(
+    alphas: Alphas, constraints: Sequence[Constraint], count: int, *, seed: int
+) -> IntArray:
+    """Uniform draws (count, n_decisions) of active architectures that keep all budgets."""
+    choices = active_choices(alphas.active)
+    left = FeasibleSet([constraint.restrict(choices) for constraint in constraints])
+    positions = left.sample(count, np.random.default_rng([seed, 0xBE7A]))
+    columns = zip(choices, positions.T, strict=True)
+    return np.stack([row[column] for row, column in columns], axis=1)
+
+
+def log_alphas(
+    run: Run,
+    step: int,
+    alphas: Alphas,
+    *,
+    expected: Sequence[float],
+    betas: Tensor,
+    loss: float,
+) -> None:
+    """Add one entry to the history: the alphas, and what moved them at this step."""
+    kept = np.where(alphas.active, alphas.alpha.detach().numpy(), np.nan)
+    run.log(
+        "alpha",
+        step=step,
+        loss=round(loss, 4),
+        expected=list(expected),
+        beta=betas.tolist(),
+        alpha=[[None if np.isnan(v) else round(v, 4) for v in row] for row in kept.tolist()],
+        trained=alphas.trained.tolist(),
+    )
+
+
+def history(events: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """What was logged of alpha, one entry a logged step, in order.
+
+    Each has ``step`` (of the weights), ``alpha`` (null for the pruned) and ``trained`` as lists of
+    rows, ``expected`` and ``beta`` a cost, and ``loss``. Steps that were done again after a kill
+    are there once.
+
+    Args:
+        events: of the kind ``alpha``, such as ``run.logged("alpha")``.
+    """
+    return list({entry["step"]: entry for entry in events}.values())

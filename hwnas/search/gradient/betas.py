@@ -1,0 +1,40 @@
+"""The fixed weights of costs, as a person writes them: ``latency=0.1``, nats per unit."""
+
+import math
+from collections.abc import Sequence
+
+from hwnas.errors import OptionError
+
+__all__ = ["BETA_UNITS", "parse_betas"]
+
+#: What a beta that a person writes is per: the name, and how many of the cost's own unit it is.
+BETA_UNITS = {
+    "latency": ("ms", 1.0),
+    "macs": ("M MACs", 1e6),
+    "params": ("M parameters", 1e6),
+    "bytes": ("MB", 1e6),
+    "bitops": ("G BitOps", 2.0**30),
+}
+
+
+def parse_betas(texts: Sequence[str]) -> dict[str, float]:
+    """Read ``latency=0.1`` and the like: nats per unit of the cost itself, by quantity.
+
+    Raises:
+        OptionError: not a quantity and a number of at least 0, or a quantity twice.
+    """
+    betas: dict[str, float] = {}
+    for text in texts:
+        quantity, _, number = (part.strip() for part in text.partition("="))
+        try:
+            value = float(number)
+        except ValueError:
+            value = math.nan
+        if quantity not in BETA_UNITS or quantity in betas or not 0 <= value < math.inf:
+            units = ", ".join(f"{name}=NATS per {unit}" for name, (unit, _) in BETA_UNITS.items())
+            raise OptionError(
+                "a beta is written latency=0.1, once for each cost, and is not below 0, where "
+                f"dearer networks would be rewarded: {units}; got {text!r}"
+            )
+        betas[quantity] = value / BETA_UNITS[quantity][1]
+    return betas

@@ -1,0 +1,228 @@
+"""From what a person asks for to what is searched: all that can be known before measuring."""
+
+import hashlib
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from hwnas import spaces
+from hwnas.costs import Budget, Constraint, FeasibleSet, parse_budget
+from hwnas.data import Dataset, check_dataset, default_proxy_size, load_data
+from hwnas.errors import BudgetError, HwnasError, OptionError
+from hwnas.latency_tables import LatencyTable
+from hwnas.predictors import load_predictor
+from hwnas.search.constraints import check_budgets
+from hwnas.search.deployment import read_source
+from hwnas.search.methods import METHODS, Method
+from hwnas.search.options import UNIMPORTANT, SearchOptions
+from hwnas.search.settings import fields_of, make, stored
+from hwnas.spaces import SearchSpace
+
+__all__ = ["Job", "Request", "prepare"]
+
+_DEFAULT_SPACE = "proxyless"
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """The arguments of `hwnas.find_network`, as they were given."""
+
+    space: SearchSpace | str | None
+    data: Dataset | str
+    budgets: Sequence[Budget | str]
+    method: str = "spos"
+    predictor: Any = None
+    device: str = "auto"
+    out: Path | str | None = None
+    seed: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A search that is ready but for the latency predictor.
+
+    Attributes:
+        method, name: the recipe, and what it is called.
+        settings: of the method.
+        options: of every search.
+        budgets: to be kept.
+        space, proxy: what is deployed, and what is trained.
+        data: at the input shape of ``proxy``.
+        data_spec: what names the data, for a run that uses them again.
+        source: a table, another source of a predictor, or None for this machine's own table.
+        device: ``auto``, ``cpu`` or ``gpu``.
+        seed: of everything random.
+        out: folder of the run.
+    """
+
+    method: Method
+    name: str
+    settings: Any
+    options: SearchOptions
+    budgets: Sequence[Budget]
+    space: SearchSpace
+    proxy: SearchSpace
+    data: Dataset
+    data_spec: str
+    source: Any
+    device: str
+    seed: int
+    out: Path
+
+
+def prepare(request: Request) -> Job:
+    """Check a request, load its data, and make its spaces.
+
+    Raises:
+        HwnasError: something that was asked for is not allowed, or is not there.
+    """
+    method, name = METHODS.typed(request.method), METHODS.name_of(request.method)
+    options, settings = _split(method, name, request.settings)
+    budgets = [b if isinstance(b, Budget) else parse_budget(b) for b in request.budgets]
+    if not budgets:
+        raise BudgetError(
+            "a search needs a budget: give --latency 6ms, --macs 330M, --params 4M or --bitops 14G"
+        )
+    source = read_source(request.predictor)
+    known = _origin(source, request.space)
+    data = _data(request, options, known)
+    space = _deployed(request.space, options, known, data.classes)
+    check_budgets(budgets, space)
+    counted = [b for b in budgets if b.quantity != "latency"]
+    if counted and space.additive:  # what needs no table is known before one is measured
+        FeasibleSet([Constraint(b, space.cost(b.quantity)) for b in counted], space.format)
+    proxy = spaces.proxy(space, data.input_shape[1], data.classes, _proxy_width(options, space))
+    job = Job(
+        method,
+        name,
+        _with_lr(settings, space),
+        options,
+        budgets,
+        space,
+        proxy,
+        data,
+        request.data if isinstance(request.data, str) else data.name,
+        source,
+        request.device,
+        request.seed,
+        Path(request.out or ""),
+    )
+    return job if request.out is not None else replace(job, out=_default_folder(job, request))
+
+
+def _split(
+    method: Method, name: str, given: Mapping[str, Any]
+) -> tuple[SearchOptions, Any]:
+    """The options of every search, and the settings of the method."""
+    shared = {f.name for f in fields_of(SearchOptions)}
+    doubled = shared & {f.name for f in fields_of(method.Settings)}
+    if doubled:
+        raise OptionError(
+            f"the method {name} has a setting {sorted(doubled)[0]!r}, which every search has: give "
+            "it another name"
+        )
+    mine = {key: value for key, value in given.items() if key in shared}
+    rest = {key: value for key, value in given.items() if key not in shared}
+    return make(SearchOptions, mine, "a search"), make(method.Settings, rest, f"method {name}")
+
+
+def _origin(source: Any, wanted: SearchSpace | str | None) -> tuple[str, Mapping[str, Any]] | None:
+    """Name and arguments of the space that latencies were measured on, if that can be told."""
+    if isinstance(source, LatencyTable):
+        return source.space.name, source.space.arguments
+    if source is None or isinstance(wanted, SearchSpace):
+        return None
+    try:
+        space = load_predictor(source).space
+    except HwnasError:  # it does not say; where it must, loading it for a space says what is wrong
+        return None
+    return space.name, space.arguments
+
+
+def _deployed(
+    space: SearchSpace | str | None,
+    options: SearchOptions,
+    known: tuple[str, Mapping[str, Any]] | None,
+    classes: int | None,
+) -> SearchSpace:
+    """The deployed space: what was said, else as the table has it, else the space's own."""
+    asked = {
+        name: getattr(options, name)
+        for name in ("input_size", "width_mult", "blocks", "classes")
+        if getattr(options, name) is not None
+    }
+    if isinstance(space, SearchSpace):
+        if asked or options.channels:
+            raise OptionError(
+                f"{', '.join(asked) or 'channels'} is said of a space that is given as an object: "
+                "make the object with it"
+            )
+        return space
+    name = space or (known[0] if known else _DEFAULT_SPACE)
+    entry = spaces.resolve(name)
+    arguments: dict[str, Any] = {}
+    if classes is not None and "classes" in inspect.signature(entry.make).parameters:
+        arguments["classes"] = classes
+    if known and known[0] == entry.name:
+        sizes = ("input_size", "width_mult", "classes")
+        arguments |= {key: known[1][key] for key in sizes if key in known[1]}
+    if options.channels:
+        arguments["scales"] = entry.channel_scales
+    return spaces.space(entry.name, **{**arguments, **asked})
+
+
+def _data(
+    request: Request, options: SearchOptions, known: tuple[str, Mapping[str, Any]] | None
+) -> Dataset:
+    """The data, at the size that the proxy is trained at."""
+    if not isinstance(request.data, str):
+        check_dataset(request.data)
+        return request.data
+    size = options.proxy_input_size or default_proxy_size(request.data)
+    if not _has_proxy(request.space, known):
+        size = _deployed(request.space, options, known, None).input_shape[1]
+        if options.proxy_input_size not in (None, size):
+            raise OptionError(
+                f"the space has no proxy: it is trained at its own {size} pixels, got "
+                f"proxy_input_size {options.proxy_input_size}"
+            )
+    return load_data(request.data, input_size=size, seed=0)
+
+
+def _has_proxy(
+    space: SearchSpace | str | None, known: tuple[str, Mapping[str, Any]] | None
+) -> bool:
+    if isinstance(space, SearchSpace):
+        return space.name in spaces.SPACES and spaces.entry(space.name).proxy is not None
+    return spaces.resolve(space or (known[0] if known else _DEFAULT_SPACE)).proxy is not None
+
+
+def _proxy_width(options: SearchOptions, space: SearchSpace) -> float:
+    """1 where there is no proxy that could be narrower."""
+    return options.proxy_width if _has_proxy(space, None) else 1.0
+
+
+def _with_lr(settings: Any, space: SearchSpace) -> Any:
+    """Settings with the learning rate that the space needs, where none was given."""
+    if getattr(settings, "base_lr", 0.0) is not None:
+        return settings
+    known = spaces.entry(space.name) if space.name in spaces.SPACES else spaces.SpaceEntry
+    return replace(settings, base_lr=known.base_lr)
+
+
+def _default_folder(job: Job, request: Request) -> Path:
+    """A folder below ``runs`` that the same request gives again."""
+    options = {
+        f.name: getattr(job.options, f.name)
+        for f in fields(job.options)
+        if f.name not in UNIMPORTANT
+    }
+    asked = (stored(job.settings), options, job.space.identifier, job.proxy.identifier)
+    named = [x if isinstance(x, str) else type(x).__name__ for x in (request.data, job.source)]
+    text = repr((asked, named, str(request.predictor), job.data.digest, request.device))
+    digest = hashlib.sha256(text.encode()).hexdigest()[:6]
+    limits = "-".join(str(budget).replace("<=", "") for budget in job.budgets)
+    return Path("runs") / f"{job.name}-{job.space.name}-{limits}-s{job.seed}-{digest}"

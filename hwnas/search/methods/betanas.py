@@ -1,0 +1,288 @@
+"""BetaNAS (balanced training and selective drop): weights and architecture parameters in turn.
+
+The loop of its algorithm 1 is visible in `train_alphas`. Phase 1 trains the weights of one path,
+each active choice equally often (eq. 2). Phase 2 leaves the weights and moves alpha, from the
+cross-entropy of one path drawn by probability (eq. 3 and 4) and from the expected costs (eq. 6).
+Then choices that are far behind are pruned (eq. 7). All of its state is in one checkpoint, so it
+goes on where it was killed and ends as it would have ended. What the paper leaves open is in
+docs/betanas.md. What is heavy is imported when the method runs, so that its flags show at once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from annotated_types import Ge, Gt, Le, Lt
+
+from hwnas.arrays import IntArray
+from hwnas.costs import Budget, Constraint
+from hwnas.data import TrainableValidation
+from hwnas.errors import OptionError
+from hwnas.predictors import require
+from hwnas.search.constraints import check_budgets
+from hwnas.search.gradient.betas import parse_betas
+from hwnas.search.gradient.pruning import PruneRule, active_choices, prune
+from hwnas.search.problem import Problem
+from hwnas.search.settings import TrainingSettings, setting
+
+if TYPE_CHECKING:
+    from hwnas.search.context import Context
+    from hwnas.search.gradient.alphas import Alphas
+    from hwnas.search.gradient.cost_weights import CostWeights
+    from hwnas.search.gradient.terms import Term
+    from hwnas.supernet import Supernet
+
+__all__ = ["Settings", "check", "search", "train_alphas"]
+
+_PLOT = "alpha.png"
+#: Steps of alpha from one entry in the log to the next.
+_LOG_EVERY = 5
+#: Keeps the paths of phase 2 apart from those of phase 1.
+_PHASE_2 = 5
+#: Moments of Adam. No momentum, as in ProxylessNAS: each gradient is of another path, and what beta
+#: steers is to follow it at once.
+_MOMENTS = (0.0, 0.999)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(TrainingSettings):
+    """What BetaNAS takes."""
+
+    beta: Sequence[str] = setting(
+        (),
+        "Fixed weight of a cost in the loss, such as latency=0.1 (nats per ms) or macs=0.01 (nats "
+        "per million)  [default: steered to the budgets]",
+        metavar="COST=NATS",
+    )
+    warm_up: Annotated[float, Ge(0), Lt(1)] = setting(
+        0.25, "Share of the steps before alpha first moves."
+    )
+    alpha_every: Annotated[int, Ge(1)] = setting(2, "Training steps for each step of alpha.")
+    alpha_lr: Annotated[float, Gt(0)] = setting(
+        0.05, "Learning rate of alpha.", old_flag="--alpha-rate", key="alpha_rate"
+    )
+    alpha_batch: Annotated[int, Ge(1)] = setting(64, "Validation images for each step of alpha.")
+    prune_margin: float | None = setting(
+        1.0,
+        "Prune a choice whose alpha is so far below the mean of the others; inf for never.",
+        metavar="NATS",
+        old_flag="--drop-margin",
+        key="drop_margin",
+        infinite=True,
+    )
+    prune_threshold: float | None = setting(
+        None,
+        "Prune a choice whose alpha itself is below this (they start at 0).",
+        metavar="ALPHA",
+        old_flag="--drop-threshold",
+        key="drop_threshold",
+    )
+    prune_start: Annotated[float, Ge(0), Le(1)] = setting(
+        0.25,
+        "Share of the steps of alpha before the first pruning; 1 for hardly any.",
+        old_flag="--drop-start",
+        key="drop_start",
+    )
+    prune_every: Annotated[int, Ge(1)] = setting(
+        1, "Steps of alpha from one look to the next.", old_flag="--drop-every", key="drop_every"
+    )
+
+    def __post_init__(self) -> None:
+        parse_betas(self.beta)
+        _ = self.rule, self.turns
+
+    @property
+    def rule(self) -> PruneRule:
+        """When a choice is pruned."""
+        return PruneRule(
+            self.prune_margin, self.prune_threshold, self.prune_start, self.prune_every
+        )
+
+    @property
+    def first(self) -> int:
+        """Steps of phase 1 before the first turn of phase 2 counts."""
+        return int(self.warm_up * self.steps)
+
+    @property
+    def turns(self) -> int:
+        """Turns of phase 2 in all.
+
+        Raises:
+            OptionError: there would be none.
+        """
+        turns = (self.steps - self.first) // self.alpha_every
+        if turns < 1:
+            raise OptionError(
+                f"{self.steps} steps, {self.first} of them warm-up, leave alpha no step at one "
+                f"every {self.alpha_every}: take more steps"
+            )
+        return turns
+
+
+def check(problem: Problem, settings: Settings) -> Settings:
+    """The settings as they are, if they fit the problem.
+
+    Raises:
+        BudgetError: a beta of BitOps for a space that has none.
+        OptionError: the predictor gives no expected latency, which a term of the loss needs, or
+            the data no batches of validation images.
+    """
+    betas = parse_betas(settings.beta)
+    check_budgets([Budget(name, 1.0) for name in betas], problem.space)
+    if "latency" in (betas or [budget.quantity for budget in problem.budgets]):
+        require(problem.predictor, "expected", "the method betanas")
+    if not isinstance(problem.data, TrainableValidation):
+        raise OptionError(
+            f"the method betanas trains alpha on validation images, which {problem.data.name} does "
+            "not draw: give it validation_count and validation_batch(step, size, seed)"
+        )
+    return settings
+
+
+def search(context: "Context", settings: Settings) -> dict[str, Any]:
+    """Train weights and alpha, choose, measure; returns the content of ``result.json``.
+
+    Raises:
+        BudgetMissedError: no network kept the latency budget on the device.
+    """
+    from hwnas.search.gradient.alphas import constrained_argmax, history, random_active
+    from hwnas.search.gradient.terms import loss_terms
+    from hwnas.search.runs.plots import plot_alphas
+    from hwnas.search.searchers.proposals import RANDOM_PATHS
+    from hwnas.supernet import Supernet
+
+    problem = context.problem
+    space = problem.space
+    terms, weights = loss_terms(problem, parse_betas(settings.beta))
+    supernet = Supernet(problem.proxy, sharing=settings.sharing, seed=problem.seed)
+    alphas = train_alphas(context, supernet, settings, terms, weights)
+
+    evaluation = context.evaluator(supernet)
+    evaluate = evaluation.accuracies
+    drawn = random_active(alphas, problem.constraints, RANDOM_PATHS, seed=problem.seed)
+    random_accuracies = evaluate(drawn)
+
+    def propose(tightened: Sequence[Constraint], attempt: int) -> tuple[IntArray, float]:
+        # choices were pruned for the budget; few active ones may be left near a tighter limit
+        arch = constrained_argmax(alphas, tightened, pruned=attempt > 0)
+        return arch, float(evaluate(arch[None])[0])
+
+    winner = context.verify(propose, evaluation)
+    past = history(context.run.logged("alpha"))
+    tokens = {d.name: [op.token for op in d.choices] for d in space.decisions}
+    title = f"BetaNAS, {space.name}, {problem.data.name}"
+    plot_alphas(context.run.folder / _PLOT, past, tokens, title=title)
+    chosen = alphas.probabilities[np.arange(len(winner.architecture)), winner.architecture]
+    pruned = int((chosen == 0).sum())
+    extras = {
+        "method": "betanas",
+        "beta": parse_betas(settings.beta) or "steered",
+        "last_betas": past[-1]["beta"],
+        "last_expected": past[-1]["expected"],
+        "living_choices": [len(row) for row in active_choices(alphas.active)],
+        "log_probability": None if pruned else float(np.log(chosen).sum()),
+        "dropped_choices_taken": pruned,
+        "most_probable": space.format(constrained_argmax(alphas)),
+        "files": {"architecture parameters": _PLOT},
+    }
+    return context.conclude(winner, evaluation, random_accuracies, extras)
+
+
+def train_alphas(
+    context: "Context",
+    supernet: "Supernet",
+    settings: Settings,
+    terms: "Sequence[Term]",
+    weights: "CostWeights",
+    *,
+    balanced: bool = True,
+) -> "Alphas":
+    """Algorithm 1: train the supernet's weights and the architecture parameters in turn.
+
+    Args:
+        context: the problem, whose budgets the active choices can always keep, and whose
+            validation images train alpha; the run, which holds the checkpoint and the history.
+        supernet: trained in place.
+        settings: of the method.
+        terms: of eq. 6 beside the cross-entropy.
+        weights: of the terms.
+        balanced: False draws the paths of phase 1 by probability too, as ProxylessNAS does.
+
+    Raises:
+        CheckpointError: the run holds a supernet of another space or method.
+    """
+    import torch
+
+    from hwnas.search.gradient.alphas import Alphas, constrained_argmax, cost_gradients, log_alphas
+    from hwnas.search.runs.run import CHECKPOINT
+    from hwnas.search.supernet_training import checkpoint_due, lr_at, to_tensors
+    from hwnas.supernet import (
+        BalancedSampler,
+        ProbabilitySampler,
+        alpha_gradient,
+        load_checkpoint,
+        make_optimizer,
+        save_checkpoint,
+        train_step,
+    )
+
+    run, problem = context.run, context.problem
+    data, seed, rule = problem.data, problem.seed, settings.rule
+    assert isinstance(data, TrainableValidation)  # see `check`
+    alphas = Alphas(supernet.space)
+    alpha = alphas.alpha.requires_grad_()
+    optimizer = make_optimizer(supernet, settings.optimizer)
+    adam = torch.optim.Adam([alpha], lr=settings.alpha_lr, betas=_MOMENTS)
+    # what Adam would begin with, here from the start, so that a checkpoint can be read into it
+    moments = {"exp_avg": torch.zeros_like(alpha), "exp_avg_sq": torch.zeros_like(alpha)}
+    adam.state[alpha] = {"step": torch.tensor(0.0), **moments}
+    state = {**alphas.state, **weights.state}
+    state |= {f"adam {key}": value for key, value in adam.state[alpha].items()}
+    path, about = run.folder / CHECKPOINT, {"method": "betanas"}
+    step = load_checkpoint(path, supernet, optimizer, about, state) if path.exists() else 0
+    while step < settings.steps:
+        # Phase 1: the weights of one path, alpha fixed
+        sampler = (
+            BalancedSampler(alphas.active, seed=seed)
+            if balanced
+            else ProbabilitySampler(alphas.probabilities, seed=seed)
+        )
+        arch = sampler.sample(step)
+        images, labels = to_tensors(data.train_batch(step, settings.batch_size, seed))
+        lr = lr_at(step, settings)
+        loss = train_step(supernet, optimizer, images, labels, arch, lr=lr)
+        alphas.trained[np.arange(len(arch)), arch] += 1
+        step += 1
+
+        # Phase 2: alpha, weights fixed
+        turn, waiting = divmod(step - settings.first, settings.alpha_every)
+        if turn > 0 and not waiting:
+            arch = ProbabilitySampler(alphas.probabilities, seed=seed, stream=_PHASE_2).sample(turn)
+            images, labels = to_tensors(data.validation_batch(turn, settings.alpha_batch, seed))
+            of_accuracy, alpha_loss = alpha_gradient(
+                supernet, images, labels, arch, alpha, alphas.active
+            )
+            expected, of_costs = cost_gradients(alphas, terms)
+            chosen = constrained_argmax(alphas)
+            betas = weights(
+                turn / settings.turns,
+                expected,
+                [float(term(chosen[None])[0]) for term in terms],
+                torch.stack([gradient.norm() for gradient in (of_accuracy, *of_costs)]),
+            )
+            alpha.grad = of_accuracy + sum(b * g for b, g in zip(betas, of_costs, strict=True))
+            adam.step()
+            if rule.due(turn, settings.turns):
+                values = alpha.detach().numpy()
+                for gone in prune(rule, values, alphas.active, problem.constraints):
+                    alphas.active[gone] = False
+            if turn % _LOG_EVERY == 0 or turn == settings.turns:
+                log_alphas(run, step, alphas, expected=expected, betas=betas, loss=alpha_loss)
+        if checkpoint_due(step, settings.steps):
+            save_checkpoint(path, supernet, optimizer, step, about, state)
+            run.log("trained", step=step, loss=round(loss, 4))
+        active = alphas.active.sum() / len(alphas.active)
+        remark = f"loss {loss:.2f}, {active:.1f} a block"
+        context.progress("training and choosing", step / settings.steps, remark)
+    return alphas

@@ -1,0 +1,93 @@
+"""What a search takes beside its method's own settings."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Lt
+
+from hwnas.search.settings import setting
+
+__all__ = ["SearchOptions", "SpaceOptions", "TargetOptions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpaceOptions:
+    """What is said of a space that is given by name; None is left to the space."""
+
+    input_size: Annotated[int, Ge(1)] | None = setting(
+        None,
+        "Height and width of the deployed network's input  [default: the space's own, or the "
+        "table's]",
+        metavar="PIXELS",
+    )
+    width_mult: Annotated[float, Gt(0)] | None = setting(
+        None, "Width multiplier of the deployed network (not nasbench201).", metavar="X"
+    )
+    channels: bool = setting(
+        False, "Middle channels of each block from 0.2 to 1.6 times as well (shufflenet)."
+    )
+    blocks: str | None = setting(
+        None,
+        "Operator of each block, or one for all, so that it is not searched (shufflenet).",
+        metavar="ARCH",
+    )
+    classes: Annotated[int, Ge(1)] | None = setting(
+        None,
+        "Outputs of the deployed classifier  [default: the table's, else those of the data]",
+        metavar="N",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetOptions:
+    """How the target is used; None takes the table's, else the first of what is allowed."""
+
+    threads: Annotated[int, Ge(1)] | None = setting(
+        None, "Threads inside an operator, on a CPU  [default: 1]", metavar="N"
+    )
+    batch: Annotated[int, Ge(1)] | None = setting(None, "Images a run  [default: 1]", metavar="N")
+    runtime: str | None = setting(
+        None,
+        "On a GPU: tensorrt, torch, torch-channels-last or onnxruntime  [default: the first of "
+        "these that works]; your own as FILE.py:NAME",
+        metavar="NAME",
+    )
+    precision: Literal["fp32", "fp16", "int8"] | None = setting(
+        None, "Of weights and activations  [default: fp32]"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions(TargetOptions, SpaceOptions):
+    """What every search takes."""
+
+    confidence: Annotated[float, Gt(0), Lt(1)] | None = setting(
+        None,
+        "Only networks whose interval of this confidence, such as 0.95, keeps the latency budget; "
+        "with the device at hand, those in doubt are measured  [default: the prediction alone]",
+        metavar="C",
+    )
+    proxy_input_size: Annotated[int, Ge(4)] | None = setting(
+        None,
+        "Input of the network that is trained  [default: 16 for digits, else 32]",
+        metavar="PIXELS",
+    )
+    proxy_width: Annotated[float, Gt(0)] = setting(
+        0.25, "Its width, times the deployed network's."
+    )
+    verify_seconds: Annotated[float, Ge(0)] = setting(
+        6.0,
+        "Measure the winner for at least so long; slow spells of a machine last seconds.",
+    )
+    workers: Annotated[int, Ge(1)] | None = setting(
+        None,
+        "Processes that evaluate candidates, a thread each  [default: this process]",
+        metavar="N",
+    )
+    worker_backend: Literal["loky", "dask", "ray"] = setting(
+        "loky", "What starts them; Dask and Ray where they are installed."
+    )
+
+
+#: Options that do not change the result.
+UNIMPORTANT = ("workers", "worker_backend")

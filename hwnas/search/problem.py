@@ -1,0 +1,106 @@
+"""What is searched, stated once."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from hwnas.costs import Budget, Constraint, FeasibleSet
+from hwnas.data import Dataset
+from hwnas.errors import OptionError
+from hwnas.latency_tables import Target
+from hwnas.predictors import LatencyPredictor
+from hwnas.progress import Progress
+from hwnas.search.constraints import constraints_for
+from hwnas.spaces import SearchSpace
+
+__all__ = ["Measure", "Problem"]
+
+#: Measures an ONNX model on the device: ``latency_ms``, and what else is to be logged.
+Measure = Callable[[bytes, Progress], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A space, data, and budgets that a network of the space is to keep.
+
+    Attributes:
+        space: the deployed networks, whose costs and latency count.
+        proxy: the same decisions, smaller: what is trained; may be ``space`` itself.
+        data: images at the input shape of ``proxy``.
+        predictor: of the latency of ``space``.
+        budgets: all of them are kept.
+        measure: asks the device; None where it is not at hand, so that nothing is measured.
+        confidence: that the latency budget is kept, see `constraints_for`; None for the prediction.
+        seed: of everything random.
+
+    Raises:
+        OptionError: spaces of different decisions, or data of another input shape.
+    """
+
+    space: SearchSpace
+    proxy: SearchSpace
+    data: Dataset
+    predictor: LatencyPredictor
+    budgets: Sequence[Budget]
+    measure: Measure | None = None
+    confidence: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.proxy.n_choices != self.space.n_choices:
+            raise OptionError(
+                f"a proxy has the decisions of the space, got {self.proxy.n_choices} choices of "
+                f"{self.proxy.name} for {self.space.n_choices} of {self.space.name}"
+            )
+        shape, wanted = tuple(self.data.input_shape), tuple(self.proxy.input_shape)
+        if shape != wanted:
+            raise OptionError(
+                f"the trained network of {self.proxy.name} takes images of {_size(wanted)}, and "
+                f"{self.data.name} has {_size(shape)}: give data, or a space, of that size"
+            )
+
+    @cached_property
+    def constraints(self) -> list[Constraint]:
+        """Each budget with what it limits.
+
+        Raises:
+            BudgetError: the space has nothing of a quantity.
+            OptionError: the predictor cannot give what ``confidence`` needs.
+        """
+        return constraints_for(
+            self.budgets,
+            self.space,
+            self.predictor,
+            self.confidence,
+            measured=self.measure is not None,
+        )
+
+    @cached_property
+    def feasible(self) -> FeasibleSet:
+        """The architectures that keep all budgets.
+
+        Raises:
+            InfeasibleBudgetError: there are none.
+        """
+        return FeasibleSet(self.constraints, self.space.format)
+
+    @property
+    def target(self) -> Target | None:
+        """What predictions are of, where they say it so that it can be compared."""
+        target = self.predictor.target
+        return target if isinstance(target, Target) else None
+
+    @property
+    def latency_limit_ms(self) -> float | None:
+        """The latency budget, if there is one."""
+        return next((b.limit for b in self.budgets if b.quantity == "latency"), None)
+
+    @property
+    def trains_deployed(self) -> bool:
+        """Whether the network that is trained is the one that is deployed."""
+        return self.proxy.identifier == self.space.identifier
+
+
+def _size(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))

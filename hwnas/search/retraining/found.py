@@ -1,0 +1,137 @@
+"""A found architecture, trained alone, exported, and compared with what the supernet promised."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hwnas.arrays import IntArray
+from hwnas.data import Dataset
+from hwnas.errors import ExportError
+from hwnas.files import write_atomically
+from hwnas.progress import Progress, silent
+from hwnas.search.candidates.evaluation import tested_accuracy, validation_evaluator
+from hwnas.search.retraining.retrain import accuracy, logits, retrain, weights_of
+from hwnas.search.retraining.settings import RetrainSettings
+from hwnas.search.runs.run import Run
+from hwnas.search.runs.stored import StoredRun
+from hwnas.spaces import SearchSpace
+
+__all__ = ["retrain_found"]
+
+#: Test images that the exported file is tried on, one at a time as it will be used.
+_EXPORT_IMAGES = 2000
+#: Rounding flips the answer on an image in thousands, where two classes are level.
+_EXPORT_TOLERANCE = 0.002
+
+
+def retrain_found(
+    run: Run,
+    source: StoredRun,
+    space: SearchSpace,
+    arch: IntArray,
+    data: Dataset,
+    settings: RetrainSettings,
+    *,
+    seed: int,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Train, test, export to ``network.onnx``, and write ``train.json``.
+
+    Args:
+        run: the folder.
+        source: the search that found the architecture.
+        space: ``source.proxy``, or ``source.deployed``.
+        arch: (n_decisions,).
+        data: at the input shape of ``space``; its test images are looked at here only.
+        settings: of the training.
+        seed: of weights and order of images.
+        progress: told all along.
+
+    Returns:
+        The content of ``train.json``.
+
+    Raises:
+        ExportError: the exported file gives other answers than torch.
+    """
+    network = retrain(run, space, arch, data, settings, seed=seed, progress=progress)
+    outputs, labels = logits(network, data.test())
+    about = {"hwnas.weights": "trained alone", "hwnas.data": data.name}
+    path = run.folder / "network.onnx"
+    write_atomically(path, space.to_onnx(arch, weights_of(network), metadata=about))
+    checked = _check_export(path, data, (outputs, labels), progress)
+    report: dict[str, Any] = {
+        "space": space.name,
+        "architecture": space.format(arch),
+        "network": "deployed" if space is source.deployed else "proxy",
+        "arguments": dict(space.arguments),
+        "macs": int(space.macs(arch)[0]),
+        "params": int(space.params(arch)[0]),
+        "data": data.name,
+        "accuracy": {
+            "validation": accuracy(*logits(network, data.validation())),
+            "test": accuracy(outputs, labels),
+        },
+        "supernet_accuracy": _supernet_accuracy(source, arch),
+        "export": checked,
+        "steps": settings.steps,
+        "seed": seed,
+        "seconds": round(run.seconds, 1),
+        "files": {"network": path.name},
+    }
+    run.write_json("train.json", report)
+    return report
+
+
+def _supernet_accuracy(source: StoredRun, arch: IntArray) -> dict[str, float] | None:
+    """The same architecture with the supernet's weights, on the same kinds of images."""
+    if not source.has_supernet:
+        return None
+    data = source.data()
+    validation = validation_evaluator(source.supernet(), data)
+    return {
+        "validation": validation.accuracy_alone(arch),
+        "test": tested_accuracy(validation, data, arch),
+    }
+
+
+def _check_export(
+    path: Path,
+    data: Dataset,
+    expected: tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]],
+    progress: Progress,
+) -> dict[str, Any]:
+    """Run the file on test images, one at a time as it will be used, and compare with torch.
+
+    Args:
+        path: of the file.
+        data: its first test images are used.
+        expected: torch's outputs for the test images, and the labels.
+        progress: told after every image.
+
+    Raises:
+        ExportError: it answers differently on more than `_EXPORT_TOLERANCE` of them.
+    """
+    import onnxruntime as ort
+
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    wanted, labels = (part[:_EXPORT_IMAGES] for part in expected)
+    images = (image for x, _ in data.test() for image in np.asarray(x, np.float32))
+    outputs = np.empty_like(wanted)
+    for at, image in zip(range(len(wanted)), images, strict=False):
+        outputs[at] = session.run(None, {name: image[None]})[0][0]
+        progress("checking the exported network", (at + 1) / len(wanted), "")
+    equal = float((outputs.argmax(1) == wanted.argmax(1)).mean())
+    if equal < 1 - _EXPORT_TOLERANCE:
+        raise ExportError(
+            f"{path} answers like the trained network on {equal:.2%} of {len(wanted)} test "
+            f"images only, of which {1 - _EXPORT_TOLERANCE:.1%} are asked for: please report it"
+        )
+    return {
+        "images": len(wanted),
+        "accuracy": accuracy(outputs, labels),
+        "torch_accuracy": accuracy(wanted, labels),
+        "same_answers": equal,
+    }

@@ -1,0 +1,203 @@
+"""Does a supernet rank architectures as training each of them alone does?"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hwnas.arrays import FloatArray
+from hwnas.data import Dataset
+from hwnas.errors import OptionError
+from hwnas.files import write_atomically
+from hwnas.progress import Progress, silent
+from hwnas.search.candidates.evaluation import validation_evaluator
+from hwnas.search.candidates.parallel import Parallel, logged_evaluation
+from hwnas.search.retraining.retrain import accuracy, logits, retrain
+from hwnas.search.retraining.settings import RankSettings, RetrainSettings
+from hwnas.search.runs.plots import picture
+from hwnas.search.runs.run import Run
+from hwnas.search.runs.stored import StoredRun
+
+__all__ = ["METRICS", "check_ranking", "pairwise_accuracy", "rank_correlation"]
+
+_LEAST = 3
+
+
+def pairwise_accuracy(truth: FloatArray, guess: FloatArray) -> float:
+    """The share of pairs that ``guess`` orders as ``truth`` does; a tie in the guess counts half.
+
+    Pairs that are level in truth are left out; nan if there are no others.
+
+    Args:
+        truth, guess: (n,).
+    """
+    wanted, given = _orders(truth), _orders(guess)
+    right = 0.5 + 0.5 * (wanted * given)[wanted != 0]
+    return float(right.mean()) if len(right) else float("nan")
+
+
+def _kendall(truth: FloatArray, guess: FloatArray) -> float:
+    """Kendall's tau-b, which scipy computes too, but not a thousand times in a second."""
+    wanted, given = _orders(truth), _orders(guess)
+    ordered = np.count_nonzero(wanted) * np.count_nonzero(given)
+    return float((wanted * given).sum() / ordered**0.5) if ordered else float("nan")
+
+
+def _orders(values: FloatArray) -> FloatArray:
+    """-1, 0 or 1 for every pair of (n,) values."""
+    first, second = np.triu_indices(len(values), 1)
+    signs: FloatArray = np.sign(values[first] - values[second])
+    return signs
+
+
+def _spearman(truth: FloatArray, guess: FloatArray) -> float:
+    from scipy.stats import rankdata
+
+    ranks, others = rankdata(truth), rankdata(guess)
+    if np.ptp(ranks) == 0 or np.ptp(others) == 0:
+        return float("nan")
+    return float(np.corrcoef(ranks, others)[0, 1])
+
+
+#: Name -> how well a guess (n,) ranks like the truth (n,).
+METRICS: dict[str, Callable[[FloatArray, FloatArray], float]] = {
+    "kendall": _kendall,
+    "spearman": _spearman,
+    "pairwise_accuracy": pairwise_accuracy,
+}
+
+
+def rank_correlation(
+    truth: npt.ArrayLike,
+    guess: npt.ArrayLike,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, dict[str, Any]]:
+    """Each of `METRICS` with its bootstrap interval.
+
+    The architectures are drawn again with repeats, ``resamples`` times. Draws in which all are
+    level say nothing and are left out; a metric that no draw defines is None.
+
+    Args:
+        truth, guess: accuracies (n,).
+        confidence: of the percentile interval.
+        seed: of the draws.
+    """
+    true, guessed = np.asarray(truth, np.float64), np.asarray(guess, np.float64)
+    if len(true) < _LEAST or true.shape != guessed.shape:
+        raise OptionError(
+            f"a ranking needs {_LEAST} architectures with both accuracies, got {true.shape} and "
+            f"{guessed.shape}"
+        )
+    rows = np.random.default_rng([seed, 0xB007]).integers(0, len(true), (resamples, len(true)))
+    tail = 100 * (1 - confidence) / 2
+    result: dict[str, dict[str, Any]] = {}
+    for name, metric in METRICS.items():
+        drawn = np.array([metric(true[row], guessed[row]) for row in rows])
+        drawn = drawn[np.isfinite(drawn)]
+        value = metric(true, guessed)
+        interval = np.percentile(drawn, [tail, 100 - tail]).tolist() if len(drawn) else None
+        result[name] = {"value": value if np.isfinite(value) else None, "interval": interval}
+    return result
+
+
+def check_ranking(
+    run: Run,
+    source: StoredRun,
+    data: Dataset,
+    settings: RankSettings,
+    *,
+    seed: int = 0,
+    parallel: Parallel | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Train uniform architectures alone and compare with their supernet accuracies.
+
+    Writes ``rank.json`` and ``rank.png``.
+
+    Args:
+        run: the folder; what was trained before a kill is looked up, or goes on.
+        source: the run that trained the supernet.
+        data: what it was trained on; networks alone are tested on its test images.
+        settings: how many architectures, and how each is trained.
+        seed: of the architectures and of each training.
+        parallel: processes that evaluate with shared weights; None for this one.
+        progress: told all along.
+
+    Returns:
+        The content of ``rank.json``.
+    """
+    count, steps = settings.count, settings.steps
+    each = RetrainSettings(
+        steps=steps,
+        batch_size=settings.batch_size,
+        base_lr=settings.base_lr,
+        ema=settings.ema,
+    )
+    if count < _LEAST:
+        raise OptionError(f"a ranking needs {_LEAST} architectures or more, got {count}")
+    space = source.proxy
+    archs = space.sample(count, seed=np.random.default_rng([seed, 0x4A4C]))
+    names = [space.format(arch) for arch in archs]
+    validation = validation_evaluator(source.supernet(), data)
+    shared = logged_evaluation(run, space, validation, parallel, progress=progress)(archs)
+    known = {e["architecture"]: float(e["accuracy"]) for e in run.logged("trained alone")}
+    for at, (name, arch) in enumerate(zip(names, archs, strict=True)):
+        if name not in known:
+            network = retrain(
+                Run(run.folder / "networks" / str(at), {"architecture": name, "steps": steps}),
+                space,
+                arch,
+                data,
+                each,
+                seed=seed,
+                progress=_part(progress, at, count),
+            )
+            known[name] = accuracy(*logits(network, data.test()))
+            run.log("trained alone", architecture=name, accuracy=known[name])
+    alone = np.array([known[name] for name in names])
+    result: dict[str, Any] = {
+        "space": space.name,
+        "data": data.name,
+        "supernet": str(source.home),
+        "count": count,
+        "steps": steps,
+        "agreement": rank_correlation(alone, shared, seed=seed),
+        "architectures": [
+            {"architecture": name, "supernet_accuracy": float(s), "alone_accuracy": float(a)}
+            for name, s, a in zip(names, shared, alone, strict=True)
+        ],
+        "seed": seed,
+        "seconds": round(run.seconds, 1),
+        "files": {"plot": "rank.png"},
+    }
+    _plot(run.folder / "rank.png", shared, alone, result["agreement"]["kendall"])
+    run.write_json("rank.json", result)
+    return result
+
+
+def _part(progress: Progress, at: int, count: int) -> Progress:
+    """The progress of one of several trainings, as a share of all."""
+    return lambda _, share, remark: progress(
+        "training alone", (at + share) / count, f"{at + 1} of {count}, {remark}"
+    )
+
+
+def _plot(path: Path, shared: FloatArray, alone: FloatArray, kendall: dict[str, Any]) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 4.5), layout="constrained")
+    axes = figure.subplots()
+    axes.scatter(100 * shared, 100 * alone, s=16)
+    axes.set(
+        xlabel="validation accuracy with shared weights (%)",
+        ylabel="test accuracy trained alone (%)",
+    )
+    value = kendall["value"]
+    axes.set_title("all level" if value is None else f"Kendall {value:.2f}", fontsize=9)
+    axes.grid(alpha=0.3)
+    write_atomically(path, picture(figure))

@@ -1,0 +1,59 @@
+"""Settings of trainings of single networks."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Lt
+
+from hwnas.search.settings import setting
+from hwnas.supernet.kinds import OptimizerKind
+
+__all__ = ["Autocast", "RankSettings", "RetrainSettings"]
+
+Autocast = Literal["none", "bf16", "fp16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainSettings:
+    """How one network is trained alone."""
+
+    steps: Annotated[int, Ge(1)] = setting(1000, "Training steps.")
+    batch_size: Annotated[int, Ge(2)] = setting(
+        128, "Images a step.", flag="--train-batch", key="batch"
+    )
+    optimizer: OptimizerKind = setting("sgd", "Of the weights.")
+    base_lr: Annotated[float, Gt(0)] | None = setting(
+        None,
+        "At the first step; falls linearly to 0  [default: the paper's, 0.5 at 1,024 images]",
+        flag="--learning-rate",
+        key="base_rate",
+    )
+    label_smoothing: Annotated[float, Ge(0), Lt(1)] = setting(
+        0.1, "Share of the target that is spread over all classes."
+    )
+    ema: Annotated[float, Ge(0), Lt(1)] = setting(
+        0.0, "Keep a running average of the weights, such as 0.998, and take that; 0 for the last."
+    )
+    autocast: Autocast = setting(
+        "none", "Convolutions in half precision, where the processor is faster at it."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankSettings:
+    """How a supernet's ranking is checked: networks that are trained alone."""
+
+    count: Annotated[int, Ge(3)] = setting(20, "Architectures to train alone.")
+    steps: Annotated[int, Ge(1)] = setting(400, "Training steps of each.")
+    batch_size: Annotated[int, Ge(2)] = setting(
+        128, "Images a step.", flag="--train-batch", key="batch"
+    )
+    base_lr: Annotated[float, Gt(0)] | None = setting(
+        None,
+        "[default: the paper's, 0.5 at 1,024 images]",
+        flag="--learning-rate",
+        key="base_rate",
+    )
+    ema: Annotated[float, Ge(0), Lt(1)] = setting(
+        0.98, "Test a running average of the weights, which is less noisy."
+    )

@@ -1,0 +1,167 @@
+"""What a search found, as a picture."""
+
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hwnas.arrays import FloatArray
+from hwnas.files import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["picture", "plot_accuracy_over_latency", "plot_alphas", "plot_front"]
+
+
+def plot_accuracy_over_latency(
+    path: Path,
+    latency_ms: FloatArray,
+    accuracies: FloatArray,
+    *,
+    winner: tuple[float, float],
+    measured_ms: float | None,
+    limit_ms: float | None,
+    title: str,
+) -> None:
+    """Draw every evaluated architecture, the budget and the winner into a PNG file.
+
+    Args:
+        path: of the file.
+        latency_ms: predicted, (n,).
+        accuracies: 0 to 1, (n,).
+        winner: its predicted ms and its accuracy.
+        measured_ms: the winner on the device, if it was measured.
+        limit_ms: the latency budget, if there is one.
+        title: above the picture.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    axes.scatter(latency_ms, 100 * np.asarray(accuracies), s=9, alpha=0.5, label="evaluated")
+    if limit_ms is not None:
+        axes.axvline(limit_ms, color="tab:red", linestyle="--", label=f"budget {limit_ms:g} ms")
+    axes.scatter(*_point(winner), marker="*", s=160, color="tab:orange", label="winner, predicted")
+    if measured_ms is not None:
+        axes.scatter(
+            *_point((measured_ms, winner[1])), marker="x", s=60, color="black", label="measured"
+        )
+    _finish(path, figure, axes, title)
+
+
+def plot_front(
+    path: Path,
+    latency_ms: FloatArray,
+    accuracies: FloatArray,
+    front: Sequence[int],
+    *,
+    limits_ms: Sequence[float],
+    title: str,
+) -> None:
+    """Draw every evaluated architecture, and the Pareto front as steps, into a PNG file.
+
+    Args:
+        path: of the file.
+        latency_ms: predicted, (n,).
+        accuracies: 0 to 1, (n,).
+        front: positions of the front, by rising latency.
+        limits_ms: latency budgets.
+        title: above the picture.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    percent = 100 * np.asarray(accuracies)
+    axes.scatter(latency_ms, percent, s=9, alpha=0.4, label="evaluated")
+    chosen = np.asarray(front, np.int64)
+    axes.step(
+        latency_ms[chosen],
+        percent[chosen],
+        where="post",
+        color="tab:orange",
+        marker="o",
+        label="Pareto front",
+    )
+    for limit in limits_ms:
+        axes.axvline(limit, color="tab:red", linestyle="--", linewidth=0.8)
+    _finish(path, figure, axes, title)
+
+
+def _finish(path: Path, figure: Any, axes: Any, title: str) -> None:
+    """Name the axes and write the file."""
+    axes.set(xlabel="latency (ms)", ylabel="validation accuracy with shared weights (%)")
+    axes.set_title(title, fontsize=9)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right", fontsize=8)
+    write_atomically(path, picture(figure))
+
+
+def plot_alphas(
+    path: Path,
+    history: Sequence[Mapping[str, Any]],
+    choices: Mapping[str, Sequence[str]],
+    *,
+    title: str,
+) -> None:
+    """Draw alpha and the training frequency of every choice over the steps into a PNG file.
+
+    One row a decision, alpha on the left, the share of the training steps on the right (BetaNAS,
+    figure 5). A line ends where its choice is dropped.
+
+    Args:
+        path: of the file.
+        history: see `hwnas.search.gradient.alphas.history`.
+        choices: decision -> names of its choices, of the decisions to draw, in order.
+        title: above the picture.
+    """
+    from matplotlib.figure import Figure
+
+    steps = np.array([entry["step"] for entry in history])
+    alphas = np.array([entry["alpha"] for entry in history], np.float64)
+    trained = np.array([entry["trained"] for entry in history])
+    shares = np.diff(trained, axis=0, prepend=0) / np.diff(steps, prepend=0)[:, None, None]
+    shares[np.isnan(alphas)] = np.nan
+    height = 1.2 + 1.5 * len(choices)
+    figure = Figure(figsize=(9, height))  # laid out by hand: to compute it takes seconds
+    figure.subplots_adjust(0.08, 0.5 / height, 0.9, 1 - 0.6 / height, wspace=0.12, hspace=0.15)
+    rows = figure.subplots(len(choices), 2, sharex=True, squeeze=False)
+    before: Sequence[str] = ()
+    for decision, ((name, names), (left, right)) in enumerate(
+        zip(choices.items(), rows, strict=True)
+    ):
+        for choice, label in enumerate(names):
+            left.plot(steps, alphas[:, decision, choice], label=label)
+            right.plot(steps, _smoothed(shares[:, decision, choice]), label=label)
+        left.set_ylabel(name, fontsize=8)
+        for axes in (left, right):
+            axes.tick_params(labelsize=6)
+        if names != before:
+            right.legend(fontsize=6, loc="upper left", bbox_to_anchor=(1, 1))
+        before = names
+        right.set_ylim(bottom=0)  # from 0, so that balanced looks balanced
+    rows[0][0].set_title("alpha", fontsize=9)
+    rows[0][1].set_title("share of training steps", fontsize=9)
+    for axes in rows[-1]:
+        axes.set_xlabel("training steps of the weights")
+    figure.suptitle(title, y=1 - 0.1 / height, fontsize=9)
+    write_atomically(path, picture(figure))
+
+
+def _smoothed(values: FloatArray, width: int = 5) -> FloatArray:
+    """The mean of each value and those just before it."""
+    return np.array([values[max(0, at + 1 - width) : at + 1].mean() for at in range(len(values))])
+
+
+def picture(figure: "Figure") -> bytes:
+    """A figure as a PNG file."""
+    content = BytesIO()
+    figure.savefig(content, format="png", dpi=120)
+    return content.getvalue()
+
+
+def _point(winner: tuple[float, float]) -> tuple[float, float]:
+    return winner[0], 100 * winner[1]

@@ -1,0 +1,197 @@
+"""What an earlier run left in its folder: its spaces, its data, its supernet, its accuracies."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hwnas import spaces
+from hwnas.arrays import IntArray
+from hwnas.data import DATA, Dataset, has_digest, load_data
+from hwnas.errors import CheckpointError, HwnasError, OptionError
+from hwnas.latency_tables import LatencyTable
+from hwnas.search.runs.run import CHECKPOINT, CONFIG, LOG, RESULT, TABLE, read_events, read_json
+from hwnas.spaces import SearchSpace
+from hwnas.supernet import Supernet, load_weights
+
+__all__ = ["StoredRun"]
+
+#: What a configuration must say: enough to make the supernet again, and to know its data.
+_KEYS = ("space", "data", "data_digest", "deployed", "trained", "sharing", "steps")
+#: What else it may say of the training.
+_MORE = ("method", "train_batch", "base_rate", "optimizer", "shares")
+
+
+@dataclass(frozen=True, eq=False)
+class StoredRun:
+    """A run that is read, never written.
+
+    Attributes:
+        folder: of the run.
+        config: what it was asked for.
+        home: the folder of the run that trained the supernet: the same, or an earlier one.
+        deployed: the space whose latency counts.
+        proxy: the space of the supernet.
+    """
+
+    folder: Path
+    config: Mapping[str, Any]
+    home: Path
+    deployed: SearchSpace
+    proxy: SearchSpace
+
+    @classmethod
+    def open(cls, folder: Path) -> "StoredRun":
+        """Read the configuration of a run.
+
+        Raises:
+            CheckpointError: there is no run, or its configuration cannot be read.
+        """
+        path = folder / CONFIG
+        if not path.exists():
+            raise CheckpointError(
+                f"there is no run in {folder} (no config.json): give the folder that "
+                "'hwnas search' printed"
+            )
+        config = read_json(path)
+        lacking = [key for key in _KEYS if key not in config]
+        if lacking:
+            raise CheckpointError(
+                f"{path} does not say {', '.join(lacking)}: it is not the run of a search of this "
+                "version; search again"
+            )
+        try:
+            deployed, proxy = (
+                spaces.remake(config["space"], config[which]) for which in ("deployed", "trained")
+            )
+        except (HwnasError, TypeError) as error:
+            raise CheckpointError(
+                f"{path} names no space of this version ({error}); if it is a space of your own, "
+                "give it again: --space FILE.py:NAME"
+            ) from None
+        home = Path(os.path.normpath(folder / config.get("supernet", ".")))
+        return cls(folder, config, home, deployed, proxy)
+
+    def data(self, given: str | Dataset | None = None, *, full: bool = False) -> Dataset:
+        """The data of the run, or the same data from elsewhere.
+
+        Args:
+            given: where they are now; None for where they were.
+            full: at the input size of the deployed network, once they are known to be the same.
+
+        Raises:
+            CheckpointError: the data are others than the supernet was trained on.
+        """
+        spec = given or str(self.config["data"])
+        typed = isinstance(spec, str)
+        if given is None and str(spec).partition(":")[0] not in DATA:
+            raise CheckpointError(
+                f"the supernet of {self.home} was trained on data of your own ({spec}): give them "
+                "again, --data FILE.py:NAME; nothing that a run names is imported"
+            )
+        data = load_data(spec, input_size=self.proxy.input_shape[1]) if typed else spec
+        known = str(self.config["data_digest"])
+        if not has_digest(data, known):
+            raise CheckpointError(
+                f"{spec if typed else data.name} holds other images than {self.config['data']} did "
+                f"when the supernet of {self.home} was trained: give the same data, or train a "
+                "supernet on these"
+            )
+        if full and typed:
+            data = load_data(spec, input_size=self.deployed.input_shape[1])
+        return data
+
+    def supernet(self) -> Supernet:
+        """The trained supernet.
+
+        Raises:
+            CheckpointError: there is none, or its training was not finished.
+        """
+        path = self.home / CHECKPOINT
+        if not path.exists():
+            raise CheckpointError(f"{self.home} holds no supernet ({CHECKPOINT} is not there)")
+        supernet = Supernet(self.proxy, sharing=self.config["sharing"], seed=0)
+        step, steps = load_weights(path, supernet), self.config["steps"]
+        if step < steps:
+            raise CheckpointError(
+                f"the supernet of {self.home} was trained for {step} of {steps} steps: run its own "
+                "search to the end first"
+            )
+        return supernet
+
+    @property
+    def has_supernet(self) -> bool:
+        """Whether there is a supernet, finished or not."""
+        return (self.home / CHECKPOINT).exists()
+
+    def table(self) -> LatencyTable:
+        """The latency table that the run searched with."""
+        return LatencyTable.load(self.folder / TABLE)
+
+    def accuracies(self) -> dict[str, float]:
+        """What was evaluated with the supernet's weights, by architecture string."""
+        events = read_events(self.folder / LOG)
+        return {
+            e["architecture"]: float(e["accuracy"]) for e in events if e["event"] == "evaluated"
+        }
+
+    def identity(self, user: Path) -> dict[str, Any]:
+        """The part of a configuration that says what the supernet is, for a run that uses it.
+
+        Args:
+            user: the folder of that run; the way to the supernet is stored as seen from there, so
+                that both can be moved.
+        """
+        kept = {key: self.config[key] for key in (*_KEYS, *_MORE) if key in self.config}
+        kept["supernet"] = os.path.relpath(self.home.resolve(), user.resolve())
+        checkpoint = self.home / CHECKPOINT
+        if checkpoint.exists():
+            kept["supernet_digest"] = hashlib.sha256(checkpoint.read_bytes()).hexdigest()[:12]
+        return kept
+
+    def result(self) -> dict[str, Any] | None:
+        """The content of ``result.json``, if the search is finished."""
+        path = self.folder / RESULT
+        return read_json(path) if path.exists() else None
+
+    def architecture(self, text: str | None = None) -> IntArray:
+        """The architecture of a text, or the one that the search found.
+
+        Raises:
+            OptionError: the search found none, or several.
+            ArchitectureError: the text is no architecture of the space.
+        """
+        if text is None:
+            found = (self.result() or {}).get("architecture")
+            if found is None:
+                raise OptionError(
+                    f"{self.folder} holds no single result (a search that is not finished, or one "
+                    "of several budgets): give --architecture, or the folder of one budget"
+                )
+            text = str(found)
+        return self.deployed.parse(text)
+
+    def check_flags(self, given: Mapping[str, tuple[str, Any]]) -> None:
+        """Flags that describe a supernet, where they are given beside one, must describe this one.
+
+        Args:
+            given: flag -> the setting's name in a configuration, and the value given.
+
+        Raises:
+            OptionError: one does not; the message names it.
+        """
+        found = {
+            **self.config,
+            "input_size": self.config["deployed"].get("input_size"),
+            "width_mult": self.config["deployed"].get("width_mult"),
+        }
+        for flag, (name, value) in given.items():
+            if found.get(name) != value:
+                raise OptionError(
+                    f"{flag} {json.dumps(value)} does not fit the supernet of "
+                    f"{self.home}, which was trained with {json.dumps(found.get(name))}: leave it "
+                    "out, or train another supernet"
+                )

@@ -1,0 +1,1 @@
+"""What proposes architectures: evolution, random search, and fronts."""

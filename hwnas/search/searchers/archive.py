@@ -1,0 +1,77 @@
+"""What a searcher was told, and what it suggested: shared by evolution and random search."""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from hwnas.arrays import IntArray
+from hwnas.costs import FeasibleSet
+from hwnas.search.searchers.searcher import rank
+
+__all__ = ["Archive"]
+
+#: Draws for one wanted architecture before a caller must look elsewhere.
+_DRAWS_EACH = 20
+
+
+class Archive:
+    """The architectures of a feasible set with their accuracies; nothing is suggested twice.
+
+    Args:
+        feasible: what may be suggested.
+        seed: of the draws.
+    """
+
+    def __init__(self, feasible: FeasibleSet, seed: int):
+        self.feasible = feasible
+        self.rng = np.random.default_rng([seed, 0xE70])
+        self._accuracy: dict[tuple[int, ...], float] = {}
+        self._known: set[tuple[int, ...]] = set()
+
+    def __len__(self) -> int:
+        return len(self._accuracy)
+
+    def update(self, archs: IntArray, accuracies: npt.ArrayLike) -> None:
+        """Tell the accuracy, 0 to 1, of architectures; infeasible ones are left out."""
+        values = np.asarray(accuracies, np.float64)
+        for arch, accuracy, kept in zip(archs, values, self.feasible.contains(archs), strict=True):
+            if kept:
+                key = tuple(arch.tolist())
+                self._accuracy[key] = float(accuracy)
+                self._known.add(key)
+
+    def best(self) -> tuple[IntArray, float]:
+        """The most accurate architecture told, the cheaper of equals, and its accuracy."""
+        top = self.top(1)
+        return top[0], self._accuracy[tuple(top[0].tolist())]
+
+    def top(self, count: int) -> IntArray:
+        """The most accurate architectures told (count, n_decisions), the best first."""
+        archs = np.array(list(self._accuracy), np.int64)
+        values = np.array(list(self._accuracy.values()))
+        costs = self.feasible.constraints[0].values(archs)
+        return archs[rank(archs, values, costs)[:count]]
+
+    def new(self, count: int, draw: Callable[[int], IntArray]) -> list[tuple[int, ...]]:
+        """Up to ``count`` feasible architectures that were never suggested, from ``draw(n)``."""
+        taken: list[tuple[int, ...]] = []
+        for _ in range(_DRAWS_EACH):
+            if len(taken) >= count:
+                break
+            drawn = draw(count)
+            for arch in drawn[self.feasible.contains(drawn)]:
+                key = tuple(arch.tolist())
+                if len(taken) < count and key not in self._known:
+                    self._known.add(key)
+                    taken.append(key)
+        return taken
+
+    def uniform(self, count: int) -> list[tuple[int, ...]]:
+        """Up to ``count`` new architectures, uniform over the feasible set."""
+        return self.new(count, lambda n: self.feasible.sample(n, self.rng))
+
+    def rows(self, keys: list[tuple[int, ...]]) -> IntArray:
+        """Architectures (n, n_decisions) of tuples."""
+        n_decisions = len(self.feasible.constraints[0].cost.entries)
+        return np.array(keys, np.int64).reshape(len(keys), n_decisions)

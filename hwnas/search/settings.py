@@ -1,0 +1,257 @@
+"""Settings of a search: frozen dataclasses whose fields say type, bounds, and one line of help.
+
+A field is ``name: Annotated[int, Ge(1)] = setting(600, "Training steps of the supernet.")``. The
+command line makes its flags from the fields, and `make` turns what a person gave into settings, or
+says what is wrong with it.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from annotated_types import Ge, Gt, Le, Lt
+
+from hwnas.errors import OptionError
+from hwnas.supernet.kinds import OptimizerKind, Sharing
+
+__all__ = [
+    "EvolutionSettings",
+    "Field",
+    "TrainingSettings",
+    "fields_of",
+    "make",
+    "named_once",
+    "setting",
+    "stored",
+]
+
+S = TypeVar("S")
+_KEY = "hwnas"
+
+
+def setting(
+    default: Any,
+    help: str,  # noqa: A002 - what click calls it
+    *,
+    flag: str | None = None,
+    old_flag: str | None = None,
+    metavar: str | None = None,
+    key: str | None = None,
+    infinite: bool = False,
+) -> Any:
+    """A field of a settings dataclass.
+
+    Args:
+        default: where nothing is given.
+        help: one line.
+        flag: on the command line; by default the field's name with hyphens.
+        old_flag: a flag of an earlier version that still works.
+        metavar: what the flag takes, for its help.
+        key: its name in ``config.json``, where earlier versions wrote another than the field's.
+        infinite: whether a number may be infinite.
+    """
+    about = {
+        "help": help,
+        "flag": flag,
+        "old_flag": old_flag,
+        "metavar": metavar,
+        "key": key,
+        "infinite": infinite,
+    }
+    return field(default=default, metadata={_KEY: about})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """How a supernet is trained, whatever the method.
+
+    ``base_lr`` is None for the space's own; `hwnas.spaces.SpaceEntry` says which.
+    """
+
+    sharing: Sharing = setting("slices", "One kernel for all candidates of a block, or a set each.")
+    steps: Annotated[int, Ge(1)] = setting(600, "Training steps of the supernet.")
+    batch_size: Annotated[int, Ge(1)] = setting(
+        128, "Images a training step.", flag="--train-batch", key="train_batch"
+    )
+    optimizer: OptimizerKind = setting("adam", "Of the supernet's weights.")
+    base_lr: Annotated[float, Gt(0)] | None = setting(
+        None,
+        "At the first step; falls linearly to 0  [default: 2e-3, for shufflenet 1e-2]",
+        flag="--learning-rate",
+        key="base_rate",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvolutionSettings:
+    """How architectures are evolved."""
+
+    population: Annotated[int, Ge(2)] = setting(50, "Architectures a generation.")
+    generations: Annotated[int, Ge(1)] = setting(20, "Generations, the first included.")
+    parents: Annotated[int, Ge(1)] = setting(
+        10, "Parents of the next generation.", old_flag="--top", key="top"
+    )
+    mutation: Annotated[float, Gt(0), Le(1)] = setting(
+        0.1, "Probability with which a decision is redrawn."
+    )
+
+
+@dataclass(frozen=True)
+class Field:
+    """One setting, as its dataclass describes it.
+
+    Attributes:
+        name: of the field.
+        kind: ``int``, ``float``, ``bool`` or ``str``; ``list`` for several texts.
+        choices: the texts that are allowed; empty for any.
+        bounds: of numbers.
+        optional: whether None is allowed.
+        numbers: whether a sequence of numbers is allowed in place of a text.
+        default, help, flag, old_flag, metavar, key, infinite: see `setting`.
+    """
+
+    name: str
+    kind: type
+    choices: tuple[str, ...]
+    bounds: tuple[Ge | Gt | Le | Lt, ...]
+    optional: bool
+    numbers: bool
+    default: Any
+    help: str
+    flag: str
+    old_flag: str | None
+    metavar: str | None
+    key: str
+    infinite: bool
+
+    def check(self, value: Any) -> Any:
+        """The value, a whole float as the float it stands for.
+
+        Raises:
+            OptionError: it is of another type, or out of bounds; the message says what is allowed.
+        """
+        if value is None and self.optional:
+            return None
+        if self.numbers and isinstance(value, list | tuple):
+            return tuple(float(v) for v in value)
+        if self.kind is float and type(value) is int:
+            value = float(value)
+        good = (
+            _is_texts(value)
+            if self.kind is list
+            else isinstance(value, self.kind) and (self.kind is bool or type(value) is not bool)
+        )
+        if good and self.choices:
+            good = value in self.choices
+        if good and self.kind in (int, float):
+            finite = math.isfinite(value) or (self.infinite and not math.isnan(value))
+            good = finite and all(_holds(bound, value) for bound in self.bounds)
+        if not good:
+            raise OptionError(f"{self.name} is {self.allowed}, got {value!r}")
+        return value
+
+    @property
+    def allowed(self) -> str:
+        """What values are allowed, in words."""
+        if self.choices:
+            words = f"one of {', '.join(self.choices)}"
+        else:
+            words = {int: "a whole number", float: "a number", bool: "True or False"}.get(
+                self.kind, "a list of texts" if self.kind is list else "a text"
+            )
+            words += "".join(f" {_WORDS[type(b)]} {_limit(b):g}" for b in self.bounds)
+        return f"{words}, or None" if self.optional else words
+
+
+_WORDS = {Ge: "of at least", Gt: "above", Le: "up to", Lt: "below"}
+
+
+def fields_of(settings: type) -> list[Field]:
+    """The fields of a settings dataclass that `setting` made, in order.
+
+    Raises:
+        OptionError: it is no dataclass.
+    """
+    if not dataclasses.is_dataclass(settings):
+        raise OptionError(f"settings are a frozen dataclass, got {settings!r}")
+    hints = get_type_hints(settings, include_extras=True)
+    return [
+        _field(f.name, hints[f.name], f.default, f.metadata[_KEY])
+        for f in dataclasses.fields(settings)
+        if _KEY in f.metadata
+    ]
+
+
+def _field(name: str, hint: Any, default: Any, about: Mapping[str, Any]) -> Field:
+    optional = numbers = False
+    if get_origin(hint) in (Union, UnionType):
+        parts = get_args(hint)
+        optional = NoneType in parts
+        hint, *others = (part for part in parts if part is not NoneType)
+        numbers = bool(others)
+    bounds: tuple[Any, ...] = ()
+    if get_origin(hint) is Annotated:
+        hint, *bounds = get_args(hint)
+    choices: tuple[str, ...] = ()
+    if get_origin(hint) is Literal:
+        choices, hint = get_args(hint), str
+    elif get_origin(hint) is not None:
+        hint = list  # a sequence of texts
+    given = dict(about)
+    given["flag"] = given["flag"] or f"--{name.replace('_', '-')}"
+    given["key"] = given["key"] or name
+    return Field(name, hint, choices, tuple(bounds), optional, numbers, default, **given)
+
+
+def make(settings: type[S], given: Mapping[str, Any], owner: str) -> S:
+    """Settings from what a person gave; what was not given keeps its default.
+
+    Args:
+        settings: the dataclass.
+        given: by field name.
+        owner: who takes them, for messages: ``spos``.
+
+    Raises:
+        OptionError: a name that is no field, or a value that is not allowed.
+    """
+    known = {f.name: f for f in fields_of(settings)}
+    for name in given:
+        if name not in known:
+            raise OptionError(f"{owner} takes {', '.join(known)}; got {name!r}")
+    return settings(**{name: known[name].check(value) for name, value in given.items()})
+
+
+def stored(settings: Any) -> dict[str, Any]:
+    """Settings as ``config.json`` holds them: by `Field.key`."""
+    return {f.key: getattr(settings, f.name) for f in fields_of(type(settings))}
+
+
+def named_once(groups: Sequence[type]) -> None:
+    """Raise `OptionError` if two settings dataclasses that are used together share a field."""
+    seen: dict[str, type] = {}
+    for group in groups:
+        for f in fields_of(group):
+            if f.name in seen:
+                raise OptionError(
+                    f"{group.__module__} has a setting {f.name!r}, which every search has already: "
+                    "give it another name"
+                )
+            seen[f.name] = group
+
+
+def _holds(bound: Ge | Gt | Le | Lt, value: float) -> bool:
+    limit = _limit(bound)
+    if isinstance(bound, Ge | Gt):
+        return value >= limit if isinstance(bound, Ge) else value > limit
+    return value <= limit if isinstance(bound, Le) else value < limit
+
+
+def _limit(bound: Ge | Gt | Le | Lt) -> float:
+    return float(getattr(bound, type(bound).__name__.lower()))
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(part, str) for part in value)

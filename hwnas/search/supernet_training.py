@@ -1,0 +1,127 @@
+"""Training a supernet one path a step: the loop that SPOS, NAO and TNAS share.
+
+It goes on where it was killed: weights, the optimizer and what a path sampler has learned are in
+the run's checkpoint, and batches and paths follow from the seed, the step and that state.
+"""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from hwnas.data import Dataset
+from hwnas.progress import Progress, silent
+from hwnas.search.runs.run import CHECKPOINT, Run
+from hwnas.search.settings import TrainingSettings
+from hwnas.supernet import (
+    SINGLE_PROCESS,
+    PathSampler,
+    Supernet,
+    Workers,
+    learning_rate,
+    load_checkpoint,
+    make_optimizer,
+    save_checkpoint,
+    train_step,
+)
+
+__all__ = ["checkpoint_due", "lr_at", "to_tensors", "train_supernet"]
+
+_CHECKPOINT_EVERY = 50
+_WARM_UP = 30
+
+
+def train_supernet(
+    run: Run | None,
+    supernet: Supernet,
+    sampler: PathSampler,
+    data: Dataset,
+    settings: TrainingSettings,
+    *,
+    seed: int,
+    workers: Workers = SINGLE_PROCESS,
+    progress: Progress = silent,
+) -> None:
+    """Train one path a step (Single Path One-Shot, eq. 7).
+
+    Args:
+        run: holds the checkpoint, from which training goes on; None for a worker that does not
+            lead.
+        supernet: trained in place.
+        sampler: which path a step trains; the leader's is used, and its state is kept.
+        data: its training images are used.
+        settings: steps, images a step, optimizer; ``base_lr`` is a number here. Where they have
+            ``micro_batches``, a batch is normalised in as many parts, see
+            `hwnas.supernet.train_step`.
+        seed: of the order of the images.
+        workers: who train together.
+        progress: told after every step.
+
+    Raises:
+        OptionError: the batch is not divisible by the micro-batches, or those not by the workers.
+        WorkerLostError: another worker ended; the checkpoint is kept.
+    """
+    micro_batches = getattr(settings, "micro_batches", None) or workers.count
+    workers.own_micro_batches(micro_batches)
+    supernet.to(workers.device)
+    optimizer = make_optimizer(supernet, settings.optimizer)
+    path = run.folder / CHECKPOINT if run else None
+    state = getattr(sampler, "state", {})
+    step = _resumed(path, supernet, optimizer, state, workers)
+    while step < settings.steps:
+        arch = workers.shared(sampler.sample(step))
+        loss = train_step(
+            supernet,
+            optimizer,
+            *to_tensors(data.train_batch(step, settings.batch_size, seed)),
+            arch,
+            lr=lr_at(step, settings),
+            micro_batches=micro_batches,
+            workers=workers,
+        )
+        if hasattr(sampler, "update"):
+            sampler.update(step, arch, loss)
+        step += 1
+        if run and path and checkpoint_due(step, settings.steps):
+            save_checkpoint(path, supernet, optimizer, step, extra=state)
+            run.log("trained", step=step, loss=round(loss, 4))
+        progress("training the supernet", step / settings.steps, f"loss {loss:.2f}")
+    supernet.to("cpu")
+
+
+def lr_at(step: int, settings: TrainingSettings) -> float:
+    """The learning rate of a step: a short rise, then a linear fall to 0."""
+    assert settings.base_lr is not None
+    warm_up = min(_WARM_UP, settings.steps // 10)
+    return learning_rate(step, settings.steps, settings.base_lr, warm_up=warm_up)
+
+
+def checkpoint_due(step: int, steps: int, every: int = _CHECKPOINT_EVERY) -> bool:
+    """Whether a training saves its state after ``step`` of ``steps``; at least four times."""
+    return step % min(every, 1 + steps // 4) == 0 or step == steps
+
+
+def to_tensors(batch: tuple[object, object]) -> tuple[torch.Tensor, torch.Tensor]:
+    """A batch of a data set, whose arrays may be numpy's or torch's, as float32 and int64."""
+    images, labels = (torch.as_tensor(part) for part in batch)
+    return images.float(), labels.long()
+
+
+def _resumed(
+    path: Path | None,
+    supernet: Supernet,
+    optimizer: torch.optim.Optimizer,
+    state: dict[str, torch.Tensor],
+    workers: Workers,
+) -> int:
+    """Load the leader's checkpoint into every worker, if there is one; returns the step."""
+    content = path.read_bytes() if path and path.exists() else b""
+    content = workers.shared_bytes(content)
+    if not content:
+        return 0
+    if path:
+        return load_checkpoint(path, supernet, optimizer, extra=state)
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / CHECKPOINT
+        copy.write_bytes(content)
+        return load_checkpoint(copy, supernet, optimizer, extra=state)

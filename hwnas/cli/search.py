@@ -211,15 +211,17 @@ def _search_twice(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any
 def _search(flags: dict[str, Any], budgets: list[Budget]) -> dict[str, Any]:
     """Prepare what the flags ask for, run the search, and return what ``result.json`` holds."""
     from hwnas import spaces
+    from hwnas.data import ArrayDataset, load_data
     from hwnas.predictors import load_predictor
     from hwnas.search.beta import parse_betas
     from hwnas.search.constraints import check_budgets, constraints_for
     from hwnas.search.run import Run
-    from hwnas.supernet import load_data, make_sampler, torchrun_workers
+    from hwnas.supernet import make_sampler, torchrun_workers
 
     out = flags["out"] or Path("runs") / _default_name(flags, budgets)
     size = flags["proxy_input_size"] or (16 if flags["data_spec"] == "digits" else 32)
     data = load_data(flags["data_spec"], input_size=size, seed=0)
+    assert isinstance(data, ArrayDataset)
     deployed = make_space(
         flags["space_name"],
         input_size=flags["input_size"],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hwnas.spaces import SearchSpace
 
 if TYPE_CHECKING:
-    from hwnas.supernet import Dataset
+    from hwnas.data import ArrayDataset
 
 __all__ = ["help_training", "leads", "world_size"]
 
@@ -27,7 +27,7 @@ def leads() -> bool:
 
 
 def help_training(
-    out: Path, trained: SearchSpace, data: "Dataset", settings: Mapping[str, Any]
+    out: Path, trained: SearchSpace, data: "ArrayDataset", settings: Mapping[str, Any]
 ) -> None:
     """Take part in the training of the leader's supernet, and be silent."""
     from hwnas.search.spos import train_supernet

@@ -84,10 +84,10 @@ def command(
       hwnas train runs/spos-proxyless-latency6ms-s0-919aea
       hwnas train runs/... --full --steps 20000 --autocast bf16 --ema 0.999
     """
+    from hwnas.data import ArrayDataset, load_data
     from hwnas.search.run import Run
     from hwnas.search.standalone import train_found
     from hwnas.search.stored import StoredRun
-    from hwnas.supernet import load_data
 
     source = StoredRun.open(folder)
     if not source.has_supernet:
@@ -100,7 +100,10 @@ def command(
     data = source.data(data_spec)
     if full:
         spec = data_spec or str(source.config["data"])
-        data = load_data(spec, input_size=space.input_shape[1], seed=0)
+        typed = data_spec is not None
+        larger = load_data(spec, input_size=space.input_shape[1], seed=0, typed=typed)
+        assert isinstance(larger, ArrayDataset)
+        data = larger
     config = {
         **settings,
         "architecture": text,

@@ -11,6 +11,7 @@ import numpy as np
 
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import Budget, Constraint, FeasibleSet
+from hwnas.data import ArrayDataset
 from hwnas.errors import BudgetMissedError
 from hwnas.predictors import AdditivePredictor
 from hwnas.progress import Progress, silent
@@ -27,7 +28,7 @@ from hwnas.search.spos import LoggedEvaluation, evolve, verify
 from hwnas.search.stored import StoredRun
 from hwnas.search.verification import Measure
 from hwnas.spaces import SearchSpace
-from hwnas.supernet import Dataset, Evaluator
+from hwnas.supernet import Evaluator
 
 #: More than any network takes.
 _NO_LIMIT_MS = 1e9
@@ -43,7 +44,7 @@ def budget_name(budgets: Sequence[Budget]) -> str:
 def search_again(
     run: Run,
     source: StoredRun,
-    data: Dataset,
+    data: ArrayDataset,
     predictor: AdditivePredictor,
     budget_lists: Sequence[Sequence[Budget]],
     measure: Measure | None,
@@ -159,7 +160,7 @@ def search_again(
 def search_front(
     run: Run,
     source: StoredRun,
-    data: Dataset,
+    data: ArrayDataset,
     predictor: AdditivePredictor,
     budgets: Sequence[Budget],
     *,

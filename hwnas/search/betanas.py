@@ -18,6 +18,7 @@ from torch import Tensor
 
 from hwnas.arrays import IntArray
 from hwnas.costs import AdditiveCost, Constraint, constrained_argmax
+from hwnas.data import ArrayDataset, batch_indices
 from hwnas.errors import OptionError
 from hwnas.progress import Progress, silent
 from hwnas.search.beta import Beta
@@ -26,12 +27,10 @@ from hwnas.search.run import Run
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import (
     BalancedSampler,
-    Dataset,
     OptimizerKind,
     ProbabilitySampler,
     Supernet,
     alpha_gradient,
-    batch_indices,
     learning_rate,
     load_checkpoint,
     make_optimizer,
@@ -94,7 +93,7 @@ class Alphas:
 def train_alphas(
     run: Run,
     supernet: Supernet,
-    data: Dataset,
+    data: ArrayDataset,
     costs: Sequence[AdditiveCost],
     beta: Beta,
     rule: DropRule,

@@ -7,6 +7,7 @@ import numpy as np
 
 from hwnas.arrays import IntArray
 from hwnas.costs import AdditiveCost, Budget, Constraint, FeasibleSet
+from hwnas.data import ArrayDataset
 from hwnas.predictors import AdditivePredictor
 from hwnas.progress import Progress, silent
 from hwnas.search.beta import Beta, FixedBeta, Steering
@@ -21,7 +22,7 @@ from hwnas.search.session import RANDOM_PATHS
 from hwnas.search.spos import LoggedEvaluation
 from hwnas.search.verification import Measure, verify_proposals
 from hwnas.spaces import SearchSpace
-from hwnas.supernet import Dataset, OptimizerKind, Sharing, Supernet
+from hwnas.supernet import OptimizerKind, Sharing, Supernet
 
 __all__ = ["betanas_session", "random_living"]
 
@@ -32,7 +33,7 @@ def betanas_session(
     run: Run,
     deployed: SearchSpace,
     trained: SearchSpace,
-    data: Dataset,
+    data: ArrayDataset,
     predictor: AdditivePredictor,
     budgets: Sequence[Budget],
     measure: Measure | None,

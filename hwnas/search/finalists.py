@@ -11,13 +11,13 @@ from torch import nn
 
 from hwnas.arrays import IntArray
 from hwnas.costs import FeasibleSet
+from hwnas.data import ArrayDataset
 from hwnas.errors import OptionError
 from hwnas.progress import Progress, silent
 from hwnas.search.retrain import accuracy, logits, retrain
 from hwnas.search.run import Run
 from hwnas.search.spos import LoggedEvaluation
 from hwnas.spaces import SearchSpace
-from hwnas.supernet import Dataset
 
 __all__ = ["ranked_alone", "train_briefly", "unlike"]
 
@@ -32,7 +32,7 @@ _STREAM = 1000
 def ranked_alone(
     run: Run,
     space: SearchSpace,
-    data: Dataset,
+    data: ArrayDataset,
     feasible: FeasibleSet,
     evaluate: LoggedEvaluation,
     *,
@@ -84,7 +84,7 @@ def train_briefly(
     run: Run,
     space: SearchSpace,
     arch: IntArray,
-    data: Dataset,
+    data: ArrayDataset,
     *,
     steps: int,
     seed: int,

@@ -3,7 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from hwnas.supernet import Dataset, Evaluator, Supernet
+from hwnas.data import ArrayDataset
+from hwnas.supernet import Evaluator, Supernet
 
 __all__ = ["calibration_images", "validation_evaluator"]
 
@@ -12,12 +13,12 @@ _CALIBRATION_IMAGES = 512
 _VALIDATION_IMAGES = 1000
 
 
-def calibration_images(data: Dataset) -> npt.NDArray[np.float32]:
+def calibration_images(data: ArrayDataset) -> npt.NDArray[np.float32]:
     """The training images that recalibrate batch-norm for every candidate."""
     return data.to_float(data.train_images[:_CALIBRATION_IMAGES])
 
 
-def validation_evaluator(supernet: Supernet, data: Dataset) -> Evaluator:
+def validation_evaluator(supernet: Supernet, data: ArrayDataset) -> Evaluator:
     """What ranks candidates: the supernet on the validation images."""
     return Evaluator(
         supernet,

@@ -11,6 +11,7 @@ import torch
 
 from hwnas.arrays import IntArray
 from hwnas.costs import Budget
+from hwnas.data import ArrayDataset
 from hwnas.files import write_atomically
 from hwnas.ops.module import node_ranges
 from hwnas.predictors import AdditivePredictor
@@ -20,7 +21,7 @@ from hwnas.search.run import Run
 from hwnas.search.spos import LoggedEvaluation
 from hwnas.search.verification import Found, verify_command
 from hwnas.spaces import SearchSpace
-from hwnas.supernet import Dataset, Evaluator
+from hwnas.supernet import Evaluator
 
 __all__ = ["conclude", "exporter"]
 
@@ -28,7 +29,7 @@ __all__ = ["conclude", "exporter"]
 def conclude(
     run: Run,
     deployed: SearchSpace,
-    data: Dataset,
+    data: ArrayDataset,
     predictor: AdditivePredictor,
     budgets: Sequence[Budget],
     validation: Evaluator,
@@ -109,7 +110,7 @@ def conclude(
 
 def exporter(
     deployed: SearchSpace,
-    data: Dataset,
+    data: ArrayDataset,
     evaluator: Evaluator,
     predictor: AdditivePredictor,
     seed: int,

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwnas.arrays import FloatArray
+from hwnas.data import ArrayDataset
 from hwnas.errors import OptionError
 from hwnas.files import write_atomically
 from hwnas.progress import Progress, silent
@@ -17,7 +18,6 @@ from hwnas.search.plots import picture
 from hwnas.search.retrain import accuracy, logits, retrain
 from hwnas.search.run import Run
 from hwnas.search.stored import StoredRun
-from hwnas.supernet import Dataset
 
 __all__ = ["METRICS", "agreement", "check_ranking", "pairwise_accuracy"]
 
@@ -107,7 +107,7 @@ def agreement(
 def check_ranking(
     run: Run,
     source: StoredRun,
-    data: Dataset,
+    data: ArrayDataset,
     *,
     count: int,
     steps: int,

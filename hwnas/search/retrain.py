@@ -16,14 +16,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hwnas.arrays import IntArray
+from hwnas.data import ArrayDataset, batch_indices
 from hwnas.errors import OptionError
 from hwnas.progress import Progress, silent
 from hwnas.search.run import Run
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import (
-    Dataset,
     OptimizerKind,
-    batch_indices,
     learning_rate,
     load_checkpoint,
     make_network,
@@ -51,7 +50,7 @@ def retrain(
     run: Run,
     space: SearchSpace,
     arch: IntArray,
-    data: Dataset,
+    data: ArrayDataset,
     *,
     steps: int,
     batch: int = 128,
@@ -187,7 +186,7 @@ def _average(average: nn.Module, network: nn.Module, keep: float) -> None:
 
 @torch.inference_mode()
 def logits(
-    network: nn.Module, data: Dataset, images: npt.NDArray[np.uint8]
+    network: nn.Module, data: ArrayDataset, images: npt.NDArray[Any]
 ) -> npt.NDArray[np.float32]:
     """What a network in evaluation mode makes of images: float32 (n, classes)."""
     parts = [

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwnas.costs import Budget, FeasibleSet
+from hwnas.data import ArrayDataset
 from hwnas.predictors import AdditivePredictor
 from hwnas.progress import Progress, silent
 from hwnas.search.constraints import constraints_for
@@ -21,7 +22,6 @@ from hwnas.search.verification import Measure
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import (
     SINGLE_PROCESS,
-    Dataset,
     OptimizerKind,
     SamplerKind,
     Sharing,
@@ -50,7 +50,7 @@ def spos_session(
     run: Run,
     deployed: SearchSpace,
     trained: SearchSpace,
-    data: Dataset,
+    data: ArrayDataset,
     predictor: AdditivePredictor,
     budgets: Sequence[Budget],
     measure: Measure | None,

@@ -14,6 +14,7 @@ import torch
 
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import Constraint, FeasibleSet
+from hwnas.data import ArrayDataset, batch_indices
 from hwnas.progress import Progress, silent
 from hwnas.search.evolution import Evolution
 from hwnas.search.run import Run
@@ -22,12 +23,10 @@ from hwnas.search.verification import Found, Measure, verify_proposals
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import (
     SINGLE_PROCESS,
-    Dataset,
     OptimizerKind,
     PathSampler,
     Supernet,
     Workers,
-    batch_indices,
     learning_rate,
     load_checkpoint,
     make_optimizer,
@@ -57,7 +56,7 @@ def train_supernet(
     run: Run | None,
     supernet: Supernet,
     sampler: PathSampler,
-    data: Dataset,
+    data: ArrayDataset,
     *,
     steps: int,
     batch: int,

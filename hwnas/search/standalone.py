@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwnas.arrays import IntArray
+from hwnas.data import ArrayDataset
 from hwnas.errors import ExportError
 from hwnas.files import write_atomically
 from hwnas.progress import Progress, silent
@@ -15,7 +16,7 @@ from hwnas.search.retrain import Autocast, accuracy, logits, retrain, weights_of
 from hwnas.search.run import Run
 from hwnas.search.stored import StoredRun
 from hwnas.spaces import SearchSpace
-from hwnas.supernet import Dataset, Evaluator, OptimizerKind
+from hwnas.supernet import Evaluator, OptimizerKind
 
 __all__ = ["train_found"]
 
@@ -30,7 +31,7 @@ def train_found(
     source: StoredRun,
     space: SearchSpace,
     arch: IntArray,
-    data: Dataset,
+    data: ArrayDataset,
     *,
     steps: int,
     batch: int,
@@ -120,7 +121,7 @@ def _supernet_accuracy(source: StoredRun, arch: IntArray) -> dict[str, float] | 
 
 
 def _check_export(
-    path: Path, data: Dataset, expected: npt.NDArray[np.float32], progress: Progress
+    path: Path, data: ArrayDataset, expected: npt.NDArray[np.float32], progress: Progress
 ) -> dict[str, Any]:
     """Run the file on test images and compare with torch.
 

@@ -10,12 +10,13 @@ from typing import Any
 
 from hwnas import spaces
 from hwnas.arrays import IntArray
+from hwnas.data import ArrayDataset, has_digest, load_data
 from hwnas.errors import CheckpointError, HwnasError, OptionError
 from hwnas.latency_tables import LatencyTable
 from hwnas.search.run import read_events, read_json
 from hwnas.search.spos import CHECKPOINT
 from hwnas.spaces import SearchSpace
-from hwnas.supernet import Dataset, Supernet, load_data, load_weights
+from hwnas.supernet import Supernet, load_weights
 
 __all__ = ["StoredRun"]
 
@@ -72,15 +73,16 @@ class StoredRun:
         home = Path(os.path.normpath(folder / config.get("supernet", ".")))
         return cls(folder, config, home, deployed, trained)
 
-    def data(self, spec: str | None = None) -> Dataset:
+    def data(self, spec: str | None = None) -> ArrayDataset:
         """The data of the run, or the same data in another folder.
 
         Raises:
             CheckpointError: the data are others than the supernet was trained on.
         """
-        spec = spec or str(self.config["data"])
-        data = load_data(spec, input_size=self.trained.input_shape[1], seed=0)
-        if data.digest != self.config["data_digest"]:
+        typed, spec = spec is not None, spec or str(self.config["data"])
+        data = load_data(spec, input_size=self.trained.input_shape[1], seed=0, typed=typed)
+        assert isinstance(data, ArrayDataset)
+        if not has_digest(data, str(self.config["data_digest"])):
             raise CheckpointError(
                 f"{spec} holds other images than {self.config['data']} did when the supernet of "
                 f"{self.home} was trained: give the same data, or train a supernet on these"

@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from hwnas.data import ArrayDataset, batch_indices, load_data
 from hwnas.errors import DataError
-from hwnas.supernet import Dataset, batch_indices, load_data
 
 RNG = np.random.default_rng(0)
 
 
-def parts(data: Dataset) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def parts(data: ArrayDataset) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return {
         "train": (data.train_images, data.train_labels),
         "validation": (data.validation_images, data.validation_labels),
@@ -23,7 +23,7 @@ def parts(data: Dataset) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     }
 
 
-def sizes(data: Dataset) -> list[int]:
+def sizes(data: ArrayDataset) -> list[int]:
     for images, labels in parts(data).values():
         assert images.dtype == np.uint8
         assert labels.dtype == np.int64

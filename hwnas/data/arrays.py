@@ -23,7 +23,7 @@ __all__ = ["ArrayDataset", "from_arrays", "from_parts", "has_digest"]
 
 FloatBatch = tuple[npt.NDArray[np.float32], IntArray]
 
-_CHUNK = 4096  # images counted at a time
+_CHUNK = 256  # images counted at a time
 
 
 @dataclass(frozen=True, eq=False)

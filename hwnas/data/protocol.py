@@ -6,7 +6,7 @@ for. It may hand out numpy arrays or torch tensors on the CPU; who needs tensors
 """
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 __all__ = ["ATTRIBUTES", "METHODS", "Batch", "Dataset", "TrainableValidation"]
 
@@ -62,6 +62,7 @@ class Dataset(Protocol):
         """The first ``n`` training images, fewer if there are fewer; they set batch-norm."""
 
 
+@runtime_checkable
 class TrainableValidation(Dataset, Protocol):
     """A data set whose validation part can be trained on, as some methods train alpha."""
 

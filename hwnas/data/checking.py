@@ -1,12 +1,14 @@
 """Whether an object is a data set, told before anything trains."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hwnas.data.batches import EVALUATION_BATCH
-from hwnas.data.protocol import ATTRIBUTES, METHODS, Dataset
+from hwnas.data.protocol import ATTRIBUTES, METHODS, Batch, Dataset
 from hwnas.errors import DataError
 
 __all__ = ["check_batch", "check_dataset", "check_facts", "lacking"]
@@ -39,16 +41,17 @@ def check_dataset(data: Dataset, input_shape: tuple[int, int, int] | None = None
             f"data {data.name!r} hand out images {_shape(data.input_shape)}, "
             f"{_shape(input_shape)} is needed: make them of that size, or train on theirs"
         )
-    batch = _called(data, "train_batch", 0, _SIZE, 0)
-    check_batch(data, "train_batch(0, 8, 0)", batch, exactly=_SIZE)
+    what = f"train_batch(0, {_SIZE}, 0)"
+    batch = _ran(data, what, lambda: data.train_batch(0, _SIZE, 0))
+    check_batch(data, what, batch, exactly=_SIZE)
     for part in ("validation", "test"):
-        batch = next(iter(_called(data, part)), None)
+        batch = _ran(data, f"{part}()", partial(_first, data, part))
         if batch is None:
             raise DataError(f"data {data.name!r}: {part}() hands out nothing")
         check_batch(data, f"the first batch of {part}()", batch)
-    wanted = min(_SIZE, data.train_count)
-    images = _array(data, "calibration(8)", _called(data, "calibration", _SIZE))
-    _check_images(data, "calibration(8)", images, wanted)
+    what = f"calibration({_SIZE})"
+    images = _array(data, what, _ran(data, what, lambda: data.calibration(_SIZE)))
+    _check_images(data, what, images, min(_SIZE, data.train_count))
 
 
 def check_facts(data: Dataset) -> None:
@@ -62,7 +65,8 @@ def check_facts(data: Dataset) -> None:
     missing = lacking(data)
     if missing:
         raise DataError(
-            f"{called} lack {', '.join(missing)}: see hwnas.data.Dataset for what each is"
+            f"{called} lack {', '.join(missing)}: see hwnas.data.Dataset for what each is, or make "
+            "one with hwnas.data.from_arrays"
         )
     problems = {
         "name": (isinstance(name, str) and bool(name), "a text"),
@@ -136,16 +140,19 @@ def _array(data: Dataset, what: str, values: Any) -> npt.NDArray[Any]:
         ) from error
 
 
-def _called(data: Dataset, method: str, *arguments: int) -> Any:
-    """What a person's method returns."""
+def _first(data: Dataset, part: str) -> Batch | None:
+    return next(iter(getattr(data, part)()), None)
+
+
+def _ran(data: Dataset, what: str, function: Callable[[], Any]) -> Any:
+    """What a person's code returns."""
     try:
-        return getattr(data, method)(*arguments)
+        return function()
     except DataError:
         raise
     except Exception as error:  # whatever a person's own code raises
-        shown = ", ".join(map(str, arguments))
         raise DataError(
-            f"data {data.name!r}: {method}({shown}) raises {type(error).__name__}: {error}"
+            f"data {data.name!r}: {what} raises {type(error).__name__}: {error}"
         ) from error
 
 

@@ -6,8 +6,8 @@ from hwnas.data.arrays import from_parts
 from hwnas.data.checking import check_dataset
 from hwnas.data.labelled import LabelledImages
 from hwnas.data.protocol import Dataset
-from hwnas.data.sources import DATA, DataEntry, as_entry, data_specs
-from hwnas.errors import DataError, OptionError
+from hwnas.data.sources import DATA, DataEntry, Found, as_entry, data_specs
+from hwnas.errors import DataError, HwnasError, OptionError
 from hwnas.registry import is_typed_object, typed_object
 
 __all__ = ["default_proxy_size", "load_data", "parse_data_spec"]
@@ -114,10 +114,7 @@ def load_data(spec: str, *, input_size: int, seed: int = 0, typed: bool = True) 
     entry, folder = parse_data_spec(spec, typed=typed)
     if input_size < 1:
         raise DataError(f"images need an input size of at least 1 pixel, got {input_size}")
-    try:
-        found = entry.read(folder, input_size)
-    except OSError as error:
-        raise DataError(f"cannot read {spec}: {error.strerror or error}") from None
+    found = _read(entry, folder, input_size, spec)
     if isinstance(found, tuple):
         train, test = found
         data: Dataset = from_parts(
@@ -132,6 +129,31 @@ def load_data(spec: str, *, input_size: int, seed: int = 0, typed: bool = True) 
         check_dataset(data)
     _check_size(data, input_size)
     return data
+
+
+def _read(entry: DataEntry, folder: Path | None, size: int, spec: str) -> Found:
+    """What a reader, a person's own perhaps, gives.
+
+    Raises:
+        DataError: it raises, or gives two things that are no parts.
+    """
+    try:
+        found = entry.read(folder, size)
+    except HwnasError:
+        raise
+    except OSError as error:
+        raise DataError(f"cannot read {spec}: {error.strerror or error}") from error
+    except Exception as error:
+        raise DataError(f"cannot read {spec}: {type(error).__name__}: {error}") from error
+    if isinstance(found, tuple):
+        kinds = [type(part) for part in found]
+        if kinds not in ([LabelledImages, LabelledImages], [LabelledImages, type(None)]):
+            raise DataError(
+                f"{spec} gives {', '.join(kind.__name__ for kind in kinds) or 'nothing'}: give a "
+                "data set, such as that of hwnas.data.from_arrays, or LabelledImages for training "
+                "and for test (or None)"
+            )
+    return found
 
 
 def _checked(part: LabelledImages, what: str) -> LabelledImages:

@@ -13,7 +13,7 @@ from hwnas.data.fashion_mnist import fashion_mnist
 from hwnas.data.image_folder import image_folder
 from hwnas.data.labelled import LabelledImages
 from hwnas.data.protocol import Dataset
-from hwnas.errors import DataError, HwnasError, OptionError
+from hwnas.errors import OptionError
 from hwnas.registry import Registry
 
 __all__ = ["DATA", "DataEntry", "Found", "as_entry", "data_specs", "register_data"]
@@ -73,14 +73,7 @@ def as_entry(name: str, thing: Any) -> DataEntry:
 
     def read(folder: Path | None, size: int) -> Dataset:
         shape = (3, size, size)
-        try:
-            made: Dataset = thing(shape) if count == 1 else thing(shape, folder)
-        except HwnasError:
-            raise
-        except Exception as error:  # whatever a person's own code raises
-            raise DataError(
-                f"data {name!r} cannot be made: {type(error).__name__}: {error}"
-            ) from error
+        made: Dataset = thing(shape) if count == 1 else thing(shape, folder)
         return made
 
     return DataEntry(name, read, count == 2)

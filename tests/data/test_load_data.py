@@ -107,6 +107,9 @@ def of_folder(input_shape, folder):
 def small(input_shape):
     return Made((3, 4, 4))
 
+def pair(input_shape):
+    return np.zeros((9, *input_shape)), np.arange(9) % 2
+
 def nothing(input_shape):
     return None
 
@@ -152,7 +155,7 @@ def test_a_file_brings_data(own: Path, name: str, size: int, proxy_size: int, sa
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
-        ("raises", DataError, r"data 'raises' cannot be made: RuntimeError: the disk is full"),
+        ("raises", DataError, r"cannot read .*own.py:raises: RuntimeError: the disk is full"),
         (
             "small",
             DataError,
@@ -165,6 +168,11 @@ def test_a_file_brings_data(own: Path, name: str, size: int, proxy_size: int, sa
         ),
         ("wrong", DataError, r"data 'wrong' hand out images of 9 x 9 pixels"),
         ("nothing", DataError, r"a data set \(NoneType\) lack name, classes, .*calibration\(\)"),
+        (
+            "pair",
+            DataError,
+            r"own.py:pair gives ndarray, ndarray: give a data set, such as",
+        ),
         ("of_folder", DataError, r"own.py:of_folder needs a folder, which has no place in FILE"),
         ("two_lists", OptionError, r"make\(input_shape, folder\), got a function that needs 3 arg"),
         ("named", OptionError, r"got a function that needs other arguments"),
@@ -204,9 +212,7 @@ def test_what_a_file_names_is_not_imported(own: Path) -> None:
         lambda: load_data(f"{own}:made", input_size=8, typed=False),
         lambda: default_proxy_size(f"{own}:made", typed=False),
     ):
-        with pytest.raises(
-            DataError, match=r"a file names is not run: give --data .*own"
-        ):
+        with pytest.raises(DataError, match=r"a file names is not run: give --data .*own"):
             load()
 
 

@@ -14,13 +14,14 @@ import numpy as np
 
 from hwnas import spaces
 from hwnas.costs import Constraint, parse_budget
+from hwnas.data import load_data
 from hwnas.files import write_atomically
 from hwnas.search.beta import Steering
 from hwnas.search.betanas import history, train_alphas
 from hwnas.search.drop import DropRule
 from hwnas.search.plots import plot_alphas
 from hwnas.search.run import Run
-from hwnas.supernet import Supernet, load_data
+from hwnas.supernet import Supernet
 
 INPUT_SIZE, WIDTH, BUDGET, SEED = 16, 0.25, "macs<=330M", 0
 BLOCKS = ("blocks.1", "blocks.18")

@@ -15,14 +15,12 @@ import numpy as np
 import torch
 
 from hwnas import spaces
+from hwnas.data import ArrayDataset, batch_indices, load_data
 from hwnas.supernet import (
     BalancedSampler,
-    Dataset,
     Evaluator,
     Supernet,
-    batch_indices,
     learning_rate,
-    load_data,
     make_optimizer,
     train_step,
 )
@@ -36,7 +34,9 @@ GROUPS = {
 }
 
 
-def trained_together(names: list[str], data: Dataset, steps: int, seed: int) -> dict[str, float]:
+def trained_together(
+    names: list[str], data: ArrayDataset, steps: int, seed: int
+) -> dict[str, float]:
     """Test accuracies of networks in one supernet, each operator trained for so many steps."""
     space = spaces.space(
         "proxyless",

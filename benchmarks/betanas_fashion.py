@@ -26,18 +26,19 @@ from spos_fashion import (
 
 import hwnas
 from hwnas.costs import FeasibleSet
+from hwnas.data import ArrayDataset, load_data
 from hwnas.search.beta import Steering
 from hwnas.search.betanas import likeliest, train_alphas
 from hwnas.search.drop import DropRule
 from hwnas.search.run import Run
 from hwnas.spaces import SearchSpace
-from hwnas.supernet import Dataset, Supernet, load_data
+from hwnas.supernet import Supernet
 
 
 def found_by_betanas(
     folder: Path,
     space: SearchSpace,
-    data: Dataset,
+    data: ArrayDataset,
     feasible: FeasibleSet,
     steps: int,
     seed: int,

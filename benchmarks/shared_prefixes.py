@@ -13,13 +13,12 @@ import numpy as np
 import torch
 
 from hwnas import spaces
+from hwnas.data import batch_indices, load_data
 from hwnas.supernet import (
     Evaluator,
     Supernet,
     UniformSampler,
-    batch_indices,
     learning_rate,
-    load_data,
     make_optimizer,
     train_step,
 )

@@ -16,6 +16,7 @@ import numpy as np
 
 import hwnas
 from hwnas.costs import Constraint, FeasibleSet
+from hwnas.data import ArrayDataset, load_data
 from hwnas.progress import Progress
 from hwnas.search.evolution import Evolution
 from hwnas.search.finalists import ranked_alone, train_briefly
@@ -24,7 +25,7 @@ from hwnas.search.retrain import accuracy, logits
 from hwnas.search.run import Run
 from hwnas.search.spos import Evaluate, LoggedEvaluation, evolve, train_supernet
 from hwnas.spaces import SearchSpace
-from hwnas.supernet import Dataset, Evaluator, FeasibleSampler, PathSampler, Supernet, load_data
+from hwnas.supernet import Evaluator, FeasibleSampler, PathSampler, Supernet
 
 INPUT_SIZE, WIDTH, RANDOM_NETWORKS = 28, 0.25, 10
 #: Space -> its shipped table, and what its networks keep.
@@ -50,7 +51,7 @@ def feasible_set(name: str) -> tuple[SearchSpace, FeasibleSet]:
 def trained_evaluator(
     run: Run,
     space: SearchSpace,
-    data: Dataset,
+    data: ArrayDataset,
     feasible: FeasibleSet,
     steps: int,
     seed: int,
@@ -64,7 +65,12 @@ def trained_evaluator(
 
 
 def train(
-    run: Run | None, supernet: Supernet, sampler: PathSampler, data: Dataset, steps: int, seed: int
+    run: Run | None,
+    supernet: Supernet,
+    sampler: PathSampler,
+    data: ArrayDataset,
+    steps: int,
+    seed: int,
 ) -> None:
     """Train a supernet with the settings of these comparisons."""
     train_supernet(
@@ -84,7 +90,7 @@ def train(
 def found_by_spos(
     folder: Path,
     space: SearchSpace,
-    data: Dataset,
+    data: ArrayDataset,
     feasible: FeasibleSet,
     flags: argparse.Namespace,
     seed: int,
@@ -134,7 +140,7 @@ def alone(
     folder: Path,
     space: SearchSpace,
     arch: np.ndarray,
-    data: Dataset,
+    data: ArrayDataset,
     steps: int,
     seed: int,
 ) -> float:

@@ -1,7 +1,6 @@
 """Supernets: all networks of a space in one module, trained path by path, evaluated by prefix."""
 
 from hwnas.supernet.checkpoint import load_checkpoint, load_weights, save_checkpoint
-from hwnas.supernet.data import DATA_SPECS, Dataset, batch_indices, load_data, parse_data_spec
 from hwnas.supernet.evaluate import Evaluator
 from hwnas.supernet.gates import alpha_gradient, probabilities_of
 from hwnas.supernet.network import Supernet, make_network
@@ -27,14 +26,12 @@ from hwnas.supernet.train import (
 from hwnas.supernet.workers import SINGLE_PROCESS, Workers, torchrun_workers
 
 __all__ = [
-    "DATA_SPECS",
     "OPTIMIZERS",
     "SAMPLERS",
     "SHARINGS",
     "SINGLE_PROCESS",
     "BalancedSampler",
     "ConstraintSampler",
-    "Dataset",
     "Evaluator",
     "FeasibleSampler",
     "OptimizerKind",
@@ -46,15 +43,12 @@ __all__ = [
     "UniformSampler",
     "Workers",
     "alpha_gradient",
-    "batch_indices",
     "learning_rate",
     "load_checkpoint",
-    "load_data",
     "load_weights",
     "make_network",
     "make_optimizer",
     "make_sampler",
-    "parse_data_spec",
     "probabilities_of",
     "save_checkpoint",
     "torchrun_workers",

@@ -131,7 +131,7 @@ def test_the_exported_network_is_the_architecture(undisturbed, deployed):
 def test_the_trained_proxy_file_has_the_stated_accuracy(undisturbed):
     import onnxruntime as ort
 
-    from hwnas.supernet import load_data
+    from hwnas.data import load_data
 
     out, result, _ = undisturbed
     data = load_data("digits", input_size=8)

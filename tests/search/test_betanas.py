@@ -8,6 +8,7 @@ import torch
 
 from hwnas import spaces
 from hwnas.costs import Budget, Constraint
+from hwnas.data import load_data
 from hwnas.errors import CheckpointError, InfeasibleBudgetError, OptionError
 from hwnas.predictors import load_predictor
 from hwnas.search.beta import FixedBeta, Steering
@@ -22,7 +23,7 @@ from hwnas.search.betanas import (
 from hwnas.search.betanas_session import random_living
 from hwnas.search.drop import DropRule
 from hwnas.search.run import Run
-from hwnas.supernet import Supernet, load_data
+from hwnas.supernet import Supernet
 
 STEPS = 30
 

@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from hwnas import spaces
+from hwnas.data import ArrayDataset
 from hwnas.errors import CheckpointError, ExportError, OptionError
 from hwnas.search.retrain import accuracy, logits, paper_rate, retrain, weights_of
 from hwnas.search.run import Run
 from hwnas.search.standalone import _check_export
-from hwnas.supernet import Dataset, make_network
+from hwnas.supernet import make_network
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def data():
     images = images.astype(np.uint8)
     parts = [slice(0, 400), slice(400, 500), slice(500, 600)]
     arrays = [array[part] for part in parts for array in (images, labels)]
-    return Dataset("synthetic", 2, *arrays, (70.0,), (35.0,))
+    return ArrayDataset("synthetic", 2, *arrays, (70.0,), (35.0,))
 
 
 @pytest.fixture(scope="module")

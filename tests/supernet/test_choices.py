@@ -127,7 +127,8 @@ def test_every_width_is_trained_as_often() -> None:
 
 
 def test_few_bit_paths_learn() -> None:
-    from hwnas.supernet import Evaluator, batch_indices, learning_rate, load_data
+    from hwnas.data import batch_indices, load_data
+    from hwnas.supernet import Evaluator, learning_rate
 
     data = load_data("digits", input_size=8)
     space = spaces.space(

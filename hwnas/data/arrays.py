@@ -1,0 +1,252 @@
+"""A data set in memory.
+
+Images stay uint8 until they are batched: 60,000 images of 32 x 32 pixels in colour are 184 MB as
+bytes and 737 MB as floats.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hwnas.arrays import FloatArray, IntArray
+from hwnas.data.batches import batch_indices, even_slices
+from hwnas.data.labelled import Images, LabelledImages, split_off
+from hwnas.data.protocol import Dataset
+from hwnas.errors import DataError
+
+__all__ = ["ArrayDataset", "from_arrays", "from_parts", "has_digest"]
+
+FloatBatch = tuple[npt.NDArray[np.float32], IntArray]
+
+_CHUNK = 256  # images counted at a time
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayDataset:
+    """Labelled images in three disjoint parts; a `Dataset`.
+
+    Attributes:
+        name: what reports call it, such as ``digits``.
+        classes: number of classes; labels are 0 to ``classes - 1``.
+        train_images: (n, channels, height, width), uint8, or float32 that is already normalised.
+        train_labels: int64 (n,).
+        validation_images, validation_labels: what candidates are ranked by.
+        test_images, test_labels: for nothing but the last report.
+        mean, std: of the training images, one value a channel, in grey levels (0 to 255).
+    """
+
+    name: str
+    classes: int
+    train_images: Images
+    train_labels: IntArray
+    validation_images: Images
+    validation_labels: IntArray
+    test_images: Images
+    test_labels: IntArray
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Of the images that are handed out: grey ones have three channels."""
+        channels, height, width = self.train_images.shape[1:]
+        return 3 if channels == 1 else channels, height, width
+
+    @property
+    def train_count(self) -> int:
+        """How many training examples there are."""
+        return len(self.train_labels)
+
+    @property
+    def validation_count(self) -> int:
+        """How many validation examples there are."""
+        return len(self.validation_labels)
+
+    @cached_property
+    def digest(self) -> str:
+        """Equal for equal images and labels in equal parts; 16 hex digits."""
+        digest = hashlib.sha256()
+        for part in self._arrays():
+            digest.update(f"{part.dtype.str}{part.shape}".encode())
+            digest.update(np.ascontiguousarray(part).data)
+        return digest.hexdigest()[:16]
+
+    def matches(self, digest: str) -> bool:
+        """Whether a digest is of these data, written by this version or by an earlier one."""
+        return digest in (self.digest, self._earlier_digest)
+
+    @cached_property
+    def _earlier_digest(self) -> str:
+        """What earlier versions wrote: 12 hex digits, blind to the images of two parts."""
+        digest = hashlib.sha256()
+        for part in (
+            self.train_images,
+            self.train_labels,
+            self.validation_labels,
+            self.test_labels,
+        ):
+            digest.update(np.ascontiguousarray(part).data)
+        return digest.hexdigest()[:12]
+
+    def train_batch(self, step: int, size: int, seed: int) -> FloatBatch:
+        """The examples of one training step; see `hwnas.data.batch_indices`."""
+        rows = batch_indices(self.train_count, size, step, seed)
+        return self.to_float(self.train_images[rows]), self.train_labels[rows]
+
+    def validation_batch(self, step: int, size: int, seed: int) -> FloatBatch:
+        """`train_batch` for the validation part."""
+        rows = batch_indices(self.validation_count, size, step, seed)
+        return self.to_float(self.validation_images[rows]), self.validation_labels[rows]
+
+    def validation(self) -> Iterator[FloatBatch]:
+        """The validation part, at most 256 images at once."""
+        return self._batches(self.validation_images, self.validation_labels)
+
+    def test(self) -> Iterator[FloatBatch]:
+        """The test part, at most 256 images at once."""
+        return self._batches(self.test_images, self.test_labels)
+
+    def calibration(self, n: int) -> npt.NDArray[np.float32]:
+        """The first ``n`` training images, fewer if there are fewer."""
+        return self.to_float(self.train_images[: max(0, n)])
+
+    def to_float(self, images: Images) -> npt.NDArray[np.float32]:
+        """Normalised float32 (n, channels, height, width); grey is repeated to three channels."""
+        column = (1, -1, 1, 1)
+        mean = np.array(self.mean, np.float32).reshape(column)
+        std = np.array(self.std, np.float32).reshape(column)
+        floats = (images.astype(np.float32) - mean) / std
+        return np.repeat(floats, 3, axis=1) if floats.shape[1] == 1 else floats
+
+    def _batches(self, images: Images, labels: IntArray) -> Iterator[FloatBatch]:
+        for rows in even_slices(len(labels)):
+            yield self.to_float(images[rows]), labels[rows]
+
+    def _arrays(self) -> tuple[npt.NDArray[Any], ...]:
+        return (
+            self.train_images,
+            self.train_labels,
+            self.validation_images,
+            self.validation_labels,
+            self.test_images,
+            self.test_labels,
+        )
+
+
+def has_digest(data: Dataset, digest: str) -> bool:
+    """Whether a digest that a file holds is of these data."""
+    return data.matches(digest) if isinstance(data, ArrayDataset) else data.digest == digest
+
+
+def from_arrays(
+    train: tuple[Any, Any],
+    validation: tuple[Any, Any] | None = None,
+    test: tuple[Any, Any] | None = None,
+    *,
+    name: str,
+    classes: int | None = None,
+    seed: int = 0,
+) -> ArrayDataset:
+    """A data set of arrays, or of torch tensors on the CPU.
+
+    Args:
+        train: images (n, channels, height, width), uint8, or float32 that is already normalised;
+            and n integer labels from 0. Grey images are handed out with three channels.
+        validation, test: the same; a part that is missing is split off, see `load_data`.
+        name: what reports call it.
+        classes: number of classes; one more than the largest label by default.
+        seed: of the split.
+
+    Raises:
+        DataError: arrays of other types or shapes, labels out of range, or too few images.
+    """
+    given = {"training": train, "validation": validation, "test": test}
+    pairs = {
+        what: _pair(pair, f"{name}: {what}") for what, pair in given.items() if pair is not None
+    }
+    if classes is None:
+        classes = 1 + max(int(labels.max(initial=0)) for _, labels in pairs.values())
+    parts = {
+        what: LabelledImages.checked(*pair, classes, f"{name}: {what}")
+        for what, pair in pairs.items()
+    }
+    return from_parts(
+        name, parts["training"], parts.get("validation"), parts.get("test"), seed=seed
+    )
+
+
+def from_parts(
+    name: str,
+    train: LabelledImages,
+    validation: LabelledImages | None,
+    test: LabelledImages | None,
+    *,
+    seed: int,
+) -> ArrayDataset:
+    """A data set of sound parts; one that is missing is split off the first.
+
+    Raises:
+        DataError: fewer than two classes, images of several shapes or types, or too few images.
+    """
+    if train.classes < 2:
+        raise DataError(f"{name} needs at least 2 classes, got {train.classes}")
+    kinds = {
+        f"{part.images.dtype} {part.images.shape[1:]}"
+        for part in (train, validation, test)
+        if part is not None
+    }
+    if len(kinds) > 1:
+        raise DataError(
+            f"{name}: images of all parts have one type and shape, got {', '.join(sorted(kinds))}"
+        )
+    train, validation, test = split_off(train, validation, test, name=name, seed=seed)
+    if train.images.dtype == np.float32:
+        channels = train.images.shape[1]
+        mean, std = (0.0,) * channels, (1.0,) * channels
+    else:
+        mean, std = _mean_and_std(train.images)
+    return ArrayDataset(
+        name,
+        train.classes,
+        train.images,
+        train.labels,
+        validation.images,
+        validation.labels,
+        test.images,
+        test.labels,
+        mean,
+        std,
+    )
+
+
+def _pair(pair: tuple[Any, Any], what: str) -> tuple[Any, npt.NDArray[Any]]:
+    """Images, and labels as an array of integers."""
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise DataError(f"{what} is a pair (images, labels), got {type(pair).__name__}")
+    labels = np.asarray(pair[1])
+    if labels.dtype.kind not in "iu":
+        raise DataError(f"{what} labels are integers, got {labels.dtype}")
+    return pair[0], labels
+
+
+def _mean_and_std(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Of each channel of uint8 images, in grey levels; a spread is at least 1.
+
+    Levels are counted, some images at a time, since numpy's spread of all pixels holds eight bytes
+    for each of them.
+    """
+    counts = np.zeros((images.shape[1], 256), np.int64)
+    for start in range(0, len(images), _CHUNK):
+        for channel, count in enumerate(counts):
+            count += np.bincount(images[start : start + _CHUNK, channel].ravel(), minlength=256)
+    levels: FloatArray = np.arange(256.0)
+    shares = counts / counts.sum(1, keepdims=True)
+    mean = (counts @ np.arange(256)) / counts.sum(1)
+    variance = (shares * (levels - mean[:, None]) ** 2).sum(1)
+    std = np.maximum(np.sqrt(variance), 1.0)
+    return tuple(mean.tolist()), tuple(std.tolist())

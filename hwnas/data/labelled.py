@@ -1,0 +1,137 @@
+"""Images with their labels, as a file or a person hands them over; and their split in parts."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hwnas.arrays import IntArray
+from hwnas.errors import DataError
+
+__all__ = ["Images", "LabelledImages", "resized", "split_off"]
+
+Images = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+
+_SPLIT_STREAM = 1  # keeps draws of one seed apart
+_CHUNK = 4096  # images resized at a time
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImages:
+    """One part of a data set.
+
+    Attributes:
+        images: (n, channels, height, width), uint8 grey levels, or float32 that is already
+            normalised.
+        labels: int64 (n,), from 0.
+        classes: how many.
+    """
+
+    images: Images
+    labels: IntArray
+    classes: int
+
+    @classmethod
+    def checked(cls, images: Any, labels: Any, classes: int, what: str) -> "LabelledImages":
+        """The arrays of a person, or torch tensors on the CPU, after a look at all of them.
+
+        Args:
+            images: (n, channels, height, width), uint8 or float32.
+            labels: n integers.
+            classes: how many.
+            what: names the part in messages.
+
+        Raises:
+            DataError: other types or shapes, no images, values that are not finite, or labels
+                below 0 or not below ``classes``.
+        """
+        pixels, ids = np.asarray(images), np.asarray(labels)
+        if pixels.dtype not in (np.uint8, np.float32):
+            raise DataError(
+                f"{what} images are uint8 (0 to 255), or float32 that is already normalised; got "
+                f"{pixels.dtype}"
+            )
+        if pixels.ndim != 4 or not pixels.size:
+            raise DataError(
+                f"{what} images have the shape (n, channels, height, width) and are at least one, "
+                f"got {pixels.shape}"
+            )
+        if pixels.shape[1] > 4 and pixels.shape[3] <= 4:
+            raise DataError(
+                f"{what} images {pixels.shape} have their channels last: give "
+                "images.transpose(0, 3, 1, 2)"
+            )
+        if ids.ndim != 1 or len(ids) != len(pixels) or ids.dtype.kind not in "iu":
+            raise DataError(
+                f"{what} labels are one integer an image: {len(pixels)} images, labels "
+                f"{ids.dtype} {ids.shape}"
+            )
+        wrong = ids[(ids < 0) | (ids >= classes)]
+        if len(wrong):
+            raise DataError(f"{what} labels are 0 to {classes - 1}, got {wrong[0]}")
+        if pixels.dtype == np.float32 and not np.isfinite(pixels).all():
+            raise DataError(f"{what} images hold values that are not finite")
+        return cls(pixels, ids.astype(np.int64), classes)
+
+    def take(self, indices: IntArray) -> "LabelledImages":
+        """Some of them."""
+        return LabelledImages(self.images[indices], self.labels[indices], self.classes)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def split_off(
+    train: LabelledImages,
+    validation: LabelledImages | None,
+    test: LabelledImages | None,
+    *,
+    name: str,
+    seed: int,
+) -> tuple[LabelledImages, LabelledImages, LabelledImages]:
+    """Training, validation and test part, of which those that are missing come from the first.
+
+    Without a test part, a fifth of the images becomes the test part and as many the validation
+    part; with one, a sixth of the training images, at most 10,000, becomes the validation part.
+
+    Args:
+        train: the images that are split.
+        validation, test: parts that there are.
+        name: for messages.
+        seed: of the split.
+
+    Raises:
+        DataError: too few images.
+    """
+    if validation is not None and test is not None:
+        return train, validation, test
+    order = np.random.default_rng([seed, _SPLIT_STREAM]).permutation(len(train))
+    count = min(len(order) // 6, 10_000)
+    if test is None:
+        count = len(order) // 5
+        test, order = train.take(order[:count]), order[count:]
+    if validation is None:
+        validation, order = train.take(order[:count]), order[count:]
+    train = train.take(order)
+    if not len(validation) or not len(test):
+        raise DataError(
+            f"{name} has too few images to be split into training, validation and test: "
+            f"{len(train)} are left for training"
+        )
+    return train, validation, test
+
+
+def resized(images: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
+    """Images (n, channels, height, width) at size x size, bilinear with antialiasing."""
+    if images.shape[2:] == (size, size):
+        return images
+    import torch
+    from torch.nn import functional as F
+
+    result = np.empty((*images.shape[:2], size, size), np.uint8)
+    for start in range(0, len(images), _CHUNK):
+        chunk = torch.from_numpy(images[start : start + _CHUNK].astype(np.float32))
+        scaled = F.interpolate(chunk, (size, size), mode="bilinear", antialias=True)
+        result[start : start + _CHUNK] = scaled.round_().clamp_(0, 255).byte().numpy()
+    return result

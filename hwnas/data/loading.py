@@ -1,0 +1,169 @@
+"""From what a person types after ``--data`` to a data set."""
+
+from pathlib import Path
+
+from hwnas.data.arrays import from_parts
+from hwnas.data.checking import check_dataset
+from hwnas.data.labelled import LabelledImages
+from hwnas.data.protocol import Dataset
+from hwnas.data.sources import DATA, DataEntry, Found, as_entry, data_specs
+from hwnas.errors import DataError, HwnasError, OptionError
+from hwnas.registry import is_typed_object, typed_object
+
+__all__ = ["default_proxy_size", "load_data", "parse_data_spec"]
+
+
+def parse_data_spec(spec: str, *, typed: bool = True) -> tuple[DataEntry, Path | None]:
+    """The kind of data of a spec, and its folder.
+
+    The folder exists; files in it were not looked at.
+
+    Args:
+        spec: see `load_data`.
+        typed: whether a person typed it; what stands in a file is never imported.
+
+    Raises:
+        DataError: no such data, or no such folder.
+        OptionError: ``FILE.py:NAME`` or ``module:NAME`` cannot be imported, or is no data set.
+    """
+    scheme, colon, folder = spec.partition(":")
+    if scheme not in DATA:
+        return _own(spec, typed), None
+    entry = DATA.get(scheme)
+    if not entry.folder:
+        if colon:
+            comes = "digits come with scikit-learn and" if scheme == "digits" else f"{scheme} data"
+            raise DataError(f"{comes} take no folder, got {spec!r}")
+        return entry, None
+    if not folder:
+        raise DataError(f"{scheme} needs a folder, written {scheme}:DIR; got {spec!r}")
+    try:
+        path = Path(folder).expanduser()
+    except RuntimeError:  # ~NAME of nobody
+        path = Path(folder)
+    if not path.is_dir():
+        raise DataError(f"there is no folder {folder!r}, which {scheme} was to be read from")
+    return entry, path
+
+
+def _own(spec: str, typed: bool) -> DataEntry:
+    """The data of ``FILE.py:NAME`` or ``module:NAME``."""
+    if not is_typed_object(spec):
+        raise _unknown(spec)
+    if not typed:
+        raise DataError(
+            f"the data {spec!r} are named by a file, and code that a file names is not run: give "
+            f"--data {spec} yourself"
+        )
+    try:
+        thing = typed_object(spec)
+    except OptionError as error:
+        cause, module = error.__cause__, spec.partition(":")[0]
+        if isinstance(cause, ModuleNotFoundError) and cause.name == module.split(".")[0]:
+            raise _unknown(spec, f"; there is no module {module!r}") from None
+        raise
+    entry = as_entry(spec.rpartition(":")[2], thing)
+    if entry.folder:
+        raise DataError(
+            f"{spec} needs a folder, which has no place in FILE.py:NAME: read it from where the "
+            "data lie without being told, or register it under a name"
+        )
+    return entry
+
+
+def _unknown(spec: str, why: str = "") -> DataError:
+    return DataError(
+        f"unknown data {spec!r}: choose one of {', '.join(data_specs())}, or your own as "
+        f"FILE.py:NAME or module:NAME{why}"
+    )
+
+
+def default_proxy_size(spec: str, *, typed: bool = True) -> int:
+    """Pixels of the images that a supernet is trained on unless another size is asked for.
+
+    Raises:
+        DataError, OptionError: as `parse_data_spec`.
+    """
+    return parse_data_spec(spec, typed=typed)[0].proxy_size
+
+
+def load_data(spec: str, *, input_size: int, seed: int = 0, typed: bool = True) -> Dataset:
+    """Read a data set, resized to ``input_size`` x ``input_size`` pixels.
+
+    Args:
+        spec: ``digits`` (1,797 images that come with scikit-learn), ``fashion-mnist:DIR`` (the four
+            idx files, packed or not), ``cifar10:DIR`` (the binary version, or the JPEG packs
+            ``cifar10_jpeg_train.npz`` and ``cifar10_jpeg_test.npz``), ``imagefolder:DIR`` (one
+            sub-folder a class, or ``train`` and ``val`` with such sub-folders), a registered name
+            (with ``:DIR`` if it needs a folder), ``FILE.py:NAME`` or ``module:NAME``.
+        input_size: pixels.
+        seed: of the split. Sets without a test part are split 60 : 20 : 20; of the others a sixth
+            of the training part, at most 10,000 images, becomes the validation part. A person's own
+            data set comes split.
+        typed: whether a person typed the spec. One that stands in a file may name what ships, what
+            is registered and what installed packages bring; no module that it names is imported.
+
+    Returns:
+        A `hwnas.data.ArrayDataset`, or a person's own object.
+
+    Raises:
+        DataError: no such kind of data, a folder or file that is missing or broken, too few
+            images, or an own object that is no data set of this size.
+        OptionError: an own object cannot be imported.
+    """
+    entry, folder = parse_data_spec(spec, typed=typed)
+    if input_size < 1:
+        raise DataError(f"images need an input size of at least 1 pixel, got {input_size}")
+    found = _read(entry, folder, input_size, spec)
+    if isinstance(found, tuple):
+        train, test = found
+        data: Dataset = from_parts(
+            entry.name,
+            _checked(train, f"{spec}: training"),
+            None,
+            None if test is None else _checked(test, f"{spec}: test"),
+            seed=seed,
+        )
+    else:
+        data = found
+        check_dataset(data)
+    _check_size(data, input_size)
+    return data
+
+
+def _read(entry: DataEntry, folder: Path | None, size: int, spec: str) -> Found:
+    """What a reader, a person's own perhaps, gives.
+
+    Raises:
+        DataError: it raises, or gives two things that are no parts.
+    """
+    try:
+        found = entry.read(folder, size)
+    except HwnasError:
+        raise
+    except OSError as error:
+        raise DataError(f"cannot read {spec}: {error.strerror or error}") from error
+    except Exception as error:
+        raise DataError(f"cannot read {spec}: {type(error).__name__}: {error}") from error
+    if isinstance(found, tuple):
+        kinds = [type(part) for part in found]
+        if kinds not in ([LabelledImages, LabelledImages], [LabelledImages, type(None)]):
+            raise DataError(
+                f"{spec} gives {', '.join(kind.__name__ for kind in kinds) or 'nothing'}: give a "
+                "data set, such as that of hwnas.data.from_arrays, or LabelledImages for training "
+                "and for test (or None)"
+            )
+    return found
+
+
+def _checked(part: LabelledImages, what: str) -> LabelledImages:
+    return LabelledImages.checked(part.images, part.labels, part.classes, what)
+
+
+def _check_size(data: Dataset, size: int) -> None:
+    _, height, width = data.input_shape
+    if (height, width) != (size, size):
+        raise DataError(
+            f"data {data.name!r} hand out images of {height} x {width} pixels, asked for were "
+            f"{size} x {size}: give --proxy-input-size {height}, or make them of that size"
+        )

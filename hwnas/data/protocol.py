@@ -1,0 +1,74 @@
+"""What a data set is: batches of images and labels, in three parts that share no image.
+
+A search looks at nothing else, so a data set may lie in memory, on disk, or be made as it is asked
+for. It may hand out numpy arrays or torch tensors on the CPU; who needs tensors uses
+`torch.as_tensor`.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Protocol, runtime_checkable
+
+__all__ = ["ATTRIBUTES", "METHODS", "Batch", "Dataset", "TrainableValidation"]
+
+#: Images, float32 (n, channels, height, width), and labels, int64 (n,).
+Batch = tuple[Any, Any]
+
+#: What every data set says of itself, and what it hands out.
+ATTRIBUTES = ("name", "classes", "input_shape", "digest", "train_count")
+METHODS = ("train_batch", "validation", "test", "calibration")
+
+
+class Dataset(Protocol):
+    """Labelled images in a training, a validation and a test part."""
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+
+    @property
+    def classes(self) -> int:
+        """At least 2; labels are 0 to ``classes - 1``."""
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of the images that are handed out."""
+
+    @property
+    def digest(self) -> str:
+        """At least 12 hex digits; equal for equal images and labels in equal parts."""
+
+    @property
+    def train_count(self) -> int:
+        """How many training examples there are."""
+
+    def train_batch(self, step: int, size: int, seed: int) -> Batch:
+        """The examples of one training step: ``size`` images and labels.
+
+        The same arguments always give the same batch, whatever was asked for before. The steps read
+        one endless sequence of permutations of all training examples (`batch_indices` gives their
+        rows), so that every example is seen equally often.
+        """
+
+    def validation(self) -> Iterable[Batch]:
+        """What candidates are ranked by: batches of at most 256 that differ in size by at most 1.
+
+        Larger batches come first, and every call starts at the beginning.
+        """
+
+    def test(self) -> Iterable[Batch]:
+        """For nothing but the last report; batches as those of `validation`."""
+
+    def calibration(self, n: int) -> Any:
+        """The first ``n`` training images, fewer if there are fewer; they set batch-norm."""
+
+
+@runtime_checkable
+class TrainableValidation(Dataset, Protocol):
+    """A data set whose validation part can be trained on, as some methods train alpha."""
+
+    @property
+    def validation_count(self) -> int:
+        """How many validation examples there are."""
+
+    def validation_batch(self, step: int, size: int, seed: int) -> Batch:
+        """`Dataset.train_batch` for the validation part."""

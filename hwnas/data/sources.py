@@ -1,0 +1,128 @@
+"""Data sets by name: those that ship, those of installed packages, and a person's own."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hwnas.data.checking import check_facts, lacking
+from hwnas.data.cifar10 import cifar10
+from hwnas.data.digits import digits
+from hwnas.data.fashion_mnist import fashion_mnist
+from hwnas.data.image_folder import image_folder
+from hwnas.data.labelled import LabelledImages
+from hwnas.data.protocol import Dataset
+from hwnas.errors import OptionError
+from hwnas.registry import Registry
+
+__all__ = ["DATA", "DataEntry", "Found", "as_entry", "data_specs", "register_data"]
+
+#: Training and test part (None where there is none), to be split; or a data set as it is.
+Found = tuple[LabelledImages, LabelledImages | None] | Dataset
+
+
+@dataclass(frozen=True)
+class DataEntry:
+    """One kind of data.
+
+    Attributes:
+        name: what ``--data`` calls it.
+        read: takes a folder (a `Path`; None if it needs none), and how many pixels images are to be
+            high and wide.
+        folder: whether it is read from a folder, ``NAME:DIR``.
+        proxy_size: pixels of the images that a supernet is trained on unless another size is asked
+            for.
+    """
+
+    name: str
+    read: Callable[[Any, int], Found]
+    folder: bool
+    proxy_size: int = 32
+
+
+def as_entry(name: str, thing: Any) -> DataEntry:
+    """The kind of data that a person's object is.
+
+    Args:
+        name: what it is called.
+        thing: a `DataEntry`; a ready data set; or a function (or class) that is called with the
+            input shape (3, size, size), and with the folder if it takes two arguments.
+
+    Raises:
+        OptionError: it is none of these.
+        DataError: a ready data set says of itself what cannot be.
+    """
+    if isinstance(thing, DataEntry):
+        return thing if thing.name == name else replace(thing, name=name)
+    missing = lacking(thing)
+    if not missing and not isinstance(thing, type):
+        check_facts(thing)
+        return DataEntry(name, lambda folder, size: thing, False, int(thing.input_shape[1]))
+    if not callable(thing):
+        raise OptionError(
+            f"data {name!r} are a function make(input_shape) or make(input_shape, folder), or a "
+            f"data set; got {type(thing).__name__}, which lacks {', '.join(missing)}"
+        )
+    count = _required(thing)
+    if count not in (1, 2):
+        raise OptionError(
+            f"data {name!r} are made by make(input_shape) or make(input_shape, folder), got a "
+            f"function that needs {'other' if count is None else count} arguments"
+        )
+
+    def read(folder: Path | None, size: int) -> Dataset:
+        shape = (3, size, size)
+        made: Dataset = thing(shape) if count == 1 else thing(shape, folder)
+        return made
+
+    return DataEntry(name, read, count == 2)
+
+
+def _required(function: Callable[..., Any]) -> int | None:
+    """How many arguments must be given; None if it is unknown, or if they have to be named."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    needed = [
+        p
+        for p in parameters
+        if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+    ]
+    return None if any(p.kind is p.KEYWORD_ONLY for p in needed) else len(needed)
+
+
+_SHIPPED = (
+    DataEntry("digits", digits, folder=False, proxy_size=16),
+    DataEntry("fashion-mnist", fashion_mnist, folder=True),
+    DataEntry("cifar10", cifar10, folder=True),
+    DataEntry("imagefolder", image_folder, folder=True),
+)
+
+_NAMES = {entry.name for entry in _SHIPPED}
+
+DATA: Registry[DataEntry] = Registry(
+    "data set", "hwnas.data", {entry.name: entry for entry in _SHIPPED}, as_entry
+)
+
+
+def register_data(name: str, thing: Any) -> None:
+    """Give an own data set a name, for this process.
+
+    Args:
+        name: without ``:``, ``/``, ``,`` and spaces.
+        thing: see `as_entry`.
+
+    Raises:
+        OptionError: the name is taken or none, or the thing is no data set.
+    """
+    DATA.register(name, thing)
+
+
+def data_specs() -> list[str]:
+    """What ``--data`` takes, without a person's own objects."""
+    shipped = {
+        entry.name: f"{entry.name}:DIR" if entry.folder else entry.name for entry in _SHIPPED
+    }
+    return [*shipped.values(), *(name for name in DATA.names() if name not in shipped)]

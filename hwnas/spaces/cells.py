@@ -69,7 +69,7 @@ class Cells:
     def __post_init__(self) -> None:
         reached = {target for _, target in self.edges}
         forward = all(0 <= source < target for source, target in self.edges)
-        if not forward or reached != set(range(1, len(reached) + 1)):
+        if not reached or not forward or reached != set(range(1, len(reached) + 1)):
             raise OptionError(
                 "the edges of a cell lead from a lower node to a higher one, and some to each node "
                 f"but node 0, got {self.edges}"

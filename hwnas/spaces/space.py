@@ -47,7 +47,7 @@ class SearchSpace:
         size = f"{self.size:,}" if self.size < 10**6 else f"over 10^{len(str(self.size)) - 1}"
         return (
             f"<SearchSpace {self.name}({', '.join([*told[:2], *more])}): "
-            f"{len(self.decisions)} decisions, {size} architectures>"
+            f"{len(self.decisions)} decisions, size {size}>"
         )
 
     @property

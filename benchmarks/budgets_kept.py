@@ -16,7 +16,8 @@ from hwnas import spaces
 from hwnas.arrays import IntArray
 from hwnas.costs import Constraint, FeasibleSet, parse_budget, workload_costs
 from hwnas.search.evolution import Evolution, RandomSearch
-from hwnas.spaces import CHANNEL_SCALES, SearchSpace
+from hwnas.spaces import SearchSpace
+from hwnas.spaces.shufflenet import CHANNEL_SCALES
 from hwnas.supernet import ConstraintSampler, FeasibleSampler
 
 PER_MODE = 400

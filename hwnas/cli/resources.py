@@ -18,7 +18,8 @@ from hwnas.latency_tables import (
     find_table,
 )
 from hwnas.progress import Progress
-from hwnas.spaces import CHANNEL_SCALES, SearchSpace
+from hwnas.spaces import SearchSpace
+from hwnas.spaces.shufflenet import CHANNEL_SCALES
 
 if TYPE_CHECKING:
     from hwnas.profilers import AnyRuntime, Plan, Runtime

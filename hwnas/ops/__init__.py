@@ -1,6 +1,5 @@
 """Operators, one family a file: a frozen dataclass here and a line in ``FAMILIES``."""
 
-from hwnas.ops.ends import Classifier, ConvHead, Stem
 from hwnas.ops.fbnet import FBNetBlock, FBNetHead, FBNetSkip, FBNetStem
 from hwnas.ops.graph import Graph, Node, Shape
 from hwnas.ops.identity import Identity
@@ -10,6 +9,7 @@ from hwnas.ops.nasbench201 import AvgPool, ReLUConvBN, ResidualReduction, Zero
 from hwnas.ops.op import Op
 from hwnas.ops.resnet import LinearHead, QuantizedBasicBlock, ResNetStem
 from hwnas.ops.shufflenet import ShuffleHead, ShuffleStem, ShuffleUnit, ShuffleXception
+from hwnas.ops.stem_head import Classifier, ConvHead, Stem
 from hwnas.ops.workload import Workload
 from hwnas.ops.workload import parse_workload as _parse_workload
 

@@ -10,7 +10,15 @@ from torch.nn import functional as F
 from hwnas.ops.graph import INITIAL_ALPHA, Graph, Node, padding
 from hwnas.ops.quantize import Pact, QuantizedConv2d
 
-__all__ = ["GraphModule", "LayerFactory", "initialise", "make_layer", "node_ranges"]
+__all__ = [
+    "GraphModule",
+    "LayerFactory",
+    "add_all",
+    "concat_all",
+    "initialise",
+    "make_layer",
+    "node_ranges",
+]
 
 #: Builds the module of one node from the node and the channels of its input; None: no parameters.
 LayerFactory = Callable[[Node, int], nn.Module | None]
@@ -54,13 +62,13 @@ def _plain(node: Node) -> Callable[..., Tensor]:
     if node.kind == "channel_shuffle":
         return partial(F.channel_shuffle, groups=node.groups)
     if node.kind == "add":
-        return _sum
+        return add_all
     if node.kind == "zero":
         return torch.zeros_like
     if node.kind == "global_avg_pool":
         return _global_avg_pool
     if node.kind == "concat":
-        return _concat
+        return concat_all
     if node.kind == "take":
         start, step = node.start, node.stride
         return lambda x: x[:, start::step]
@@ -71,7 +79,8 @@ def _plain(node: Node) -> Callable[..., Tensor]:
     return lambda x: F.avg_pool2d(x, kernel, stride, pad, count_include_pad=False)
 
 
-def _sum(first: Tensor, *others: Tensor) -> Tensor:
+def add_all(first: Tensor, *others: Tensor) -> Tensor:
+    """The sum of tensors of one shape, from the first to the last."""
     for other in others:
         first = first + other
     return first
@@ -81,7 +90,8 @@ def _gated(x: Tensor, gate: Tensor) -> Tensor:
     return x * gate.reshape(*gate.shape[:2], 1, 1)
 
 
-def _concat(*parts: Tensor) -> Tensor:
+def concat_all(*parts: Tensor) -> Tensor:
+    """The channels of the parts (n, channels, height, width), one after the other."""
     return torch.cat(parts, 1)
 
 

@@ -179,10 +179,10 @@ def _entries(
         return sum(value(table, w) * known.factor(workload_groups(w)) for w in workloads)
 
     rows = [
-        np.array([ms(space.layout.choice_workloads(d, c)) for c in range(n)])
+        np.array([ms(space.choice_workloads(d, c)) for c in range(n)])
         for d, n in enumerate(space.n_choices)
     ]
-    return ms(space.layout.fixed_workloads), rows
+    return ms(space.fixed_workloads), rows
 
 
 def _calibrate(table: LatencyTable, origin: SearchSpace) -> Calibration:

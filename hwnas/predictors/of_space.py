@@ -1,6 +1,6 @@
 """A regressor's predictions for the architectures of a search space."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,15 +14,12 @@ from hwnas.predictors.approximation import Approximation, nearest_sum
 from hwnas.predictors.expectation import SampledExpectation
 from hwnas.predictors.regression import LatencyRegressor
 from hwnas.spaces import SearchSpace
-from hwnas.spaces.ofa import ofa_columns
+from hwnas.spaces.record import Columns
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = ["SpacePredictor"]
-
-#: How architectures of a space become rows of a regressor that was fitted without it.
-_COLUMNS: dict[str, Callable[[SearchSpace, IntArray], IntArray]] = {"ofa": ofa_columns}
 
 
 class SpacePredictor:
@@ -39,10 +36,11 @@ class SpacePredictor:
     def __init__(self, regressor: LatencyRegressor, space: SearchSpace):
         fitted = regressor.space
         if fitted is None:
-            if space.name not in _COLUMNS:
+            if _columns(space.name) is None:
+                able = [name for name in spaces.names() if _columns(name) is not None]
                 raise OptionError(
                     f"the predictor was fitted on columns without a space; architectures of "
-                    f"{', '.join(_COLUMNS)} can be turned into columns, got {space.name}"
+                    f"{', '.join(able)} can be turned into columns, got {space.name}"
                 )
             # the input size is a column of its own
             fitted = spaces.space(space.name, input_size=space.input_shape[1])
@@ -93,11 +91,15 @@ class SpacePredictor:
 
     def _rows(self, archs: npt.ArrayLike) -> IntArray:
         rows = self.space.check(archs)
-        return (
-            rows
-            if self.regressor.space is not None
-            else _COLUMNS[self.space.name](self.space, rows)
-        )
+        columns = _columns(self.space.name)
+        if self.regressor.space is not None or columns is None:
+            return rows
+        return columns(self.space, rows)
+
+
+def _columns(name: str) -> Columns | None:
+    """How architectures of a space become rows of a regressor that was fitted without it."""
+    return spaces.entry(name).columns if name in spaces.SPACES else None
 
 
 def _sizes(space: SearchSpace) -> dict[str, object]:

@@ -1,51 +1,105 @@
-"""Search spaces by name. A new space is one file and one line in ``_SPACES``."""
+"""Search spaces by name. A new space is one file that holds its entry, and one line in `SPACES`."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from hwnas.errors import OptionError, UnknownNameError
-from hwnas.spaces.fbnet import fbnet, fbnet_proxy
-from hwnas.spaces.nasbench201 import nasbench201
-from hwnas.spaces.ofa import ofa, ofa_proxy
-from hwnas.spaces.proxyless import proxyless, proxyless_proxy
-from hwnas.spaces.resnet import resnet18_bits, resnet34_bits, resnet_bits_proxy
-from hwnas.spaces.shufflenet import CHANNEL_SCALES, shufflenet, shufflenet_proxy
-from hwnas.spaces.space import Decision, Layout, SearchSpace
+from hwnas.errors import OptionError
+from hwnas.registry import Registry, is_typed_object
+from hwnas.spaces.cell import Cell
+from hwnas.spaces.layout import Decision, Layout, Slot
+from hwnas.spaces.record import SpaceEntry, accept
+from hwnas.spaces.space import SearchSpace
 
 __all__ = [
-    "CHANNEL_SCALES",
+    "SPACES",
+    "Cell",
     "Decision",
     "Layout",
     "SearchSpace",
+    "Slot",
+    "SpaceEntry",
+    "entry",
     "names",
     "proxy",
+    "register_space",
     "remake",
+    "resolve",
     "space",
 ]
 
-_SPACES: dict[str, Callable[..., SearchSpace]] = {
-    "fbnet": fbnet,
-    "nasbench201": nasbench201,
-    "ofa": ofa,
-    "proxyless": proxyless,
-    "resnet18-bits": resnet18_bits,
-    "resnet34-bits": resnet34_bits,
-    "shufflenet": shufflenet,
-}
-_PROXIES = {
-    "fbnet": fbnet_proxy,
-    "ofa": ofa_proxy,
-    "proxyless": proxyless_proxy,
-    "resnet18-bits": resnet_bits_proxy,
-    "resnet34-bits": resnet_bits_proxy,
-    "shufflenet": shufflenet_proxy,
-}
+SPACES: Registry[SpaceEntry] = Registry(
+    "space",
+    "hwnas.spaces",
+    {
+        "fbnet": "hwnas.spaces.fbnet:ENTRY",
+        "nasbench201": "hwnas.spaces.nasbench201:ENTRY",
+        "ofa": "hwnas.spaces.ofa:ENTRY",
+        "proxyless": "hwnas.spaces.proxyless:ENTRY",
+        "resnet18-bits": "hwnas.spaces.resnet:ENTRY_18",
+        "resnet34-bits": "hwnas.spaces.resnet:ENTRY_34",
+        "shufflenet": "hwnas.spaces.shufflenet:ENTRY",
+    },
+    accept,
+)
 
 
 def names() -> list[str]:
     """The names that `space` takes."""
-    return sorted(_SPACES)
+    return SPACES.names()
+
+
+def entry(name: str) -> SpaceEntry:
+    """What is known of a space by name: one that ships, is installed, or was registered.
+
+    Raises:
+        UnknownNameError: there is no such space.
+        OptionError: an installed package names something that is no space of this name.
+    """
+    found = SPACES.get(name)
+    _check_name(name, found.name)
+    return found
+
+
+def register_space(name: str, thing: Any) -> SpaceEntry:
+    """Add a space for this process.
+
+    Args:
+        name: that of the `SearchSpace` itself, by which tables and runs name it.
+        thing: a function that takes keyword arguments and returns a `SearchSpace`, a `SearchSpace`,
+            or a `SpaceEntry`.
+
+    Returns:
+        The entry; registering the same thing again changes nothing.
+
+    Raises:
+        OptionError: the name is taken or another than the space's own, or the thing is no space.
+    """
+    added = accept(name, thing)
+    _check_name(name, added.name)
+    if name in SPACES and SPACES.get(name) == added:
+        return SPACES.get(name)
+    SPACES.register(name, added)
+    return added
+
+
+def resolve(text: str) -> SpaceEntry:
+    """The space that a person typed: a name, ``FILE.py:NAME`` or ``module:NAME``.
+
+    One of a file or module is registered under its own name, so that the tables and runs of this
+    process find it. A function is called without arguments once, to learn that name. Texts that
+    stand in files must not come here, since a module is imported.
+
+    Raises:
+        UnknownNameError: there is no such space.
+        OptionError: the file or module has no such space, or its name is taken.
+    """
+    if text in SPACES or not is_typed_object(text):
+        return entry(text)
+    found = SPACES.typed(text)
+    made = _made(found, text, {})
+    return register_space(made.name, replace(found, name=made.name))
 
 
 def space(name: str, **arguments: Any) -> SearchSpace:
@@ -59,22 +113,21 @@ def space(name: str, **arguments: Any) -> SearchSpace:
         UnknownNameError: there is no such space.
         OptionError: the space has no such argument, or not with this value.
     """
-    if name not in _SPACES:
-        raise UnknownNameError("space", name, names())
-    known = inspect.signature(_SPACES[name]).parameters
+    found = entry(name)
+    known = inspect.signature(found.make).parameters
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in known.values())
     for argument in arguments:
-        if argument not in known:
+        if argument not in known and not takes_any:
             raise OptionError(f"space {name} takes {', '.join(known)}, got {argument!r}")
-    try:
-        return _SPACES[name](**arguments)
-    except TypeError as error:
-        raise OptionError(f"space {name}: {error}") from None
+    made = _made(found, name, arguments)
+    _check_name(name, made.name)
+    return made
 
 
 def remake(
     name: str, arguments: Mapping[str, Any], given: SearchSpace | None = None
 ) -> SearchSpace:
-    """The space that a table or another file names.
+    """The space that a table or another file names; the name is looked up, never imported.
 
     Args:
         name: of the space.
@@ -93,17 +146,44 @@ def remake(
 def proxy(deployed: SearchSpace, input_size: int, classes: int, width_mult: float) -> SearchSpace:
     """A smaller space with the same decisions, to train a supernet in minutes.
 
-    It is the deployed space itself where neither the size nor the width is another: what is trained
-    is deployed.
+    The result is the deployed space itself if size and width are unchanged, and for a space that
+    has no proxy, whatever the width.
 
     Raises:
-        OptionError: no proxy is known for the space.
+        OptionError: the space has no proxy, and another input size or other classes.
     """
-    if deployed.name not in _PROXIES:
-        raise OptionError(
-            f"a supernet can be trained for {', '.join(_PROXIES)}, got {deployed.name}"
-        )
-    same = deployed.arguments["input_size"], deployed.arguments["classes"], 1.0
-    if (input_size, classes, width_mult) == same:
+    own_size, own_classes = deployed.input_shape[1], deployed.classes
+    if (input_size, classes, width_mult) == (own_size, own_classes, 1.0):
         return deployed
-    return _PROXIES[deployed.name](deployed, input_size, classes, width_mult)
+    make = SPACES.get(deployed.name).proxy if deployed.name in SPACES else None
+    if make is not None:
+        return make(deployed, input_size, classes, width_mult)
+    if (input_size, classes) == (own_size, own_classes):
+        return deployed
+    raise OptionError(
+        f"{deployed.name} has no proxy, so its supernet is trained as it is deployed, at input "
+        f"size {own_size} and with {own_classes} classes, got {input_size} and {classes}: make "
+        "the space with these, or register a SpaceEntry with a proxy"
+    )
+
+
+def _made(found: SpaceEntry, label: str, arguments: Mapping[str, Any]) -> SearchSpace:
+    """What an entry makes of some arguments."""
+    try:
+        made = found.make(**arguments)
+    except TypeError as error:
+        raise OptionError(f"space {label}: {error}") from None
+    if not isinstance(made, SearchSpace):
+        raise OptionError(
+            f"space {label} is made by a function that returns a SearchSpace, got a "
+            f"{type(made).__name__}"
+        )
+    return made
+
+
+def _check_name(name: str, own: str) -> None:
+    if own != name:
+        raise OptionError(
+            f"a space is registered by its own name, by which tables and runs name it: {own!r}, "
+            f"got {name!r}"
+        )

@@ -1,25 +1,30 @@
 """Networks that are a chain of blocks, some chosen and some fixed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
-from hwnas.ops import Graph, Op, Shape, Workload
-from hwnas.spaces.space import Decision
+from hwnas.ops import Op, Shape
+from hwnas.spaces.layout import (
+    Decision,
+    Join,
+    Path,
+    Run,
+    Slot,
+    format_tokens,
+    parse_tokens,
+    path_of,
+    slot_for,
+)
 
-__all__ = ["BlockSpec", "Chain", "Slot", "chain", "slot_behind"]
+__all__ = ["BlockSpec", "Chain", "chain", "stages"]
 
-#: The name of a slot, its operators, its output channels and its stride.
-BlockSpec = tuple[str, Sequence[Op], int, int]
+T = TypeVar("T")
 
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """One place of the chain: a fixed block (one workload), or one workload per choice."""
-
-    name: str
-    workloads: tuple[Workload, ...]
-    decision: int | None = None
+#: The name of a slot, its operator, or the operators that may be chosen there, its output channels
+#: and its stride.
+BlockSpec = tuple[str, Op | Sequence[Op], int, int]
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,9 @@ class Chain:
     """A `Layout` of slots, each fed by the one before; tokens are joined by ``-``."""
 
     slots: tuple[Slot, ...]
+    additive = True
+    sequential = True
+    cell = None
 
     @property
     def input_shape(self) -> Shape:
@@ -38,77 +46,57 @@ class Chain:
     def decisions(self) -> tuple[Decision, ...]:
         """One for each slot that offers a choice."""
         return tuple(
-            Decision(slot.name, tuple(w.op for w in slot.workloads)) for slot in self._chosen
+            Decision(slot.name, tuple(w.op for w in slot.workloads))
+            for slot in self.slots
+            if slot.decision is not None
         )
 
-    @cached_property
-    def fixed_workloads(self) -> tuple[Workload, ...]:
-        """The blocks that are always there."""
-        return tuple(slot.workloads[0] for slot in self.slots if slot.decision is None)
+    def path(self, arch: Sequence[int]) -> Path:
+        """What is chosen in each slot, 0 where nothing is."""
+        return path_of(self.slots, arch)
 
-    @cached_property
-    def _chosen(self) -> tuple[Slot, ...]:
-        return tuple(slot for slot in self.slots if slot.decision is not None)
-
-    def choice_workloads(self, decision: int, choice: int) -> tuple[Workload, ...]:
-        """The one block."""
-        return (self._chosen[decision].workloads[choice],)
-
-    def emit(self, graph: Graph, arch: Sequence[int]) -> None:
-        """Write the blocks one behind the other, each below its slot's name."""
-        x = 0
-        for slot in self.slots:
-            workload = slot.workloads[0 if slot.decision is None else arch[slot.decision]]
-            with graph.scope(slot.name):
-                x = workload.op.emit(graph, x, workload.out_channels, workload.stride)
+    def wire(self, path: Path, x: T, run: Run[T], add: Join[T], concat: Join[T]) -> T:
+        """Run one slot behind the other."""
+        for slot in range(len(path)):
+            x = run(slot, x)
+        return x
 
     def parse(self, text: str) -> list[int]:
         """Read one token a decision, joined by ``-``."""
-        tokens = text.split("-")
-        if len(tokens) != len(self.decisions):
-            raise ValueError(
-                f"{len(self.decisions)} tokens joined by '-' are needed, got {len(tokens)}"
-            )
-        arch = []
-        for token, decision in zip(tokens, self.decisions, strict=True):
-            allowed = [op.token for op in decision.choices]
-            if token not in allowed:
-                raise ValueError(f"{decision.name} is one of {', '.join(allowed)}, got {token!r}")
-            arch.append(allowed.index(token))
-        return arch
+        return parse_tokens(self.decisions, text)
 
     def format(self, arch: Sequence[int]) -> str:
         """Print one token a decision."""
-        return "-".join(d.choices[c].token for d, c in zip(self.decisions, arch, strict=True))
-
-
-def slot_behind(
-    name: str,
-    ops: Sequence[Op],
-    source: Shape,
-    out_channels: int,
-    stride: int = 1,
-    decision: int | None = None,
-) -> tuple[Slot, Shape]:
-    """A slot behind a map of shape ``source``, and the shape it hands on."""
-    channels, height, width = source
-    workloads = tuple(Workload(op, channels, out_channels, stride, height, width) for op in ops)
-    graph = workloads[0].graph()
-    return Slot(name, workloads, decision), graph.shape(len(graph.nodes) - 1)
+        return format_tokens(self.decisions, arch)
 
 
 def chain(source: Shape, specs: Iterable[BlockSpec]) -> Chain:
-    """Slots one behind the other; those with several operators are the decisions, in order.
+    """Slots one behind the other; those with a sequence of operators are the decisions, in order.
 
     Args:
         source: channels, height and width of the network's input.
-        specs: what stands in each slot.
+        specs: what stands in each slot: an operator that is fixed, or a sequence to choose from,
+            which may be a sequence of one.
     """
     slots: list[Slot] = []
     decisions = 0
     for name, ops, out_channels, stride in specs:
-        decision = decisions if len(ops) > 1 else None
-        decisions += len(ops) > 1
-        slot, source = slot_behind(name, ops, source, out_channels, stride, decision)
+        chosen = isinstance(ops, Sequence)
+        candidates = ops if isinstance(ops, Sequence) else [ops]
+        slot, source = slot_for(
+            name, candidates, source, out_channels, stride, decisions if chosen else None
+        )
+        decisions += chosen
         slots.append(slot)
     return Chain(tuple(slots))
+
+
+def stages(
+    widths: Sequence[int], depths: Sequence[int], strides: Sequence[int]
+) -> Iterator[tuple[int, int, int]]:
+    """The number, output channels and stride of each block; a stage strides in its first one."""
+    block = 0
+    for width, depth, first_stride in zip(widths, depths, strides, strict=True):
+        for position in range(depth):
+            yield block, width, first_stride if position == 0 else 1
+            block += 1

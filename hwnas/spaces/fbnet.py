@@ -5,11 +5,13 @@ from collections.abc import Iterator, Sequence
 from hwnas.errors import OptionError
 from hwnas.ops import FBNetBlock, FBNetHead, FBNetSkip, FBNetStem, Identity, Op
 from hwnas.ops.divisible import divisible
-from hwnas.spaces.chain import BlockSpec, chain
+from hwnas.spaces.arguments import check_sizes, check_width_mult
+from hwnas.spaces.chain import BlockSpec, chain, stages
+from hwnas.spaces.record import SpaceEntry
 from hwnas.spaces.scaling import fewer_strides
-from hwnas.spaces.space import SearchSpace, check_sizes, check_width_mult
+from hwnas.spaces.space import SearchSpace
 
-__all__ = ["fbnet", "fbnet_proxy"]
+__all__ = ["ENTRY", "fbnet", "fbnet_proxy"]
 
 #: The blocks of table 2, in the order in which public measurements number them; then ``skip``.
 _BLOCKS: tuple[Op, ...] = tuple(
@@ -59,17 +61,14 @@ def fbnet(
 
     def specs() -> Iterator[BlockSpec]:
         before = divisible(_STEM_WIDTH * width_mult)
-        yield "stem", [FBNetStem(3)], before, stem_stride
-        block = 0
-        for width, depth, first_stride in zip(_WIDTHS, _DEPTHS, stage_strides, strict=True):
+        yield "stem", FBNetStem(3), before, stem_stride
+        for block, width, stride in stages(_WIDTHS, _DEPTHS, stage_strides):
             channels = divisible(width * width_mult)
-            for stride in [first_stride] + [1] * (depth - 1):
-                same = Identity().fits(before, channels, stride)
-                ops = (*_BLOCKS, Identity() if same else FBNetSkip())
-                yield f"blocks.{block}", ops, channels, stride
-                before = channels
-                block += 1
-        yield "head", [FBNetHead(head_width)], classes, 1
+            same = Identity().fits(before, channels, stride)
+            ops = (*_BLOCKS, Identity() if same else FBNetSkip())
+            yield f"blocks.{block}", ops, channels, stride
+            before = channels
+        yield "head", FBNetHead(head_width), classes, 1
 
     arguments = {**sizes, "width_mult": float(width_mult)}
     return SearchSpace("fbnet", arguments, chain((3, input_size, input_size), specs()))
@@ -94,3 +93,6 @@ def fbnet_proxy(
         stem_stride=stem_stride,
         stage_strides=stage_strides,
     )
+
+
+ENTRY = SpaceEntry("fbnet", fbnet, fbnet_proxy)

@@ -2,26 +2,16 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 
 from hwnas.errors import OptionError
-from hwnas.ops import (
-    AvgPool,
-    Classifier,
-    Graph,
-    Identity,
-    Op,
-    ReLUConvBN,
-    ResidualReduction,
-    Shape,
-    Stem,
-    Workload,
-    Zero,
-)
-from hwnas.spaces.space import Decision, SearchSpace, check_sizes
+from hwnas.ops import AvgPool, Classifier, Identity, Op, ReLUConvBN, ResidualReduction, Stem, Zero
+from hwnas.ops.divisible import divisible
+from hwnas.spaces.arguments import check_sizes
+from hwnas.spaces.cells import Cells, Ends, Strings
+from hwnas.spaces.record import SpaceEntry
+from hwnas.spaces.space import SearchSpace
 
-__all__ = ["nasbench201"]
+__all__ = ["ENTRY", "nasbench201", "nasbench201_proxy"]
 
 #: The benchmark's own names, in its own order.
 _OPS: dict[str, Op] = {
@@ -31,102 +21,9 @@ _OPS: dict[str, Op] = {
     "nor_conv_3x3": ReLUConvBN(3),
     "avg_pool_3x3": AvgPool(3),
 }
-#: (to, from) of the edges, in the order in which architecture strings list them.
-_EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
-
-
-@dataclass(frozen=True)
-class _Cells:
-    """Three stages of ``cells`` equal cells, with residual reductions between them."""
-
-    input_shape: Shape
-    classes: int
-    channels: int
-    cells: int
-
-    @cached_property
-    def decisions(self) -> tuple[Decision, ...]:
-        return tuple(Decision(f"edge{to}{source}", tuple(_OPS.values())) for to, source in _EDGES)
-
-    @cached_property
-    def _stages(self) -> list[tuple[int, int, int]]:
-        """Channels, height and width of each stage."""
-        _, height, width = self.input_shape
-        stages = []
-        for stage in range(3):
-            stages.append((self.channels * 2**stage, height, width))
-            height, width = (height + 1) // 2, (width + 1) // 2
-        return stages
-
-    @cached_property
-    def fixed_workloads(self) -> tuple[Workload, ...]:
-        first, second, third = self._stages
-        image = self.input_shape[0]
-        return (
-            Workload(Stem(3, relu6=0), image, first[0], 1, *first[1:]),
-            Workload(ResidualReduction(), first[0], second[0], 2, *first[1:]),
-            Workload(ResidualReduction(), second[0], third[0], 2, *second[1:]),
-            Workload(Classifier(), third[0], self.classes, 1, *third[1:]),
-        )
-
-    def choice_workloads(self, decision: int, choice: int) -> tuple[Workload, ...]:
-        op = tuple(_OPS.values())[choice]
-        return tuple(
-            Workload(op, channels, channels, 1, height, width)
-            for channels, height, width in self._stages
-            for _ in range(self.cells)
-        )
-
-    def emit(self, graph: Graph, arch: Sequence[int]) -> None:
-        stem, *reductions, head = self.fixed_workloads
-        with graph.scope("stem"):
-            x = stem.op.emit(graph, 0, stem.out_channels, 1)
-        for stage in range(3):
-            for cell in range(self.cells):
-                with graph.scope(f"stages.{stage}.{cell}"):
-                    x = self._cell(graph, x, arch)
-            if stage < 2:
-                with graph.scope(f"reductions.{stage}"):
-                    x = reductions[stage].op.emit(graph, x, reductions[stage].out_channels, 2)
-        with graph.scope("head"):
-            head.op.emit(graph, x, self.classes, 1)
-
-    def _cell(self, graph: Graph, x: int, arch: Sequence[int]) -> int:
-        states = [x]
-        for target in (1, 2, 3):
-            terms = []
-            for (to, source), decision, choice in zip(_EDGES, self.decisions, arch, strict=True):
-                if to == target:
-                    with graph.scope(decision.name):
-                        op = decision.choices[choice]
-                        terms.append(op.emit(graph, states[source], graph.shape(x)[0], 1))
-            with graph.scope(f"node{target}"):
-                states.append(graph.add(*terms))
-        return states[3]
-
-    def parse(self, text: str) -> list[int]:
-        pattern = r"\|(\w+)~0\|\+\|(\w+)~0\|(\w+)~1\|\+\|(\w+)~0\|(\w+)~1\|(\w+)~2\|"
-        match = re.fullmatch(pattern, text)
-        if match is None:
-            raise ValueError(f"it looks like {self.format([3, 1, 0, 2, 4, 3])}, got {text!r}")
-        names = list(_OPS)
-        unknown = [name for name in match.groups() if name not in names]
-        if unknown:
-            raise ValueError(f"an edge is one of {', '.join(names)}, got {unknown[0]!r}")
-        return [names.index(name) for name in match.groups()]
-
-    def format(self, arch: Sequence[int]) -> str:
-        names = [list(_OPS)[choice] for choice in arch]
-        nodes = (
-            "|"
-            + "".join(
-                f"{name}~{source}|"
-                for name, (to, source) in zip(names, _EDGES, strict=True)
-                if to == node
-            )
-            for node in (1, 2, 3)
-        )
-        return "+".join(nodes)
+#: (from, to) of the edges, in the order in which architecture strings list them.
+_EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+_ENDS = Ends(Stem(3, relu6=0), ResidualReduction(), Classifier())
 
 
 def nasbench201(
@@ -154,5 +51,53 @@ def nasbench201(
     check_sizes("nasbench201", arguments)
     if input_size % 4:
         raise OptionError(f"input_size of nasbench201 is a multiple of 4, got {input_size}")
-    layout = _Cells((3, input_size, input_size), classes, channels, cells)
+    layout = Cells(
+        (3, input_size, input_size),
+        classes,
+        channels=(channels, 2 * channels, 4 * channels),
+        cells=cells,
+        edges=_EDGES,
+        ops=tuple(_OPS.values()),
+        ends=_ENDS,
+        strings=Strings(_parse, _format),
+    )
     return SearchSpace("nasbench201", arguments, layout)
+
+
+def nasbench201_proxy(
+    space: SearchSpace, input_size: int, classes: int, width_mult: float
+) -> SearchSpace:
+    """A smaller network with the same decisions: one cell a stage, and narrower."""
+    channels = space.arguments["channels"]
+    if width_mult != 1:
+        channels = divisible(channels * width_mult)
+    return nasbench201(input_size, classes, channels=channels, cells=1)
+
+
+def _parse(text: str) -> list[int]:
+    pattern = r"\|(\w+)~0\|\+\|(\w+)~0\|(\w+)~1\|\+\|(\w+)~0\|(\w+)~1\|(\w+)~2\|"
+    match = re.fullmatch(pattern, text)
+    if match is None:
+        raise ValueError(f"it looks like {_format([3, 1, 0, 2, 4, 3])}, got {text!r}")
+    names = list(_OPS)
+    unknown = [name for name in match.groups() if name not in names]
+    if unknown:
+        raise ValueError(f"an edge is one of {', '.join(names)}, got {unknown[0]!r}")
+    return [names.index(name) for name in match.groups()]
+
+
+def _format(arch: Sequence[int]) -> str:
+    names = [list(_OPS)[choice] for choice in arch]
+    nodes = (
+        "|"
+        + "".join(
+            f"{name}~{source}|"
+            for name, (source, to) in zip(names, _EDGES, strict=True)
+            if to == node
+        )
+        for node in (1, 2, 3)
+    )
+    return "+".join(nodes)
+
+
+ENTRY = SpaceEntry("nasbench201", nasbench201, nasbench201_proxy)

@@ -9,11 +9,13 @@ from hwnas.arrays import IntArray
 from hwnas.errors import ArchitectureError, OptionError
 from hwnas.ops import Identity, MobileNetV3Block, MobileNetV3Head, MobileNetV3Stem, Op
 from hwnas.ops.divisible import divisible
+from hwnas.spaces.arguments import check_sizes, check_width_mult
 from hwnas.spaces.chain import BlockSpec, chain
+from hwnas.spaces.record import SpaceEntry
 from hwnas.spaces.scaling import fewer_strides
-from hwnas.spaces.space import SearchSpace, check_sizes, check_width_mult
+from hwnas.spaces.space import SearchSpace
 
-__all__ = ["ofa", "ofa_architectures", "ofa_columns", "ofa_proxy"]
+__all__ = ["ENTRY", "ofa", "ofa_architectures", "ofa_columns", "ofa_proxy"]
 
 _KERNELS = (3, 5, 7)
 _EXPANSIONS = (3, 4, 6)
@@ -66,8 +68,8 @@ def ofa(
         raise OptionError(f"stage_strides of ofa are {len(_WIDTHS)}, got {len(stage_strides)}")
 
     def specs() -> Iterator[BlockSpec]:
-        yield "stem", [MobileNetV3Stem(3)], divisible(_STEM_WIDTH * width_mult), stem_stride
-        yield "first", [MobileNetV3Block(3, 1, 0, 0)], divisible(_FIRST_WIDTH * width_mult), 1
+        yield "stem", MobileNetV3Stem(3), divisible(_STEM_WIDTH * width_mult), stem_stride
+        yield "first", MobileNetV3Block(3, 1, 0, 0), divisible(_FIRST_WIDTH * width_mult), 1
         block = 0
         for width, first_stride, se, hswish in zip(
             _WIDTHS, stage_strides, _SE, _HSWISH, strict=True
@@ -82,7 +84,7 @@ def ofa(
                 stride = first_stride if at == 0 else 1
                 yield f"blocks.{block}", ops, divisible(width * width_mult), stride
                 block += 1
-        yield "head", [MobileNetV3Head(mid_width, head_width)], classes, 1
+        yield "head", MobileNetV3Head(mid_width, head_width), classes, 1
 
     arguments = {**sizes, "width_mult": float(width_mult)}
     return SearchSpace("ofa", arguments, chain((3, input_size, input_size), specs()))
@@ -180,3 +182,6 @@ def ofa_architectures(columns: npt.ArrayLike) -> IntArray:
             f"{depths[at, layer // _DEPTH]}"
         )
     return archs
+
+
+ENTRY = SpaceEntry("ofa", ofa, ofa_proxy, columns=ofa_columns)

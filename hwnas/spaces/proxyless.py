@@ -1,15 +1,17 @@
 """The chain of mobile bottlenecks of MnasNet, ProxylessNAS and BetaNAS (section 4.1)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from hwnas.errors import OptionError
-from hwnas.ops import ConvHead, Identity, MBConv, Op, Shape, Stem
+from hwnas.ops import ConvHead, Identity, MBConv, Op, Stem
 from hwnas.ops.divisible import divisible
-from hwnas.spaces.chain import Chain, Slot, slot_behind
+from hwnas.spaces.arguments import check_sizes, check_width_mult
+from hwnas.spaces.chain import BlockSpec, chain, stages
+from hwnas.spaces.record import SpaceEntry
 from hwnas.spaces.scaling import fewer_strides
-from hwnas.spaces.space import SearchSpace, check_sizes, check_width_mult
+from hwnas.spaces.space import SearchSpace
 
-__all__ = ["proxyless", "proxyless_proxy"]
+__all__ = ["ENTRY", "proxyless", "proxyless_proxy"]
 
 _BOTTLENECKS: tuple[Op, ...] = tuple(
     MBConv(kernel, expand) for expand in (3, 6) for kernel in (3, 5, 7)
@@ -82,31 +84,21 @@ def proxyless(
     def width(channels: int) -> int:
         return channels if width_mult == 1 else divisible(channels * width_mult)
 
-    slots: list[Slot] = []
-    shape: Shape = (3, input_size, input_size)
-
-    def append(name: str, ops: Sequence[Op], out: int, stride: int, block: int | None) -> None:
-        nonlocal shape
-        slot, shape = slot_behind(name, ops, shape, out, stride, block)
-        slots.append(slot)
-
-    append("stem", [Stem(3)], width(stem_width), stem_stride, None)
-    append("first", [MBConv(3, 1)], width(first_width), 1, None)
-    block = 0
-    for channels, depth, first_stride in zip(
-        stage_widths, stage_depths, stage_strides, strict=True
-    ):
-        for position in range(depth):
-            stride = first_stride if position == 0 else 1
-            skip = Identity().fits(shape[0], width(channels), stride)
+    def specs() -> Iterator[BlockSpec]:
+        yield "stem", Stem(3), width(stem_width), stem_stride
+        before = width(first_width)
+        yield "first", MBConv(3, 1), before, 1
+        for block, channels, stride in stages(stage_widths, stage_depths, stage_strides):
+            skip = Identity().fits(before, width(channels), stride)
             if skippable is not None:
                 skip = skippable[block]
+            before = width(channels)
             ops = (*_BOTTLENECKS, Identity()) if skip else _BOTTLENECKS
-            append(f"blocks.{block}", ops, width(channels), stride, block)
-            block += 1
-    head = divisible(head_width * width_mult) if width_mult > 1 else head_width
-    append("head", [ConvHead(head)], classes, 1, None)
-    return SearchSpace("proxyless", arguments, Chain(tuple(slots)))
+            yield f"blocks.{block}", ops, before, stride
+        head = divisible(head_width * width_mult) if width_mult > 1 else head_width
+        yield "head", ConvHead(head), classes, 1
+
+    return SearchSpace("proxyless", arguments, chain((3, input_size, input_size), specs()))
 
 
 def proxyless_proxy(
@@ -129,3 +121,6 @@ def proxyless_proxy(
         "skippable": [Identity() in decision.choices for decision in space.decisions],
     }
     return proxyless(**{**space.arguments, **changed})
+
+
+ENTRY = SpaceEntry("proxyless", proxyless, proxyless_proxy)

@@ -4,16 +4,18 @@ Bits and channels of a block cost together, so each block has one decision, whos
 pairs of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from hwnas.errors import OptionError
-from hwnas.ops import LinearHead, Op, QuantizedBasicBlock, ResNetStem, Shape
+from hwnas.ops import LinearHead, Op, QuantizedBasicBlock, ResNetStem
 from hwnas.ops.divisible import divisible
-from hwnas.spaces.chain import Chain, Slot, slot_behind
+from hwnas.spaces.arguments import check_sizes, check_width_mult
+from hwnas.spaces.chain import BlockSpec, chain, stages
+from hwnas.spaces.record import SpaceEntry
 from hwnas.spaces.scaling import kept_strides
-from hwnas.spaces.space import SearchSpace, check_sizes, check_width_mult
+from hwnas.spaces.space import SearchSpace
 
-__all__ = ["resnet18_bits", "resnet34_bits", "resnet_bits_proxy"]
+__all__ = ["ENTRY_18", "ENTRY_34", "resnet18_bits", "resnet34_bits", "resnet_bits_proxy"]
 
 _CHOICES: tuple[Op, ...] = tuple(
     QuantizedBasicBlock(weight_bits, activation_bits, tenths)
@@ -128,22 +130,14 @@ def _resnet_bits(
     def width(channels: int) -> int:
         return channels if width_mult == 1 else divisible(channels * width_mult)
 
-    slots: list[Slot] = []
-    shape: Shape = (3, input_size, input_size)
+    def specs() -> Iterator[BlockSpec]:
+        yield "stem", ResNetStem(stem_kernel, int(stem_pool)), width(stem_width), stem_stride
+        for block, channels, stride in stages(stage_widths, stage_depths, stage_strides):
+            yield f"blocks.{block}", _CHOICES, width(channels), stride
+        yield "head", LinearHead(), classes, 1
 
-    def append(label: str, ops: Sequence[Op], out: int, stride: int, block: int | None) -> None:
-        nonlocal shape
-        slot, shape = slot_behind(label, ops, shape, out, stride, block)
-        slots.append(slot)
+    return SearchSpace(name, arguments, chain((3, input_size, input_size), specs()))
 
-    append("stem", [ResNetStem(stem_kernel, int(stem_pool))], width(stem_width), stem_stride, None)
-    block = 0
-    for channels, depth, first_stride in zip(
-        stage_widths, stage_depths, stage_strides, strict=True
-    ):
-        for position in range(depth):
-            stride = first_stride if position == 0 else 1
-            append(f"blocks.{block}", _CHOICES, width(channels), stride, block)
-            block += 1
-    append("head", [LinearHead()], classes, 1, None)
-    return SearchSpace(name, arguments, Chain(tuple(slots)))
+
+ENTRY_18 = SpaceEntry("resnet18-bits", resnet18_bits, resnet_bits_proxy)
+ENTRY_34 = SpaceEntry("resnet34-bits", resnet34_bits, resnet_bits_proxy)

@@ -7,15 +7,15 @@ __all__ = ["fewer_strides", "kept_strides"]
 
 
 def kept_strides(strides: Sequence[int], input_size: int, order: Sequence[int]) -> list[int]:
-    """Strides of which only as many stay as bring ``input_size`` down to about 4 pixels.
+    """Keep as many strides as bring ``input_size`` down to about 4 pixels; the others become 1.
 
     Args:
         strides: of the full network.
         input_size: pixels.
-        order: positions in ``strides``, the one to be kept first at the front.
+        order: positions in ``strides``, those to keep first at the front.
 
     Returns:
-        As many strides, those that are not kept being 1.
+        A list of the same length.
     """
     halvings = max(0, round(math.log2(max(input_size, 1) / 4)))
     kept = set(order[:halvings])
@@ -27,7 +27,8 @@ def fewer_strides(
 ) -> tuple[int, list[int]]:
     """`kept_strides` of a stem, and of each stage's first block.
 
-    Kept are those of the stem, then of the second, the first and all later stages that have one.
+    The stem's is kept first, then that of the second stage with a stride above 1, of the first one
+    and of all later ones.
     """
     strided = [at for at, stride in enumerate(stage_strides, 1) if stride > 1]
     order = [*([0] if stem_stride > 1 else []), *strided[1:2], *strided[:1], *strided[2:]]

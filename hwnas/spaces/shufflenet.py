@@ -5,16 +5,18 @@ one price each is right. They are therefore one decision, whose choices are the 
 is exact for sums over decisions (budgets, counts, sampling, expectations) is exact here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from hwnas.errors import OptionError
-from hwnas.ops import Op, Shape, ShuffleHead, ShuffleStem, ShuffleUnit, ShuffleXception
+from hwnas.ops import Op, ShuffleHead, ShuffleStem, ShuffleUnit, ShuffleXception
 from hwnas.ops.divisible import divisible
-from hwnas.spaces.chain import Chain, Slot, slot_behind
+from hwnas.spaces.arguments import check_sizes, check_width_mult
+from hwnas.spaces.chain import BlockSpec, chain, stages
+from hwnas.spaces.record import SpaceEntry
 from hwnas.spaces.scaling import kept_strides
-from hwnas.spaces.space import SearchSpace, check_sizes, check_width_mult
+from hwnas.spaces.space import SearchSpace
 
-__all__ = ["CHANNEL_SCALES", "shufflenet", "shufflenet_proxy"]
+__all__ = ["CHANNEL_SCALES", "ENTRY", "shufflenet", "shufflenet_proxy"]
 
 #: The paper's scales of the middle channels (section 4, channel search).
 CHANNEL_SCALES = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6)
@@ -43,9 +45,9 @@ def shufflenet(
         width_mult: multiplies the widths of the stages, rounded to multiples of 8.
         scales: of the middle channels, tenths from 0.1 to 9.9: what each block may choose beside
             its operator.
-        blocks: the operator of each block, such as ``3-5-x-7-...``, or one token for all, where
-            only scales are searched; by default each of ``3``, ``5``, ``7`` and ``x`` may be
-            chosen. Scales in it (``3@1.4``) are not read.
+        blocks: the operator of each block, such as ``3-5-x-7-...``, or one token for all blocks;
+            then only scales are searched. By default each block chooses among ``3``, ``5``, ``7``
+            and ``x``. Scales in the tokens (``3@1.4``) are ignored.
         stem_width, stage_widths, head_width: channels of the stem, of the stages, of the last
             convolution.
         stage_depths: choice blocks of each stage.
@@ -80,26 +82,16 @@ def shufflenet(
         "scales": [t / 10 for t in tenths],
         "blocks": None if blocks is None else "-".join(name for (name,) in names),
     }
-    slots: list[Slot] = []
-    shape: Shape = (3, input_size, input_size)
 
-    def append(name: str, ops: Sequence[Op], out: int, stride: int, block: int | None) -> None:
-        nonlocal shape
-        slot, shape = slot_behind(name, ops, shape, out, stride, block)
-        slots.append(slot)
-
-    append("stem", [ShuffleStem()], stem_width, stem_stride, None)
-    block = 0
-    for channels, depth, first_stride in zip(
-        stage_widths, stage_depths, stage_strides, strict=True
-    ):
-        out = channels if width_mult == 1 else divisible(channels * width_mult)
-        for position in range(depth):
+    def specs() -> Iterator[BlockSpec]:
+        yield "stem", ShuffleStem(), stem_width, stem_stride
+        for block, channels, stride in stages(stage_widths, stage_depths, stage_strides):
             ops = [_operator(name, t) for name in names[block] for t in tenths]
-            append(f"blocks.{block}", ops, out, first_stride if position == 0 else 1, block)
-            block += 1
-    append("head", [ShuffleHead(head_width)], classes, 1, None)
-    return SearchSpace("shufflenet", arguments, Chain(tuple(slots)))
+            out = channels if width_mult == 1 else divisible(channels * width_mult)
+            yield f"blocks.{block}", ops, out, stride
+        yield "head", ShuffleHead(head_width), classes, 1
+
+    return SearchSpace("shufflenet", arguments, chain((3, input_size, input_size), specs()))
 
 
 def shufflenet_proxy(
@@ -151,3 +143,10 @@ def _names(blocks: str | None, count: int) -> list[tuple[str, ...]]:
             f"all, got {wrong[0] if wrong else len(tokens)!r} in {blocks!r}"
         )
     return [(token,) for token in tokens]
+
+
+#: On digits, random paths of the proxy were right on 81 % of the images after 400 steps of 64 at a
+#: learning rate of 1e-2, and at chance after 150 at 2e-3.
+ENTRY = SpaceEntry(
+    "shufflenet", shufflenet, shufflenet_proxy, base_lr=1e-2, channel_scales=CHANNEL_SCALES
+)

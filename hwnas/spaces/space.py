@@ -3,10 +3,10 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,58 +15,18 @@ from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import COSTS, AdditiveCost, workload_costs
 from hwnas.errors import ArchitectureError, OptionError, UnknownNameError
 from hwnas.onnx_graph import Precision, Weights, to_onnx
-from hwnas.ops import Graph, Op, Shape, Workload
+from hwnas.ops import Graph, Shape, Workload
+from hwnas.spaces.architectures import checked_rows, rows_of
+from hwnas.spaces.emission import emit
+from hwnas.spaces.layout import Decision, Layout, Slot, followed
 
 if TYPE_CHECKING:
     from hwnas.ops.module import GraphModule
 
-__all__ = ["Decision", "Layout", "SearchSpace", "check_sizes", "check_width_mult"]
+__all__ = ["SearchSpace"]
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """One categorical choice: a choice block of a chain, an edge of a cell."""
-
-    name: str
-    choices: tuple[Op, ...]
-
-
-class Layout(Protocol):
-    """How the chosen operators are wired to a network: a chain of blocks, or cells."""
-
-    @property
-    def input_shape(self) -> Shape:
-        """Channels, height and width of the network's input."""
-        ...
-
-    @property
-    def decisions(self) -> tuple[Decision, ...]:
-        """The decisions, in order."""
-        ...
-
-    @property
-    def fixed_workloads(self) -> tuple[Workload, ...]:
-        """The workloads that every architecture has."""
-        ...
-
-    def choice_workloads(self, decision: int, choice: int) -> tuple[Workload, ...]:
-        """The workloads that one choice adds, one entry per execution."""
-        ...
-
-    def emit(self, graph: Graph, arch: Sequence[int]) -> None:
-        """Add the nodes of a whole network to an empty graph."""
-        ...
-
-    def parse(self, text: str) -> list[int]:
-        """The architecture of a string; raises ``ValueError`` with the reason."""
-        ...
-
-    def format(self, arch: Sequence[int]) -> str:
-        """The string of an architecture."""
-        ...
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SearchSpace:
     """Architectures as rows of integers, one index per decision, and all that follows from them.
 
@@ -79,7 +39,16 @@ class SearchSpace:
     name: str
     arguments: Mapping[str, Any]
     layout: Layout
-    _costs: dict[str, AdditiveCost] = field(default_factory=dict, init=False, repr=False)
+    _sums: dict[str, AdditiveCost] = field(default_factory=dict, init=False)
+
+    def __repr__(self) -> str:
+        told = [f"{k}={v!r}" for k, v in self.arguments.items() if isinstance(v, int | float | str)]
+        more = ["..."] if len(self.arguments) > len(told[:2]) else []
+        size = f"{self.size:,}" if self.size < 10**6 else f"over 10^{len(str(self.size)) - 1}"
+        return (
+            f"<SearchSpace {self.name}({', '.join([*told[:2], *more])}): "
+            f"{len(self.decisions)} decisions, size {size}>"
+        )
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
@@ -90,6 +59,12 @@ class SearchSpace:
     def input_shape(self) -> Shape:
         """Channels, height and width of the input."""
         return self.layout.input_shape
+
+    @cached_property
+    def classes(self) -> int:
+        """Outputs of every network."""
+        nodes = self.graph([0] * len(self.decisions)).nodes
+        return nodes[-1].shape[0]
 
     @cached_property
     def n_choices(self) -> tuple[int, ...]:
@@ -119,26 +94,7 @@ class SearchSpace:
         Raises:
             ArchitectureError: not integers, or another number of decisions.
         """
-        try:
-            rows = np.asarray(archs)
-        except ValueError:
-            raise ArchitectureError(
-                f"architectures are an integer array (n, {len(self.decisions)}), got rows of "
-                "different lengths"
-            ) from None
-        if rows.ndim == 1:
-            rows = rows[None]
-        if rows.ndim != 2 or rows.dtype.kind not in "iu":
-            raise ArchitectureError(
-                f"architectures are an integer array (n, {len(self.decisions)}), got "
-                f"{rows.dtype} of shape {np.shape(archs)}"
-            )
-        if rows.shape[1] != len(self.decisions):
-            raise ArchitectureError(
-                f"{self.name} has {len(self.decisions)} decisions, got {rows.shape[1]}: "
-                "is it an architecture of another space?"
-            )
-        return rows
+        return rows_of(archs, self.name, len(self.decisions))
 
     def check(self, archs: npt.ArrayLike) -> IntArray:
         """The architectures as an int64 array (n, n_decisions); one row may come without its axis.
@@ -146,15 +102,7 @@ class SearchSpace:
         Raises:
             ArchitectureError: not integers, another number of decisions, or an index out of range.
         """
-        rows = self.rows(archs)
-        wrong = np.argwhere((rows < 0) | (rows >= np.array(self.n_choices)))
-        if len(wrong):
-            at, d = (int(v) for v in wrong[0])
-            raise ArchitectureError(
-                f"decision {self.decisions[d].name} of {self.name} has choices 0 to "
-                f"{self.n_choices[d] - 1}, got {rows[at, d]} in architecture {at}"
-            )
-        return rows.astype(np.int64, copy=False)
+        return checked_rows(archs, self.name, self.decisions)
 
     def parse(self, text: str) -> IntArray:
         """Read what `format` printed, as an int64 array (n_decisions,).
@@ -172,30 +120,58 @@ class SearchSpace:
         return self.layout.format(self._one(arch))
 
     def workloads(self, arch: npt.ArrayLike) -> list[Workload]:
-        """All workloads of one architecture, repeated one entry per execution."""
-        chosen = [
-            w for d, c in enumerate(self._one(arch)) for w in self.layout.choice_workloads(d, c)
-        ]
-        return [*self.layout.fixed_workloads, *chosen]
+        """All workloads of one architecture, one entry per execution.
+
+        First those that follow no decision, then those that follow the first decision, and so on.
+        """
+        path = self.layout.path(self._one(arch))
+        used = [(s, c) for s, c in zip(self.layout.slots, path, strict=True) if c is not None]
+        used.sort(key=lambda pair: -1 if pair[0].decision is None else pair[0].decision)
+        return [slot.workloads[choice] for slot, choice in used]
 
     @cached_property
     def distinct_workloads(self) -> tuple[Workload, ...]:
         """Every workload of the space that costs time, once: what a profiler measures."""
-        parts = (
-            workload
-            for d, n in enumerate(self.n_choices)
-            for c in range(n)
-            for workload in self.layout.choice_workloads(d, c)
-        )
-        return tuple(
-            dict.fromkeys(w for w in (*self.layout.fixed_workloads, *parts) if not w.op.no_op)
-        )
+        others = [w for s in self.layout.slots if s.decision is None for w in s.workloads]
+        chosen = [
+            slot.workloads[choice]
+            for slots, n in zip(self._followed, self.n_choices, strict=True)
+            for choice in range(n)
+            for slot in slots
+        ]
+        return tuple(dict.fromkeys(w for w in (*others, *chosen) if not w.op.no_op))
+
+    @property
+    def additive(self) -> bool:
+        """Whether costs are sums over decisions; see `Layout.additive`."""
+        return self.layout.additive
+
+    @cached_property
+    def fixed_workloads(self) -> tuple[Workload, ...]:
+        """The workloads that every architecture has.
+
+        Raises:
+            OptionError: the space is not additive.
+        """
+        self._check_additive("what a choice adds depends on others, take workloads(arch)")
+        return tuple(s.workloads[0] for s in self.layout.slots if s.decision is None)
+
+    def choice_workloads(self, decision: int, choice: int) -> tuple[Workload, ...]:
+        """The workloads that one choice adds, one entry per execution.
+
+        Raises:
+            OptionError: the space is not additive.
+        """
+        self._check_additive("what a choice adds depends on others, take workloads(arch)")
+        return tuple(slot.workloads[choice] for slot in self._followed[decision])
 
     def graph(self, arch: npt.ArrayLike) -> Graph:
-        """The nodes of one network."""
-        graph = Graph(self.input_shape)
-        self.layout.emit(graph, self._one(arch))
-        return graph
+        """The nodes of one network.
+
+        Raises:
+            OptionError: the layout's wiring contradicts its path.
+        """
+        return emit(self.layout, self.layout.path(self._one(arch)))
 
     def build(self, arch: npt.ArrayLike) -> "GraphModule":
         """One network as a torch module: (n, channels, height, width) -> (n, classes)."""
@@ -256,35 +232,71 @@ class SearchSpace:
     @cached_property
     def quantised(self) -> bool:
         """Whether any convolution of the space has few-bit weights."""
-        return any(workload_costs(w)["bitops"] > 0 for w in self.distinct_workloads)
+        return any(costs["bitops"] > 0 for costs in self._workload_costs.values())
 
     def cost(self, quantity: str) -> AdditiveCost:
         """An analytic cost (``macs``, ``params``, ``bytes``, ``bitops``) as a sum over decisions.
 
         Raises:
             UnknownNameError: there is no such cost.
+            OptionError: the space is not additive; see `exact`.
         """
-        if quantity not in COSTS:
-            raise UnknownNameError("cost", quantity, list(COSTS))
-        if not self._costs:
-            known = {w: workload_costs(w) for w in self.distinct_workloads}
-
-            def total(name: str, workloads: Sequence[Workload]) -> int:
-                return sum(known[w][name] for w in workloads if not w.op.no_op)
-
+        _check_quantity(quantity)
+        self._check_additive(f"{quantity} are no AdditiveCost, take exact({quantity!r})")
+        if not self._sums:
             for name in COSTS:
                 entries = [
-                    [total(name, self.layout.choice_workloads(d, c)) for c in range(n)]
+                    [self._total(name, self.choice_workloads(d, c)) for c in range(n)]
                     for d, n in enumerate(self.n_choices)
                 ]
-                self._costs[name] = AdditiveCost.from_integers(
-                    total(name, self.layout.fixed_workloads), entries
-                )
-        return self._costs[quantity]
+                fixed = self._total(name, self.fixed_workloads)
+                self._sums[name] = AdditiveCost.from_integers(fixed, entries)
+        return self._sums[quantity]
+
+    def exact(self, quantity: str) -> Callable[[npt.ArrayLike], FloatArray]:
+        """An analytic cost as a function of architectures (n, n_decisions) that gives floats (n,).
+
+        It is `cost` where the space is additive, and otherwise the sum over the workloads of each
+        architecture.
+
+        Raises:
+            UnknownNameError: there is no such cost.
+        """
+        _check_quantity(quantity)
+        if self.additive:
+            return self.cost(quantity)
+
+        slots = self.layout.slots
+
+        def of_workloads(archs: npt.ArrayLike) -> FloatArray:
+            totals = []
+            for arch in self.check(archs).tolist():
+                used = zip(slots, self.layout.path(arch), strict=True)
+                parts = (slot.workloads[choice] for slot, choice in used if choice is not None)
+                totals.append(self._total(quantity, parts))
+            return np.array(totals, np.float64)
+
+        return of_workloads
+
+    @cached_property
+    def _followed(self) -> tuple[tuple[Slot, ...], ...]:
+        return followed(self.layout.slots, len(self.decisions))
+
+    @cached_property
+    def _workload_costs(self) -> dict[Workload, dict[str, int]]:
+        return {workload: workload_costs(workload) for workload in self.distinct_workloads}
+
+    def _total(self, quantity: str, workloads: Iterable[Workload]) -> int:
+        return sum(self._workload_costs[w][quantity] for w in workloads if not w.op.no_op)
+
+    def _check_additive(self, what: str) -> None:
+        if not self.additive:
+            raise OptionError(
+                f"an architecture of {self.name} does not cost a sum over its decisions: {what}"
+            )
 
     def _integers(self, quantity: str, archs: npt.ArrayLike) -> IntArray:
-        costs: FloatArray = self.cost(quantity)(self.check(archs))
-        return np.rint(costs).astype(np.int64)
+        return np.rint(self.exact(quantity)(self.check(archs))).astype(np.int64)
 
     def _one(self, arch: npt.ArrayLike) -> list[int]:
         rows = self.check(arch)
@@ -293,23 +305,6 @@ class SearchSpace:
         return [int(choice) for choice in rows[0]]
 
 
-def check_sizes(space: str, sizes: Mapping[str, Any]) -> None:
-    """Check arguments that are whole numbers of at least 1, or lists of them.
-
-    Raises:
-        OptionError: one is not.
-    """
-    for name, value in sizes.items():
-        values = value if isinstance(value, list) else [value]
-        if not values or any(type(v) is not int or v < 1 for v in values):
-            raise OptionError(f"{name} of {space} takes whole numbers of at least 1, got {value!r}")
-
-
-def check_width_mult(space: str, width_mult: Any) -> None:
-    """Check a factor of all widths.
-
-    Raises:
-        OptionError: it is not a finite number above 0.
-    """
-    if not (isinstance(width_mult, int | float) and 0 < width_mult < math.inf):
-        raise OptionError(f"width_mult of {space} is a number above 0, got {width_mult!r}")
+def _check_quantity(quantity: str) -> None:
+    if quantity not in COSTS:
+        raise UnknownNameError("cost", quantity, list(COSTS))

@@ -2,12 +2,15 @@
 
 Batch-norm statistics gathered while other paths were trained fit no single path, so they are
 recalibrated for every candidate: reset, averaged over the calibration batches in training mode,
-then used in evaluation mode (Single Path One-Shot, section 3.4). Both passes run block by block,
-and what leaves a block depends on nothing but the choices up to it. Candidates that begin alike
-therefore share the work of their common prefix, with results that are equal to the last bit.
+then used in evaluation mode (Single Path One-Shot, section 3.4). Both passes run slot by slot. In a
+sequential layout what leaves a slot depends on nothing but the choices up to it. Candidates that
+begin alike therefore share the work of their common prefix, with results that are equal to the last
+bit; those of other layouts are computed one by one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from hwnas.errors import OptionError
-from hwnas.supernet.network import Supernet
+from hwnas.spaces.layout import Join
+from hwnas.supernet.network import Supernet, concat_values, sum_values, used
 
 __all__ = ["Evaluator"]
 
@@ -23,10 +27,13 @@ __all__ = ["Evaluator"]
 #: against 1.37 where the least recently used goes first, and 1.50 without a bound.
 _AGE_PER_BLOCK = 10
 
+#: What runs in the first slots of a path.
+_Prefix = tuple[int | None, ...]
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _State:
-    """What flows between two blocks, in batches (n, channels, height, width), or logits.
+    """What flows between two slots, in batches (n, channels, height, width), or logits.
 
     Attributes:
         calibration: in training mode, normalised with each batch's own statistics.
@@ -110,8 +117,9 @@ class Evaluator:
             self._cache.clear()
             self._weights = weights
         result = np.empty(len(rows))
+        run = self._shared if self.supernet.space.layout.sequential else self._alone
         for at in np.lexsort(rows.T[::-1]):  # neighbours share the longest prefixes
-            result[at] = self._accuracy(self._shared(self.supernet.path(rows[at])))
+            result[at] = self._accuracy(run(self.supernet.path(rows[at])))
         return result
 
     def accuracy_alone(self, arch: npt.ArrayLike) -> float:
@@ -122,19 +130,30 @@ class Evaluator:
         """Leave the batch-norms of one path recalibrated, for ``supernet.weights(arch)``."""
         self._alone(self.supernet.path(arch), _State(self._start.calibration, ()))
 
-    def _alone(self, path: list[int], start: _State | None = None) -> _State:
-        state = start or self._start
-        for slot, choice in enumerate(path):
-            state = self._advance(state, slot, choice)
-        return state
+    def _alone(self, path: list[int | None], start: _State | None = None) -> _State:
+        """Run all slots of a path, wired as the layout says."""
 
-    def _shared(self, path: list[int]) -> _State:
+        def run(slot: int, state: _State) -> _State:
+            return self._advance(state, slot, used(path[slot]))
+
+        return self.supernet.space.layout.wire(
+            tuple(path),
+            start or self._start,
+            run,
+            partial(_joined, sum_values),
+            partial(_joined, concat_values),
+        )
+
+    def _shared(self, path: list[int | None]) -> _State:
         """Start behind the longest remembered prefix, and remember the longer ones."""
         keys = [tuple(path[:depth]) for depth in range(len(path) + 1)]
         depth = self._cache.use(keys)
         state = self._cache.states[keys[depth]] if depth else self._start
         for slot in range(depth, len(path)):
-            after = self._advance(state, slot, path[slot])
+            choice = path[slot]
+            if choice is None:
+                continue
+            after = self._advance(state, slot, choice)
             if after is not state:  # an identity adds nothing worth remembering
                 self._cache.put(keys[slot + 1], after)
             state = after
@@ -175,20 +194,20 @@ class _Cache:
     """
 
     def __init__(self, limit: int):
-        self.states: dict[tuple[int, ...], _State] = {}
-        self._used: dict[tuple[int, ...], int] = {}
+        self.states: dict[_Prefix, _State] = {}
+        self._used: dict[_Prefix, int] = {}
         self._limit = limit
         self._clock = 0
         self._held = 0
 
-    def use(self, prefixes: list[tuple[int, ...]]) -> int:
+    def use(self, prefixes: list[_Prefix]) -> int:
         """The length of the longest of a candidate's prefixes that is here, 0 for none."""
         self._clock += 1
         found = [prefix for prefix in prefixes if prefix in self.states]
         self._used |= dict.fromkeys(found, self._clock)
         return max(map(len, found), default=0)
 
-    def put(self, prefix: tuple[int, ...], state: _State) -> None:
+    def put(self, prefix: _Prefix, state: _State) -> None:
         self.states[prefix] = state
         self._used[prefix] = self._clock
         self._held += state.nbytes
@@ -216,6 +235,17 @@ def _fingerprint(module: nn.Module) -> Tensor:
     """
     with torch.no_grad():
         return torch.stack([p.norm() for p in module.parameters()])
+
+
+@torch.inference_mode()
+def _joined(join: Join[Tensor], name: str, states: Sequence[_State]) -> _State:
+    """States joined batch by batch."""
+    calibration = zip(*(state.calibration for state in states), strict=True)
+    images = zip(*(state.images for state in states), strict=True)
+    return _State(
+        tuple(join(name, batches) for batches in calibration),
+        tuple(join(name, batches) for batches in images),
+    )
 
 
 def _batches(images: npt.NDArray[np.float32], batch: int) -> tuple[Tensor, ...]:

@@ -1,9 +1,10 @@
 """Gradients of gates (BetaNAS, eq. 4; ProxylessNAS, section 3.2) with the memory of one path.
 
-A choice block is ``sum_j g_j o_j(x)`` with one gate at 1 and the others at 0, so a forward pass
-runs one path. The gradient of a gate is ``dL/dg_j = sum(o_j(x) * dL/dO)`` over all elements. Only
-``x``, the sampled output and ``dL/dO`` are needed for it; the other outputs are computed one after
-another without a graph when the backward pass comes by, and are let go at once.
+A slot that follows a decision is ``sum_j g_j o_j(x)`` with one gate at 1 and the others at 0, so a
+forward pass runs one path. The gradient of a gate is ``dL/dg_j = sum(o_j(x) * dL/dO)`` over all
+elements. Only ``x``, the sampled output and ``dL/dO`` are needed for it. The backward pass computes
+the other outputs one after another, without a graph, and frees each at once. The gradients of slots
+that follow one decision add up.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,12 +17,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from hwnas.spaces.chain import Chain
-from hwnas.supernet.network import Supernet
+from hwnas.errors import OptionError
+from hwnas.supernet.network import Supernet, used
 
 __all__ = ["alpha_gradient", "gated", "gates_of", "probabilities_of"]
 
-#: Which choices live, (n_decisions, most choices); choices that do not exist are dead.
+#: Which choices are active, (n_decisions, most choices); those that do not exist are not.
 Active = npt.NDArray[np.bool_]
 
 
@@ -67,22 +68,33 @@ def gated(
         arch: the path, one active choice a decision.
         gates: (n_decisions, most choices), one-hot in the value, to be differentiated.
         active: bool, of the same shape.
+
+    Raises:
+        OptionError: no slot follows one of the decisions.
     """
-    layout = supernet.space.layout
-    assert isinstance(layout, Chain)
-    x = images.contiguous(memory_format=torch.channels_last)
-    for slot, (place, choice) in enumerate(zip(layout.slots, supernet.path(arch), strict=True)):
-        output = supernet.run_block(slot, x, choice)
-        if place.decision is None:
-            x = output
-            continue
+    slots = supernet.space.layout.slots
+    ungated = set(range(len(gates))) - {slot.decision for slot in slots}
+    if ungated:
+        raise OptionError(
+            f"gates need slots that follow each decision, {supernet.space.name} has none for "
+            f"decision {supernet.space.decisions[min(ungated)].name}: train it by another method"
+        )
+    path = supernet.path(arch)
 
-        def run(x: Tensor, choice: int, slot: int = slot) -> Tensor:
-            return supernet.run_block(slot, x, choice)
+    def run(at: int, x: Tensor) -> Tensor:
+        choice, decision = used(path[at]), slots[at].decision
+        output = supernet.run_block(at, x, choice)
+        if decision is None:
+            return output
 
-        others = np.flatnonzero(active[place.decision]).tolist()
-        x = _Gate.apply(x, output, gates[place.decision], choice, others, run)  # type: ignore[no-untyped-call]
-    return x
+        def other(x: Tensor, choice: int) -> Tensor:
+            return supernet.run_block(at, x, choice)
+
+        others = np.flatnonzero(active[decision]).tolist()
+        result: Tensor = _Gate.apply(x, output, gates[decision], choice, others, other)  # type: ignore[no-untyped-call]
+        return result
+
+    return supernet.wire(path, images, run)
 
 
 def probabilities_of(alpha: Tensor, active: Active) -> Tensor:
@@ -125,7 +137,7 @@ def alpha_gradient(
         active: bool, of the same shape.
 
     Returns:
-        ``dL/dalpha_m = sum_j dL/dg_j p_j (delta_mj - p_m)``, 0 where dead; and the loss.
+        ``dL/dalpha_m = sum_j dL/dg_j p_j (delta_mj - p_m)``, 0 where not active; and the loss.
     """
     if not supernet.training:
         supernet.train()

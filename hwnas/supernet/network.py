@@ -1,6 +1,6 @@
-"""The weight-sharing network: every architecture of a chain-shaped space is one of its paths."""
+"""The weight-sharing network: every architecture of a space is one of its paths."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from hwnas.errors import OptionError
 from hwnas.ops import Graph
-from hwnas.ops.module import GraphModule, initialise
+from hwnas.ops.module import GraphModule, add_all, concat_all, initialise
 from hwnas.spaces import SearchSpace
-from hwnas.spaces.chain import Chain
 from hwnas.supernet.sharing import SHARINGS, Block, Sharing
 
 __all__ = ["Supernet", "make_network"]
@@ -26,7 +25,7 @@ class Supernet(nn.Module):
     decay and momentum leave them alone.
 
     Args:
-        space: its layout must be a chain of blocks.
+        space: its architectures are the paths.
         sharing: ``separate`` gives every candidate its own weights, as in Single Path One-Shot;
             ``slices`` takes them out of one set per block, which learns many times faster.
         seed: of the initial weights.
@@ -34,7 +33,7 @@ class Supernet(nn.Module):
             a deep path starts as a shallow one.
 
     Raises:
-        OptionError: the space is not a chain, or ``sharing`` is unknown.
+        OptionError: ``sharing`` is unknown.
     """
 
     def __init__(
@@ -46,11 +45,6 @@ class Supernet(nn.Module):
         zero_init_residual: bool = True,
     ):
         super().__init__()
-        if not isinstance(space.layout, Chain):
-            raise OptionError(
-                f"a supernet needs a space that is a chain of blocks, such as proxyless; "
-                f"{space.name} is a {type(space.layout).__name__}"
-            )
         if sharing not in SHARINGS:
             raise OptionError(f"sharing is one of {', '.join(SHARINGS)}, got {sharing!r}")
         self.space = space
@@ -66,14 +60,13 @@ class Supernet(nn.Module):
             self._zero_residuals()
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def path(self, arch: npt.ArrayLike) -> list[int]:
-        """The candidate that an architecture chooses in each slot; 0 in slots without a choice.
+    def path(self, arch: npt.ArrayLike) -> list[int | None]:
+        """The candidate that an architecture runs in each slot; None where a slot is not used.
 
         Raises:
             ArchitectureError: it is not one architecture of this space.
         """
-        row = self.space.check(np.asarray(arch)[None])[0].tolist()
-        return [0 if s.decision is None else row[s.decision] for s in self._layout.slots]
+        return list(self._layout.path(self.space.check(np.asarray(arch)[None])[0].tolist()))
 
     def run_block(self, slot: int, x: Tensor, choice: int) -> Tensor:
         """Run one candidate of one slot on (n, channels, height, width)."""
@@ -82,10 +75,21 @@ class Supernet(nn.Module):
 
     def forward(self, x: Tensor, arch: Sequence[int] | npt.NDArray[np.int64]) -> Tensor:
         """Logits (n, classes) of one architecture for images (n, channels, height, width)."""
+        path = self.path(arch)
+        return self.wire(path, x, lambda slot, x: self.run_block(slot, x, used(path[slot])))
+
+    def wire(
+        self, path: Sequence[int | None], x: Tensor, run: Callable[[int, Tensor], Tensor]
+    ) -> Tensor:
+        """Let images (n, channels, height, width) flow through the slots of a path, as logits.
+
+        Args:
+            path: from `path`; says which slots are used.
+            x: the images.
+            run: what is done at a slot, such as `run_block` of one candidate.
+        """
         x = x.contiguous(memory_format=torch.channels_last)
-        for block, choice in zip(self.slots, self.path(arch), strict=True):
-            x = block(x, choice)
-        return x
+        return self._layout.wire(tuple(path), x, run, sum_values, concat_values)
 
     def weights(self, arch: npt.ArrayLike) -> dict[str, npt.NDArray[Any]]:
         """Copies of what one architecture inherits: the state dict of ``space.build(arch)``.
@@ -98,6 +102,7 @@ class Supernet(nn.Module):
             for slot, block, choice in zip(
                 self._layout.slots, self._blocks, self.path(arch), strict=True
             )
+            if choice is not None
             for name, tensor in block.state(choice).items()
         }
 
@@ -131,29 +136,45 @@ class Supernet(nn.Module):
                 candidate.load_state_dict(source.state(choice))
 
     def _zero_residuals(self) -> None:
-        with torch.no_grad():
-            for slot, block in zip(self._layout.slots, self._blocks, strict=True):
-                for workload, choice in zip(slot.workloads, block.choices, strict=True):
-                    for name in _residual_norms(workload.graph()):
-                        weight = choice.get_submodule(name).weight
-                        assert isinstance(weight, Tensor)
-                        weight.zero_()
+        for slot, block in zip(self._layout.slots, self._blocks, strict=True):
+            for workload, choice in zip(slot.workloads, block.choices, strict=True):
+                _zero_scales(choice, _residual_norms(workload.graph()))
 
 
 def make_network(space: SearchSpace, arch: npt.ArrayLike, *, seed: int) -> GraphModule:
-    """One network of a chain-shaped space, residual branches starting at zero, to train alone."""
+    """One network of a space, residual branches starting at zero, to train alone."""
     network = space.build(arch)
     initialise(network, seed)
-    row = space.check(arch)[0].tolist()
-    assert isinstance(space.layout, Chain)
-    with torch.no_grad():
-        for slot in space.layout.slots:
-            workload = slot.workloads[0 if slot.decision is None else row[slot.decision]]
-            for name in _residual_norms(workload.graph()):
-                weight = network.get_submodule(f"{slot.name}.{name}").weight
-                assert isinstance(weight, Tensor)
-                weight.zero_()
+    path = space.layout.path(space.check(arch)[0].tolist())
+    for slot, choice in zip(space.layout.slots, path, strict=True):
+        if choice is not None:
+            norms = _residual_norms(slot.workloads[choice].graph())
+            _zero_scales(network, [f"{slot.name}.{name}" for name in norms])
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def sum_values(name: str, terms: Sequence[Tensor]) -> Tensor:
+    """The sum of a wiring, as the network of one architecture computes it."""
+    return add_all(*terms)
+
+
+def concat_values(name: str, parts: Sequence[Tensor]) -> Tensor:
+    """The joined channels of a wiring, as the network of one architecture computes them."""
+    return concat_all(*parts)
+
+
+def used(choice: int | None) -> int:
+    """The candidate of a slot that a wiring runs, which its path must use."""
+    assert choice is not None, "the wiring runs a slot that the path does not use"
+    return choice
+
+
+@torch.no_grad()
+def _zero_scales(module: nn.Module, norms: Iterable[str]) -> None:
+    for name in norms:
+        weight = module.get_submodule(name).weight
+        assert isinstance(weight, Tensor)
+        weight.zero_()
 
 
 def _residual_norms(graph: Graph) -> list[str]:

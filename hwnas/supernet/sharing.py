@@ -31,7 +31,7 @@ _IN_PLACE: dict[str, Callable[..., nn.Module]] = {"relu": nn.ReLU, "relu6": nn.R
 
 
 class Block(nn.Module):
-    """One slot of the chain: its candidates, and the parameters that they share.
+    """One slot of the network: its candidates, and the parameters that they share.
 
     Args:
         workloads: the candidates at their shapes.

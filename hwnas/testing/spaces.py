@@ -1,6 +1,8 @@
 """What every search space promises."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -9,6 +11,7 @@ import hwnas.spaces
 from hwnas.arrays import IntArray
 from hwnas.costs import COSTS, workload_costs
 from hwnas.errors import ArchitectureError
+from hwnas.ops import Shape
 from hwnas.spaces import SearchSpace
 from hwnas.testing.ops import (
     assert_computed,
@@ -25,11 +28,12 @@ def check_space(space: SearchSpace, *, seed: int = 0, count: int = 3) -> None:
     """Assert all that the package relies on in a search space of `hwnas.spaces.names`.
 
     Name and arguments make it again; architectures print, parse and are checked; the costs of an
-    architecture are the sum over its workloads and those of its torch module; its ONNX model
-    computes what the module computes. Give a small space: networks are built and run.
+    architecture are the sum over its workloads and those of its torch module; the layout's wiring
+    runs each used slot once, on a value of its shape; the ONNX model computes what the module
+    computes. Give a small space: networks are built and run.
 
     Args:
-        space: the space.
+        space: the space; one that does not ship must be registered (`hwnas.spaces.register_space`).
         seed: of the architectures that are drawn.
         count: how many are drawn, besides those that take each choice in turn.
 
@@ -38,12 +42,15 @@ def check_space(space: SearchSpace, *, seed: int = 0, count: int = 3) -> None:
     """
     _check_decisions(space)
     _check_identifier(space)
+    _check_slots(space)
     _check_sampling(space, seed)
     in_turn = [np.minimum(c, np.array(space.n_choices) - 1) for c in range(max(space.n_choices))]
     archs = np.concatenate([np.array(in_turn, np.int64), space.sample(count, seed=seed)])
     _check_strings(space, archs)
     _check_refusals(space)
     _check_costs(space, archs)
+    for arch in archs:
+        _check_wiring(space, arch)
     for arch in archs[-max(count, 1) :]:
         _check_network(space, arch)
 
@@ -63,6 +70,9 @@ def _check_decisions(space: SearchSpace) -> None:
 
 
 def _check_identifier(space: SearchSpace) -> None:
+    assert space.name in hwnas.spaces.SPACES, (
+        f"no space is registered as {space.name!r}: call hwnas.spaces.register_space first"
+    )
     stored = json.loads(json.dumps(dict(space.arguments)))
     again = hwnas.spaces.space(space.name, **stored)
     assert again.identifier == space.identifier, (
@@ -70,6 +80,20 @@ def _check_identifier(space: SearchSpace) -> None:
     )
     assert again.decisions == space.decisions, "name and arguments give other decisions"
     assert space.identifier.startswith(f"{space.name}-"), f"identifier {space.identifier}"
+
+
+def _check_slots(space: SearchSpace) -> None:
+    names = [slot.name for slot in space.layout.slots]
+    assert len(set(names)) == len(names), f"slots share names: {names}"
+    for slot in space.layout.slots:
+        if slot.decision is None:
+            assert slot.workloads, f"slot {slot.name} has no candidates"
+            continue
+        decision = space.decisions[slot.decision]
+        assert len(slot.workloads) == len(decision.choices), (
+            f"slot {slot.name} has {len(slot.workloads)} candidates, its decision {decision.name} "
+            f"{len(decision.choices)} choices"
+        )
 
 
 def _check_sampling(space: SearchSpace, seed: int) -> None:
@@ -147,6 +171,55 @@ def _check_costs(space: SearchSpace, archs: IntArray) -> None:
                 assert values[at] == network, (
                     f"{text}: {values[at]} {quantity}, its network has {network}"
                 )
+
+
+@dataclass(frozen=True, eq=False)
+class _Traced:
+    """A value as a wiring sees it: its shape, and whether it left the slot that ran last."""
+
+    shape: Shape
+    after: int | None
+
+
+def _check_wiring(space: SearchSpace, arch: IntArray) -> None:
+    text, layout = space.format(arch), space.layout
+    path = layout.path(arch.tolist())
+    assert len(path) == len(layout.slots), f"{text}: a path of {len(path)} slots"
+    for slot, choice in zip(layout.slots, path, strict=True):
+        chosen = slot.decision is not None
+        expected = arch[slot.decision] if chosen else choice
+        assert choice in (None, expected), f"{text}: {slot.name} does not follow its decision"
+        assert choice is None or 0 <= choice < len(slot.workloads), f"{text}: {slot.name} {choice}"
+        if layout.additive:
+            assert choice is not None, f"{text}: {slot.name} is not used in an additive layout"
+            known = chosen or len(slot.workloads) == 1
+            assert known, f"{slot.name} follows no decision in an additive layout"
+    ran: list[int] = []
+
+    def run(at: int, x: _Traced) -> _Traced:
+        slot, choice = layout.slots[at], path[at]
+        assert choice is not None, f"{text}: the wiring runs {slot.name}, which is not used"
+        workload = slot.workloads[choice]
+        needed = workload.in_channels, workload.height, workload.width
+        assert x.shape == needed, f"{text}: {slot.name} needs {needed}, its wiring gives {x.shape}"
+        before = ran[-1] if ran else None
+        in_turn = x.after == before
+        assert in_turn or not layout.sequential, f"{text}: {slot.name} reads not the slot before it"
+        ran.append(at)
+        graph = workload.graph()
+        return _Traced(graph.shape(len(graph.nodes) - 1), at)
+
+    def add(name: str, terms: Sequence[_Traced]) -> _Traced:
+        assert not layout.sequential, f"{text}: {name} joins values in a sequential layout"
+        return _Traced(terms[0].shape, None)
+
+    def concat(name: str, parts: Sequence[_Traced]) -> _Traced:
+        assert not layout.sequential, f"{text}: {name} joins values in a sequential layout"
+        return _Traced((sum(part.shape[0] for part in parts), *parts[0].shape[1:]), None)
+
+    layout.wire(path, _Traced(space.input_shape, None), run, add, concat)
+    used = [at for at, choice in enumerate(path) if choice is not None]
+    assert ran == used, f"{text}: the wiring runs the slots {ran}, its path uses {used} in order"
 
 
 def _check_network(space: SearchSpace, arch: IntArray) -> None:

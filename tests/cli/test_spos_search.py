@@ -7,7 +7,7 @@ import pytest
 
 import hwnas as package
 from hwnas.profilers import Plan
-from hwnas.spaces import CHANNEL_SCALES
+from hwnas.spaces.shufflenet import CHANNEL_SCALES
 
 QUICK = (
     *(

@@ -110,7 +110,7 @@ class Plain:
 
     width: int = 1
     token = "plain"
-    free = False
+    no_op = False
 
     def fits(self, in_channels: int, out_channels: int, stride: int) -> bool:
         return stride == 1
@@ -137,7 +137,7 @@ class SharesNames(Plain):
 
 
 class CallsItselfFree(Plain):
-    free = True
+    no_op = True
 
 
 class HasABlankInItsToken(Plain):
@@ -146,7 +146,7 @@ class HasABlankInItsToken(Plain):
 
 class Mutable:
     token = "mutable"
-    free = False
+    no_op = False
 
 
 @dataclass(frozen=True, slots=True)

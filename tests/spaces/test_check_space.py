@@ -2,19 +2,21 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 
 import hwnas.spaces
-from hwnas.ops import Graph, Workload
 from hwnas.spaces import Decision, SearchSpace
 from hwnas.spaces.chain import Chain
+from hwnas.spaces.layout import Join, Path, Run
 from hwnas.testing.spaces import check_space
 
+T = TypeVar("T")
 
-@pytest.mark.parametrize("name", ["fbnet", "ofa", "proxyless", "resnet18-bits", "shufflenet"])
+
+@pytest.mark.parametrize("name", hwnas.spaces.names())
 @pytest.mark.parametrize("input_size", [64, 224])
 def test_a_proxy_of_the_same_size_is_the_space_itself(name: str, input_size: int) -> None:
     deployed = hwnas.spaces.space(name, input_size=input_size, classes=10)
@@ -80,20 +82,38 @@ class ReadsAnything(Chain):
             return [0] * len(self.decisions)
 
 
-class CountsTwice(Chain):
-    def parts(self, decision: int, choice: int) -> tuple[Workload, ...]:
-        return super().parts(decision, choice) * (1 + (decision == 3))
+class RunsTwice(Chain):
+    def wire(self, path: Path, x: T, run: Run[T], add: Join[T], concat: Join[T]) -> T:
+        for slot in (*range(3), 3, 3, *range(4, len(path))):
+            x = run(slot, x)
+        return x
 
 
 class ForgetsTheHead(Chain):
-    @property
-    def fixed(self) -> tuple[Workload, ...]:  # type: ignore[override]
-        return super().fixed[:-1]
+    def wire(self, path: Path, x: T, run: Run[T], add: Join[T], concat: Join[T]) -> T:
+        return super().wire(path[:-1], x, run, add, concat)
 
 
 class BuildsTheFirstChoice(Chain):
-    def emit(self, graph: Graph, arch: Sequence[int]) -> None:
-        super().emit(graph, [0] * len(arch))
+    def path(self, arch: Sequence[int]) -> Path:
+        return super().path([0] * len(arch))
+
+
+class DoublesTheLogits(Chain):
+    def wire(self, path: Path, x: T, run: Run[T], add: Join[T], concat: Join[T]) -> T:
+        logits = super().wire(path, x, run, add, concat)
+        return add("twice", [logits, logits])
+
+
+class LeavesABlockOut(Chain):
+    def path(self, arch: Sequence[int]) -> Path:
+        path = super().path(arch)
+        return (*path[:3], None, *path[4:])
+
+    def wire(self, path: Path, x: T, run: Run[T], add: Join[T], concat: Join[T]) -> T:
+        for slot, choice in enumerate(path):
+            x = x if choice is None else run(slot, x)
+        return x
 
 
 class SharesNames(Chain):
@@ -114,9 +134,11 @@ class HasFewerChoices(Chain):
         (LosesASkip, "reads back as"),
         (ReadsBackwards, "reads back as"),
         (ReadsAnything, "parse takes ''"),
-        (CountsTwice, "its network has"),
+        (RunsTwice, "its network has"),
         (ForgetsTheHead, "its network has"),
-        (BuildsTheFirstChoice, "its network has"),
+        (BuildsTheFirstChoice, "its workloads sum to"),
+        (LeavesABlockOut, "its workloads sum to"),
+        (DoublesTheLogits, "twice joins values in a sequential layout"),
         (SharesNames, "decisions share names"),
         (HasFewerChoices, "give other decisions"),
     ],

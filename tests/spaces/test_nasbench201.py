@@ -122,3 +122,22 @@ def test_network_is_that_of_the_benchmark(seed: int) -> None:
         y = module.get_submodule("head.classifier")(y)
         torch.testing.assert_close(module(x), y)
     assert y.shape == (2, 5)
+
+
+def test_proxy_makes_the_same_decisions_in_one_cell_a_stage() -> None:
+    small = hwnas.spaces.proxy(SPACE, 16, 7, 0.5)
+    assert small.decisions == SPACE.decisions
+    assert small.arguments == {"input_size": 16, "classes": 7, "channels": 8, "cells": 1}
+    assert small.format([4, 2, 1, 2, 1, 1]) == GOOD
+    assert hwnas.spaces.proxy(SPACE, 32, 10, 1.0) is SPACE
+    assert hwnas.spaces.proxy(SPACE, 16, 10, 1.0).arguments["channels"] == 16
+
+
+def test_the_layout_gives_its_cell() -> None:
+    cell = SPACE.layout.cell
+    assert cell is not None
+    assert cell.edges == ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+    assert cell.zero == (0,) * 6
+    # edge20 and edge21 end at node 2, from which nothing leads on
+    arch = SPACE.check([[3, 3, 3, 0, 2, 0]])
+    assert cell.live(arch).tolist() == [[3, 0, 0, 0, 2, 0]]

@@ -87,5 +87,5 @@ def test_proxy_makes_the_same_decisions(input_size: int) -> None:
     proxy = hwnas.spaces.proxy(SPACE, input_size, 10, 0.25)
     assert proxy.name == SPACE.name
     assert [d.choices for d in proxy.decisions] == [d.choices for d in SPACE.decisions]
-    *_, head = (w for w in proxy.layout.fixed_workloads)
+    *_, head = (w for w in proxy.fixed_workloads)
     assert (head.in_channels, head.height, head.out_channels) == (128, 4, 10)

@@ -14,7 +14,8 @@ from hwnas.ops import Graph, ShuffleHead, ShuffleStem, ShuffleUnit, ShuffleXcept
 from hwnas.ops.module import GraphModule
 from hwnas.predictors import AdditivePredictor
 from hwnas.profilers import Plan, profile_space
-from hwnas.spaces import CHANNEL_SCALES, SearchSpace
+from hwnas.spaces import SearchSpace
+from hwnas.spaces.shufflenet import CHANNEL_SCALES
 from hwnas.testing import SyntheticRuntime
 
 BLOCKS = hwnas.space("shufflenet")
@@ -196,6 +197,6 @@ def test_joint_latency_is_exact_in_table_budget_and_expectation(small: SearchSpa
 def test_proxy_makes_the_same_decisions(input_size: int) -> None:
     proxy = hwnas.spaces.proxy(JOINT, input_size, 10, 0.25)
     assert [d.choices for d in proxy.decisions] == [d.choices for d in JOINT.decisions]
-    *_, head = (w for w in proxy.layout.fixed_workloads)
+    *_, head = (w for w in proxy.fixed_workloads)
     assert (head.height, head.out_channels) == (4, 10)
     assert proxy.macs([0] * 20)[0] < JOINT.macs([0] * 20)[0] / 20

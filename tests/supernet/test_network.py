@@ -314,12 +314,6 @@ def test_the_seed_decides_the_weights(small_space: SearchSpace) -> None:
     assert not torch.equal(a[DEPTHWISE], c[DEPTHWISE])
 
 
-def test_spaces_that_are_not_chains_are_refused() -> None:
-    space = spaces.space("nasbench201", input_size=8, classes=3, channels=4, cells=1)
-    with pytest.raises(OptionError, match=r"chain of blocks, such as proxyless; nasbench201 is"):
-        Supernet(space, seed=0)
-
-
 def test_unknown_sharing_is_refused(small_space: SearchSpace) -> None:
     with pytest.raises(OptionError, match="one of slices, separate, got 'all'"):
         Supernet(small_space, sharing="all", seed=0)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from hwnas.arrays import FloatArray, IntArray
 from hwnas.errors import ArchitectureError, DataError, OptionError, PredictorFormatError
 from hwnas.predictors.intervals import check_confidence
 from hwnas.predictors.regression.candidates import Problem, fit_candidates
-from hwnas.predictors.regression.cells import cell_of, entry_costs
+from hwnas.predictors.regression.cells import entry_costs
 from hwnas.predictors.regression.choice import choose, combine, leave_out
 from hwnas.predictors.regression.columns import Columns
 from hwnas.predictors.regression.stored import read, write
@@ -116,7 +116,7 @@ class LatencyRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.columns_ = columns
         self._measure_quantities(rows)
         codes, numbers = self._split(rows)
-        cell = None if self.space is None else cell_of(self.space)
+        cell = None if self.space is None else self.space.layout.cell
         self.views_ = views_of(columns, codes[order], cell)
         problem = Problem(
             Batch(self.views_, codes[order], numbers[order]),

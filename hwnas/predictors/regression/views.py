@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwnas.arrays import FloatArray, IntArray
-from hwnas.predictors.regression.cells import Cell
 from hwnas.predictors.regression.columns import Columns
+from hwnas.spaces import Cell
 
 __all__ = ["Batch", "View", "views_of"]
 

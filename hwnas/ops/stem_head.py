@@ -1,4 +1,4 @@
-"""Where networks begin and end: the first convolution and the classifiers."""
+"""The first and the last layers of networks: a convolution, and classifiers."""
 
 from dataclasses import dataclass
 

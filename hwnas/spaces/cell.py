@@ -1,0 +1,54 @@
+"""A cell: a directed acyclic graph whose edges are the decisions."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwnas.arrays import IntArray
+
+__all__ = ["Cell"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell whose decisions are the edges of a directed acyclic graph.
+
+    Attributes:
+        edges: (source, target) node of each decision; node 0 is the input, the highest the output.
+        zero: for each decision, the index of the choice that means "no edge".
+    """
+
+    edges: tuple[tuple[int, int], ...]
+    zero: tuple[int, ...]
+
+    @property
+    def chains(self) -> tuple[tuple[int, int], ...]:
+        """Pairs of decisions of which the second starts where the first ends."""
+        return tuple(
+            (first, second)
+            for first, (_, target) in enumerate(self.edges)
+            for second, (source, _) in enumerate(self.edges)
+            if source == target
+        )
+
+    def live(self, codes: IntArray) -> IntArray:
+        """The same architectures without dead operators, (n, n_decisions).
+
+        An edge is live if it lies on a path of edges from the input to the output. Compiled
+        runtimes drop the others, so here they become "no edge".
+        """
+        there = codes != np.array(self.zero)
+        last = max(target for _, target in self.edges)
+        reached = np.zeros((last + 1, len(codes)), bool)
+        useful = np.zeros((last + 1, len(codes)), bool)
+        reached[0] = useful[last] = True
+        for node in range(1, last + 1):
+            for edge, (source, target) in enumerate(self.edges):
+                if target == node:
+                    reached[node] |= there[:, edge] & reached[source]
+        for node in range(last - 1, -1, -1):
+            for edge, (source, target) in enumerate(self.edges):
+                if source == node:
+                    useful[node] |= there[:, edge] & useful[target]
+        alive = np.stack([reached[s] & useful[t] for s, t in self.edges], axis=1)
+        return np.where(there & alive, codes, np.array(self.zero))

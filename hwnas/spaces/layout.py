@@ -1,0 +1,173 @@
+"""What a layout says of a space's networks: where operators run, and how values flow.
+
+A layout states its wiring once (`Layout.wire`). Emitting a graph, running one path of a supernet,
+putting gates on a path and mixing all edges are the same walk; they differ in what runs a slot.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from hwnas.ops import Op, Shape, Workload
+from hwnas.spaces.cell import Cell
+
+__all__ = [
+    "Decision",
+    "Join",
+    "Layout",
+    "Path",
+    "Run",
+    "Slot",
+    "followed",
+    "format_tokens",
+    "parse_tokens",
+    "path_of",
+    "slot_for",
+]
+
+T = TypeVar("T")
+
+#: For each slot the candidate that runs there; None where the slot is not used.
+Path = tuple[int | None, ...]
+#: Runs the operator of a slot on a value.
+Run = Callable[[int, T], T]
+#: Joins several values under a name, by their sum or by their channels.
+Join = Callable[[str, Sequence[T]], T]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One categorical choice: a choice block of a chain, an edge of a cell."""
+
+    name: str
+    choices: tuple[Op, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One place where an operator runs.
+
+    Attributes:
+        name: dotted; parameters and nodes lie below it.
+        workloads: the candidates at their shapes; a single one where nothing is chosen.
+        decision: the decision whose choices the candidates are, one for one; None where the
+            operator is fixed, or where several decisions say together which candidate runs.
+    """
+
+    name: str
+    workloads: tuple[Workload, ...]
+    decision: int | None = None
+
+
+class Layout(Protocol):
+    """How the chosen operators are wired to a network: a chain of blocks, cells, or another way."""
+
+    @property
+    def input_shape(self) -> Shape:
+        """Channels, height and width of the network's input."""
+        ...
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """The decisions, in order."""
+        ...
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """Every place where an operator runs, in an order in which they can run."""
+        ...
+
+    @property
+    def additive(self) -> bool:
+        """Whether costs are sums over decisions.
+
+        They are if every slot is used by every architecture and is fixed or follows one decision.
+        """
+        ...
+
+    @property
+    def sequential(self) -> bool:
+        """Whether each slot reads what the used slot before it gave, and nothing else."""
+        ...
+
+    @property
+    def cell(self) -> Cell | None:
+        """The graph whose edges are the decisions; None where they are not edges."""
+        ...
+
+    def path(self, arch: Sequence[int], /) -> Path:
+        """The candidate that an architecture runs in each slot; None where a slot is not used."""
+        ...
+
+    def wire(self, path: Path, x: T, run: Run[T], add: Join[T], concat: Join[T]) -> T:
+        """Let a value flow through the used slots, each of which runs once, in order.
+
+        Args:
+            path: says which slots are used; ``run`` knows what runs there.
+            x: the network's input.
+            run: called as ``run(slot, x)``.
+            add: called as ``add(name, terms)``: the sum of values of one shape.
+            concat: called as ``concat(name, terms)``: the channels one after the other.
+
+        Returns:
+            What the network gives, which is what was computed last.
+        """
+        ...
+
+    def parse(self, text: str, /) -> list[int]:
+        """The architecture of a string; raises ``ValueError`` with the reason."""
+        ...
+
+    def format(self, arch: Sequence[int], /) -> str:
+        """The string of an architecture."""
+        ...
+
+
+def path_of(slots: Sequence[Slot], arch: Sequence[int]) -> Path:
+    """The path of a layout that uses all slots, each fixed or following one decision."""
+    return tuple(0 if slot.decision is None else arch[slot.decision] for slot in slots)
+
+
+def followed(slots: Sequence[Slot], decisions: int) -> tuple[tuple[Slot, ...], ...]:
+    """For each of the decisions the slots that follow it, in order."""
+    return tuple(
+        tuple(slot for slot in slots if slot.decision == decision) for decision in range(decisions)
+    )
+
+
+def slot_for(
+    name: str,
+    ops: Sequence[Op],
+    source: Shape,
+    out_channels: int,
+    stride: int = 1,
+    decision: int | None = None,
+) -> tuple[Slot, Shape]:
+    """A slot that reads a map of shape ``source``, and the shape that it hands on."""
+    channels, height, width = source
+    workloads = tuple(Workload(op, channels, out_channels, stride, height, width) for op in ops)
+    graph = workloads[0].graph()
+    return Slot(name, workloads, decision), graph.shape(len(graph.nodes) - 1)
+
+
+def parse_tokens(decisions: Sequence[Decision], text: str) -> list[int]:
+    """Read one token a decision, joined by ``-``.
+
+    Raises:
+        ValueError: another number of tokens, or one that no choice has.
+    """
+    tokens = text.split("-")
+    if len(tokens) != len(decisions):
+        raise ValueError(f"{len(decisions)} tokens joined by '-' are needed, got {len(tokens)}")
+    arch = []
+    for token, decision in zip(tokens, decisions, strict=True):
+        allowed = [op.token for op in decision.choices]
+        if token not in allowed:
+            raise ValueError(f"{decision.name} is one of {', '.join(allowed)}, got {token!r}")
+        arch.append(allowed.index(token))
+    return arch
+
+
+def format_tokens(decisions: Sequence[Decision], arch: Sequence[int]) -> str:
+    """Print one token a decision, joined by ``-``."""
+    return "-".join(d.choices[c].token for d, c in zip(decisions, arch, strict=True))

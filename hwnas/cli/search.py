@@ -13,7 +13,7 @@ from rich.text import Text
 
 from hwnas.cli.options import measuring_options, seed_option, space_options, typed_options
 from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
-from hwnas.cli.resources import make_space, precision_for, resolved, runtime_of_table, table_for
+from hwnas.cli.resources import make_space, resolved
 from hwnas.cli.search_options import (
     again_options,
     betanas_options,
@@ -24,6 +24,8 @@ from hwnas.cli.search_options import (
 )
 from hwnas.cli.torchrun import help_training, leads, world_size
 from hwnas.costs import Budget, Constraint, FeasibleSet, parse_budget
+from hwnas.devices import available, precision_for, table_for
+from hwnas.devices.target import runtime_of_table
 from hwnas.errors import BudgetError, HwnasError, OptionError, UnknownNameError
 from hwnas.latency_tables import LatencyTable
 from hwnas.profilers import Plan, measure_models, runtime
@@ -337,11 +339,12 @@ def table_and_device(
     elif kept.exists():
         table = LatencyTable.load(kept)
     else:
-        device = _available(flags["device"])
+        device = available(flags["device"])
         threads = 1 if flags["threads"] is None else flags["threads"]
         chosen = runtime(device, threads, flags["runtime_name"])
         precision = precision_for(deployed, flags["precision"])
-        _, table = table_for(deployed, chosen, precision, flags["batch"] or 1)
+        with show_progress() as progress:
+            _, table = table_for(deployed, chosen, precision, flags["batch"] or 1, progress)
     target = table.target
     has: dict[str, str | int] = {"device": target.kind, "runtime": target.runtime}
     has |= {name: getattr(target, name) for name in ("precision", "batch", "threads")}
@@ -385,17 +388,6 @@ def table_and_device(
         return asdict(taken["winner"])
 
     return table, measure
-
-
-def _available(device: str) -> str:
-    """``auto`` becomes a GPU that can be used, else the CPU."""
-    if device != "auto":
-        return device
-    try:
-        runtime("gpu")
-    except HwnasError:
-        return "cpu"
-    return "gpu"
 
 
 def _print_summary(result: dict[str, Any], out: Path) -> None:

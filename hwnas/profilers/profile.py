@@ -16,10 +16,8 @@ from hwnas.ops import Graph, Workload
 from hwnas.profilers.measuring import (
     CALL,
     CHAIN,
-    AnyRuntime,
     chain_length,
     chains,
-    check_precision,
     empty_graph,
     form,
     measure,
@@ -28,6 +26,7 @@ from hwnas.profilers.measuring import (
     with_slopes,
 )
 from hwnas.profilers.protocol import Plan, Samples, summarise
+from hwnas.profilers.runtime import AnyRuntime, check_precision
 from hwnas.progress import Progress, silent
 from hwnas.spaces import SearchSpace
 
@@ -241,6 +240,7 @@ def extend_table(
     space: SearchSpace,
     runtime: AnyRuntime,
     *,
+    workloads: Sequence[Workload] | None = None,
     plan: Plan | None = None,
     seed: int = 0,
     progress: Progress = silent,
@@ -254,11 +254,12 @@ def extend_table(
         origin: the space of the table.
         space: whose workloads are needed.
         runtime: what runs them.
+        workloads: measure these only; all of the space that the table lacks if not given.
         plan: when a median is tight enough.
         seed: of the order of the runs.
         progress: told after every round.
     """
-    missing = table.missing(space.distinct_workloads)
+    missing = table.missing(space.distinct_workloads if workloads is None else workloads)
     graphs = {w.key: w.graph() for w in missing} | chains(missing, runtime)
     models = onnx_models(graphs, *form(table.target))
     samples = measure(models, origin, runtime, table.target, plan, seed, None, progress)

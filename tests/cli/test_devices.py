@@ -1,4 +1,4 @@
-"""Other machines from the command line: kits, several at once, transfer, tables that hold."""
+"""Other machines from the command line: bundles, several at once, transfer, tables that hold."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hwnas.latency_tables import LatencyTable
-from hwnas.profilers.far.remote import FAR_COMMAND, Line
+from hwnas.profilers.remote.transport import REMOTE_COMMAND, Transport
 
 SMALL = ("--space", "nasbench201", "--input-size", "8")
 QUICK = (*SMALL, "--seconds", "0")
@@ -19,36 +19,36 @@ QUICK = (*SMALL, "--seconds", "0")
 def no_ssh(monkeypatch, tmp_path):
     """Hosts named good* are a shell of this machine; the others refuse."""
 
-    def line(address):
+    def transport(address):
         if "good" not in address:
-            return Line(address, ("sh", "-c", "echo no route >&2; exit 255"), "a hint")
-        return Line(address, ("sh", "-c", FAR_COMMAND), "a hint")
+            return Transport(address, ("sh", "-c", "echo no route >&2; exit 255"), "a hint")
+        return Transport(address, ("sh", "-c", REMOTE_COMMAND), "a hint")
 
     python = tmp_path / "bin" / "python3"
     python.parent.mkdir()
     python.write_text(f"#!/bin/sh\nexec '{sys.executable}' \"$@\"\n")
     python.chmod(0o755)
     monkeypatch.setenv("PATH", f"{python.parent}:{os.environ['PATH']}")
-    monkeypatch.setattr("hwnas.profilers.far.ssh.ssh_line", line)
+    monkeypatch.setattr("hwnas.profilers.remote.ssh.ssh_transport", transport)
 
 
-def test_a_kit_is_written_run_and_collected(hwnas, tmp_path):
-    kit = tmp_path / "my kit"
-    status, out, said = hwnas("profile", "bundle", *QUICK, "--out", str(kit), "--json")
+def test_a_bundle_is_written_run_and_collected(hwnas, tmp_path):
+    folder = tmp_path / "my bundle"
+    status, out, said = hwnas("profile", "bundle", *QUICK, "--out", str(folder), "--json")
     assert status == 0, said
     made = json.loads(out)
-    names = {path.name for path in kit.iterdir()}
+    names = {path.name for path in folder.iterdir()}
     assert {"agent.py", "plan.json", "m00000.onnx"} <= names
     assert made["models"] == len(names) - 2
-    subprocess.run([sys.executable, "agent.py"], cwd=kit, check=True, stderr=subprocess.DEVNULL)
-    status, out, said = hwnas("profile", "collect", str(kit / "results.json"), "--json")
+    subprocess.run([sys.executable, "agent.py"], cwd=folder, check=True, stderr=subprocess.DEVNULL)
+    status, out, said = hwnas("profile", "collect", str(folder / "results.json"), "--json")
     assert status == 0, said
     table = LatencyTable.load(json.loads(out)["table"])
     assert len(table.workloads) == 13
     assert "collect results.json" in hwnas("profile", "bundle", "--help")[1]
 
 
-def test_a_kit_is_not_written_over_other_files(hwnas, tmp_path):
+def test_a_bundle_is_not_written_over_other_files(hwnas, tmp_path):
     (tmp_path / "mine.txt").touch()
     status, _, said = hwnas("profile", "bundle", *QUICK, "--out", str(tmp_path))
     assert status == 2

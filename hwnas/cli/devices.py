@@ -115,9 +115,8 @@ def profile_each(
         def told(device: str) -> Progress:
             return lambda task, share, remark: progress(f"{device} {task}", share, remark)
 
-        running = {
-            name: _started(one, name, told(name)) for name in names if names_remote_device(name)
-        }
+        elsewhere = [name for name in names if names_remote_device(name)]
+        running = {name: _started(one, name, told(name)) for name in elsewhere}
         for name in names:  # those of this machine take turns
             try:
                 done[name] = running[name].result() if name in running else one(name, told(name))

@@ -98,7 +98,7 @@ def _runtime(target: Target, device: str, python: str, name: str | None) -> "Any
 def _check_again(table: LatencyTable, runtime: "AnyRuntime", entries: int, as_json: bool) -> None:
     from hwnas import spaces
     from hwnas.devices.tables import profile_plan
-    from hwnas.profilers.profile import remeasure
+    from hwnas.profilers.supplement import remeasure
 
     target = runtime.target(table.target.precision, table.target.batch)
     differences = table.target.differences(target)

@@ -17,7 +17,7 @@ from hwnas.cli.resources import own_space
 from hwnas.costs import parse_budget
 from hwnas.devices import measure_model, precision_for
 from hwnas.devices.target import runtime_of_table
-from hwnas.errors import CheckpointError, OptionError
+from hwnas.errors import CheckpointError, OptionError, UnknownNameError
 from hwnas.files import write_atomically
 from hwnas.latency_tables import LatencyTable, Target
 from hwnas.profilers import Runtime, runtime
@@ -148,13 +148,19 @@ def _space(result: dict[str, Any], text: str | None) -> SearchSpace:
     """The deployed space of a run; a person's own one must be the one that was searched."""
     name, arguments = result["space"], result["deployed"]
     own = own_space(text, **arguments)
-    space = spaces.remake(name, arguments, own)
-    if own is not None and space is not own:
+    if own is None:
+        try:
+            return spaces.remake(name, arguments)
+        except UnknownNameError as error:
+            raise OptionError(
+                f"{error}; a run of an own space needs --space FILE.py:NAME again"
+            ) from None
+    plain = json.loads(json.dumps(dict(own.arguments)))  # as a run keeps them
+    if (own.name, plain) != (name, arguments):
         raise OptionError(
-            f"--space {text} is {own.name} {dict(own.arguments)}, and the run searched "
-            f"{name} {dict(arguments)}"
+            f"--space {text} is {own.name} {plain}, and the run searched {name} {arguments}"
         )
-    return space
+    return own
 
 
 def _target(folder: Path) -> Target | None:

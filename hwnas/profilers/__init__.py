@@ -7,11 +7,7 @@ point of the group ``hwnas.runtimes``, or ``--runtime FILE.py:NAME``.
 
 from hwnas.profilers.gpu import GPU_RUNTIMES, gpu_problem
 from hwnas.profilers.kernels import check_kernels, profile_kernels
-from hwnas.profilers.profile import (
-    extend_table,
-    measure_models,
-    profile_space,
-)
+from hwnas.profilers.profile import profile_space
 from hwnas.profilers.protocol import Plan
 from hwnas.profilers.remote.results import collect, space_bundle
 from hwnas.profilers.remote.runtime import RemoteRuntime
@@ -24,6 +20,7 @@ from hwnas.profilers.runtimes import (
     remote_runtime,
     runtime,
 )
+from hwnas.profilers.supplement import extend_table, measure_models
 
 __all__ = [
     "DEVICES",

@@ -5,7 +5,7 @@
 #
 # Needs Debian or Ubuntu, apt's package lists of arm64 (dpkg --add-architecture arm64 &&
 # apt-get update), qemu-aarch64-static (package qemu-user-static) and this checkout's Python
-# ($PYTHON). It unpacks an arm64 Python with numpy and onnxruntime into FOLDER, makes a small kit,
+# ($PYTHON). It unpacks an arm64 Python with numpy and onnxruntime into FOLDER, makes a small bundle,
 # runs its agent there under qemu, kills it once half-way, lets it go on, and collects the results
 # into a table. qemu 7.2 crashes in the initialisation of onnxruntime 1.31, hence an older one
 # (ONNXRUNTIME=1.31.1 for a newer qemu).
@@ -34,11 +34,11 @@ if [ ! -d "$packages/onnxruntime" ]; then
     --only-binary=:all: "numpy<2.3" "onnxruntime==${ONNXRUNTIME:-1.19.2}"
 fi
 
-rm -rf "$work/kit" "$work/home"
-"$python" -m hwnas profile bundle --space nasbench201 --input-size 8 --seconds 1 --out "$work/kit"
-far=(env PYTHONPATH="$packages" qemu-aarch64-static -L "$root" "$root/usr/bin/python$version")
-cd "$work/kit"
-"${far[@]}" agent.py &
+rm -rf "$work/bundle" "$work/home"
+"$python" -m hwnas profile bundle --space nasbench201 --input-size 8 --seconds 1 --out "$work/bundle"
+there=(env PYTHONPATH="$packages" qemu-aarch64-static -L "$root" "$root/usr/bin/python$version")
+cd "$work/bundle"
+"${there[@]}" agent.py &
 agent=$!
 for _ in $(seq 600); do
   [ -s results.json.partial ] && [ "$(wc -l <results.json.partial)" -gt 5 ] && break
@@ -48,9 +48,9 @@ kill -9 $agent
 wait $agent || true
 before=$(wc -l <results.json.partial)
 echo; echo "killed after $((before - 1)) rounds; going on"
-"${far[@]}" agent.py
+"${there[@]}" agent.py
 cd "$here"
-"$python" -m hwnas profile collect "$work/kit/results.json" --out "$work/table.json" --json |
+"$python" -m hwnas profile collect "$work/bundle/results.json" --out "$work/table.json" --json |
   "$python" -c "import json, sys; t = json.load(sys.stdin); print(t['target']); assert t['workloads'] == 13"
 grep -c aarch64 "$work/table.json"
 echo "the agent measured, went on and was collected on emulated arm64"

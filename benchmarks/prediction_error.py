@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 import hwnas
-from hwnas.cli.resources import profile_to_file
+from hwnas.devices import ProfileJob, profile_to_file
 from hwnas.profilers import Plan, Runtime, measure_models, runtime
 from hwnas.spaces import SearchSpace
 
@@ -35,7 +35,7 @@ def main(table_name: str | None) -> None:
     if table_name is None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "table.json"
-            _, table = profile_to_file(space, cpu, "fp32", 1, out=path)
+            _, table = profile_to_file(space, cpu, ProfileJob(out=path))
     else:
         table = hwnas.LatencyTable.load(table_name)
     predictor = hwnas.load_predictor(table, space)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import hwnas
-from hwnas.cli.resources import profile_to_file
+from hwnas.devices import ProfileJob, profile_to_file
 from hwnas.profilers import runtime
 
 
@@ -30,7 +30,7 @@ def main(profiles: int) -> None:
         for number in range(1, profiles + 1):
             started = time.monotonic()
             path = Path(folder) / "tables" / f"profile{number}.json"
-            _, table = profile_to_file(space, runtime("cpu", 1), "fp32", 1, out=path)
+            _, table = profile_to_file(space, runtime("cpu", 1), ProfileJob(out=path))
             seconds = time.monotonic() - started
             predictor = hwnas.load_predictor(table, space)
             own_ms = table.reference_sessions_ms[-1]

@@ -2,8 +2,8 @@
 
 python benchmarks/ssh_profile.py [ROUNDS [ADDRESS [SECONDS [RUNS]]]]
 
-ADDRESS (default ssh://localhost) must log in without a question and lead to this machine; the far
-Python is the one that runs this script. The machine drifts by a common factor of several percent
+ADDRESS (default ssh://localhost) must log in without a question and lead to this machine; the
+remote Python is the one that runs this script. The machine drifts by a common factor of several percent
 between profiles, which is no difference between the two ways; so the profiles take turns, and the
 difference is printed with that factor and without it, beside how far profiles of one kind differ
 among themselves.
@@ -18,15 +18,15 @@ from pathlib import Path
 import numpy as np
 
 import hwnas
-from hwnas.cli.resources import PROFILE_SECONDS
+from hwnas.devices import PROFILE_SECONDS
 from hwnas.predictors import load_predictor
-from hwnas.profilers import Plan, profile_space, remote, runtime
+from hwnas.profilers import Plan, profile_space, remote_runtime, runtime
 
 
 def main(rounds: int, address: str, plan: Plan) -> None:
     space = hwnas.space("proxyless")
     archs = space.sample(1000, seed=0)
-    ways = {"local": runtime("cpu", 1), "ssh": remote(address, 1, python=sys.executable)}
+    ways = {"local": runtime("cpu", 1), "ssh": remote_runtime(address, 1, python=sys.executable)}
     assert ways["ssh"] is not None, f"{address} is no address such as ssh://localhost"
     targets = {way: device.target("fp32", 1) for way, device in ways.items()}
     assert targets["local"] == targets["ssh"], targets["local"].differences(targets["ssh"])

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 import hwnas
-from hwnas.cli.resources import PROFILE_SECONDS, profile_plan
+from hwnas.devices.tables import PROFILE_SECONDS, profile_plan
 from hwnas.predictors import load_predictor
 from hwnas.predictors.transfer import fit_transfer, transferred
 from hwnas.profilers import Plan, measure_models, profile_space, runtime

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -12,11 +10,10 @@ import click
 
 from hwnas.cli.options import stacked
 from hwnas.cli.output import print_json, say, show_progress
-from hwnas.cli.resources import profile_plan, resolved
+from hwnas.cli.profile_report import described
 from hwnas.errors import HwnasError, OptionError
-from hwnas.latency_tables import LatencyTable, SpaceRecord, default_path
+from hwnas.latency_tables import LatencyTable
 from hwnas.progress import Progress
-from hwnas.spaces import SearchSpace
 
 if TYPE_CHECKING:
     from hwnas.profilers import AnyRuntime
@@ -24,16 +21,15 @@ if TYPE_CHECKING:
 __all__ = [
     "Profiled",
     "chosen_runtime",
-    "far_options",
-    "is_far",
+    "from_table_given",
     "profile_each",
-    "transfer_to_file",
+    "remote_options",
 ]
 
 Profiled = tuple[Path, LatencyTable]
 
-#: What only other machines need, and what a device with little time needs.
-far_options = stacked(
+#: Flags of other machines, and of devices that are there for minutes only.
+remote_options = stacked(
     click.option(
         "--cores",
         default="any",
@@ -59,17 +55,26 @@ far_options = stacked(
         "--samples",
         type=click.IntRange(min=5),
         metavar="N",
-        help="Measure only N whole networks, and take the rest from --like.",
+        help="Measure only N whole networks, and take the rest from --from-table.",
     ),
     click.option(
-        "--like", metavar="TABLE", help="A similar device's table of this space, for --samples."
+        "--from-table",
+        metavar="TABLE",
+        help="A similar device's table of this space, for --samples.",
     ),
+    click.option("--like", metavar="TABLE", hidden=True, help="The earlier name of --from-table."),
 )
 
 
-def is_far(device: str) -> bool:
-    """Whether a device is not this machine."""
-    return device == "adb" or device.startswith(("ssh://", "adb:"))
+def from_table_given(from_table: str | None, like: str | None) -> str | None:
+    """The table of ``--from-table``, which was called ``--like``.
+
+    Raises:
+        click.UsageError: both name one.
+    """
+    if from_table is not None and like is not None:
+        raise click.UsageError("--like is the earlier name of --from-table: give one of them")
+    return like if from_table is None else from_table
 
 
 def chosen_runtime(
@@ -81,11 +86,11 @@ def chosen_runtime(
     name: str | None = None,
 ) -> "AnyRuntime":
     """The runtime of a device of this machine, or of another one."""
-    from hwnas.profilers import remote, runtime
+    from hwnas.profilers import remote_runtime, runtime
 
-    far = remote(device, threads, cores=cores, provider=provider, python=python)
-    if far is not None:
-        return far
+    there = remote_runtime(device, threads, cores=cores, provider=provider, python=python)
+    if there is not None:
+        return there
     if (cores, provider) != ("any", "cpu"):
         raise OptionError(
             f"--cores and --provider are for ssh:// and adb devices, got them for {device}"
@@ -94,14 +99,14 @@ def chosen_runtime(
 
 
 def profile_each(
-    devices: Iterable[str], one: Callable[[str, Progress | None], Profiled], as_json: bool
+    devices: Iterable[str], one: Callable[[str, Progress], Profiled], as_json: bool
 ) -> None:
     """Profile several devices, those elsewhere at once; one that fails stops no other.
 
     Raises:
         click.exceptions.Exit: with status 1 if any failed.
     """
-    from hwnas.cli.profile import described  # profile holds the command that calls this
+    from hwnas.profilers import names_remote_device
 
     names = list(dict.fromkeys(devices))
     done: dict[str, Profiled | HwnasError | OSError] = {}
@@ -110,7 +115,8 @@ def profile_each(
         def told(device: str) -> Progress:
             return lambda task, share, remark: progress(f"{device} {task}", share, remark)
 
-        running = {name: _started(one, name, told(name)) for name in names if is_far(name)}
+        elsewhere = [name for name in names if names_remote_device(name)]
+        running = {name: _started(one, name, told(name)) for name in elsewhere}
         for name in names:  # those of this machine take turns
             try:
                 done[name] = running[name].result() if name in running else one(name, told(name))
@@ -118,7 +124,7 @@ def profile_each(
                 done[name] = problem
     failed = [name for name, result in done.items() if not isinstance(result, tuple)]
     if as_json:
-        print_json([_document(name, done[name], described) for name in names])
+        print_json([_document(name, done[name]) for name in names])
     for name in names:
         result = done[name]
         if isinstance(result, tuple):
@@ -131,7 +137,7 @@ def profile_each(
 
 
 def _started(
-    one: Callable[[str, Progress | None], Profiled], name: str, progress: Progress
+    one: Callable[[str, Progress], Profiled], name: str, progress: Progress
 ) -> "Future[Profiled]":
     """Profile in a thread of its own, which an interrupt of the program does not wait for."""
     future: Future[Profiled] = Future()
@@ -146,73 +152,7 @@ def _started(
     return future
 
 
-def _document(
-    name: str,
-    result: Profiled | HwnasError | OSError,
-    described: Callable[[Path, LatencyTable], dict[str, Any]],
-) -> dict[str, Any]:
+def _document(name: str, result: Profiled | HwnasError | OSError) -> dict[str, Any]:
     if isinstance(result, tuple):
         return {"device": name, **described(*result)}
     return {"device": name, "error": str(result)}
-
-
-def transfer_to_file(
-    space: SearchSpace,
-    runtime: "AnyRuntime",
-    precision: str,
-    batch: int,
-    count: int,
-    like: str,
-    *,
-    out: Path | None = None,
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> Profiled:
-    """Measure a few whole networks, and shape a table from a similar device's."""
-    from hwnas.predictors.transfer import fit_transfer, transferred
-    from hwnas.profilers.profile import profile_networks
-
-    source = LatencyTable.load(resolved(like))
-    lacking = source.missing(space.distinct_workloads)
-    if lacking:
-        raise OptionError(
-            f"{like} lacks {len(lacking)} workloads of {space.name}, such as {lacking[0].key}: "
-            "--like takes a table of the same space and input size"
-        )
-    if source.provenance.transfer is not None:
-        raise OptionError(f"{like} is a transferred table itself: --like takes a measured one")
-    with nullcontext(progress) if progress else show_progress() as tell:
-        networks, call, reference_ms, provenance = profile_networks(
-            space,
-            runtime,
-            count,
-            precision=precision,
-            batch=batch,
-            plan=profile_plan(0.0),
-            seed=seed,
-            progress=tell,
-        )
-    archs = [space.parse(text) for text in networks]
-    fit = fit_transfer(
-        source, space, archs, [m.latency_ms for m in networks.values()], call.latency_ms
-    )
-    entries, record = transferred(source, fit, call)
-    target = runtime.target(precision, batch)
-    table = replace(
-        source,
-        target=target,
-        space=SpaceRecord(space.name, dict(space.arguments)),
-        reference_ms=reference_ms,
-        reference_sessions_ms=(reference_ms,),
-        call=call,
-        workloads=entries,
-        networks=networks,
-        estimates={},  # what else the source knows is of its own device
-        unmeasured={},
-        kernels=None,
-        provenance=replace(provenance, transfer=replace(record, networks=len(networks))),
-    )
-    path = default_path(target, table.space)
-    path = out or path.with_name(f"{path.stem}-transferred.json")
-    table.save(path)
-    return path, table

@@ -11,15 +11,14 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from hwnas.cli.options import space_options
-from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
-from hwnas.cli.resources import filled, make_space, resolved, runtime_of_table
+from hwnas.cli.output import json_option, print_json, say, stdout
+from hwnas.cli.resources import make_space, resolved
+from hwnas.cli.tables_check import command as check
 from hwnas.cli.tables_report import command as report
+from hwnas.devices import filled
 from hwnas.latency_tables import (
     LatencyTable,
-    agreement,
     all_tables,
-    check_table,
-    drift_tolerance,
     tables_folder,
 )
 
@@ -39,6 +38,7 @@ def command() -> None:
     """
 
 
+command.add_command(check)
 command.add_command(report)
 
 
@@ -167,107 +167,3 @@ def fill(table_name: str, space_name: str, out: Path, as_json: bool, **sizes: An
         )
         return
     say(f"{out}: {len(result.workloads)} measured, {len(result.estimates)} estimated")
-
-
-@command.command("check")
-@click.argument("table_name", metavar="FILE")
-@click.option(
-    "--device",
-    metavar="DEVICE",
-    help="Measure some entries again there: cpu, ssh://user@host[:port], adb[:serial].",
-)
-@click.option(
-    "--entries",
-    type=click.IntRange(min=3),
-    default=12,
-    show_default=True,
-    metavar="N",
-    help="How many to measure again.",
-)
-@click.option(
-    "--python",
-    default="python3",
-    show_default=True,
-    metavar="PATH",
-    help="The Python over there (ssh, adb).",
-)
-@json_option
-def check(table_name: str, device: str | None, entries: int, python: str, as_json: bool) -> None:
-    """Validate a table and list suspicious entries; exit status 1 if there are any.
-
-    With --device, measure a handful of its entries again and say whether the table still holds,
-    with a probability; exit status 1 unless it does.
-
-    \b
-    Examples:
-      hwnas tables check my.json
-      hwnas tables check my.json --device ssh://me@board
-    """
-    table = LatencyTable.load(resolved(table_name))
-    if device is not None:
-        _check_again(table, device, entries, python, as_json)
-        return
-    findings = check_table(table)
-    if as_json:
-        print_json({"valid": True, "findings": [asdict(finding) for finding in findings]})
-    else:
-        for finding in findings:
-            stdout.print(f"{finding.entry}: {finding.problem}", soft_wrap=True)
-        say(f"a valid table; {len(findings)} of its entries are marked")
-    if findings:
-        raise click.exceptions.Exit(1)
-
-
-def _check_again(
-    table: LatencyTable, device: str, entries: int, python: str, as_json: bool
-) -> None:
-    from hwnas import spaces
-    from hwnas.cli.devices import chosen_runtime
-    from hwnas.cli.resources import profile_plan
-    from hwnas.profilers.profile import remeasure
-
-    _, _, cores = table.target.device.partition(", cores ")
-    provider = "xnnpack" if table.target.runtime.endswith("+xnnpack") else "cpu"
-    name = runtime_of_table(table.target, device)
-    runtime = chosen_runtime(device, table.target.threads, cores or "any", provider, python, name)
-    target = runtime.target(table.target.precision, table.target.batch)
-    differences = table.target.differences(target)
-    for difference in differences:
-        say(f"the table has another {difference}")
-    origin = spaces.space(table.space.name, **table.space.arguments)
-    with show_progress() as progress:
-        pairs = remeasure(
-            table, origin, runtime, entries, plan=profile_plan(0.0), progress=progress
-        )
-    found = agreement(
-        [old.latency_ms for old, _ in pairs.values()],
-        [now.latency_ms for _, now in pairs.values()],
-        drift_tolerance(table),
-    )
-    if as_json:
-        print_json(
-            {
-                **asdict(found),
-                "verdict": found.verdict,
-                "differences": differences,
-                "entries": {
-                    name: {"table_ms": old.latency_ms, "now_ms": now.latency_ms}
-                    for name, (old, now) in pairs.items()
-                },
-            }
-        )
-    else:
-        for name, (old, now) in pairs.items():
-            ratio = now.latency_ms / old.latency_ms - 1
-            stdout.print(
-                f"{old.latency_ms:9.4f} ms, now {now.latency_ms:9.4f} ms ({ratio:+.1%})  {name}",
-                soft_wrap=True,
-            )
-        stdout.print(
-            f"{found.verdict}: an entry is still within {found.tolerance:.0%} with probability "
-            f"{found.probability:.0%} (shift {found.shift:+.1%}, spread {found.spread:.1%}), "
-            f"apart from the shift that all share with probability {found.shape_probability:.0%}",
-            soft_wrap=True,
-        )
-    if found.verdict != "holds":
-        raise click.exceptions.Exit(1)

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from hwnas.cli.options import seed_option
 from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
-from hwnas.cli.resources import resolved, runtime_of_table
+from hwnas.cli.resources import resolved
 from hwnas.errors import TableTargetError
 from hwnas.latency_tables import LatencyTable
 
@@ -40,6 +40,12 @@ _PASS_SECONDS = 10.0
 )
 @click.option("--device", metavar="cpu|gpu", help="What to measure on  [default: the table's]")
 @click.option(
+    "--runtime",
+    "runtime_name",
+    metavar="NAME|FILE.py:NAME",
+    help="What measures, where the name in the table does not say it  [default: the table's]",
+)
+@click.option(
     "--confidence",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=0.95,
@@ -58,6 +64,7 @@ def command(
     table_name: str,
     count: int | None,
     device: str | None,
+    runtime_name: str | None,
     confidence: float,
     plot: Path | None,
     seed: int,
@@ -79,7 +86,7 @@ def command(
     table = LatencyTable.load(resolved(table_name))
     found = {"the table's own, each left out": leave_out(table, confidence)}
     if count is not None:
-        found["measured now"] = _measured(table, count, device, confidence, seed)
+        found["measured now"] = _measured(table, count, device, runtime_name, confidence, seed)
     judged = list(found.values())[-1]
     operators, additivity = judged.operators(), judged.additivity()
     if plot is not None:
@@ -108,17 +115,25 @@ def command(
 
 
 def _measured(
-    table: LatencyTable, count: int, device: str | None, confidence: float, seed: int
+    table: LatencyTable,
+    count: int,
+    device: str | None,
+    runtime_name: str | None,
+    confidence: float,
+    seed: int,
 ) -> "Comparison":
     """Random networks that the table does not hold, measured twice on its own target."""
+    from hwnas import profilers
+    from hwnas.devices.target import runtime_of_table
     from hwnas.predictors import load_predictor
     from hwnas.predictors.comparison import compare
-    from hwnas.profilers import Plan, measure_models, runtime
+    from hwnas.profilers import Plan, measure_models
     from hwnas.profilers.measuring import form, onnx_models
 
     target = table.target
     kind = device or target.kind
-    here = runtime(kind, target.threads, runtime_of_table(target, kind))
+    name = runtime_name or runtime_of_table(target, kind)
+    here = profilers.runtime(kind, target.threads, name)
     differences = here.target(target.precision, target.batch).differences(target)
     if differences:
         raise TableTargetError(

@@ -10,10 +10,18 @@ from rich import box
 from rich.table import Column, Table
 from rich.text import Text
 
+from hwnas import spaces
 from hwnas.cli.options import seed_option
 from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
-from hwnas.errors import CheckpointError
+from hwnas.cli.resources import own_space
+from hwnas.costs import parse_budget
+from hwnas.devices import measure_model, precision_for
+from hwnas.devices.target import runtime_of_table
+from hwnas.errors import CheckpointError, OptionError, UnknownNameError
 from hwnas.files import write_atomically
+from hwnas.latency_tables import LatencyTable, Target
+from hwnas.profilers import Runtime, runtime
+from hwnas.spaces import SearchSpace
 
 __all__ = ["command"]
 
@@ -21,10 +29,27 @@ __all__ = ["command"]
 @click.command("verify")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), metavar="RUN")
 @click.option(
+    "--space",
+    "space_text",
+    metavar="FILE.py:NAME",
+    help="The own space of a search that had one: no run says where to import it from.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "gpu"]),
+    help="What to measure on  [default: the table's; cpu for a run without one]",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Threads inside an operator, on a CPU  [default: the table's; 1 for a run without one]",
+)
+@click.option(
     "--runtime",
     "runtime_name",
     metavar="NAME",
-    help="On a GPU, another runtime than the table's: tensorrt, torch or onnxruntime.",
+    help="Another runtime than the table's: on a GPU tensorrt, torch or onnxruntime; FILE.py:NAME.",
 )
 @click.option(
     "--seconds",
@@ -38,6 +63,9 @@ __all__ = ["command"]
 @json_option
 def command(
     folder: Path,
+    space_text: str | None,
+    device: str | None,
+    threads: int | None,
     runtime_name: str | None,
     seconds: float,
     seed: int,
@@ -53,39 +81,31 @@ def command(
     Example:
       hwnas verify runs/spos-proxyless-latency6ms-s0-919aea
     """
-    from hwnas import spaces
-    from hwnas.cli.resources import runtime_of_table
-    from hwnas.costs import parse_budget
-    from hwnas.latency_tables import LatencyTable
-    from hwnas.profilers import Plan, measure_models, runtime
-
     result, model = _read(folder)
-    target = LatencyTable.load(folder / "table.json").target
-    space = spaces.space(result["space"], **result["deployed"])
-    name = runtime_name or runtime_of_table(target, target.kind)
-    here = runtime(target.kind, target.threads, name)
-    differences = here.target(target.precision, target.batch).differences(target)
+    space = _space(result, space_text)
+    known = _target(folder)
+    here = _runtime(known, device, threads, runtime_name)
+    precision, batch = (
+        (precision_for(space, None), 1) if known is None else (known.precision, known.batch)
+    )
+    found = here.target(precision, batch)
+    differences = [] if known is None else found.differences(known)
+    if known is None:
+        say(f"the run holds no latency table that says its target: measured on {found}")
     if differences:
         say(
             f"({'; '.join(differences)}): the budget is checked here all the same",
             warning="this is not what the table was measured on",
         )
     with show_progress() as progress:
-        taken = measure_models(
-            {"best.onnx": model},
-            space,
-            here,
-            precision=target.precision,
-            batch=target.batch,
-            plan=Plan(min_seconds=seconds),
-            seed=seed,
-            progress=progress,
-        )["best.onnx"]
+        taken = measure_model(
+            model, space, here, found, seconds=seconds, seed=seed, progress=progress
+        )
     limits = [parse_budget(text) for text in result["budget"]]
     limit_ms = next((b.limit for b in limits if b.quantity == "latency"), None)
     answer: dict[str, Any] = {
         "architecture": result["architecture"],
-        "target": asdict(here.target(target.precision, target.batch)),
+        "target": asdict(found),
         "differences": differences,
         "predicted_ms": result["predicted_ms"],
         "measured": asdict(taken),
@@ -124,13 +144,49 @@ def _read(folder: Path) -> tuple[dict[str, Any], bytes]:
     return dict(content), model
 
 
+def _space(result: dict[str, Any], text: str | None) -> SearchSpace:
+    """The deployed space of a run; a person's own one must be the one that was searched."""
+    name, arguments = result["space"], result["deployed"]
+    own = own_space(text, **arguments)
+    if own is None:
+        try:
+            return spaces.remake(name, arguments)
+        except UnknownNameError as error:
+            raise OptionError(
+                f"{error}; a run of an own space needs --space FILE.py:NAME again"
+            ) from None
+    plain = json.loads(json.dumps(dict(own.arguments)))  # as a run keeps them
+    if (own.name, plain) != (name, arguments):
+        raise OptionError(
+            f"--space {text} is {own.name} {plain}, and the run searched {name} {arguments}"
+        )
+    return own
+
+
+def _target(folder: Path) -> Target | None:
+    """What the run's table was measured on; None where it searched with another predictor."""
+    path = folder / "table.json"
+    return LatencyTable.load(path).target if path.exists() else None
+
+
+def _runtime(
+    target: Target | None, device: str | None, threads: int | None, name: str | None
+) -> Runtime:
+    """What the flags ask for, and for the rest the runtime of a target, or one CPU thread."""
+    device = device or (target.kind if target else "cpu")
+    threads = threads or (target.threads if target else 1)
+    if name is None and target is not None:
+        name = runtime_of_table(target, device)
+    return runtime(device, threads, name)
+
+
 def _print(answer: dict[str, Any]) -> None:
     error = answer["measured"]["relative_error"]
-    off = answer["predicted_ms"] / answer["measured_ms"] - 1
-    stdout.print(
-        f"measured {answer['measured_ms']:.3f} ms +-{error:.1%}, prediction off by {off:+.1%}",
-        soft_wrap=True,
-    )
+    predicted = answer["predicted_ms"]
+    said = f"measured {answer['measured_ms']:.3f} ms +-{error:.1%}"
+    if predicted is not None:
+        said += f", prediction off by {predicted / answer['measured_ms'] - 1:+.1%}"
+    stdout.print(said, soft_wrap=True)
     if answer["limit_ms"] is not None:
         word = ("keeps", "green") if answer["holds"] else ("breaks", "red")
         stdout.print(Text.assemble(word, f" its budget of {answer['limit_ms']:g} ms"))

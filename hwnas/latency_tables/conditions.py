@@ -41,7 +41,7 @@ class Conditions:
         driver, cuda: their versions.
         windows: timed windows, each some runs in a row.
         repeated: windows that were measured again since the device throttled.
-        kept_throttled: windows that were kept although it throttled, for it did not stop.
+        kept_throttled: windows that were kept although the device throttled through every repeat.
         states: how it was before, during and after.
     """
 

@@ -16,9 +16,10 @@ from hwnas.errors import OptionError
 from hwnas.kernels import Piece, features, split
 from hwnas.latency_tables import KernelNetwork, KernelRecord, LatencyTable, Target
 from hwnas.onnx_graph import to_onnx
-from hwnas.profilers.measuring import CALL, AnyRuntime, empty_graph, is_far, measure
+from hwnas.profilers.measuring import CALL, empty_graph, measure
 from hwnas.profilers.protocol import Plan, summarise
 from hwnas.profilers.random_networks import random_network, style_of
+from hwnas.profilers.runtime import AnyRuntime, is_remote
 from hwnas.progress import Progress, silent
 from hwnas.spaces import SearchSpace
 
@@ -26,11 +27,11 @@ __all__ = ["check_kernels", "choose_kernels", "profile_kernels"]
 
 #: Random networks that kernels are drawn from; their styles take turns.
 _POOL = 108
-#: Kernels of each family at least, as far as there are so many.
+#: The smallest number of kernels of each family; a family may have fewer.
 _LEAST = 4
-#: How much more of the others go to convolutions and matrix products.
+#: The weight of convolutions and matrix products when the other kernels are shared out.
 _WEIGHT = 3
-#: Larger kernels are left to the model: one run would take as long as a hundred others.
+#: Larger kernels are not measured, only predicted: one takes as long as a hundred others.
 _MOST_MACS = 500_000_000
 _MOST_CONSTANTS = 8_000_000
 #: Whole networks lie between these.
@@ -67,7 +68,7 @@ def profile_kernels(
         OptionError: as `check_kernels`, or the runtime is on another machine.
     """
     check_kernels(table.target, count)
-    if is_far(runtime):
+    if is_remote(runtime):
         raise OptionError("kernels are profiled on this machine: install hwnas on the other one")
     seeds = [seed * _POOL + at for at in range(_POOL)]
     split_up = []

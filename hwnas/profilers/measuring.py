@@ -1,25 +1,32 @@
-"""Measuring models on a runtime, here or at the far end of a line."""
+"""Measuring models on a runtime of this machine or of another."""
 
 import platform
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TypeGuard, cast
+from typing import cast
 
-from hwnas.errors import ModelRejectedError, OptionError
+from hwnas.errors import ModelRejectedError
 from hwnas.latency_tables import Measurement, Provenance, Target
 from hwnas.onnx_graph import Precision, to_onnx
 from hwnas.ops import Graph, Workload
 from hwnas.profilers.chain import chained, slope
-from hwnas.profilers.far.adb import PerfTest
-from hwnas.profilers.far.remote import RemoteRuntime
 from hwnas.profilers.journal import Journal
 from hwnas.profilers.protocol import Job, Plan, Round, Samples, median_error, run_rounds
-from hwnas.profilers.runtime import Compiling, Runtime, Watched
+from hwnas.profilers.runtime import (
+    AnyRuntime,
+    Compiling,
+    MeasuresRounds,
+    Models,
+    NeedsSession,
+    Runtime,
+    Watched,
+    is_remote,
+)
 from hwnas.progress import Progress
 from hwnas.spaces import SearchSpace
 from hwnas.version import __version__
@@ -27,24 +34,16 @@ from hwnas.version import __version__
 __all__ = [
     "CALL",
     "CHAIN",
-    "AnyRuntime",
-    "Models",
     "chain_length",
     "chains",
-    "check_precision",
     "empty_graph",
     "form",
-    "is_far",
     "measure",
     "onnx_models",
     "provenance",
     "reference_model",
     "with_slopes",
 ]
-
-AnyRuntime = Runtime | RemoteRuntime | PerfTest
-#: Name -> what writes the ONNX model, when it is needed.
-Models = Mapping[str, Callable[[], bytes]]
 
 #: The name of the model that is almost empty.
 CALL = "call"
@@ -81,14 +80,14 @@ def measure(
         warm: names of models that find their input in the cache, see `Runtime.load`.
     """
     plan = plan or Plan()
-    if isinstance(runtime, PerfTest):
+    if isinstance(runtime, NeedsSession):
         plan = runtime.coarse(plan)
     header = {"target": asdict(target), "reference": origin.identifier, "jobs": list(models)}
     book = Journal(journal, header, list(models))
     samples = book.read()
     reference = reference_model(origin, *form(target))
-    with runtime if isinstance(runtime, PerfTest) else nullcontext():
-        if isinstance(runtime, RemoteRuntime):
+    with _session(runtime):
+        if isinstance(runtime, MeasuresRounds):
             names = list(models)
             rounds = runtime.rounds(models, reference, samples, plan, seed=seed, progress=progress)
         else:
@@ -99,10 +98,20 @@ def measure(
     return samples
 
 
+@contextmanager
+def _session(runtime: AnyRuntime) -> Iterator[None]:
+    """The session that a runtime needs; nothing where it needs none."""
+    if not isinstance(runtime, NeedsSession):
+        yield
+        return
+    with runtime:
+        yield
+
+
 def _loaded(
     models: Models,
     reference: Callable[[], bytes],
-    runtime: Runtime | PerfTest,
+    runtime: Runtime,
     progress: Progress,
     refused: dict[str, str] | None,
     warm: Collection[str],
@@ -116,9 +125,7 @@ def _loaded(
         tell(0.0, "")
         if isinstance(runtime, Compiling):
             runtime.compiling = tell
-        if cached and not isinstance(runtime, PerfTest):
-            return runtime.load(model, warm=True)
-        return runtime.load(model)
+        return runtime.load(model, warm=True) if cached else runtime.load(model)
 
     jobs: dict[str, Job] = {}
     for at, (key, model) in enumerate(models.items()):
@@ -219,29 +226,16 @@ def with_slopes(
     }
 
 
-def is_far(runtime: AnyRuntime) -> TypeGuard[RemoteRuntime | PerfTest]:
-    """Whether a runtime is on another machine."""
-    return isinstance(runtime, RemoteRuntime | PerfTest)
-
-
-def check_precision(runtime: AnyRuntime, precision: str) -> None:
-    """Raise `OptionError` if the runtime cannot run a precision."""
-    if precision not in runtime.precisions:
-        raise OptionError(
-            f"{type(runtime).__name__} runs {', '.join(runtime.precisions)}, got {precision!r}"
-        )
-
-
 def provenance(runtime: AnyRuntime, started: float) -> Provenance:
     """Of what was measured since ``started`` on the monotonic clock, s."""
-    far = runtime if is_far(runtime) else None
+    remote = runtime if is_remote(runtime) else None
     here = f"{platform.system()} {platform.release()} {platform.machine()}"
     return Provenance(
         hwnas_version=__version__,
         created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - started, 1),
-        system=far.host.system if far else here,
-        python_version=far.host.python if far else platform.python_version(),
-        conditions=runtime.conditions() if not far and isinstance(runtime, Watched) else None,
-        host_state=far.conditions if far else None,
+        system=remote.host.system if remote else here,
+        python_version=remote.host.python if remote else platform.python_version(),
+        conditions=None if remote or not isinstance(runtime, Watched) else runtime.conditions(),
+        host_state=remote.conditions if remote else None,
     )

@@ -10,7 +10,7 @@ The reference should resemble what the table is for: slow spells hit a network t
 weights from memory otherwise than a block that lives in the cache (see docs/measuring.md).
 
 The agent that measures on other machines is written from this very file
-(`hwnas.profilers.far.kit`), so all but `summarise` keeps to Python 3.9 and numpy.
+(`hwnas.profilers.remote.bundle`), so all but `summarise` keeps to Python 3.9 and numpy.
 """
 
 import math

@@ -1,12 +1,34 @@
-"""What a runtime file answers: load a model, run it once, and say what it ran on."""
+"""What a runtime file answers: load a model, run it once, and say what it ran on.
 
-from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+A runtime of another machine may instead measure whole rounds over there (`MeasuresRounds`), or need
+a session there (`NeedsSession`). `is_remote` tells such a runtime from one of this machine.
+"""
 
+from collections.abc import Callable, Iterator, Mapping
+from inspect import getattr_static
+from typing import Any, Protocol, TypeGuard, runtime_checkable
+
+from hwnas.errors import OptionError
 from hwnas.latency_tables import Conditions, Target
-from hwnas.profilers.protocol import Job
+from hwnas.profilers.protocol import Job, Plan, Round, Samples
+from hwnas.progress import Progress
 
-__all__ = ["Compiling", "Runtime", "Watched"]
+__all__ = [
+    "AnyRuntime",
+    "Compiling",
+    "HostFacts",
+    "MeasuresRounds",
+    "Models",
+    "NeedsSession",
+    "Remote",
+    "Runtime",
+    "Watched",
+    "check_precision",
+    "is_remote",
+]
+
+#: Name -> what writes the ONNX model, when it is needed.
+Models = Mapping[str, Callable[[], bytes]]
 
 
 class Runtime(Protocol):
@@ -31,6 +53,82 @@ class Runtime(Protocol):
 
 
 @runtime_checkable
+class MeasuresRounds(Protocol):
+    """A runtime that measures whole rounds itself, on the machine that it is on."""
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """The precisions it can run."""
+        ...
+
+    def target(self, precision: str, batch: int) -> Target:
+        """What the numbers will have been measured on."""
+        ...
+
+    def rounds(
+        self,
+        models: Models,
+        reference: Callable[[], bytes],
+        samples: Samples,
+        plan: Plan,
+        *,
+        seed: int,
+        progress: Progress,
+    ) -> Iterator[Round]:
+        """Each round is added to ``samples`` and yielded, as `run_rounds` does."""
+        ...
+
+
+AnyRuntime = Runtime | MeasuresRounds
+
+
+@runtime_checkable
+class NeedsSession(Protocol):
+    """A runtime that is entered before its first model is loaded, and left after its last run."""
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(self, *problem: object) -> None: ...
+
+    def coarse(self, plan: Plan) -> Plan:
+        """The plan for its runs, each of which takes the time of many."""
+        ...
+
+
+class HostFacts(Protocol):
+    """What another machine says of itself."""
+
+    @property
+    def system(self) -> str:
+        """Of the machine."""
+        ...
+
+    @property
+    def python(self) -> str:
+        """Its version, or ``none``."""
+        ...
+
+
+class Remote(Protocol):
+    """A runtime of another machine."""
+
+    @property
+    def conditions(self) -> dict[str, Any] | None:
+        """The device during the last measurement, as far as it told."""
+        ...
+
+    @property
+    def host(self) -> HostFacts:
+        """The machine; may ask it."""
+        ...
+
+
+def is_remote(runtime: object) -> TypeGuard[Remote]:
+    """Whether a runtime is on another machine; asks no machine."""
+    return getattr_static(runtime, "host", None) is not None
+
+
+@runtime_checkable
 class Watched(Protocol):
     """A runtime that also knows how its device was meanwhile."""
 
@@ -48,3 +146,11 @@ class Compiling(Protocol):
     """
 
     compiling: Callable[[float, str], None]
+
+
+def check_precision(runtime: AnyRuntime, precision: str) -> None:
+    """Raise `OptionError` if the runtime cannot run a precision."""
+    if precision not in runtime.precisions:
+        raise OptionError(
+            f"{type(runtime).__name__} runs {', '.join(runtime.precisions)}, got {precision!r}"
+        )

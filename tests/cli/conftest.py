@@ -39,6 +39,6 @@ def shell():
 def _coarse(monkeypatch):
     """Profiles in this process are quick: what is tested here is the command line."""
     monkeypatch.setattr(
-        "hwnas.cli.resources.profile_plan",
+        "hwnas.devices.tables.profile_plan",
         lambda seconds: Plan(tolerance=1.0, min_runs=3, max_runs=3, min_seconds=seconds),
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hwnas.cli.resources import profile_to_file
+from hwnas.devices import ProfileJob, profile_to_file
 from hwnas.latency_tables import LatencyTable, tables_folder
 from hwnas.profilers import runtime
 
@@ -216,8 +216,7 @@ def test_profiles_of_one_space_share_a_name_in_every_process(tmp_path):
     import hwnas
 
     space = hwnas.space("nasbench201", input_size=8)
-    first, _ = profile_to_file(space, runtime("cpu"), "fp32", 1, seconds=0.1)
-    second, _ = profile_to_file(
-        hwnas.space("nasbench201", input_size=8), runtime("cpu"), "fp32", 1, seconds=0.1
-    )
+    job = ProfileJob(seconds=0.1)
+    first, _ = profile_to_file(space, runtime("cpu"), job)
+    second, _ = profile_to_file(hwnas.space("nasbench201", input_size=8), runtime("cpu"), job)
     assert first == second

@@ -1,4 +1,4 @@
-"""Other machines from the command line: kits, several at once, transfer, tables that hold."""
+"""Other machines from the command line: bundles, several at once, transfer, tables that hold."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hwnas.latency_tables import LatencyTable
-from hwnas.profilers.far.remote import FAR_COMMAND, Line
+from hwnas.profilers.remote.transport import REMOTE_COMMAND, Transport
 
 SMALL = ("--space", "nasbench201", "--input-size", "8")
 QUICK = (*SMALL, "--seconds", "0")
@@ -19,36 +19,36 @@ QUICK = (*SMALL, "--seconds", "0")
 def no_ssh(monkeypatch, tmp_path):
     """Hosts named good* are a shell of this machine; the others refuse."""
 
-    def line(address):
+    def transport(address):
         if "good" not in address:
-            return Line(address, ("sh", "-c", "echo no route >&2; exit 255"), "a hint")
-        return Line(address, ("sh", "-c", FAR_COMMAND), "a hint")
+            return Transport(address, ("sh", "-c", "echo no route >&2; exit 255"), "a hint")
+        return Transport(address, ("sh", "-c", REMOTE_COMMAND), "a hint")
 
     python = tmp_path / "bin" / "python3"
     python.parent.mkdir()
     python.write_text(f"#!/bin/sh\nexec '{sys.executable}' \"$@\"\n")
     python.chmod(0o755)
     monkeypatch.setenv("PATH", f"{python.parent}:{os.environ['PATH']}")
-    monkeypatch.setattr("hwnas.profilers.far.ssh.ssh_line", line)
+    monkeypatch.setattr("hwnas.profilers.remote.ssh.ssh_transport", transport)
 
 
-def test_a_kit_is_written_run_and_collected(hwnas, tmp_path):
-    kit = tmp_path / "my kit"
-    status, out, said = hwnas("profile", "bundle", *QUICK, "--out", str(kit), "--json")
+def test_a_bundle_is_written_run_and_collected(hwnas, tmp_path):
+    folder = tmp_path / "my bundle"
+    status, out, said = hwnas("profile", "bundle", *QUICK, "--out", str(folder), "--json")
     assert status == 0, said
     made = json.loads(out)
-    names = {path.name for path in kit.iterdir()}
+    names = {path.name for path in folder.iterdir()}
     assert {"agent.py", "plan.json", "m00000.onnx"} <= names
     assert made["models"] == len(names) - 2
-    subprocess.run([sys.executable, "agent.py"], cwd=kit, check=True, stderr=subprocess.DEVNULL)
-    status, out, said = hwnas("profile", "collect", str(kit / "results.json"), "--json")
+    subprocess.run([sys.executable, "agent.py"], cwd=folder, check=True, stderr=subprocess.DEVNULL)
+    status, out, said = hwnas("profile", "collect", str(folder / "results.json"), "--json")
     assert status == 0, said
     table = LatencyTable.load(json.loads(out)["table"])
     assert len(table.workloads) == 13
     assert "collect results.json" in hwnas("profile", "bundle", "--help")[1]
 
 
-def test_a_kit_is_not_written_over_other_files(hwnas, tmp_path):
+def test_a_bundle_is_not_written_over_other_files(hwnas, tmp_path):
     (tmp_path / "mine.txt").touch()
     status, _, said = hwnas("profile", "bundle", *QUICK, "--out", str(tmp_path))
     assert status == 2
@@ -86,7 +86,9 @@ def test_ten_networks_and_a_similar_table(hwnas, tmp_path):
     like = tmp_path / "like.json"
     tiny = ("--input-size", "32", "--width-mult", "0.25")
     assert hwnas("profile", *tiny, "--seconds", "0", "--out", str(like))[0] == 0
-    status, out, said = hwnas("profile", *tiny, "--samples", "10", "--like", str(like), "--json")
+    status, out, said = hwnas(
+        "profile", *tiny, "--samples", "10", "--from-table", str(like), "--json"
+    )
     assert status == 0, said
     path = json.loads(out)["table"]
     assert Path(path).stem.endswith("-transferred")
@@ -109,10 +111,71 @@ def test_ten_networks_and_a_similar_table(hwnas, tmp_path):
     status, _, said = hwnas("profile", *SMALL, "--samples", "10", "--like", str(like))
     assert status == 2
     assert "takes a table of the same space" in said
-    for words in (("--samples", "10"), ("--like", str(like))):
+    status, _, said = hwnas(
+        *("profile", *tiny, "--samples", "10"), *("--like", str(like), "--from-table", str(like))
+    )
+    assert status == 2
+    assert "--like is the earlier name of --from-table: give one of them" in said
+    for words in (("--samples", "10"), ("--from-table", str(like)), ("--like", str(like))):
         status, _, said = hwnas("profile", *tiny, *words)
         assert status == 2
         assert "belong together" in said
+
+
+def test_the_earlier_name_of_a_flag_works_and_is_not_shown(hwnas):
+    shown = hwnas("profile", "--help")[1]
+    assert "--from-table TABLE" in shown
+    assert "--like" not in shown
+    status, _, said = hwnas("profile", *SMALL, "--samples", "5", "--like", "nowhere.json")
+    assert status == 2
+    assert "no latency table at 'nowhere.json'" in said
+
+
+OWN_RUNTIME = """
+from dataclasses import replace
+from hwnas.profilers.onnxruntime_cpu import OnnxRuntimeCpu
+
+
+class Mine(OnnxRuntimeCpu):
+    def target(self, precision, batch):
+        return replace(super().target(precision, batch), runtime="mine")
+
+
+def make(threads):
+    return Mine(threads)
+"""
+
+
+def test_an_own_runtime_is_profiled_and_its_table_found_again(hwnas, tmp_path, monkeypatch):
+    (tmp_path / "my_runtime.py").write_text(OWN_RUNTIME)
+    monkeypatch.chdir(tmp_path)
+    path = str(tmp_path / "t.json")
+    own = ("--runtime", "my_runtime.py:make")
+    status, out, said = hwnas("profile", *QUICK, "--device", "cpu", *own, "--out", path, "--json")
+    assert status == 0, said
+    assert json.loads(out)["target"]["runtime"] == "mine"
+    # without the file nobody knows what "mine" is: that is said, and nothing is imported
+    said = hwnas("tables", "check", path, "--device", "cpu", "--json")[2]
+    assert "another runtime: mine instead of onnxruntime" in " ".join(said.split())
+    status, out, said = hwnas("tables", "check", path, "--device", "cpu", *own, "--json")
+    assert json.loads(out)["differences"] == []
+    status, _, said = hwnas("profile", *QUICK, "--runtime", "my_runtime.py:other")
+    assert status == 2
+    assert "has no 'other'" in said
+
+
+def test_a_registered_runtime_finds_the_table_that_it_made(hwnas, tmp_path, monkeypatch):
+    from hwnas.profilers import RUNTIMES, register_runtime
+    from hwnas.registry import typed_object
+
+    monkeypatch.setattr(RUNTIMES, "_registered", {})
+    (tmp_path / "my_runtime.py").write_text(OWN_RUNTIME)
+    register_runtime("mine", typed_object(f"{tmp_path}/my_runtime.py:make"))
+    path = str(tmp_path / "t.json")
+    status, out, said = hwnas("profile", *QUICK, "--runtime", "mine", "--out", path, "--json")
+    assert status == 0, said
+    out = hwnas("tables", "check", path, "--device", "cpu", "--json")[1]
+    assert json.loads(out)["differences"] == []
 
 
 def test_whether_a_table_still_holds(hwnas, tmp_path):

@@ -18,7 +18,7 @@ def table(hwnas, tmp_path, monkeypatch):
     monkeypatch.setattr("hwnas.profilers.kernels._POOL", 16)
     monkeypatch.setattr("hwnas.profilers.kernels._MOST_MACS", 20_000_000)
     monkeypatch.setattr("hwnas.profilers.kernels._NETWORK_MACS", (1_000_000, 400_000_000))
-    monkeypatch.setattr("hwnas.cli.resources.kernel_plan", lambda: coarse)
+    monkeypatch.setattr("hwnas.devices.tables.kernel_plan", lambda: coarse)
     path = tmp_path / "t.json"
     status, out, _ = hwnas("profile", *SMALL, "--kernels", "30", "--out", str(path), "--json")
     assert status == 0

@@ -13,7 +13,7 @@ import onnx
 import pytest
 
 import hwnas
-from hwnas.cli.resources import profile_to_file
+from hwnas.devices import profile_to_file
 from hwnas.latency_tables import LatencyTable
 from hwnas.profilers import Plan, runtime
 
@@ -39,9 +39,9 @@ def home(deployed, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("HWNAS_HOME", str(folder))
         patched.setattr(
-            "hwnas.cli.resources.profile_plan", lambda _: Plan(1.0, min_runs=20, max_runs=20)
+            "hwnas.devices.tables.profile_plan", lambda _: Plan(1.0, min_runs=20, max_runs=20)
         )
-        profile_to_file(deployed, runtime("cpu"), "fp32", 1)
+        profile_to_file(deployed, runtime("cpu"))
     return folder
 
 

@@ -29,7 +29,7 @@ QUICK = (
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch, tmp_path):
     plan = Plan(1.0, min_runs=3, max_runs=3)
-    monkeypatch.setattr("hwnas.cli.resources.profile_plan", lambda seconds: plan)
+    monkeypatch.setattr("hwnas.devices.tables.profile_plan", lambda seconds: plan)
     monkeypatch.setattr("hwnas.cli.search.Plan", lambda **_: plan)
     monkeypatch.setattr("hwnas.search.session.RANDOM_PATHS", 6)
     monkeypatch.setattr("hwnas.search.images._CALIBRATION_IMAGES", 32)

@@ -109,6 +109,70 @@ def test_a_broken_budget_is_exit_status_1(hwnas, run, tmp_path):
     assert "breaks its budget of 0.001 ms" in out
 
 
+def plain_run(folder, space, budget, name=None):
+    """A finished search that used another kind of predictor than a table."""
+    arch = [0] * len(space.n_choices)
+    folder.mkdir()
+    (folder / "best.onnx").write_bytes(space.to_onnx(arch))
+    (folder / "result.json").write_text(
+        json.dumps(
+            {
+                "space": name or space.name,
+                "deployed": dict(space.arguments),
+                "budget": [budget],
+                "architecture": space.format(arch),
+                "predicted_ms": 1.0,
+            }
+        )
+    )
+    return folder
+
+
+def test_a_run_without_a_table_is_measured_on_one_cpu_thread(hwnas, small_space, tmp_path):
+    folder = plain_run(tmp_path / "run", small_space, "latency<=1000ms")
+    status, out, said = hwnas("verify", str(folder), "--seconds", "0", "--json")
+    assert status == 0, said
+    target = json.loads(out)["target"]
+    known = {"kind": "cpu", "threads": 1, "batch": 1, "precision": "fp32"}
+    assert {name: target[name] for name in known} == known
+    assert "holds no latency table that says its target: measured on" in " ".join(said.split())
+    status, out, _ = hwnas("verify", str(folder), "--seconds", "0", "--threads", "2", "--json")
+    assert json.loads(out)["target"]["threads"] == 2
+    status, _, said = hwnas("verify", str(folder), "--threads", "9999")
+    assert status == 2
+    assert "threads are 1 to" in said
+    tight = plain_run(tmp_path / "tight", small_space, "latency<=0.000001ms")
+    assert hwnas("verify", str(tight), "--seconds", "0")[0] == 1
+
+
+def test_a_run_of_an_own_space_asks_for_it_again(hwnas, small_space, tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(
+        "from dataclasses import replace\nfrom hwnas import spaces\n"
+        "def make(**arguments):\n"
+        "    return replace(spaces.space('proxyless', **arguments), name='mine')\n"
+        "def other(**arguments):\n    return spaces.space('proxyless')\n"
+        "text = 'no space'\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    folder = plain_run(tmp_path / "run", small_space, "latency<=1000ms", name="mine")
+    words = ("verify", str(folder), "--seconds", "0")
+    status, _, said = hwnas(*words)
+    assert status == 2
+    assert "unknown space 'mine'" in said
+    assert "needs --space FILE.py:NAME again" in said
+    status, _, said = hwnas(*words, "--space", "mine.py:make")
+    assert status == 0, said
+    for text, says in (
+        ("mine", "an own space is written FILE.py:NAME or module:NAME, got 'mine'"),
+        ("mine.py:text", "must be a SearchSpace or a callable that returns one"),
+        ("mine.py:nothing", "has no 'nothing'"),
+        ("mine.py:other", "and the run searched mine"),
+    ):
+        status, _, said = hwnas(*words, "--space", text)
+        assert status == 2
+        assert says in " ".join(said.split())
+
+
 def test_another_card_is_named(hwnas, run, card):
     folder, _ = run
     card(gpu_name="Synthetic H100", gpu_capability="9.0")

@@ -1,7 +1,8 @@
-"""A window: the same model some times in a row, long enough for a GPU's clock and its boost.
+"""A window: one model run several times in a row, so that a GPU's clock can time it.
 
-One run of a small operator takes microseconds; events resolve half of one. So a window holds as
-many runs as fill 5 ms, and a card that throttled during a window runs it again, within bounds.
+A small operator runs for microseconds, and an event resolves half a microsecond. So a window holds
+as many runs as fill 5 ms. If the card throttled meanwhile, the window is measured again, a limited
+number of times.
 """
 
 import math
@@ -13,19 +14,19 @@ from hwnas.latency_tables import Conditions, DeviceState
 
 __all__ = ["CardWatch", "StateReader", "Window", "runs_in_window"]
 
-#: How long a window lasts at least, in ms.
+#: The least length of a window, ms.
 _WINDOW_MS = 5.0
 #: A CUDA graph of more runs takes longer to instantiate than it saves.
 _MOST_RUNS = 1000
-#: A card that has idled for so many seconds is kept busy for so many ms before it is timed.
+#: After idling for the first (s), a card is kept busy for the second (ms) before it is timed.
 _IDLE_S, _WARM_UP_MS = 1.0, 200.0
-#: A throttled window is measured again so many times, and after a pause, in seconds.
+#: How often a throttled window is measured again, and the pause before each time, s.
 _REPEATS = 3
 _PAUSE_S = 0.05
-#: Where the card throttles all the time, repeating helps nobody: at most this share of the windows,
-#: and a few more at the beginning.
+#: A card that throttles all the time gains nothing from repeats: they are at most this share of the
+#: windows, plus a few at the beginning.
 _REPEAT_SHARE, _REPEATS_FREE = 0.1, 20
-#: The state is noted at every so many windows.
+#: The state is noted once in this many windows, at most `_NOTES` times.
 _NOTE_EVERY = 500
 _NOTES = 20
 

@@ -17,9 +17,10 @@ from typing import Any
 
 from hwnas.errors import DeviceUnavailableError, MeasurementError, OptionError
 from hwnas.latency_tables import Target
-from hwnas.profilers.far.answers import Host, clean, target_of
-from hwnas.profilers.far.remote import FAR_SCRIPT, Line, RemoteRuntime
 from hwnas.profilers.protocol import Job, Plan
+from hwnas.profilers.remote.answers import Host, clean, target_of
+from hwnas.profilers.remote.runtime import RemoteRuntime
+from hwnas.profilers.remote.transport import REMOTE_SCRIPT, Transport
 
 __all__ = ["PerfTest", "adb_runtime"]
 
@@ -32,7 +33,7 @@ _PROBE = (
 _TERMUX = (
     "exec run-as com.termux sh -c '"
     "u=$PWD/files/usr; export PATH=$u/bin:$PATH LD_LIBRARY_PATH=$u/lib TMPDIR=$u/tmp; "
-    f"{FAR_SCRIPT}'"
+    f"{REMOTE_SCRIPT}'"
 )
 _FACTS = (
     "getprop ro.product.manufacturer; getprop ro.product.model; getprop ro.soc.model; "
@@ -65,8 +66,10 @@ def adb_runtime(
     ways = _ask(adb, _PROBE, device)
     if "found termux" in ways:
         hint = "'pkg install python python-numpy python-onnxruntime' in Termux may be missing"
-        line = Line(device, (*adb, "shell", "-T", _TERMUX), hint)
-        return RemoteRuntime(line, threads=threads, cores=cores, provider=provider, python=python)
+        transport = Transport(device, (*adb, "shell", "-T", _TERMUX), hint)
+        return RemoteRuntime(
+            transport, threads=threads, cores=cores, provider=provider, python=python
+        )
     if "found perf_test" in ways:
         return PerfTest(adb, device, threads, cores=cores, provider=provider)
     raise DeviceUnavailableError(
@@ -169,8 +172,11 @@ class PerfTest:
         fewer = {name: -(-getattr(plan, name) // _RUNS) for name in ("min_runs", "max_runs")}
         return replace(plan, min_runs=max(fewer["min_runs"], 3), max_runs=fewer["max_runs"] + 3)
 
-    def load(self, model: bytes) -> Job:
-        """Copy a model there; the job starts a process that runs it ten times after a first run."""
+    def load(self, model: bytes, *, warm: bool = False) -> Job:
+        """Copy a model there; the job starts a process that runs it ten times after a first run.
+
+        ``warm`` changes nothing: the process has run the model just before.
+        """
         self._count += 1
         there = f"{FOLDER}/models/m{self._count:05}.onnx"
         with tempfile.TemporaryDirectory() as folder:

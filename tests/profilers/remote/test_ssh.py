@@ -12,13 +12,15 @@ import pytest
 from hwnas.errors import DeviceUnavailableError, MeasurementError, OptionError
 from hwnas.onnx_graph import to_onnx
 from hwnas.profilers import Plan, RemoteRuntime, profile_space
-from hwnas.profilers.far.remote import FAR_COMMAND
-from hwnas.profilers.far.ssh import ssh_line
 from hwnas.profilers.protocol import Samples
+from hwnas.profilers.remote.ssh import ssh_transport
+from hwnas.profilers.remote.transport import REMOTE_COMMAND
 
 
 def over_ssh(sshd, python, **options):
-    return RemoteRuntime(ssh_line(sshd.address), python=python, **{"waits": (0.05,) * 3, **options})
+    return RemoteRuntime(
+        ssh_transport(sshd.address), python=python, **{"waits": (0.05,) * 3, **options}
+    )
 
 
 def some_models(space, count=4):
@@ -28,9 +30,9 @@ def some_models(space, count=4):
 
 
 def test_a_machine_without_torch_is_profiled_and_nothing_stays(
-    sshd, far_python, small_space, quick
+    sshd, remote_python, small_space, quick
 ):
-    runtime = over_ssh(sshd, far_python())
+    runtime = over_ssh(sshd, remote_python())
     table = profile_space(small_space, runtime, plan=quick, n_networks=3)
     assert table.missing(small_space.distinct_workloads) == []
     assert table.target == runtime.target("fp32", 1)
@@ -40,12 +42,12 @@ def test_a_machine_without_torch_is_profiled_and_nothing_stays(
 
 
 @pytest.mark.slow
-def test_a_line_cut_at_ten_random_moments_measures_nothing_twice(
-    sshd, far_python, small_space, tmp_path
+def test_a_connection_cut_at_ten_random_moments_measures_nothing_twice(
+    sshd, remote_python, small_space, tmp_path
 ):
     log = tmp_path / "log"
-    # what the far agent says is copied to a file before it goes on its way; a round takes 10 ms
-    python = far_python(
+    # what the agent says is copied to a file before it goes on its way; a round takes 10 ms
+    python = remote_python(
         before="import os, select, sys, threading, time\n"
         "real = select.select; select.select = lambda *a: (time.sleep(0.01), real(*a))[1]\n"
         "if sys.argv[:1] == ['-c']:\n"
@@ -77,13 +79,13 @@ def test_a_line_cut_at_ten_random_moments_measures_nothing_twice(
     assert {len(q) for q in samples.quotients.values()} == {300}
     assert kept == 300
     measured = log.read_text().count('"round"')
-    # what was on its way when the line was cut is lost: the round in work, and one unread
+    # what was on its way when the connection was cut is lost: the round in work, and one unread
     assert kept <= measured <= kept + 10 * 2
 
 
-def test_a_killed_agent_is_taken_up_again(sshd, far_python, small_space, tmp_path):
+def test_a_killed_agent_is_taken_up_again(sshd, remote_python, small_space, tmp_path):
     pid = tmp_path / "pid"
-    runtime = over_ssh(sshd, far_python(shell=f"echo $$ > '{pid}'"))
+    runtime = over_ssh(sshd, remote_python(shell=f"echo $$ > '{pid}'"))
     plan = Plan(tolerance=0.0, min_runs=60, max_runs=60, warm_up=1)
     models, reference = some_models(small_space)
     samples = Samples()
@@ -94,10 +96,10 @@ def test_a_killed_agent_is_taken_up_again(sshd, far_python, small_space, tmp_pat
 
 
 def test_a_line_that_stays_broken_fails_and_keeps_what_it_has(
-    sshd, far_python, small_space, tmp_path, quick
+    sshd, remote_python, small_space, tmp_path, quick
 ):
     journal = tmp_path / "t.partial"
-    runtime = over_ssh(sshd, far_python())
+    runtime = over_ssh(sshd, remote_python())
     assert runtime.host.cores > 0
 
     def stop(task, share, remark):
@@ -110,10 +112,10 @@ def test_a_line_that_stays_broken_fails_and_keeps_what_it_has(
     assert len(journal.read_text().splitlines()) > 1
 
 
-def test_a_wrong_host_key_is_refused(sshd, far_python):
+def test_a_wrong_host_key_is_refused(sshd, remote_python):
     sshd.trust("other")
     with pytest.raises(DeviceUnavailableError, match="Host key verification failed"):
-        _ = over_ssh(sshd, far_python()).host
+        _ = over_ssh(sshd, remote_python()).host
 
 
 def test_a_closed_port_and_a_missing_python_say_so(sshd):
@@ -127,20 +129,20 @@ def test_a_closed_port_and_a_missing_python_say_so(sshd):
 def test_no_ssh_at_all_says_so(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(DeviceUnavailableError, match="ssh: No such file"):
-        _ = RemoteRuntime(ssh_line("ssh://a")).host
+        _ = RemoteRuntime(ssh_transport("ssh://a")).host
 
 
 @pytest.mark.parametrize(
     ("address", "words"),
     [
-        ("ssh://board", ["--", "board", FAR_COMMAND]),
-        ("ssh://me@board.local/", ["-l", "me", "--", "board.local", FAR_COMMAND]),
-        ("ssh://me@10.0.0.7:2222", ["-p", "2222", "-l", "me", "--", "10.0.0.7", FAR_COMMAND]),
-        ("ssh://[fe80::1]:22", ["-p", "22", "--", "fe80::1", FAR_COMMAND]),
+        ("ssh://board", ["--", "board", REMOTE_COMMAND]),
+        ("ssh://me@board.local/", ["-l", "me", "--", "board.local", REMOTE_COMMAND]),
+        ("ssh://me@10.0.0.7:2222", ["-p", "2222", "-l", "me", "--", "10.0.0.7", REMOTE_COMMAND]),
+        ("ssh://[fe80::1]:22", ["-p", "22", "--", "fe80::1", REMOTE_COMMAND]),
     ],
 )
 def test_addresses_become_arguments_and_never_shell_text(address, words):
-    command = ssh_line(address).command
+    command = ssh_transport(address).command
     assert list(command[-len(words) :]) == words
     assert command[0] == "ssh"
 
@@ -168,12 +170,12 @@ def test_addresses_become_arguments_and_never_shell_text(address, words):
 )
 def test_hostile_addresses_are_refused(address):
     with pytest.raises(OptionError, match="is written ssh://user@host"):
-        ssh_line(address)
+        ssh_transport(address)
 
 
-def test_two_lines_at_once_do_not_disturb_each_other(sshd, far_python, small_space, quick):
+def test_two_connections_at_once_do_not_disturb_each_other(sshd, remote_python, small_space, quick):
     models, reference = some_models(small_space)
-    python = far_python()
+    python = remote_python()
     found = {}
 
     def measure(name):
@@ -188,14 +190,14 @@ def test_two_lines_at_once_do_not_disturb_each_other(sshd, far_python, small_spa
     assert [len(found[name].quotients) for name in "ab"] == [4, 4]
 
 
-def test_an_abandoned_measurement_ends_over_there(sshd, far_python, small_space, far_folder):
+def test_an_abandoned_measurement_ends_over_there(sshd, remote_python, small_space, remote_folder):
     plan = Plan(tolerance=0.0, min_runs=10**6, max_runs=10**6, warm_up=1)
     models, reference = some_models(small_space)
-    rounds = over_ssh(sshd, far_python()).rounds(models, reference, Samples(), plan)
+    rounds = over_ssh(sshd, remote_python()).rounds(models, reference, Samples(), plan)
     next(rounds)
-    assert len(list(far_folder.iterdir())) == 1
+    assert len(list(remote_folder.iterdir())) == 1
     rounds.close()
     end = time.monotonic() + 10
-    while any(Path(far_folder).iterdir()) and time.monotonic() < end:
+    while any(Path(remote_folder).iterdir()) and time.monotonic() < end:
         time.sleep(0.05)
-    assert not any(far_folder.iterdir())
+    assert not any(remote_folder.iterdir())

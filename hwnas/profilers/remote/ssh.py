@@ -1,19 +1,21 @@
-"""Lines through the system's own OpenSSH, so that its keys, jump hosts and settings hold."""
+"""Transport through the system's own OpenSSH, so that its keys, jump hosts and settings hold."""
 
 import re
 
 from hwnas.errors import OptionError
-from hwnas.profilers.far.remote import FAR_COMMAND, Line
+from hwnas.profilers.remote.transport import REMOTE_COMMAND, Transport
 
-__all__ = ["ssh_line"]
+__all__ = ["ssh_transport"]
 
 _USER = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\]"
 _ADDRESS = re.compile(rf"ssh://(?:({_USER})@)?({_NAME})(?::(\d{{1,5}}))?/?", re.ASCII)
 
 
-def ssh_line(address: str) -> Line:
-    """The line to ``ssh://[user@]host[:port]``; ``host`` may be an alias of the user's ssh config.
+def ssh_transport(address: str) -> Transport:
+    """The transport to ``ssh://[user@]host[:port]``.
+
+    ``host`` may be an alias of the user's ssh config.
 
     Raises:
         OptionError: not of this form; nothing else reaches ssh.
@@ -25,7 +27,7 @@ def ssh_line(address: str) -> Line:
             f"got {address!r}"
         )
     user, host, port = found[1], found[2].strip("[]"), found[3]
-    return Line(
+    return Transport(
         name=address.rstrip("/"),
         command=(
             "ssh",
@@ -38,7 +40,7 @@ def ssh_line(address: str) -> Line:
             *(("-l", user) if user else ()),
             "--",
             host,
-            FAR_COMMAND,
+            REMOTE_COMMAND,
         ),
         hint="'ssh' must log in there without a question (a key, and its host key accepted once)",
     )

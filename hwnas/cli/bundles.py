@@ -1,4 +1,4 @@
-"""``hwnas profile bundle`` and ``hwnas profile collect``: machines that no line leads to."""
+"""``hwnas profile bundle`` and ``hwnas profile collect``: offline machines."""
 
 import json
 from pathlib import Path
@@ -8,10 +8,13 @@ import click
 
 from hwnas.cli.options import seed_option, space_options
 from hwnas.cli.output import json_option, print_json, say, stdout
-from hwnas.cli.resources import PROFILE_SECONDS, keep, make_space, precision_for, profile_plan
+from hwnas.cli.profile_report import described, print_table
+from hwnas.cli.resources import make_space
+from hwnas.devices import PROFILE_SECONDS, keep, precision_for
 from hwnas.errors import OptionError
 from hwnas.files import write_atomically
 from hwnas.latency_tables import default_path
+from hwnas.profilers import collect, space_bundle
 
 __all__ = ["bundle", "collect_results"]
 
@@ -32,7 +35,7 @@ __all__ = ["bundle", "collect_results"]
     type=click.Path(path_type=Path, file_okay=False),
     required=True,
     metavar="FOLDER",
-    help="Where to write the kit; a folder that is empty, or not there yet.",
+    help="Where to write the bundle; a folder that is empty, or not there yet.",
 )
 @seed_option()
 @click.option(
@@ -57,29 +60,29 @@ def bundle(
 
     \b
     Example:
-      hwnas profile bundle --space proxyless --out kit/
-      (there)  cd kit && python agent.py --threads 4 --cores big
+      hwnas profile bundle --space proxyless --out bundle/
+      (there)  cd bundle && python agent.py --threads 4 --cores big
       (here)   hwnas profile collect results.json
     """
-    from hwnas.profilers import space_kit
-    from hwnas.profilers.far.kit import agent_source
+    from hwnas.devices.tables import profile_plan
+    from hwnas.profilers.remote.bundle import agent_source
 
     if out.exists() and any(out.iterdir()):
         raise OptionError(f"{out} is not empty: name a folder that is empty, or not there yet")
     space = make_space(space_name, **sizes)  # whatever flags a space takes
     kind = precision_for(space, precision)
-    kit = space_kit(space, precision=kind, batch=batch, plan=profile_plan(seconds), seed=seed)
-    content = {**kit.models, "agent.py": agent_source().encode()}
-    content["plan.json"] = json.dumps(kit.plan).encode()
+    made = space_bundle(space, precision=kind, batch=batch, plan=profile_plan(seconds), seed=seed)
+    content = {**made.models, "agent.py": agent_source().encode()}
+    content["plan.json"] = json.dumps(made.plan).encode()
     for name, data in content.items():
         write_atomically(out / name, data)
     size = sum(len(data) for data in content.values())
-    there = sum(count * (1 if dtype == "int8" else 4) for dtype, count, _ in kit.plan["weights"])
+    there = sum(count * (1 if dtype == "int8" else 4) for dtype, count, _ in made.plan["weights"])
     if as_json:
         print_json(
             {
                 "kit": str(out),
-                "models": len(kit.models),
+                "models": len(made.models),
                 "bytes": size,
                 "bytes_there": size + there,
                 "space": space_name,
@@ -88,7 +91,7 @@ def bundle(
             }
         )
         return
-    stdout.print(f"{len(kit.models)} models, {size / 1e6:.1f} MB in {out}", soft_wrap=True)
+    stdout.print(f"{len(made.models)} models, {size / 1e6:.1f} MB in {out}", soft_wrap=True)
     say(
         f"there (Python 3.9, numpy, onnxruntime): python agent.py; it makes {there / 1e6:.0f} MB "
         "of weights beside itself and writes results.json; here: hwnas profile collect results.json"
@@ -105,15 +108,12 @@ def bundle(
 )
 @json_option
 def collect_results(results: Path, out: Path | None, as_json: bool) -> None:
-    """Make the table of a results file that a kit's agent wrote.
+    """Make the table of a results file that the agent of a bundle wrote.
 
     \b
     Example:
       hwnas profile collect results.json
     """
-    from hwnas.cli.profile import described, print_table  # profile holds this command
-    from hwnas.profilers import collect
-
     table = collect(results)
     path = out or default_path(table.target, table.space)
     table = keep(path, table)

@@ -16,11 +16,11 @@ import pytest
 
 from hwnas import errors
 from hwnas.errors import MeasurementError, OptionError, TableFormatError
-from hwnas.profilers import collect, host, onnxruntime_cpu, protocol, space_kit
-from hwnas.profilers.far import agent, device_state
-from hwnas.profilers.far.device_state import Cooling, choose_cores, core_groups, read_state
-from hwnas.profilers.far.kit import agent_source, bare, make_kit
+from hwnas.profilers import collect, host, onnxruntime_cpu, protocol, space_bundle
 from hwnas.profilers.protocol import Plan, Round
+from hwnas.profilers.remote import agent, device_state
+from hwnas.profilers.remote.bundle import agent_source, bare, make_bundle
+from hwnas.profilers.remote.device_state import Cooling, choose_cores, core_groups, read_state
 from hwnas.spaces import space as make_space
 
 PLAN = Plan(tolerance=1.0, min_runs=30, max_runs=30, warm_up=1)
@@ -28,14 +28,14 @@ PLAN = Plan(tolerance=1.0, min_runs=30, max_runs=30, warm_up=1)
 
 @pytest.fixture
 def kit_folder(small_space, tmp_path):
-    return write_kit(space_kit(small_space, n_networks=3, plan=PLAN), tmp_path / "kit")
+    return write_bundle(space_bundle(small_space, n_networks=3, plan=PLAN), tmp_path / "bundle")
 
 
-def write_kit(kit, folder):
+def write_bundle(bundle, folder):
     folder.mkdir()
-    for name, model in kit.models.items():
+    for name, model in bundle.models.items():
         (folder / name).write_bytes(model)
-    (folder / "plan.json").write_text(json.dumps(kit.plan))
+    (folder / "plan.json").write_text(json.dumps(bundle.plan))
     (folder / "agent.py").write_text(agent_source())
     return folder
 
@@ -148,8 +148,8 @@ def test_by_hand_killed_and_taken_up_nothing_is_measured_twice(kit_folder, small
 
 
 def test_by_hand_on_chosen_cores_in_int8(small_space, tmp_path):
-    kit = space_kit(small_space, precision="int8", n_networks=3, plan=Plan(1.0, 2, 2))
-    folder = write_kit(kit, tmp_path / "kit")
+    bundle = space_bundle(small_space, precision="int8", n_networks=3, plan=Plan(1.0, 2, 2))
+    folder = write_bundle(bundle, tmp_path / "bundle")
     core = min(os.sched_getaffinity(0))
     done = run_agent(folder, "--cores", str(core), "--out", "my results;$(x).json")
     assert done.returncode == 0, done.stderr
@@ -196,8 +196,8 @@ def test_damaged_and_hostile_results_are_refused(results, tmp_path, path, value,
 
 @pytest.fixture(scope="session")
 def results(tmp_path_factory, small_space):
-    folder = tmp_path_factory.mktemp("results") / "kit"
-    write_kit(space_kit(small_space, n_networks=3, plan=Plan(1.0, 3, 3)), folder)
+    folder = tmp_path_factory.mktemp("results") / "bundle"
+    write_bundle(space_bundle(small_space, n_networks=3, plan=Plan(1.0, 3, 3)), folder)
     assert run_agent(folder).returncode == 0
     return json.loads((folder / "results.json").read_text())
 
@@ -218,16 +218,16 @@ def test_unfinished_results_and_files_that_are_none(results, tmp_path):
 def test_a_kit_shares_its_weights_and_a_model_never_shares_with_itself(small_space, tmp_path):
     import onnx
 
-    kit = space_kit(small_space, n_networks=3, plan=PLAN)
-    agent.write_weights(tmp_path / "weights.bin", kit.plan["weights"])
+    bundle = space_bundle(small_space, n_networks=3, plan=PLAN)
+    agent.write_weights(tmp_path / "weights.bin", bundle.plan["weights"])
     size = (tmp_path / "weights.bin").stat().st_size
     largest = max(
         len(small_space.to_onnx(small_space.parse(name.removeprefix("network "))))
-        for name in kit.plan["names"]
+        for name in bundle.plan["names"]
         if name.startswith("network ")
     )
     assert size < 4 * largest
-    for model in kit.models.values():
+    for model in bundle.models.values():
         end = 0
         spans = []
         for tensor in onnx.load_from_string(model).graph.initializer:
@@ -244,26 +244,26 @@ def test_a_kit_shares_its_weights_and_a_model_never_shares_with_itself(small_spa
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_networks_without_their_weights_still_compute_something(tmp_path, precision):
     space = make_space("proxyless", input_size=32, classes=10)
-    kit = make_kit(
+    bundle = make_bundle(
         {"deep": lambda: space.to_onnx([5] * 21, precision=precision)},
         lambda: space.to_onnx([0] * 21, precision=precision),
         PLAN,
     )
-    write_kit(kit, tmp_path / "kit")
-    agent.write_weights(tmp_path / "kit" / "weights.bin", kit.plan["weights"])
-    session = ort.InferenceSession(str(tmp_path / "kit" / "m00001.onnx"))
+    write_bundle(bundle, tmp_path / "bundle")
+    agent.write_weights(tmp_path / "bundle" / "weights.bin", bundle.plan["weights"])
+    session = ort.InferenceSession(str(tmp_path / "bundle" / "m00001.onnx"))
     image = np.random.default_rng(0).standard_normal((1, 3, 32, 32)).astype(np.float32)
     (output,) = session.run(None, {"input": image})
     assert np.isfinite(output).all()
     assert np.abs(output).max() > 1e-6  # far from the denormals, which would be timed otherwise
 
 
-def test_the_kit_of_proxyless_at_224_is_far_below_60_mb():
+def test_the_bundle_of_proxyless_at_224_is_far_below_60_mb():
     space = make_space("proxyless")
-    kit = space_kit(space)
-    there = sum(count * 4 for _, count, _ in kit.plan["weights"])
-    assert sum(map(len, kit.models.values())) + there < 60e6
-    assert len(kit.models) == 1 + len(space.distinct_workloads) + 12 + 1
+    bundle = space_bundle(space)
+    there = sum(count * 4 for _, count, _ in bundle.plan["weights"])
+    assert sum(map(len, bundle.models.values())) + there < 60e6
+    assert len(bundle.models) == 1 + len(space.distinct_workloads) + 12 + 1
 
 
 @pytest.fixture
@@ -367,7 +367,7 @@ def test_a_job_keeps_the_memory_that_its_session_writes_to(small_space):
 
 
 def test_a_clock_that_stands_still_ends_a_measurement(monkeypatch, tmp_path, small_space):
-    folder = write_kit(space_kit(small_space, n_networks=3, plan=PLAN), tmp_path / "kit")
+    folder = write_bundle(space_bundle(small_space, n_networks=3, plan=PLAN), tmp_path / "bundle")
     monkeypatch.setattr(agent, "load_session", lambda *_: lambda: 0.0)
     plan = json.loads((folder / "plan.json").read_text())
     settings = {"threads": 1, "cores": "any", "provider": "cpu"}

@@ -1,4 +1,4 @@
-"""What goes through a line: measured truly, checked on arrival, never executed."""
+"""What goes through a transport: measured truly, checked on arrival, never executed."""
 
 import json
 import sys
@@ -8,9 +8,9 @@ import pytest
 from hwnas.errors import DeviceUnavailableError, MeasurementError, OptionError
 from hwnas.onnx_graph import to_onnx
 from hwnas.profilers import Plan, RemoteRuntime, measure_models, profile_space
-from hwnas.profilers.far.answers import clean
-from hwnas.profilers.far.remote import FAR_COMMAND, Line
 from hwnas.profilers.protocol import Samples
+from hwnas.profilers.remote.answers import clean
+from hwnas.profilers.remote.transport import REMOTE_COMMAND, Transport
 
 HOST = {
     "device": "A",
@@ -26,10 +26,10 @@ HOST = {
 
 
 def liar(*lines, cores=4):
-    """A far end that says what it likes."""
+    """A machine that says what it likes."""
     said = [json.dumps({"hello": HOST}), *lines]
     script = f"import sys; print({chr(10).join(said)!r}, flush=True); sys.stdin.read()"
-    return RemoteRuntime(Line("ssh://liar", (sys.executable, "-c", script), "x"), waits=())
+    return RemoteRuntime(Transport("ssh://liar", (sys.executable, "-c", script), "x"), waits=())
 
 
 def rounds_of(runtime, quick, names=("a", "b")):
@@ -44,7 +44,7 @@ def to_onnx_of_nothing():
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_a_far_profile_equals_the_jobs_of_a_near_one(near, small_space, quick, precision):
+def test_a_remote_profile_equals_the_jobs_of_a_near_one(near, small_space, quick, precision):
     table = profile_space(small_space, near, precision=precision, plan=quick, n_networks=3)
     assert table.missing(small_space.distinct_workloads) == []
     assert len(table.networks) == 3
@@ -59,62 +59,64 @@ def test_a_far_profile_equals_the_jobs_of_a_near_one(near, small_space, quick, p
     assert found["net"].runs == 3
 
 
-def test_threads_cores_and_provider_belong_to_the_target(near_line, far_python):
-    python = far_python()
-    pinned = RemoteRuntime(near_line, cores="0", python=python)
+def test_threads_cores_and_provider_belong_to_the_target(near_transport, remote_python):
+    python = remote_python()
+    pinned = RemoteRuntime(near_transport, cores="0", python=python)
     assert pinned.target("fp32", 1).device.endswith(", cores 0")
-    xnnpack = RemoteRuntime(near_line, provider="xnnpack", python=python)
+    xnnpack = RemoteRuntime(near_transport, provider="xnnpack", python=python)
     assert xnnpack.target("int8", 2).runtime == "onnxruntime+xnnpack"
     with pytest.raises(OptionError, match="threads are 1 to"):
-        RemoteRuntime(near_line, threads=999, python=python).target("fp32", 1)
+        RemoteRuntime(near_transport, threads=999, python=python).target("fp32", 1)
     with pytest.raises(OptionError, match="a provider is one of cpu, xnnpack"):
-        RemoteRuntime(near_line, provider="cuda")
+        RemoteRuntime(near_transport, provider="cuda")
 
 
 def test_cores_and_runtimes_that_are_not_there_fail_over_there(
-    near_line, far_python, small_space, quick
+    near_transport, remote_python, small_space, quick
 ):
-    python = far_python()
+    python = remote_python()
     for options, says in (
         ({"cores": "9999"}, "ssh://near: the cores here are"),
         ({"cores": "0;reboot"}, "cores are any, big, little"),
         ({"threads": 2, "cores": "0"}, "threads are 1 to 1"),
         ({"provider": "xnnpack"}, "built without XNNPACK"),
     ):
-        runtime = RemoteRuntime(near_line, python=python, waits=(), **options)
+        runtime = RemoteRuntime(near_transport, python=python, waits=(), **options)
         with pytest.raises(MeasurementError, match=says):
             profile_space(small_space, runtime, plan=quick, n_networks=3)
 
 
-def test_a_missing_onnxruntime_is_named(near_line, far_python):
-    runtime = RemoteRuntime(near_line, python=far_python("onnxruntime"))
+def test_a_missing_onnxruntime_is_named(near_transport, remote_python):
+    runtime = RemoteRuntime(near_transport, python=remote_python("onnxruntime"))
     with pytest.raises(DeviceUnavailableError, match=r"onnxruntime.*-m pip install numpy onnxrunt"):
         _ = runtime.host
 
 
 def test_a_full_disk_over_there_is_an_error_and_leaves_nothing(
-    near_line, far_python, small_space, quick
+    near_transport, remote_python, small_space, quick
 ):
-    runtime = RemoteRuntime(near_line, python=far_python(shell="ulimit -f 8"), waits=())
+    runtime = RemoteRuntime(near_transport, python=remote_python(shell="ulimit -f 8"), waits=())
     with pytest.raises(MeasurementError, match="File too large"):
         profile_space(small_space, runtime, plan=quick, n_networks=3)
 
 
-def test_a_calendar_that_jumps_changes_nothing(near_line, far_python, small_space, quick):
+def test_a_calendar_that_jumps_changes_nothing(near_transport, remote_python, small_space, quick):
     jump = (
         "import itertools, time\nback = itertools.count()\ntime.time = lambda: -1e6 * next(back)\n"
     )
-    runtime = RemoteRuntime(near_line, python=far_python(before=jump))
+    runtime = RemoteRuntime(near_transport, python=remote_python(before=jump))
     table = profile_space(small_space, runtime, plan=quick, n_networks=3)
     assert all(0 < m.latency_ms < 1000 for m in table.workloads.values())
 
 
-def test_a_clock_that_jumps_back_ends_the_measurement(near_line, far_python, small_space, quick):
+def test_a_clock_that_jumps_back_ends_the_measurement(
+    near_transport, remote_python, small_space, quick
+):
     jump = (
         "import itertools, time\ncalls, real = itertools.count(), time.perf_counter_ns\n"
         "time.perf_counter_ns = lambda: real() - (10**15 if next(calls) > 200 else 0)\n"
     )
-    runtime = RemoteRuntime(near_line, python=far_python(before=jump), waits=())
+    runtime = RemoteRuntime(near_transport, python=remote_python(before=jump), waits=())
     with pytest.raises(MeasurementError, match="was the clock set"):
         profile_space(small_space, runtime, plan=quick, n_networks=3)
 
@@ -136,14 +138,14 @@ def test_a_clock_that_jumps_back_ends_the_measurement(near_line, far_python, sma
         '{"error": "\\u001b[2Jno \\u0007room"}',
     ],
 )
-def test_what_a_far_end_says_is_checked(line, quick):
+def test_what_another_machine_says_is_checked(line, quick):
     with pytest.raises(MeasurementError, match="ssh://liar") as caught:
         rounds_of(liar(line), quick)
     assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("noise", ["Welcome!", "{", "[1, 2]", '{"a": 1, "b": 2}', "[" * 5000])
-def test_greetings_of_a_far_shell_are_passed_over(noise, quick):
+def test_greetings_of_a_remote_shell_are_passed_over(noise, quick):
     good = '{"round": {"runs": [[0, 1.0], [1, 2.0]], "reference": [1.0]}}'
     taken = rounds_of(liar(noise, good, good, good, '{"done": {}}'), quick)
     assert [dict(t.runs_ms) for t in taken] == [{"a": 1.0, "b": 2.0}] * 3
@@ -154,18 +156,18 @@ def test_greetings_of_a_far_shell_are_passed_over(noise, quick):
 )
 def test_a_host_that_is_none_is_refused(change):
     script = f"print({json.dumps({'hello': {**HOST, **change}})!r})"
-    line = Line("ssh://liar", (sys.executable, "-c", script), "x")
+    transport = Transport("ssh://liar", (sys.executable, "-c", script), "x")
     if "more" in change:  # a newer agent may say more
-        assert RemoteRuntime(line).host.cores == 4
+        assert RemoteRuntime(transport).host.cores == 4
         return
     with pytest.raises(DeviceUnavailableError, match=r"answers as no agent does \(wrong: "):
-        _ = RemoteRuntime(line).host
+        _ = RemoteRuntime(transport).host
 
 
-def test_words_of_a_far_end_are_no_markup_and_no_terminal_codes():
+def test_words_of_another_machine_are_no_markup_and_no_terminal_codes():
     assert clean("\x1b[31m[red]Pi\n 4[/red]") == "(31m(red)Pi 4(/red)"
     runtime = liar()
-    runtime.line = Line(
+    runtime.transport = Transport(
         "x",
         (sys.executable, "-c", f"print({json.dumps({'hello': {**HOST, 'device': 'a[b]c'}})!r})"),
         "",
@@ -174,27 +176,27 @@ def test_words_of_a_far_end_are_no_markup_and_no_terminal_codes():
 
 
 @pytest.mark.parametrize("python", ["", "-c", "--help", "a\nb"])
-def test_hostile_interpreters_are_refused(near_line, python):
+def test_hostile_interpreters_are_refused(near_transport, python):
     with pytest.raises(OptionError, match="the far Python is a name or a path"):
-        RemoteRuntime(near_line, python=python)
+        RemoteRuntime(near_transport, python=python)
 
 
-def test_an_interpreter_is_a_path_and_no_shell_text(near_line, tmp_path):
+def test_an_interpreter_is_a_path_and_no_shell_text(near_transport, tmp_path):
     marker = tmp_path / "executed"
     with pytest.raises(DeviceUnavailableError, match="there is no"):
-        _ = RemoteRuntime(near_line, python=f"python3; touch {marker}").host
+        _ = RemoteRuntime(near_transport, python=f"python3; touch {marker}").host
     assert not marker.exists()
-    assert "touch" not in " ".join(near_line.command)
-    assert FAR_COMMAND in near_line.command
+    assert "touch" not in " ".join(near_transport.command)
+    assert REMOTE_COMMAND in near_transport.command
 
 
-def test_a_finished_measurement_asks_nobody(near_line, quick):
+def test_a_finished_measurement_asks_nobody(near_transport, quick):
     samples = Samples({"a": [1.0] * 3}, [1.0], 1.0)
-    nobody = RemoteRuntime(Line("x", ("/no/such/program",), ""), waits=())
+    nobody = RemoteRuntime(Transport("x", ("/no/such/program",), ""), waits=())
     assert list(nobody.rounds({"a": to_onnx_of_nothing}, to_onnx_of_nothing, samples, quick)) == []
 
 
-def test_plans_reach_the_far_end(near, small_space):
+def test_plans_reach_the_other_machine(near, small_space):
     models = {"a": to_onnx_of_nothing}
     plan = Plan(tolerance=1.0, min_runs=7, max_runs=7, warm_up=0)
     samples = Samples()

@@ -6,8 +6,8 @@ import stat
 import pytest
 
 from hwnas.errors import DeviceUnavailableError, MeasurementError, OptionError
-from hwnas.profilers import Plan, RemoteRuntime, profile_space, remote
-from hwnas.profilers.far.adb import PerfTest
+from hwnas.profilers import Plan, RemoteRuntime, profile_space, remote_runtime
+from hwnas.profilers.remote.adb import PerfTest
 
 ADB = """#!/bin/sh
 if [ "$1" = -s ]; then
@@ -78,7 +78,7 @@ def with_binary(phone):
 
 
 def test_the_native_binary_is_measured_and_its_models_removed(with_binary, small_space):
-    runtime = remote("adb", threads=2, cores="big")
+    runtime = remote_runtime("adb", threads=2, cores="big")
     assert isinstance(runtime, PerfTest)
     plan = Plan(tolerance=1.0, min_runs=20, max_runs=20, warm_up=0)
     progress = []
@@ -100,13 +100,13 @@ def test_the_native_binary_is_measured_and_its_models_removed(with_binary, small
 
 
 def test_a_python_in_termux_is_preferred_and_speaks_the_same_protocol(
-    with_binary, far_python, small_space, quick
+    with_binary, remote_python, small_space, quick
 ):
     termux = with_binary / "termux"
     (termux / "files/usr/tmp").mkdir(parents=True)
     (termux / "files/usr/bin").mkdir()
-    (termux / "files/usr/bin/python3").symlink_to(far_python())
-    runtime = remote("adb:R58:5555")
+    (termux / "files/usr/bin/python3").symlink_to(remote_python())
+    runtime = remote_runtime("adb:R58:5555")
     assert isinstance(runtime, RemoteRuntime)
     table = profile_space(small_space, runtime, plan=quick, n_networks=3)
     assert table.missing(small_space.distinct_workloads) == []
@@ -115,30 +115,30 @@ def test_a_python_in_termux_is_preferred_and_speaks_the_same_protocol(
 
 def test_what_is_lacking_is_named(phone, monkeypatch, small_space, quick):
     with pytest.raises(DeviceUnavailableError, match=r"neither Termux with Python .* docs/devices"):
-        remote("adb")
+        remote_runtime("adb")
     with pytest.raises(DeviceUnavailableError, match=r"device 'other' not found.* must list it"):
-        remote("adb:other")
+        remote_runtime("adb:other")
     program(phone / "tmp" / "hwnas" / "onnxruntime_perf_test", PERF_TEST)
     monkeypatch.setenv("OLD_PERF_TEST", "1")
     with pytest.raises(MeasurementError, match="printed 0 times instead of 10"):
-        profile_space(small_space, remote("adb"), plan=quick, n_networks=3)
+        profile_space(small_space, remote_runtime("adb"), plan=quick, n_networks=3)
     assert not (phone / "tmp" / "hwnas" / "models").exists()
     with pytest.raises(OptionError, match="threads are 1 to 2"):
-        remote("adb", threads=3, cores="big")
+        remote_runtime("adb", threads=3, cores="big")
     with pytest.raises(OptionError, match="cores are any, big"):
-        remote("adb", cores="0; reboot")
+        remote_runtime("adb", cores="0; reboot")
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(DeviceUnavailableError, match="needs the program adb on PATH"):
-        remote("adb")
+        remote_runtime("adb")
 
 
 @pytest.mark.parametrize("device", ["adb:", "adb:-e", "adb:a b", "adb:$(x)", "adb:a;b", "adb:\n"])
 def test_hostile_serial_numbers_are_refused(device):
     with pytest.raises(OptionError, match="written adb or adb:SERIAL"):
-        remote(device)
+        remote_runtime(device)
 
 
-def test_other_devices_are_not_far():
-    assert remote("cpu") is None
-    assert remote("gpu") is None
-    assert remote("adbx") is None
+def test_other_devices_are_not_remote():
+    assert remote_runtime("cpu") is None
+    assert remote_runtime("gpu") is None
+    assert remote_runtime("adbx") is None

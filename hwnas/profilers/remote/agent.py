@@ -1,8 +1,9 @@
 """What runs on another machine: Python 3.9, numpy and onnxruntime are all it needs.
 
-`hwnas.profilers.far.kit` writes one file from this one and the modules it builds on. Started by
-hand (``python agent.py``) beside ``plan.json`` and its models it writes ``results.json``; started
-by hwnas over a line it takes all that from stdin and answers one JSON object a line on stdout.
+`hwnas.profilers.remote.bundle` writes one file from this one and the modules it builds on. Started
+by hand (``python agent.py``) beside ``plan.json`` and its models it writes ``results.json``;
+started by hwnas through a transport it takes all that from stdin and answers one JSON object a line
+on stdout.
 """
 
 import argparse
@@ -21,14 +22,14 @@ import numpy as np
 import onnxruntime as ort
 
 from hwnas.errors import MeasurementError, OptionError
-from hwnas.profilers.far.device_state import Cooling, choose_cores, core_groups, pin, read_state
 from hwnas.profilers.host import cpu_cores, cpu_name, machine_digest
 from hwnas.profilers.onnxruntime_cpu import load_session
 from hwnas.profilers.protocol import Plan, Round, Samples, run_rounds
+from hwnas.profilers.remote.device_state import Cooling, choose_cores, core_groups, pin, read_state
 
 __all__ = ["facts", "measure", "write_weights"]
 
-_SILENT_SECONDS = 60.0  # the other end of the line gives a sign every five
+_SILENT_SECONDS = 60.0  # the other end gives a sign every five
 
 
 def facts() -> dict[str, Any]:
@@ -158,7 +159,7 @@ def _serve() -> int:
 
 
 def _by_hand() -> int:
-    """Measure the plan beside this file; the results hold what a line would have been told."""
+    """Measure the plan beside this file; the results hold what hwnas would have been told."""
     words = argparse.ArgumentParser(description="Measure the models beside this file.")
     words.add_argument("--threads", type=int, default=1)
     words.add_argument("--cores", default="any", help="any, big, little, or numbers such as 0,2-3")

@@ -1,4 +1,4 @@
-"""What a far machine answers, checked on arrival: numbers in range, words that are only words."""
+"""What another machine answers, checked on arrival: numbers in range, words that are only words."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -17,7 +17,7 @@ _Name = Annotated[str, MinLen(1), MaxLen(200)]
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What a far machine and its runtime call themselves."""
+    """What another machine and its runtime call themselves."""
 
     device: _Name
     device_id: _Name
@@ -31,13 +31,13 @@ class Host:
 
 
 def clean(text: object) -> str:
-    """Words of a far end as one printable line that no terminal or markup takes for a command."""
+    """Words of another machine as one printable line; terminals and markup see no command in it."""
     line = "".join(c if c.isprintable() else " " for c in str(text)[:400])
     return " ".join(line.replace("[", "(").replace("]", ")").split())
 
 
 def read_host(record: object) -> Host:
-    """Check what a far end says of itself.
+    """Check what another machine says of itself.
 
     Raises:
         MeasurementError: it is not what an agent says.
@@ -58,7 +58,7 @@ def read_host(record: object) -> Host:
 
 
 def read_round(record: object, names: list[str], name: str) -> Round:
-    """Check a round from a far end; its numbers become names.
+    """Check a round from another machine; its numbers become names.
 
     Raises:
         MeasurementError: not a round of these jobs.
@@ -96,7 +96,7 @@ def _numbers(value: object) -> bool:
 
 
 def target_of(host: Host, settings: Mapping[str, Any], precision: str, batch: int) -> Target:
-    """The target of a far machine that was measured with these settings."""
+    """The target of another machine that was measured with these settings."""
     cores = f", cores {settings['cores']}" if settings["cores"] != "any" else ""
     return Target(
         kind="cpu",

@@ -13,7 +13,7 @@ from onnx import TensorProto, numpy_helper
 
 from hwnas.profilers.protocol import Plan
 
-__all__ = ["Kit", "agent_source", "bare", "make_kit"]
+__all__ = ["Bundle", "agent_source", "bare", "make_bundle"]
 
 _WEIGHTS = "weights.bin"
 
@@ -23,8 +23,8 @@ _PARTS: dict[str, tuple[str, ...] | None] = {
     "profilers/protocol": None,
     "profilers/host": None,
     "profilers/onnxruntime_cpu": ("load_session",),
-    "profilers/far/device_state": None,
-    "profilers/far/agent": None,
+    "profilers/remote/device_state": None,
+    "profilers/remote/agent": None,
 }
 _LEFT_OUT = ("__all__", "summarise")
 
@@ -56,7 +56,7 @@ except ImportError as error:
 
 
 @dataclass(frozen=True)
-class Kit:
+class Bundle:
     """Models and plan of one measurement.
 
     Attributes:
@@ -68,14 +68,14 @@ class Kit:
     models: dict[str, bytes]
 
 
-def make_kit(
+def make_bundle(
     models: Mapping[str, Callable[[], bytes]],
     reference: Callable[[], bytes],
     plan: Plan,
     *,
     seed: int = 0,
     request: Mapping[str, Any] | None = None,
-) -> Kit:
+) -> Bundle:
     """Strip models of their weights, and plan how they are measured.
 
     Weights are as large and as spread as they were, but shared: all models read one file of random
@@ -109,7 +109,7 @@ def make_kit(
         for tensor, kind, size in demand:
             _point(tensor, free[kind], math.prod(tensor.dims) * np.dtype(kind[0]).itemsize)
             free[kind] += size
-    return Kit(
+    return Bundle(
         plan={
             "format": "hwnas-plan",
             "schema_version": 1,

@@ -8,20 +8,20 @@ from typing import Any
 from hwnas import spaces
 from hwnas.errors import HwnasError, MeasurementError, TableFormatError
 from hwnas.latency_tables import LatencyTable, Provenance
-from hwnas.profilers.far.answers import read_conditions, read_host, read_round, target_of
-from hwnas.profilers.far.kit import Kit, make_kit
 from hwnas.profilers.measuring import onnx_models, reference_model
 from hwnas.profilers.profile import profile_graphs, table_of
 from hwnas.profilers.protocol import Plan, Samples
+from hwnas.profilers.remote.answers import read_conditions, read_host, read_round, target_of
+from hwnas.profilers.remote.bundle import Bundle, make_bundle
 from hwnas.spaces import SearchSpace
 from hwnas.version import __version__
 
-__all__ = ["collect", "space_kit"]
+__all__ = ["collect", "space_bundle"]
 
 _MAX_BYTES = 2**28
 
 
-def space_kit(
+def space_bundle(
     space: SearchSpace,
     *,
     precision: str = "fp32",
@@ -29,7 +29,7 @@ def space_kit(
     n_networks: int = 12,
     plan: Plan | None = None,
     seed: int = 0,
-) -> Kit:
+) -> Bundle:
     """All that a profile of a space needs on another machine; arguments as of `profile_space`."""
     request = {
         "space": {"name": space.name, "arguments": dict(space.arguments)},
@@ -37,7 +37,7 @@ def space_kit(
         "batch": batch,
     }
     graphs = profile_graphs(space, n_networks, seed)
-    return make_kit(
+    return make_bundle(
         onnx_models(graphs, precision, batch),
         reference_model(space, precision, batch),
         plan or Plan(),
@@ -68,7 +68,7 @@ def collect(path: Path) -> LatencyTable:
         words = " ".join(str(error).split())[:200]
         raise TableFormatError(
             f"{path.name} is not the results file of an agent ({type(error).__name__}: {words}): "
-            "hwnas profile bundle makes the kit that writes one"
+            "hwnas profile bundle makes the bundle that writes one"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Far ends: a line of this machine, stand-ins for Pythons that lack things, a real sshd."""
+"""Other machines: one within this, Pythons that lack things, a real sshd."""
 
 import getpass
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from hwnas.profilers import Plan, RemoteRuntime
-from hwnas.profilers.far.remote import FAR_COMMAND, Line
+from hwnas.profilers.remote.transport import REMOTE_COMMAND, Transport
 
 QUICK = Plan(tolerance=1.0, min_runs=3, max_runs=3, warm_up=1)
 
@@ -25,9 +25,9 @@ def quick() -> Plan:
 
 
 @pytest.fixture
-def far_folder(tmp_path):
-    """Where the far end makes its folder; it must be empty in the end."""
-    folder = tmp_path / "far tmp"
+def remote_folder(tmp_path):
+    """Where the other machine makes its folder; it must be empty in the end."""
+    folder = tmp_path / "remote tmp"
     folder.mkdir()
     yield folder
     end = time.monotonic() + 10
@@ -37,11 +37,11 @@ def far_folder(tmp_path):
 
 
 @pytest.fixture
-def far_python(tmp_path):
-    """Makes a Python for the far end that lacks modules, runs code first, or has shell limits."""
+def remote_python(tmp_path):
+    """Makes a Python for over there that lacks modules, runs code first, or has shell limits."""
     lacking = ("torch", "onnx", "scipy", "sklearn", "pydantic", "hwnas")
 
-    def make(*more_lacking: str, before: str = "", shell: str = "", name: str = "far-python"):
+    def make(*more_lacking: str, before: str = "", shell: str = "", name: str = "remote-python"):
         site = tmp_path / f"site-{name}"
         site.mkdir()
         for module in (*lacking, *more_lacking):
@@ -58,22 +58,22 @@ def far_python(tmp_path):
 
 
 @pytest.fixture
-def near_line(far_folder):
-    """A line whose far end is a shell of this machine."""
-    home = (f"TMPDIR={far_folder}", f"HOME={far_folder}")  # nothing may stay in either
-    command = ("env", *home, "sh", "-c", FAR_COMMAND)
-    return Line("ssh://near", command, "a hint")
+def near_transport(remote_folder):
+    """A transport to a shell of this machine."""
+    home = (f"TMPDIR={remote_folder}", f"HOME={remote_folder}")  # nothing may stay in either
+    command = ("env", *home, "sh", "-c", REMOTE_COMMAND)
+    return Transport("ssh://near", command, "a hint")
 
 
 @pytest.fixture
-def near(near_line, far_python):
-    return RemoteRuntime(near_line, python=far_python(), waits=(0.05,) * 3)
+def near(near_transport, remote_python):
+    return RemoteRuntime(near_transport, python=remote_python(), waits=(0.05,) * 3)
 
 
 class Sshd:
     """An sshd of this user on a free port of the loopback, with keys of its own."""
 
-    def __init__(self, folder: Path, far_folder: Path):
+    def __init__(self, folder: Path, remote_folder: Path):
         program = shutil.which("sshd", path=os.environ.get("PATH", "") + ":/usr/sbin")
         if program is None or shutil.which("ssh") is None:
             pytest.skip("no sshd here: install openssh-server to test profiles over ssh")
@@ -88,7 +88,7 @@ class Sshd:
         (folder / "sshd_config").write_text(
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\n"
             f"AuthorizedKeysFile {folder}/user.pub\nStrictModes no\nUsePAM no\n"
-            f'PidFile none\nPasswordAuthentication no\nSetEnv "TMPDIR={far_folder}"\n'
+            f'PidFile none\nPasswordAuthentication no\nSetEnv "TMPDIR={remote_folder}"\n'
         )
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)
@@ -147,10 +147,10 @@ def _children(parent: int) -> list[int]:
 
 
 @pytest.fixture
-def sshd(tmp_path, far_folder, monkeypatch):
+def sshd(tmp_path, remote_folder, monkeypatch):
     folder = tmp_path / "sshd"
     folder.mkdir()
-    server = Sshd(folder, far_folder)
+    server = Sshd(folder, remote_folder)
     monkeypatch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
     yield server
     server.stop()

@@ -1,0 +1,143 @@
+"""``hwnas tables check``."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
+from hwnas.cli.resources import resolved
+from hwnas.latency_tables import (
+    LatencyTable,
+    Target,
+    agreement,
+    check_table,
+    drift_tolerance,
+)
+
+if TYPE_CHECKING:
+    from hwnas.profilers import AnyRuntime
+
+__all__ = ["command"]
+
+
+@click.command("check")
+@click.argument("table_name", metavar="FILE")
+@click.option(
+    "--device",
+    metavar="DEVICE",
+    help="Measure some entries again there: cpu, ssh://user@host[:port], adb[:serial].",
+)
+@click.option(
+    "--runtime",
+    "runtime_name",
+    metavar="NAME|FILE.py:NAME",
+    help="What measures, where the name in the table does not say it  [default: the table's]",
+)
+@click.option(
+    "--entries",
+    type=click.IntRange(min=3),
+    default=12,
+    show_default=True,
+    metavar="N",
+    help="How many to measure again.",
+)
+@click.option(
+    "--python",
+    default="python3",
+    show_default=True,
+    metavar="PATH",
+    help="The Python over there (ssh, adb).",
+)
+@json_option
+def command(
+    table_name: str,
+    device: str | None,
+    runtime_name: str | None,
+    entries: int,
+    python: str,
+    as_json: bool,
+) -> None:
+    """Validate a table and list suspicious entries; exit status 1 if there are any.
+
+    With --device, measure a handful of its entries again and say whether the table still holds,
+    with a probability; exit status 1 unless it does.
+
+    \b
+    Examples:
+      hwnas tables check my.json
+      hwnas tables check my.json --device ssh://me@board
+    """
+    table = LatencyTable.load(resolved(table_name))
+    if device is not None:
+        runtime = _runtime(table.target, device, python, runtime_name)
+        _check_again(table, runtime, entries, as_json)
+        return
+    findings = check_table(table)
+    if as_json:
+        print_json({"valid": True, "findings": [asdict(finding) for finding in findings]})
+    else:
+        for finding in findings:
+            stdout.print(f"{finding.entry}: {finding.problem}", soft_wrap=True)
+        say(f"a valid table; {len(findings)} of its entries are marked")
+    if findings:
+        raise click.exceptions.Exit(1)
+
+
+def _runtime(target: Target, device: str, python: str, name: str | None) -> "AnyRuntime":
+    """What measures a table's entries on a device, as it was measured."""
+    from hwnas.cli.devices import chosen_runtime
+    from hwnas.devices.target import runtime_of_table
+
+    _, _, cores = target.device.partition(", cores ")
+    provider = "xnnpack" if target.runtime.endswith("+xnnpack") else "cpu"
+    name = name or runtime_of_table(target, device)
+    return chosen_runtime(device, target.threads, cores or "any", provider, python, name)
+
+
+def _check_again(table: LatencyTable, runtime: "AnyRuntime", entries: int, as_json: bool) -> None:
+    from hwnas import spaces
+    from hwnas.devices.tables import profile_plan
+    from hwnas.profilers.supplement import remeasure
+
+    target = runtime.target(table.target.precision, table.target.batch)
+    differences = table.target.differences(target)
+    for difference in differences:
+        say(f"the table has another {difference}")
+    origin = spaces.space(table.space.name, **table.space.arguments)
+    with show_progress() as progress:
+        pairs = remeasure(
+            table, origin, runtime, entries, plan=profile_plan(0.0), progress=progress
+        )
+    found = agreement(
+        [old.latency_ms for old, _ in pairs.values()],
+        [now.latency_ms for _, now in pairs.values()],
+        drift_tolerance(table),
+    )
+    if as_json:
+        print_json(
+            {
+                **asdict(found),
+                "verdict": found.verdict,
+                "differences": differences,
+                "entries": {
+                    name: {"table_ms": old.latency_ms, "now_ms": now.latency_ms}
+                    for name, (old, now) in pairs.items()
+                },
+            }
+        )
+    else:
+        for name, (old, now) in pairs.items():
+            ratio = now.latency_ms / old.latency_ms - 1
+            stdout.print(
+                f"{old.latency_ms:9.4f} ms, now {now.latency_ms:9.4f} ms ({ratio:+.1%})  {name}",
+                soft_wrap=True,
+            )
+        stdout.print(
+            f"{found.verdict}: an entry is still within {found.tolerance:.0%} with probability "
+            f"{found.probability:.0%} (shift {found.shift:+.1%}, spread {found.spread:.1%}), "
+            f"apart from the shift that all share with probability {found.shape_probability:.0%}",
+            soft_wrap=True,
+        )
+    if found.verdict != "holds":
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,39 @@
+"""Devices: what is measured where, and the tables that come of it."""
+
+from hwnas.devices.completing import completed
+from hwnas.devices.tables import (
+    PROFILE_SECONDS,
+    ProfileJob,
+    filled,
+    keep,
+    profile_to_file,
+    table_for,
+    transfer_to_file,
+)
+from hwnas.devices.target import (
+    Measure,
+    available,
+    differences_here,
+    measure_model,
+    measure_on,
+    precision_for,
+    runtime_for,
+)
+
+__all__ = [
+    "PROFILE_SECONDS",
+    "Measure",
+    "ProfileJob",
+    "available",
+    "completed",
+    "differences_here",
+    "filled",
+    "keep",
+    "measure_model",
+    "measure_on",
+    "precision_for",
+    "profile_to_file",
+    "runtime_for",
+    "table_for",
+    "transfer_to_file",
+]

@@ -1,0 +1,150 @@
+"""Whether this machine is what a table was measured on, and what measures on it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from hwnas import profilers
+from hwnas.errors import HwnasError, OptionError
+from hwnas.latency_tables import Measurement, Target
+from hwnas.profilers import GPU_RUNTIMES, RUNTIMES, AnyRuntime, Plan, Runtime, measure_models
+from hwnas.progress import Progress, silent
+from hwnas.registry import is_typed_object
+from hwnas.spaces import SearchSpace
+
+__all__ = [
+    "Measure",
+    "available",
+    "differences_here",
+    "measure_model",
+    "measure_on",
+    "precision_for",
+    "runtime_for",
+    "runtime_of_table",
+]
+
+#: Measures an ONNX model on a device; returns the fields of a `Measurement`.
+Measure = Callable[[bytes, Progress], Mapping[str, Any]]
+
+
+def available(device: str) -> str:
+    """``auto`` becomes ``gpu`` where one can be used, else ``cpu``; others stay as they are."""
+    if device != "auto":
+        return device
+    try:
+        profilers.runtime("gpu")
+    except HwnasError:
+        return "cpu"
+    return "gpu"
+
+
+def precision_for(space: SearchSpace, asked: str | None) -> str:
+    """What a space is measured in, if nothing is asked: int8 where it has few-bit weights.
+
+    Raises:
+        OptionError: few bits were asked to be measured as floats, which would tell nothing.
+    """
+    if space.quantised and asked not in (None, "int8"):
+        raise OptionError(
+            f"{space.name} has weights and activations of 1 to 4 bits, which run as int8 kernels: "
+            f"its precision is int8, got {asked}"
+        )
+    return asked or ("int8" if space.quantised else "fp32")
+
+
+def runtime_of_table(target: Target, device: str) -> str | None:
+    """The name of the runtime that measured a table, if it is known here and of this device.
+
+    A table is a file: its runtime is looked up by name, and never as ``module:NAME``, so that no
+    file decides what is imported.
+    """
+    if device != target.kind or is_typed_object(target.runtime):
+        return None
+    known = target.runtime in RUNTIMES or (device == "gpu" and target.runtime in GPU_RUNTIMES)
+    return target.runtime if known else None
+
+
+def runtime_for(target: Target, name: str | None = None) -> Runtime:
+    """The runtime of this machine that is nearest to a target.
+
+    It is the target's own where that is known here, else the best that the device has.
+
+    Args:
+        target: of a table.
+        name: of another runtime than the table's, or where a person typed it.
+
+    Raises:
+        HwnasError: this machine has no such runtime, device or number of threads.
+    """
+    chosen = name or runtime_of_table(target, target.kind)
+    return profilers.runtime(target.kind, target.threads, chosen)
+
+
+def differences_here(target: Target, name: str | None = None) -> list[str]:
+    """Why this machine is not a target; empty where it is.
+
+    Args:
+        target: of a table.
+        name: of the runtime, as `runtime_for` takes it.
+    """
+    try:
+        return runtime_for(target, name).target(target.precision, target.batch).differences(target)
+    except HwnasError as error:
+        return [str(error)]
+
+
+def measure_model(
+    model: bytes,
+    space: SearchSpace,
+    runtime: AnyRuntime,
+    target: Target,
+    *,
+    seconds: float,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Measurement:
+    """Measure one ONNX model, as a profile measures networks.
+
+    Args:
+        model: of the target's precision and batch.
+        space: whose middle network is the reference.
+        runtime: what runs it.
+        target: gives the precision and batch.
+        seconds: measure for at least so long.
+        seed: of the order of the runs.
+        progress: told after every round.
+    """
+    return measure_models(
+        {"model": model},
+        space,
+        runtime,
+        precision=target.precision,
+        batch=target.batch,
+        plan=Plan(min_seconds=seconds),
+        seed=seed,
+        progress=progress,
+    )["model"]
+
+
+def measure_on(
+    target: Target, space: SearchSpace, seconds: float, name: str | None = None
+) -> Measure:
+    """What measures ONNX models on a target that is this machine.
+
+    Args:
+        target: of a table; `differences_here` tells whether it is this machine.
+        space: whose middle network is the reference.
+        seconds: measure each model for at least so long.
+        name: of the runtime, as `runtime_for` takes it.
+
+    Raises:
+        HwnasError: as `runtime_for`.
+    """
+    runtime = runtime_for(target, name)
+
+    def measure(model: bytes, progress: Progress) -> Mapping[str, Any]:
+        return asdict(
+            measure_model(model, space, runtime, target, seconds=seconds, progress=progress)
+        )
+
+    return measure

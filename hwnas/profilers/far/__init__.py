@@ -1,1 +1,0 @@
-"""Other machines: a kit of models, the agent that runs them there, and the lines there."""

@@ -21,9 +21,6 @@ __all__ = ["bundle", "collect_results"]
 
 @click.command("bundle")
 @space_options
-@click.option(
-    "--classes", type=click.IntRange(min=1), metavar="N", help="Outputs of the classifier."
-)
 @click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, metavar="N")
 @click.option(
     "--precision",
@@ -47,7 +44,7 @@ __all__ = ["bundle", "collect_results"]
 )
 @json_option
 def bundle(
-    space_name: str,
+    space: str,
     batch: int,
     precision: str | None,
     out: Path,
@@ -69,9 +66,10 @@ def bundle(
 
     if out.exists() and any(out.iterdir()):
         raise OptionError(f"{out} is not empty: name a folder that is empty, or not there yet")
-    space = make_space(space_name, **sizes)  # whatever flags a space takes
-    kind = precision_for(space, precision)
-    made = space_bundle(space, precision=kind, batch=batch, plan=profile_plan(seconds), seed=seed)
+    profiled = make_space(space, **sizes)  # whatever flags a space takes
+    kind = precision_for(profiled, precision)
+    plan = profile_plan(seconds)
+    made = space_bundle(profiled, precision=kind, batch=batch, plan=plan, seed=seed)
     content = {**made.models, "agent.py": agent_source().encode()}
     content["plan.json"] = json.dumps(made.plan).encode()
     for name, data in content.items():
@@ -85,7 +83,7 @@ def bundle(
                 "models": len(made.models),
                 "bytes": size,
                 "bytes_there": size + there,
-                "space": space_name,
+                "space": profiled.name,
                 "precision": kind,
                 "batch": batch,
             }

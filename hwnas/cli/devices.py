@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwnas.cli.options import stacked
-from hwnas.cli.output import print_json, say, show_progress
+from hwnas.cli.output import print_json, say, progress_bars
 from hwnas.cli.profile_report import described
 from hwnas.errors import HwnasError, OptionError
 from hwnas.latency_tables import LatencyTable
@@ -110,7 +110,7 @@ def profile_each(
 
     names = list(dict.fromkeys(devices))
     done: dict[str, Profiled | HwnasError | OSError] = {}
-    with show_progress() as progress:
+    with progress_bars() as progress:
 
         def told(device: str) -> Progress:
             return lambda task, share, remark: progress(f"{device} {task}", share, remark)

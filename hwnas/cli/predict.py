@@ -5,9 +5,9 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
+from hwnas.latency_tables import table_path
 from hwnas.cli.output import json_option, print_json, say, stdout
 from hwnas.cli.predict_models import predict_models
-from hwnas.cli.resources import resolved
 
 __all__ = ["command"]
 
@@ -48,7 +48,7 @@ def command(
     if models and len(models) < len(wanted):
         raise click.UsageError("give architectures or ONNX models, not both at once")
     if models:
-        predict_models(models, resolved(table_name), confidence, shapes, strict, as_json)
+        predict_models(models, table_path(table_name), confidence, shapes, strict, as_json)
     elif shapes or strict:
         raise click.UsageError("--shape and --strict belong to ONNX models")
     else:
@@ -60,7 +60,7 @@ def _predict_architectures(
 ) -> None:
     from hwnas.predictors import load_predictor
 
-    predictor = load_predictor(resolved(table_name))
+    predictor = load_predictor(table_path(table_name))
     space = predictor.space
     archs = np.stack([space.parse(text) for text in architectures])
     ms, interval = predictor.predict(archs), predictor.predict_interval(archs, confidence)

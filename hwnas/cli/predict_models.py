@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich import box
 from rich.table import Table
 
-from hwnas.cli.output import print_json, say, show_progress, stdout
+from hwnas.cli.output import print_json, say, progress_bars, stdout
 from hwnas.errors import OptionError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def predict_models(
     table = LatencyTable.load(table_name)
     sizes = _shapes(shapes)
     models = {path: split(path, sizes) for path in paths}
-    with show_progress() as progress:
+    with progress_bars() as progress:
         predictor = KernelPredictor(table, progress=progress)
     found = {
         path: predict_pieces(pieces, predictor, strict=strict) for path, pieces in models.items()

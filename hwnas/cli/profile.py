@@ -14,9 +14,9 @@ from hwnas.cli.devices import (
     remote_options,
 )
 from hwnas.cli.options import measuring_options, seed_option, space_options, typed_options
-from hwnas.cli.output import json_option, print_json, show_progress
+from hwnas.cli.output import json_option, print_json, progress_bars
 from hwnas.cli.profile_report import described, print_table
-from hwnas.cli.resources import make_space, resolved
+from hwnas.cli.resources import make_space
 from hwnas.devices import (
     PROFILE_SECONDS,
     ProfileJob,
@@ -24,6 +24,7 @@ from hwnas.devices import (
     profile_to_file,
     transfer_to_file,
 )
+from hwnas.latency_tables import table_path
 from hwnas.latency_tables import LatencyTable
 from hwnas.profilers import names_remote_device
 from hwnas.progress import Progress
@@ -44,9 +45,6 @@ __all__ = ["command"]
     "all other machines are profiled at once.",
 )
 @space_options
-@click.option(
-    "--classes", type=click.IntRange(min=1), metavar="N", help="Outputs of the classifier."
-)
 @measuring_options
 @click.option(
     "--out",
@@ -80,7 +78,7 @@ __all__ = ["command"]
 def command(
     ctx: click.Context,
     devices: tuple[str, ...],
-    space_name: str,
+    space: str,
     samples: int | None,
     from_table: str | None,
     like: str | None,
@@ -117,19 +115,19 @@ def command(
     elsewhere = any(names_remote_device(device) for device in devices)
     if flags["python"] != "python3" and not elsewhere:
         raise click.UsageError("--python is for ssh:// and adb devices")
-    if elsewhere and (flags["kernels"] or flags["runtime_name"]):
+    if elsewhere and (flags["kernels"] or flags["runtime"]):
         raise click.UsageError("--kernels and --runtime are for devices of this machine")
     if flags["out"] is not None and len(devices) > 1:
         raise click.UsageError("--out names one table, and several devices make several")
     sizes = ("input_size", "width_mult", "channels", "blocks", "classes")
-    space = make_space(space_name, **{name: flags[name] for name in sizes})
-    precision = precision_for(space, flags["precision"])
-    source = None if similar is None else LatencyTable.load(resolved(similar))
+    profiled = make_space(space, **{name: flags[name] for name in sizes})
+    precision = precision_for(profiled, flags["precision"])
+    source = None if similar is None else LatencyTable.load(table_path(similar))
 
     def one(device: str, progress: Progress) -> Profiled:
         threads = 1 if flags["threads"] is None else flags["threads"]
         there = {name: flags[name] for name in ("cores", "provider", "python")}
-        chosen = chosen_runtime(device, threads, **there, name=flags["runtime_name"])
+        chosen = chosen_runtime(device, threads, **there, name=flags["runtime"])
         least = 0.0 if device == "gpu" else PROFILE_SECONDS
         job = ProfileJob(
             precision=precision,
@@ -141,13 +139,13 @@ def command(
             out=flags["out"],
         )
         if samples is not None and source is not None:
-            return transfer_to_file(space, chosen, source, samples, job, progress)
-        return profile_to_file(space, chosen, job, progress)
+            return transfer_to_file(profiled, chosen, source, samples, job, progress)
+        return profile_to_file(profiled, chosen, job, progress)
 
     if len(devices) > 1:
         profile_each(devices, one, as_json)
         return
-    with show_progress() as progress:
+    with progress_bars() as progress:
         path, table = one(devices[0], progress)
     if as_json:
         print_json(described(path, table))

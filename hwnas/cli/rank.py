@@ -7,10 +7,10 @@ import click
 from rich import box
 from rich.table import Table
 
-from hwnas import spaces
 from hwnas.cli.flags import settings_options
 from hwnas.cli.options import own_space_option, seed_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
+from hwnas.cli.resources import know_space
 from hwnas.search.retraining.settings import RankSettings
 from hwnas.search.settings import make, stored
 
@@ -52,12 +52,11 @@ def command(
     from hwnas.search.runs.stored import StoredRun
 
     settings = make(RankSettings, flags, "rank")
-    if space is not None:
-        spaces.resolve(space)  # an own one becomes known by its name
-    source = StoredRun.open(folder)
+    know_space(space)
+    source = StoredRun.open(folder, data_spec)
     source.supernet()  # is it there, and finished?
     out = out or folder / "rank"
-    data = source.data(data_spec)
+    data = source.data()
     run = Run(out, {**stored(settings), "seed": seed, **source.identity(out)})
     result = run.read_json("rank.json")
     if result is None:

@@ -12,10 +12,11 @@ from rich.text import Text
 
 from hwnas.cli.options import space_options
 from hwnas.cli.output import json_option, print_json, say, stdout
-from hwnas.cli.resources import make_space, resolved
+from hwnas.cli.resources import make_space
 from hwnas.cli.tables_check import command as check
 from hwnas.cli.tables_report import command as report
 from hwnas.devices import filled
+from hwnas.latency_tables import table_path
 from hwnas.latency_tables import (
     LatencyTable,
     all_tables,
@@ -96,7 +97,7 @@ def show(table_name: str, as_json: bool) -> None:
     Example:
       hwnas tables show my.json
     """
-    table = LatencyTable.load(resolved(table_name))
+    table = LatencyTable.load(table_path(table_name))
     if as_json:
         click.echo(table.to_json(), nl=False)
         return
@@ -134,9 +135,6 @@ def show(table_name: str, as_json: bool) -> None:
 @click.argument("table_name", metavar="FILE")
 @space_options
 @click.option(
-    "--classes", type=click.IntRange(min=1), metavar="N", help="Outputs of the classifier."
-)
-@click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     required=True,
@@ -144,7 +142,7 @@ def show(table_name: str, as_json: bool) -> None:
     help="Where to write the filled table.",
 )
 @json_option
-def fill(table_name: str, space_name: str, out: Path, as_json: bool, **sizes: Any) -> None:
+def fill(table_name: str, space: str, out: Path, as_json: bool, **sizes: Any) -> None:
     """Estimate what a space needs and a table has not measured, from what it has.
 
     Estimates are marked, and widen the intervals of what is predicted with them.
@@ -153,9 +151,8 @@ def fill(table_name: str, space_name: str, out: Path, as_json: bool, **sizes: An
     Example:
       hwnas tables fill my.json --input-size 192 --out my-192.json
     """
-    table = LatencyTable.load(resolved(table_name))
-    space = make_space(space_name, **sizes)  # whatever flags a space takes
-    result = filled(table, space)
+    table = LatencyTable.load(table_path(table_name))
+    result = filled(table, make_space(space, **sizes))  # whatever flags a space takes
     result.save(out)
     if as_json:
         print_json(

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
-from hwnas.cli.resources import resolved
+from hwnas.cli.output import json_option, print_json, say, progress_bars, stdout
+from hwnas.latency_tables import table_path
 from hwnas.latency_tables import (
     LatencyTable,
     Target,
@@ -68,7 +68,7 @@ def command(
       hwnas tables check my.json
       hwnas tables check my.json --device ssh://me@board
     """
-    table = LatencyTable.load(resolved(table_name))
+    table = LatencyTable.load(table_path(table_name))
     if device is not None:
         runtime = _runtime(table.target, device, python, runtime_name)
         _check_again(table, runtime, entries, as_json)
@@ -105,7 +105,7 @@ def _check_again(table: LatencyTable, runtime: "AnyRuntime", entries: int, as_js
     for difference in differences:
         say(f"the table has another {difference}")
     origin = spaces.space(table.space.name, **table.space.arguments)
-    with show_progress() as progress:
+    with progress_bars() as progress:
         pairs = remeasure(
             table, origin, runtime, entries, plan=profile_plan(0.0), progress=progress
         )

@@ -12,9 +12,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from hwnas.cli.options import seed_option
-from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
-from hwnas.cli.resources import resolved
+from hwnas.cli.output import json_option, print_json, say, progress_bars, stdout
 from hwnas.errors import TableTargetError
+from hwnas.latency_tables import table_path
 from hwnas.latency_tables import LatencyTable
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def command(
     from hwnas.predictors.comparison import leave_out
     from hwnas.predictors.plots import plot_measured_over_predicted
 
-    table = LatencyTable.load(resolved(table_name))
+    table = LatencyTable.load(table_path(table_name))
     found = {"the table's own, each left out": leave_out(table, confidence)}
     if count is not None:
         found["measured now"] = _measured(table, count, device, runtime_name, confidence, seed)
@@ -151,7 +151,7 @@ def _measured(
     passes = []
     for at in (1, 2):
         say(f"measuring {len(models)} networks, pass {at} of 2")
-        with show_progress() as progress:
+        with progress_bars() as progress:
             taken = measure_models(
                 models,
                 space,

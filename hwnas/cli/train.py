@@ -8,10 +8,10 @@ import click
 from rich.table import Column, Table
 from rich.text import Text
 
-from hwnas import spaces
 from hwnas.cli.flags import settings_options
 from hwnas.cli.options import own_space_option, seed_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
+from hwnas.cli.resources import know_space
 from hwnas.search.retraining.settings import RetrainSettings
 from hwnas.search.settings import make, stored
 
@@ -64,9 +64,8 @@ def command(
     from hwnas.search.runs.stored import StoredRun
 
     settings = make(RetrainSettings, flags, "train")
-    if space is not None:
-        spaces.resolve(space)  # an own one becomes known by its name
-    source = StoredRun.open(folder)
+    know_space(space)
+    source = StoredRun.open(folder, data_spec)
     if not source.has_supernet:
         say(f"{source.home} holds no supernet: its accuracy is not compared with")
     arch = source.architecture(architecture)
@@ -74,7 +73,7 @@ def command(
     text = trained.format(arch)
     kind = "full" if full else "proxy"
     out = out or folder / f"train-{kind}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
-    data = source.data(data_spec, full=full)
+    data = source.data(full=full)
     config = {
         **stored(settings),
         "seed": seed,

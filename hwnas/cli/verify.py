@@ -12,8 +12,8 @@ from rich.text import Text
 
 from hwnas import spaces
 from hwnas.cli.options import seed_option
-from hwnas.cli.output import json_option, print_json, say, show_progress, stdout
-from hwnas.cli.resources import own_space
+from hwnas.cli.output import json_option, print_json, say, progress_bars, stdout
+from hwnas.cli.resources import know_space
 from hwnas.costs import parse_budget
 from hwnas.devices import measure_model, precision_for
 from hwnas.devices.target import runtime_of_table
@@ -82,7 +82,8 @@ def command(
       hwnas verify runs/spos-proxyless-latency6ms-s0-919aea
     """
     result, model = _read(folder)
-    space = _space(result, space_text)
+    know_space(space_text)
+    space = _space(result)
     known = _target(folder)
     here = _runtime(known, device, threads, runtime_name)
     precision, batch = (
@@ -97,7 +98,7 @@ def command(
             f"({'; '.join(differences)}): the budget is checked here all the same",
             warning="this is not what the table was measured on",
         )
-    with show_progress() as progress:
+    with progress_bars() as progress:
         taken = measure_model(
             model, space, here, found, seconds=seconds, seed=seed, progress=progress
         )
@@ -144,23 +145,14 @@ def _read(folder: Path) -> tuple[dict[str, Any], bytes]:
     return dict(content), model
 
 
-def _space(result: dict[str, Any], text: str | None) -> SearchSpace:
-    """The deployed space of a run; a person's own one must be the one that was searched."""
-    name, arguments = result["space"], result["deployed"]
-    own = own_space(text, **arguments)
-    if own is None:
-        try:
-            return spaces.remake(name, arguments)
-        except UnknownNameError as error:
-            raise OptionError(
-                f"{error}; a run of an own space needs --space FILE.py:NAME again"
-            ) from None
-    plain = json.loads(json.dumps(dict(own.arguments)))  # as a run keeps them
-    if (own.name, plain) != (name, arguments):
+def _space(result: dict[str, Any]) -> SearchSpace:
+    """The deployed space of a run."""
+    try:
+        return spaces.remake(result["space"], result["deployed"])
+    except UnknownNameError as error:
         raise OptionError(
-            f"--space {text} is {own.name} {plain}, and the run searched {name} {arguments}"
-        )
-    return own
+            f"{error}; a run of an own space needs --space FILE.py:NAME again"
+        ) from None
 
 
 def _target(folder: Path) -> Target | None:

@@ -8,6 +8,7 @@ from hwnas.latency_tables.store import (
     default_path,
     earlier_profile,
     find_table,
+    table_path,
     tables_folder,
 )
 from hwnas.latency_tables.table import (
@@ -45,5 +46,6 @@ __all__ = [
     "earlier_profile",
     "find_table",
     "shipped",
+    "table_path",
     "tables_folder",
 ]

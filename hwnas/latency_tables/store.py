@@ -12,7 +12,14 @@ from hwnas.latency_tables.table import LatencyTable, SpaceRecord, shipped
 from hwnas.latency_tables.target import Target
 from hwnas.ops import Workload
 
-__all__ = ["all_tables", "default_path", "earlier_profile", "find_table", "tables_folder"]
+__all__ = [
+    "all_tables",
+    "default_path",
+    "earlier_profile",
+    "find_table",
+    "table_path",
+    "tables_folder",
+]
 
 
 def tables_folder() -> Path:
@@ -39,6 +46,11 @@ def all_tables() -> Iterator[tuple[str, Path, LatencyTable | TableFormatError]]:
     """Name, path and content of the user's tables and the shipped ones; errors are handed over."""
     yield from _read(_mine())
     yield from _read(shipped())
+
+
+def table_path(name: str) -> str:
+    """The path of a table of the user's, or one that ships, by name; anything else as it is."""
+    return str({**shipped(), **_mine()}.get(name, name))
 
 
 def _mine() -> dict[str, Path]:

@@ -125,11 +125,11 @@ def deploy(
         WorkloadNotInTableError: the table lacks workloads of the space that can neither be measured
             here nor estimated.
     """
-    source = read_source(source)
+    name, source = str(source), read_source(source)
     if source is not None and not isinstance(source, LatencyTable):
         predictor = load_predictor(source, space)
         return _of_predictor(space, predictor, options, device, verify_seconds)
-    table = _chosen(source, kept)
+    table = _chosen(source, name, kept)
     if table is None:
         threads = 1 if options.threads is None else options.threads
         here = runtime(available(device), threads, options.runtime)
@@ -168,13 +168,13 @@ def _of_predictor(
     return Deployment(predictor, None, measure, differences)
 
 
-def _chosen(named: LatencyTable | None, kept: Path) -> LatencyTable | None:
+def _chosen(named: LatencyTable | None, name: str, kept: Path) -> LatencyTable | None:
     """The table that a run began with, else the one that is named."""
     if not kept.exists():
         return named
     begun = LatencyTable.load(kept)
     if named is not None and not _holds(begun, named):
-        say("going on with the table that this run began with; the one that is named is another")
+        say(f"going on with the table that this run began with; {name} is another by now")
     return begun
 
 

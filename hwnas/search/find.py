@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from hwnas.costs import Budget
-from hwnas.data import Dataset
+from hwnas.data import Dataset, has_digest
 from hwnas.errors import OptionError
 from hwnas.progress import Progress, progress_bars, say
 from hwnas.search.deployment import Deployment, deploy
 from hwnas.search.job import Job, Request, prepare
 from hwnas.search.problem import Problem
 from hwnas.search.result import Result
-from hwnas.search.runs.run import RESULT, TABLE, Run
+from hwnas.search.runs.run import CONFIG, RESULT, TABLE, Run, read_json
 from hwnas.search.settings import stored
 from hwnas.spaces import SearchSpace
 
@@ -175,11 +175,18 @@ def _config(job: Job, settings: Any, deployment: Deployment) -> Mapping[str, Any
         "budget": [str(budget) for budget in job.budgets],
         "space": job.space.name,
         "data": job.data_spec,
-        "data_digest": job.data.digest,
+        "data_digest": _written_digest(job),
         "deployed": dict(job.space.arguments),
         "trained": dict(job.proxy.arguments),
         "table": deployment.digest,
     }
+
+
+def _written_digest(job: Job) -> str:
+    """The digest of the data, as an earlier version of hwnas wrote it if this run is of that."""
+    path = job.out / CONFIG
+    written = read_json(path).get("data_digest") if path.exists() else None
+    return str(written) if written and has_digest(job.data, str(written)) else job.data.digest
 
 
 def _described(space: SearchSpace) -> str:

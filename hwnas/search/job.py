@@ -105,7 +105,7 @@ def prepare(request: Request) -> Job:
         proxy,
         data,
         request.data if isinstance(request.data, str) else data.name,
-        source,
+        request.predictor,
         request.device,
         request.seed,
         Path(request.out or ""),

@@ -10,7 +10,7 @@ from typing import Any
 
 from hwnas import spaces
 from hwnas.arrays import IntArray
-from hwnas.data import DATA, Dataset, has_digest, load_data
+from hwnas.data import Dataset, has_digest, load_data
 from hwnas.errors import CheckpointError, HwnasError, OptionError
 from hwnas.latency_tables import LatencyTable
 from hwnas.search.runs.run import CHECKPOINT, CONFIG, LOG, RESULT, TABLE, read_events, read_json
@@ -35,6 +35,7 @@ class StoredRun:
         home: the folder of the run that trained the supernet: the same, or an earlier one.
         deployed: the space whose latency counts.
         proxy: the space of the supernet.
+        given: where the data are now, or the data themselves; None for where they were.
     """
 
     folder: Path
@@ -42,10 +43,15 @@ class StoredRun:
     home: Path
     deployed: SearchSpace
     proxy: SearchSpace
+    given: str | Dataset | None = None
 
     @classmethod
-    def open(cls, folder: Path) -> "StoredRun":
+    def open(cls, folder: Path, data: str | Dataset | None = None) -> "StoredRun":
         """Read the configuration of a run.
+
+        Args:
+            folder: of the run.
+            data: where its data are now.
 
         Raises:
             CheckpointError: there is no run, or its configuration cannot be read.
@@ -73,35 +79,30 @@ class StoredRun:
                 "give it again: --space FILE.py:NAME"
             ) from None
         home = Path(os.path.normpath(folder / config.get("supernet", ".")))
-        return cls(folder, config, home, deployed, proxy)
+        return cls(folder, config, home, deployed, proxy, data)
 
-    def data(self, given: str | Dataset | None = None, *, full: bool = False) -> Dataset:
-        """The data of the run, or the same data from elsewhere.
+    def data(self, *, full: bool = False) -> Dataset:
+        """The data of the run: where they were, or where a person says that they are now.
 
         Args:
-            given: where they are now; None for where they were.
-            full: at the input size of the deployed network, once they are known to be the same.
+            full: at the input size of the deployed network.
 
         Raises:
             CheckpointError: the data are others than the supernet was trained on.
+            DataError: they are not there; own ones must be given, nothing that a run names is
+                imported.
         """
-        spec = given or str(self.config["data"])
-        typed = isinstance(spec, str)
-        if given is None and str(spec).partition(":")[0] not in DATA:
+        spec = str(self.config["data"]) if self.given is None else self.given
+        size, typed = self.proxy.input_shape[1], self.given is not None
+        data = load_data(spec, input_size=size, typed=typed) if isinstance(spec, str) else spec
+        if not has_digest(data, str(self.config["data_digest"])):
             raise CheckpointError(
-                f"the supernet of {self.home} was trained on data of your own ({spec}): give them "
-                "again, --data FILE.py:NAME; nothing that a run names is imported"
+                f"{spec if isinstance(spec, str) else data.name} holds other images than "
+                f"{self.config['data']} did when the supernet of {self.home} was trained: give the "
+                "same data, or train a supernet on these"
             )
-        data = load_data(spec, input_size=self.proxy.input_shape[1]) if typed else spec
-        known = str(self.config["data_digest"])
-        if not has_digest(data, known):
-            raise CheckpointError(
-                f"{spec if typed else data.name} holds other images than {self.config['data']} did "
-                f"when the supernet of {self.home} was trained: give the same data, or train a "
-                "supernet on these"
-            )
-        if full and typed:
-            data = load_data(spec, input_size=self.deployed.input_shape[1])
+        if full and isinstance(spec, str):
+            return load_data(spec, input_size=self.deployed.input_shape[1], typed=typed)
         return data
 
     def supernet(self) -> Supernet:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from hwnas.arrays import FloatArray
 from hwnas.costs import AdditiveCost
 from hwnas.errors import ArchitectureError, OptionError, TableTargetError
-from hwnas.latency_tables import LatencyTable
+from hwnas.latency_tables import LatencyTable, Target
 from hwnas.ops import Workload
 from hwnas.predictors.calibrated import Calibration, calibrate, workload_groups
 from hwnas.predictors.intervals import student_quantile
@@ -40,6 +40,7 @@ class AdditivePredictor:
     all were wrong in the same direction.
 
     Attributes:
+        name: what messages call it.
         estimated: how many of the space's workloads are estimated, not measured.
 
     Args:
@@ -52,6 +53,10 @@ class AdditivePredictor:
         TableTargetError: the table has no whole networks, or they are of another space.
     """
 
+    #: `cost` is the prediction itself.
+    additive = True
+    name = "the table's predictor"
+
     def __init__(self, table: LatencyTable, space: SearchSpace, origin: SearchSpace | None = None):
         self.table = table
         self.space = space
@@ -62,9 +67,14 @@ class AdditivePredictor:
         self._doubts = _entries(table, space, self.calibration, _doubt)
 
     @property
+    def target(self) -> Target:
+        """What the table was measured on."""
+        return self.table.target
+
+    @property
     def notes(self) -> dict[str, str]:
         """What a reader should know: the ``target`` that the table was measured on, and such."""
-        notes = {"target": str(self.table.target)}
+        notes = {"target": str(self.target)}
         if self.estimated:
             notes["estimated"] = f"{self.estimated} of the space's workloads, not measured"
         return notes

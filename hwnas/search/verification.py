@@ -96,7 +96,7 @@ def verify_proposals(
         InfeasibleBudgetError: nothing can be proposed within the budgets to begin with.
     """
     limit = next((c.budget.limit for c in constraints if c.budget.quantity == "latency"), np.inf)
-    sure = [Constraint(c.budget, c.upper_bound) for c in constraints if c.upper_bound is not None]
+    sure = [c.upper_bound for c in constraints if c.upper_bound is not None]
     known: dict[str, list[Mapping[str, Any]]] = {}
     for event in run.logged("measured"):
         known.setdefault(event["architecture"], []).append(event)
@@ -162,7 +162,7 @@ def _tightened(
     def tighten(constraint: Constraint) -> Constraint:
         if constraint.budget.quantity != "latency":
             return constraint
-        predicted = float(constraint.cost(arch[None])[0])
+        predicted = float(constraint.values(arch[None])[0])
         limit = predicted / overshoot * (1 - _TIGHTEN)
         return replace(constraint, budget=Budget("latency", limit))
 

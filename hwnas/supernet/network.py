@@ -13,7 +13,8 @@ from hwnas.ops import Graph
 from hwnas.ops.module import GraphModule, initialise
 from hwnas.spaces import SearchSpace
 from hwnas.spaces.chain import Chain
-from hwnas.supernet.sharing import SHARINGS, Block, Sharing
+from hwnas.supernet.kinds import SHARINGS, Sharing
+from hwnas.supernet.sharing import Block
 
 __all__ = ["Supernet", "make_network"]
 

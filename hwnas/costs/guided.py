@@ -1,5 +1,6 @@
 """Searches where a cost is no sum: an exact check decides, a sum (the guide) proposes."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ _STARTS = 8
 #: Limits of guides, as shares of the budgets, within which starts are looked for.
 _SHARES = (1.0, 0.99, 0.97, 0.93, 0.85)
 _MAX_STEPS = 1000
+#: Spaces of so many architectures are looked through where a search found nothing.
+_SMALL = 20_000
 #: More than the rounding of floats, so that a limit includes what it was made from.
 _ROUNDING = 1e-9
 
@@ -53,7 +56,8 @@ def least_found(constraint: Constraint, rng: np.random.Generator) -> Least:
     """An architecture of low exact cost; at most the limit if one was found that keeps it.
 
     Descends from the guide's minimum by the exact costs of single changes, and then, if that does
-    not keep the limit, from the cheapest draws near the guide's minimum.
+    not keep the limit, from the cheapest draws near the guide's minimum. A small space is then
+    looked through, so that what is said of it is certain.
     """
     arch, low = constraint.cost.minimum()
     limit = constraint.budget.limit
@@ -64,6 +68,9 @@ def least_found(constraint: Constraint, rng: np.random.Generator) -> Least:
         for start in _lowest(drawn, constraint.values(drawn)):
             found = _descent(constraint.values, start, constraint.n_choices, until=limit)
             best = min(best, found, key=lambda least: least.value)
+    if best.value > limit and (every := _everything(constraint.n_choices)) is not None:
+        values = constraint.values(every)
+        best = Least(every[values.argmin()], float(values.min()))
     return best
 
 
@@ -71,7 +78,8 @@ def find_kept(constraints: Sequence[Constraint], rng: np.random.Generator) -> In
     """An architecture (n_decisions,) that keeps every constraint; None if none was found.
 
     Starts from what the guides say keeps all limits, and lower ones, from each minimum and from
-    draws, and descends by how much the exact costs exceed the limits, relative to them.
+    draws, and descends by how much the exact costs exceed the limits, relative to them. A small
+    space is looked through where that finds nothing.
     """
 
     def excess(archs: IntArray) -> FloatArray:
@@ -99,6 +107,11 @@ def find_kept(constraints: Sequence[Constraint], rng: np.random.Generator) -> In
         found = _descent(excess, start, n_choices, until=0.0)
         if found.value <= 0 and len(keep_all(constraints, found.arch[None])):
             return found.arch
+    if (every := _everything(n_choices)) is not None:
+        kept = keep_all(constraints, every)
+        if len(kept):
+            arch: IntArray = kept[0]
+            return arch
     return None
 
 
@@ -122,6 +135,14 @@ def guide_limit(constraint: Constraint, kept: IntArray, rng: np.random.Generator
         return max(limit, lowest)
     ratio = constraint.cost(drawn) / exact
     return max(limit * float(ratio.mean() + _WIDTHS * ratio.std()), lowest)
+
+
+def _everything(n_choices: Sequence[int]) -> IntArray | None:
+    """All architectures (n, n_decisions) of a small space; None for a large one."""
+    size = math.prod(n_choices)
+    if size > _SMALL:
+        return None
+    return np.stack(np.unravel_index(np.arange(size), n_choices), axis=1).astype(np.int64)
 
 
 def _lowest(archs: IntArray, values: FloatArray) -> IntArray:

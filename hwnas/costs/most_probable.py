@@ -9,7 +9,7 @@ from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs.constrained_argmax import constrained_argmax
 from hwnas.costs.constraint import Constraint, chosen
 from hwnas.costs.feasible_set import FeasibleSet
-from hwnas.costs.guided import guide_limit, keep_all, neighbours
+from hwnas.costs.guided import guide_limit, keep_all
 from hwnas.errors import InfeasibleBudgetError
 
 __all__ = ["most_probable_within"]
@@ -19,6 +19,9 @@ _DRAWS = 512
 #: A guide's limit falls at least by this share with each proposal that breaks the check.
 _TIGHTEN = 1e-6
 _MAX_STEPS = 1000
+#: Changes that are looked at in a step, the most probable of them, and how many at once.
+_MAX_CHANGES = 20_000
+_AT_ONCE = 1024
 _SEED = 0xA26
 
 
@@ -29,9 +32,9 @@ def most_probable_within(
 
     Exactly that where all costs are sums. Where a constraint has a check, the guide proposes the
     most probable within its limit; while that breaks the check, the guide's limit falls by as much
-    as the check was exceeded. What keeps the check at last is improved by single changes until none
-    is more probable. Where the guide proposes nothing that keeps the check, the most probable of
-    feasible draws is improved so. Every check is kept by the result.
+    as the check was exceeded. Where the guide proposes nothing that keeps the check, the most
+    probable of feasible draws takes its place. What keeps the check is improved by changes of one
+    or two decisions until none is more probable. The result keeps every check.
 
     Args:
         log_probabilities: for each decision (n_choices,), in nats; -inf for what must not be taken.
@@ -110,16 +113,38 @@ def _drawn(gains: Sequence[FloatArray], feasible: FeasibleSet) -> IntArray:
 def _improved(
     gains: Sequence[FloatArray], constraints: Sequence[Constraint], arch: IntArray
 ) -> IntArray:
-    """Change the one decision that raises the probability most within all, until none does."""
-    value = float(_log_probability(gains, arch[None])[0])
+    """Change the one or two decisions that raise the probability most within all, until none do.
+
+    Two at once, since a decision often gains only by what another gives.
+    """
     for _ in range(_MAX_STEPS):
-        changed = neighbours(arch, [len(row) for row in gains])
-        changed = keep_all(constraints, changed[_log_probability(gains, changed) > value])
-        if not len(changed):
+        better = _more_probable(gains, arch)
+        for start in range(0, len(better), _AT_ONCE):
+            kept = keep_all(constraints, better[start : start + _AT_ONCE])
+            if len(kept):
+                arch = kept[0]
+                break
+        else:
             break
-        values = _log_probability(gains, changed)
-        arch, value = changed[values.argmax()], float(values.max())
     return arch
+
+
+def _more_probable(gains: Sequence[FloatArray], arch: IntArray) -> IntArray:
+    """What differs in one or two decisions and is more probable, the most probable first."""
+    rises = np.concatenate([row - row[at] for row, at in zip(gains, arch, strict=True)])
+    decisions = np.repeat(np.arange(len(gains)), [len(row) for row in gains])
+    choices = np.concatenate([np.arange(len(row)) for row in gains])
+    both = rises[:, None] + rises
+    both[np.diag_indices(len(both))] = rises  # the diagonal is a change of one decision
+    allowed = np.triu(decisions[:, None] != decisions, 1) | np.eye(len(both), dtype=bool)
+    first, second = np.nonzero(allowed & (both > 0))
+    order = np.argsort(-both[first, second], kind="stable")[:_MAX_CHANGES]
+    first, second = first[order], second[order]
+    changed = np.repeat(arch[None], len(order), axis=0)
+    rows = np.arange(len(order))
+    changed[rows, decisions[first]] = choices[first]
+    changed[rows, decisions[second]] = choices[second]
+    return changed
 
 
 def _log_probability(gains: Sequence[FloatArray], archs: IntArray) -> FloatArray:

@@ -1,6 +1,11 @@
 """What extensions are tested with: conformance checks, and a device whose truth is known."""
 
-from hwnas.testing.conformance import check_predictor, check_runtime, check_searcher
+from hwnas.testing.conformance import (
+    check_predictor,
+    check_runtime,
+    check_sampler,
+    check_searcher,
+)
 from hwnas.testing.devices import SyntheticRuntime
 from hwnas.testing.ops import check_op
 from hwnas.testing.spaces import check_space
@@ -10,6 +15,7 @@ __all__ = [
     "check_op",
     "check_predictor",
     "check_runtime",
+    "check_sampler",
     "check_searcher",
     "check_space",
 ]

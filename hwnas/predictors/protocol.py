@@ -126,5 +126,7 @@ def require(
 
 def predictor_name(predictor: object) -> str:
     """What messages call a predictor: its ``name``, or its class."""
+    if isinstance(predictor, type):
+        return predictor.__name__
     name = getattr(predictor, "name", None)
     return name if isinstance(name, str) and name else type(predictor).__name__

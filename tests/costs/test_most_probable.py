@@ -41,7 +41,7 @@ def log_probability(logs, archs):
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.4, 0.8])
 def test_it_keeps_the_check_and_is_the_best_or_nearly(share):
     best = 0
-    for seed in range(25):
+    for seed in range(15):
         logs, guide, check, macs = problem(seed)
         if seed % 3 == 0:
             logs[1][seed % 4] = -np.inf
@@ -59,7 +59,7 @@ def test_it_keeps_the_check_and_is_the_best_or_nearly(share):
         assert np.isfinite(value)
         assert (values > value + 1e-12).mean() <= 0.1  # the guide is off by up to a tenth
         best += value >= values.max() - 1e-12
-    assert best >= 18
+    assert best >= 12
 
 
 def test_sums_alone_are_the_constrained_argmax():

@@ -106,7 +106,7 @@ def fitted(count: int) -> tuple[int, int]:
     """About ``count`` proposals under a fitted predictor; returns (kept, proposed)."""
     predictor = load_predictor(FITTED)
     space = predictor.space
-    limit = float(np.quantile(predictor.predict(space.sample(5000, seed=0)), SHARE))
+    limit = round(float(np.quantile(predictor.predict(space.sample(5000, seed=0)), SHARE)), 3)
     budget = Budget("latency", limit)
     feasible = FeasibleSet(constraints_for([budget], space, predictor), space.format)
     kept = proposed = 0

@@ -89,7 +89,7 @@ def _confident(
 ) -> Constraint:
     """The end of the interval that must keep the budget, and the upper end as what surely does."""
     check_confidence(confidence)
-    if isinstance(predictor, AdditivePredictor):
+    if isinstance(predictor, AdditivePredictor) and predictor.additive:
         upper = Constraint(budget, predictor.upper_cost(confidence))
         lowest = predictor.lower_cost(confidence) if measured else upper.cost
         return Constraint(budget, lowest, upper)

@@ -111,7 +111,11 @@ def test_right_imports_pass(room: str, source: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["hwnas", "hwnas.errors", "hwnas.ops", "hwnas.costs", "hwnas.data", "hwnas.spaces"]
+    "module",
+    [
+        *("hwnas", "hwnas.errors", "hwnas.ops", "hwnas.costs", "hwnas.data", "hwnas.spaces"),
+        *("hwnas.supernet.kinds", "hwnas.search.methods.spos", "hwnas.search.methods.betanas"),
+    ],
 )
 def test_light_rooms_do_not_import_torch(module: str) -> None:
     code = f"import sys, {module}; print('torch' in sys.modules)"

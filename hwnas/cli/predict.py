@@ -58,12 +58,14 @@ def command(
 def _predict_architectures(
     architectures: tuple[str, ...], table_name: str, confidence: float, as_json: bool
 ) -> None:
-    from hwnas.predictors import load_predictor
+    from hwnas.predictors import load_predictor, require
 
     predictor = load_predictor(table_path(table_name))
     space = predictor.space
     archs = np.stack([space.parse(text) for text in architectures])
-    ms, interval = predictor.predict(archs), predictor.predict_interval(archs, confidence)
+    ms = predictor.predict(archs)
+    known = require(predictor, "predict_interval", "hwnas predict")
+    interval = known.predict_interval(archs, confidence)
     if as_json:
         found = zip(
             architectures, ms, interval, space.macs(archs), space.params(archs), strict=True

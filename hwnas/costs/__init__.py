@@ -1,8 +1,9 @@
-"""Costs without a device (MACs, parameters, bytes, BitOps), additive costs, and budgets on them."""
+"""Costs without a device (MACs, parameters, bytes, BitOps), sums, and budgets on any cost."""
 
 from hwnas.costs.additive import AdditiveCost, FeasibleRegion
-from hwnas.costs.budgets import Budget, Constraint, FeasibleSet, parse_budget
+from hwnas.costs.budgets import Budget, parse_budget
 from hwnas.costs.constrained_argmax import constrained_argmax
+from hwnas.costs.constraint import Check, Constraint
 from hwnas.costs.counting import (
     COSTS,
     graph_bitops,
@@ -11,19 +12,28 @@ from hwnas.costs.counting import (
     graph_params,
     workload_costs,
 )
+from hwnas.costs.feasible_set import FeasibleSet, can_be_kept, sample_choices
+from hwnas.costs.most_probable import most_probable_within
+from hwnas.costs.nearest_sum import Approximation, nearest_sum
 
 __all__ = [
     "COSTS",
     "AdditiveCost",
+    "Approximation",
     "Budget",
+    "Check",
     "Constraint",
     "FeasibleRegion",
     "FeasibleSet",
+    "can_be_kept",
     "constrained_argmax",
     "graph_bitops",
     "graph_bytes",
     "graph_macs",
     "graph_params",
+    "most_probable_within",
+    "nearest_sum",
     "parse_budget",
+    "sample_choices",
     "workload_costs",
 ]

@@ -1,20 +1,13 @@
-"""Budgets: hard constraints as people write them, alone or several at once."""
+"""Budgets: hard limits as people write them."""
 
 import math
 import re
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Context, Decimal
 
-import numpy as np
-import numpy.typing as npt
+from hwnas.errors import BudgetError
 
-from hwnas.arrays import IntArray
-from hwnas.costs.additive import AdditiveCost
-from hwnas.costs.jointly_feasible import jointly_feasible
-from hwnas.errors import BudgetError, InfeasibleBudgetError, OptionError
-
-__all__ = ["Budget", "Constraint", "FeasibleSet", "parse_budget"]
+__all__ = ["Budget", "least_limit", "parse_budget"]
 
 _MILLI, _ONE, _KILO, _MEGA, _GIGA = (Decimal(10) ** power for power in (-3, 0, 3, 6, 9))
 _COUNT = {"k": _KILO, "M": _MEGA, "G": _GIGA}
@@ -27,8 +20,6 @@ _UNITS = {
     "bytes": {"kB": _KILO, "MB": _MEGA, "GB": _GIGA},
     "bitops": {"M": Decimal(2**20), "G": Decimal(2**30), "T": Decimal(2**40)},  # as papers do
 }
-#: Each rejected draw costs microseconds; this many say that two budgets hardly overlap.
-_MAX_DRAWS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +42,11 @@ def _written(quantity: str, value: Decimal) -> str:
     least = min(units, key=units.__getitem__)
     unit = max((u for u in units if units[u] <= value), key=units.__getitem__, default=least)
     return f"{(value / units[unit]).normalize():f}{unit}"
+
+
+def least_limit(quantity: str, value: float) -> str:
+    """A value with its unit, rounded up to four digits, so that as a budget it can be kept."""
+    return _written(quantity, Context(prec=4, rounding=ROUND_CEILING).plus(Decimal(repr(value))))
 
 
 def parse_budget(text: str) -> Budget:
@@ -82,94 +78,3 @@ def parse_budget(text: str) -> Budget:
             f"a {quantity} budget must be finite and above zero, such as {example}; got {value!r}"
         )
     return Budget(quantity, limit)
-
-
-@dataclass(frozen=True, slots=True)
-class Constraint:
-    """A budget with the additive cost that it limits.
-
-    Attributes:
-        budget: the limit.
-        cost: of architectures.
-        upper_bound: a cost that is not exceeded, with the confidence that was asked for; where the
-            cost leaves doubts, measuring settles them, and this one where nothing is measured.
-    """
-
-    budget: Budget
-    cost: AdditiveCost
-    upper_bound: AdditiveCost | None = None
-
-
-class FeasibleSet:
-    """The architectures that keep every one of several budgets.
-
-    With one budget it is counted and sampled exactly. With several, draws are exactly uniform over
-    the smallest single set and those that break another budget are dropped; whether any
-    architecture keeps all of them is decided exactly beforehand.
-
-    Args:
-        constraints: at least one.
-        describe: prints an architecture in errors; `SearchSpace.format`.
-
-    Raises:
-        InfeasibleBudgetError: no architecture keeps all budgets.
-    """
-
-    def __init__(
-        self, constraints: Sequence[Constraint], describe: Callable[[IntArray], str] = str
-    ):
-        self.constraints = tuple(constraints)
-        if not constraints:
-            raise OptionError("at least one budget is needed")
-        for constraint in self.constraints:
-            arch, least = constraint.cost.minimum()
-            if least > constraint.budget.limit:
-                # rounded up, so that the number given back as a budget can be kept
-                rounded = Context(prec=4, rounding=ROUND_CEILING).plus(Decimal(repr(least)))
-                raise InfeasibleBudgetError(
-                    f"no architecture keeps {constraint.budget}: the least is "
-                    f"{_written(constraint.budget.quantity, rounded)}, of {describe(arch)}"
-                )
-        costs = [c.cost for c in self.constraints]
-        if not jointly_feasible(costs, [c.budget.limit for c in self.constraints]):
-            budgets = " and ".join(str(c.budget) for c in self.constraints)
-            raise InfeasibleBudgetError(
-                f"no architecture keeps {budgets} together, though each alone can be kept: "
-                "loosen one of them"
-            )
-        sets = [c.cost.within(c.budget.limit) for c in self.constraints]
-        self._smallest = min(sets, key=lambda within: within.count)
-
-    @property
-    def count(self) -> int:
-        """The number of architectures: exact for one budget, an upper bound for several."""
-        return self._smallest.count
-
-    def contains(self, archs: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-        """Which rows of an integer array (n, n_decisions) keep every budget."""
-        rows = np.asarray(archs)
-        kept = np.ones(len(rows), bool)
-        for constraint in self.constraints:
-            kept &= constraint.cost(rows) <= constraint.budget.limit
-        return kept
-
-    def sample(self, count: int, rng: np.random.Generator) -> IntArray:
-        """Uniform draws (count, n_decisions) of architectures that keep every budget.
-
-        Raises:
-            InfeasibleBudgetError: two million draws gave too few; the budgets hardly overlap.
-        """
-        found = [np.empty((0, len(self.constraints[0].cost.entries)), np.int64)]
-        have = drawn = 0
-        while have < count:
-            if drawn >= _MAX_DRAWS:
-                budgets = ", ".join(str(c.budget) for c in self.constraints)
-                raise InfeasibleBudgetError(
-                    f"only {have} of {drawn} draws kept all of {budgets} ({count} are needed): "
-                    "loosen the tightest of them"
-                )
-            batch = self._smallest.sample(max(count, 256 if drawn == 0 else 65_536), rng)
-            drawn += len(batch)
-            found.append(batch[self.contains(batch)])
-            have += len(found[-1])
-        return np.concatenate(found)[:count]

@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, Any
 from hwnas.predictors.additive import AdditivePredictor
 from hwnas.predictors.additivity import AdditivityReport, additivity_report
 from hwnas.predictors.calibrated import Calibration
-from hwnas.predictors.expectation import SampledExpectation
+from hwnas.predictors.expectation import SampledExpectation, sampled_expectation
 from hwnas.predictors.kernels import KernelPredictor
 from hwnas.predictors.loading import load_predictor, shipped_predictors
 from hwnas.predictors.onnx_model import KernelLatency, ModelPrediction, predict_onnx, predict_pieces
+from hwnas.predictors.own import OwnPredictor
+from hwnas.predictors.protocol import (
+    GivesExpectation,
+    GivesIntervals,
+    LatencyPredictor,
+    predictor_name,
+    require,
+)
 from hwnas.predictors.report import PredictionReport, prediction_report
 from hwnas.predictors.workloads import WorkloadRegressor, fill_gaps
 
@@ -25,11 +33,15 @@ __all__ = [
     "AdditivePredictor",
     "AdditivityReport",
     "Calibration",
+    "GivesExpectation",
+    "GivesIntervals",
     "KernelLatency",
     "KernelPredictor",
     "LatencyLoss",
+    "LatencyPredictor",
     "LatencyRegressor",
     "ModelPrediction",
+    "OwnPredictor",
     "PredictionReport",
     "SampledExpectation",
     "SpacePredictor",
@@ -40,6 +52,9 @@ __all__ = [
     "predict_onnx",
     "predict_pieces",
     "prediction_report",
+    "predictor_name",
+    "require",
+    "sampled_expectation",
     "shipped_predictors",
 ]
 

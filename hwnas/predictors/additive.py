@@ -4,18 +4,21 @@ import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from hwnas.arrays import FloatArray
-from hwnas.costs import AdditiveCost
+from hwnas.arrays import FloatArray, IntArray
+from hwnas.costs import AdditiveCost, nearest_sum
 from hwnas.errors import ArchitectureError, OptionError, TableTargetError
-from hwnas.latency_tables import LatencyTable
+from hwnas.latency_tables import LatencyTable, Target
 from hwnas.ops import Workload
 from hwnas.predictors.calibrated import Calibration, calibrate, workload_groups
+from hwnas.predictors.expectation import sampled_expectation
 from hwnas.predictors.intervals import student_quantile
+from hwnas.predictors.workload_sums import WorkloadSums
 from hwnas.spaces import SearchSpace
 
 if TYPE_CHECKING:
@@ -34,12 +37,16 @@ class AdditivePredictor:
     and where they tell more, one for each kernel size, expansion, resolution (`calibrate`). The
     isolated timings are the prior, so that ten networks are enough. Entries are
     rounded to a power of two (below a thousandth of a millisecond), so that minima, counts, samples
-    and expectations agree to the last digit with `predict`.
+    and expectations agree to the last digit with `predict`. Where the space's workloads are no sums
+    over decisions, `predict` sums those of each architecture, and `cost` is the nearest sum.
 
     Where entries of the table are estimated, intervals are wider by what these are uncertain, as if
     all were wrong in the same direction.
 
     Attributes:
+        name: what messages call it.
+        additive: whether `cost` is the prediction itself, as in every space whose workloads are
+            sums over decisions.
         estimated: how many of the space's workloads are estimated, not measured.
 
     Args:
@@ -52,22 +59,41 @@ class AdditivePredictor:
         TableTargetError: the table has no whole networks, or they are of another space.
     """
 
+    name = "the table's predictor"
+
     def __init__(self, table: LatencyTable, space: SearchSpace, origin: SearchSpace | None = None):
         self.table = table
         self.space = space
         self.calibration = _calibrate(table, space if origin is None else origin)
-        fixed, entries = _entries(table, space, self.calibration, _alone)
-        self.cost = AdditiveCost.from_floats(table.call.latency_ms + fixed, entries)
+        self.additive: bool = getattr(space, "additive", True)
+        call_ms = table.call.latency_ms
+        self._ms: AdditiveCost | WorkloadSums
+        if self.additive:
+            fixed, entries = _entries(table, space, self.calibration, _alone)
+            self._ms = AdditiveCost.from_floats(call_ms + fixed, entries)
+        else:
+            self._ms = WorkloadSums.of(space, call_ms, self._within(_alone))
         self.estimated = sum(table.spread(w) > 0 for w in space.distinct_workloads)
-        self._doubts = _entries(table, space, self.calibration, _doubt)
+
+    @property
+    def target(self) -> Target:
+        """What the table was measured on."""
+        return self.table.target
 
     @property
     def notes(self) -> dict[str, str]:
         """What a reader should know: the ``target`` that the table was measured on, and such."""
-        notes = {"target": str(self.table.target)}
+        notes = {"target": str(self.target)}
         if self.estimated:
             notes["estimated"] = f"{self.estimated} of the space's workloads, not measured"
         return notes
+
+    @cached_property
+    def cost(self) -> AdditiveCost:
+        """The prediction in ms as a sum over decisions; the nearest one if it is not additive."""
+        if isinstance(self._ms, AdditiveCost):
+            return self._ms
+        return nearest_sum(self._ms, self.space.n_choices).cost
 
     def predict(self, archs: npt.ArrayLike) -> FloatArray:
         """Latencies in ms, (n,), of an integer array (n, n_decisions); fastest of uint8.
@@ -77,7 +103,7 @@ class AdditivePredictor:
         """
         rows = self.space.rows(archs)
         try:
-            return self.cost(rows)
+            return self._ms(rows)
         except IndexError:
             self.space.check(rows)  # says which
             raise
@@ -92,8 +118,7 @@ class AdditivePredictor:
         """
         quantile = self._quantile(confidence)
         ms = self.predict(archs)
-        fixed, rows = self._doubts
-        doubt = fixed + sum(row[c] for row, c in zip(rows, self.space.check(archs).T, strict=True))
+        doubt = self._doubt_ms(self.space.check(archs))
         spread = quantile * np.hypot(self._residual, doubt / ms)
         return np.stack([ms * np.exp(-spread), ms * np.exp(spread)], axis=1)
 
@@ -104,9 +129,11 @@ class AdditivePredictor:
         estimates are uncertain is added up over decisions.
 
         Raises:
-            OptionError: the confidence is not between 0 and 1.
+            OptionError: the confidence is not between 0 and 1, or the prediction is no sum over
+                decisions.
         """
         quantile = self._quantile(confidence)
+        self._check_additive()
         fixed, doubts = self._doubts
         # hypot(a, b) <= a + b, and exp(q x) <= 1 + steepness x for 0 <= x <= most
         most = max((self.table.spread(w) for w in self.space.distinct_workloads), default=0.0)
@@ -124,8 +151,10 @@ class AdditivePredictor:
         """The lower end of `predict_interval` in ms, as if nothing were estimated.
 
         Raises:
-            OptionError: the confidence is not between 0 and 1.
+            OptionError: the confidence is not between 0 and 1, or the prediction is no sum over
+                decisions.
         """
+        self._check_additive()
         factor = math.exp(-self._quantile(confidence) * self._residual)
         return replace(self.cost, unit=self.cost.unit * factor)
 
@@ -138,6 +167,8 @@ class AdditivePredictor:
 
     def expected(self, probabilities: Sequence["torch.Tensor"]) -> "torch.Tensor":
         """Mean latency in ms if each decision is drawn from its own distribution; differentiable.
+
+        Sampled where the prediction is no sum over decisions, see `sampled_expectation`.
 
         Args:
             probabilities: one tensor (n_choices,) a decision.
@@ -152,7 +183,31 @@ class AdditivePredictor:
                 f"one tensor of {', '.join(str(n) for (n,) in wanted)} probabilities is needed for "
                 f"the {len(wanted)} decisions, got shapes {shapes}"
             )
+        if not self.additive:
+            return sampled_expectation(self, self.space.n_choices, probabilities)
         return self.cost.expected(probabilities)
+
+    @cached_property
+    def _doubts(self) -> tuple[float, list[FloatArray]]:
+        return _entries(self.table, self.space, self.calibration, _doubt)
+
+    def _doubt_ms(self, archs: IntArray) -> FloatArray:
+        """What the estimates in architectures (n, n_decisions) are uncertain, in ms (n,)."""
+        if not self.additive:
+            return WorkloadSums.of(self.space, 0.0, self._within(_doubt))(archs)
+        fixed, entries = self._doubts
+        return np.asarray(fixed + sum(row[c] for row, c in zip(entries, archs.T, strict=True)))
+
+    def _within(self, value: Callable[[LatencyTable, Workload], float]) -> Callable[..., float]:
+        """A value of a workload alone as within a network."""
+        return lambda w: value(self.table, w) * self.calibration.factor(workload_groups(w))
+
+    def _check_additive(self) -> None:
+        if not self.additive:
+            raise OptionError(
+                f"latencies of {self.space.name} are no sums over its decisions, so that no sum "
+                "bounds them: take predict_interval"
+            )
 
 
 def _alone(table: LatencyTable, workload: Workload) -> float:

@@ -1,5 +1,6 @@
 """Expected latency, and its gradient, of a predictor that is no sum over decisions."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,7 +12,7 @@ from hwnas.errors import OptionError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["SampledExpectation"]
+__all__ = ["SampledExpectation", "sampled_expectation"]
 
 
 class _Predicting(Protocol):
@@ -102,3 +103,26 @@ class SampledExpectation:
         last = int(np.flatnonzero(probabilities)[-1])  # rounding must not lead beyond it
         drawn: IntArray = np.minimum(chosen, last)
         return drawn
+
+
+def sampled_expectation(
+    predictor: _Predicting, n_choices: Sequence[int], probabilities: Sequence["torch.Tensor"]
+) -> "torch.Tensor":
+    """`SampledExpectation` as a function of the probabilities alone.
+
+    Draws are seeded by a digest of the probabilities: equal ones give an equal estimate, in a
+    resumed search too, and others, such as those of the next step, draw anew.
+
+    Args:
+        predictor: has ``predict(archs)``, in ms.
+        n_choices: of each decision.
+        probabilities: one tensor (n_choices,) a decision, not negative, each with sum 1.
+
+    Raises:
+        OptionError: another number of decisions or choices, or no probabilities.
+    """
+    digest = hashlib.sha256()
+    for p in probabilities:
+        digest.update(p.detach().double().cpu().contiguous().numpy().tobytes())
+    seed = int.from_bytes(digest.digest()[:8], "little")
+    return SampledExpectation(predictor, n_choices, seed=seed).expected(probabilities)

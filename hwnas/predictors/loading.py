@@ -1,18 +1,23 @@
-"""From a table, a file or a name to a predictor."""
+"""From a table, a file, a name or an object to a predictor."""
 
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from hwnas import spaces
-from hwnas.errors import PredictorFormatError
+from hwnas.errors import OptionError, PredictorFormatError
 from hwnas.latency_tables import LatencyTable
 from hwnas.predictors.additive import AdditivePredictor
+from hwnas.predictors.kernels import KernelPredictor
+from hwnas.predictors.own import OwnPredictor
+from hwnas.predictors.protocol import LatencyPredictor, predictor_name
+from hwnas.registry import is_typed_object, typed_object
 from hwnas.spaces import SearchSpace
 
 if TYPE_CHECKING:
     from hwnas.predictors.of_space import SpacePredictor
+    from hwnas.predictors.regression import LatencyRegressor
 
 __all__ = ["load_predictor", "shipped_predictors"]
 
@@ -27,45 +32,104 @@ def shipped_predictors() -> Mapping[str, Path]:
 def load_predictor(source: LatencyTable, space: SearchSpace | None = None) -> AdditivePredictor: ...
 @overload
 def load_predictor(
-    source: str | Path, space: SearchSpace | None = None
-) -> "AdditivePredictor | SpacePredictor": ...
-def load_predictor(
-    source: LatencyTable | str | Path, space: SearchSpace | None = None
-) -> "AdditivePredictor | SpacePredictor":
-    """The predictor of a latency table, or one that was fitted and saved.
+    source: "LatencyRegressor", space: SearchSpace | None = None
+) -> "SpacePredictor": ...
+@overload
+def load_predictor(source: object, space: SearchSpace | None = None) -> LatencyPredictor: ...
+def load_predictor(source: Any, space: SearchSpace | None = None) -> LatencyPredictor:
+    """The predictor of a latency table, one that was fitted, or a person's own object.
 
     Args:
-        source: a table, the path of a table or of a saved `hwnas.LatencyRegressor` (.npz), or the
-            name of a table or predictor that ships.
-        space: whose architectures to predict; by default the space that was measured.
+        source: a table or a fitted `hwnas.LatencyRegressor`; the path of a table or of a saved
+            regressor (.npz); the name of a table or predictor that ships; an own object with
+            ``predict`` (see `OwnPredictor`), or where one stands, ``FILE.py:NAME`` or
+            ``module:NAME``, which imports that file. A predictor of hwnas stays as it is.
+        space: whose architectures to predict; by default the space that was measured, or an own
+            object's ``space``.
 
     Raises:
         TableFormatError: the table cannot be read.
         PredictorFormatError: the saved predictor cannot be read, or does not say its space.
         WorkloadNotInTableError: the table lacks a workload of the space.
+        OptionError: an object that is no predictor, or of another space.
     """
-    fitted = shipped_predictors().get(str(source))
-    if fitted is None and not isinstance(source, LatencyTable) and Path(source).suffix == ".npz":
-        fitted = Path(source)
-    if fitted is not None:
-        return _fitted(fitted, space)
-    known = source if isinstance(source, LatencyTable) else LatencyTable.load(source)
-    origin = spaces.space(known.space.name, **known.space.arguments)
-    return AdditivePredictor(known, origin if space is None else space, origin)
+    if not isinstance(source, str | Path):
+        return _of_object(source, space, None)
+    text = str(source)
+    if text in shipped_predictors():
+        return _fitted(shipped_predictors()[text], space, text)
+    if Path(source).suffix == ".npz":
+        return _fitted(Path(source), space, text)
+    if is_typed_object(text) and not Path(source).exists():
+        return _of_object(typed_object(text), space, text)
+    return _of_table(LatencyTable.load(source), space)
 
 
-def _fitted(path: Path, space: SearchSpace | None) -> "SpacePredictor":
-    from hwnas.predictors.of_space import SpacePredictor
+def _of_object(source: Any, space: SearchSpace | None, name: str | None) -> LatencyPredictor:
+    """The predictor that an object makes; ``name`` is what a person typed for it."""
+    if isinstance(source, LatencyTable):
+        return _of_table(source, space)
+    if isinstance(source, KernelPredictor):
+        raise OptionError(
+            "a KernelPredictor predicts the kernels of an ONNX model, not architectures: give its "
+            "table, or an object with predict(archs)"
+        )
+    if type(source).__module__.partition(".")[0] == "hwnas":
+        # imported here: scikit-learn is slow to import, and whoever has an object has it loaded
+        from hwnas.predictors.of_space import SpacePredictor
+        from hwnas.predictors.regression import LatencyRegressor
+
+        if isinstance(source, LatencyRegressor):
+            return _of_regressor(source, space, name or "LatencyRegressor")
+        if isinstance(source, AdditivePredictor | SpacePredictor | OwnPredictor):
+            return _same_space(source, space)
+    if space is None:
+        space = getattr(source, "space", None)
+    if not isinstance(space, SearchSpace):
+        raise OptionError(
+            f"{name or predictor_name(source)} does not say which space's architectures it "
+            "predicts: give space="
+        )
+    return OwnPredictor(source, space, name)
+
+
+def _same_space(
+    predictor: "AdditivePredictor | SpacePredictor | OwnPredictor", space: SearchSpace | None
+) -> LatencyPredictor:
+    if space is not None and space.identifier != predictor.space.identifier:
+        raise OptionError(
+            f"{predictor_name(predictor)} predicts {predictor.space.identifier}, got "
+            f"{space.identifier}: load what it was made from for this space"
+        )
+    return predictor
+
+
+def _of_table(table: LatencyTable, space: SearchSpace | None) -> AdditivePredictor:
+    origin = spaces.space(table.space.name, **table.space.arguments)
+    return AdditivePredictor(table, origin if space is None else space, origin)
+
+
+def _fitted(path: Path, space: SearchSpace | None, name: str) -> "SpacePredictor":
     from hwnas.predictors.regression import LatencyRegressor
 
-    regressor = LatencyRegressor.load(path)
+    return _of_regressor(LatencyRegressor.load(path), space, name)
+
+
+def _of_regressor(
+    regressor: "LatencyRegressor", space: SearchSpace | None, name: str
+) -> "SpacePredictor":
+    from hwnas.predictors.of_space import SpacePredictor
+
+    if not hasattr(regressor, "model_"):
+        raise OptionError(f"{name} is not fitted: call fit(archs, ms) first")
+    notes = getattr(regressor, "notes_", {})
     if space is None:
         space = regressor.space
-    if space is None and "space" in regressor.notes_:
-        space = spaces.space(regressor.notes_["space"])
+    if space is None and "space" in notes:
+        space = spaces.space(notes["space"])
     if space is None:
         raise PredictorFormatError(
-            f"{path} does not say which space its columns belong to: give space=, or use "
+            f"{name} does not say which space its columns belong to: give space=, or use "
             "LatencyRegressor.load(path).predict(rows)"
         )
-    return SpacePredictor(regressor, space)
+    return SpacePredictor(regressor, space, name)

@@ -8,10 +8,9 @@ import numpy.typing as npt
 
 from hwnas import spaces
 from hwnas.arrays import FloatArray, IntArray
-from hwnas.costs import AdditiveCost
+from hwnas.costs import AdditiveCost, Approximation, nearest_sum
 from hwnas.errors import OptionError
-from hwnas.predictors.approximation import Approximation, nearest_sum
-from hwnas.predictors.expectation import SampledExpectation
+from hwnas.predictors.expectation import sampled_expectation
 from hwnas.predictors.regression import LatencyRegressor
 from hwnas.spaces import SearchSpace
 from hwnas.spaces.record import Columns
@@ -25,15 +24,24 @@ __all__ = ["SpacePredictor"]
 class SpacePredictor:
     """Predicts the latency of a space's architectures by a fitted regressor.
 
+    Attributes:
+        name: what messages call it.
+
     Args:
         regressor: fitted with the same space, or on columns that the space can be turned into.
         space: whose architectures are predicted.
+        name: for messages, such as the file that it came from.
 
     Raises:
         OptionError: the regressor was fitted on something else.
     """
 
-    def __init__(self, regressor: LatencyRegressor, space: SearchSpace):
+    #: `cost` is the nearest sum, not the prediction.
+    additive = False
+
+    def __init__(
+        self, regressor: LatencyRegressor, space: SearchSpace, name: str = "LatencyRegressor"
+    ):
         fitted = regressor.space
         if fitted is None:
             if _columns(space.name) is None:
@@ -51,6 +59,12 @@ class SpacePredictor:
             )
         self.regressor = regressor
         self.space = space
+        self.name = name
+
+    @property
+    def target(self) -> str:
+        """What the samples were measured on, in the words of whoever saved the regressor."""
+        return self.notes.get("target") or f"not said ({self.name})"
 
     @property
     def notes(self) -> Mapping[str, str]:
@@ -68,7 +82,7 @@ class SpacePredictor:
     @cached_property
     def approximation(self) -> Approximation:
         """The nearest sum over decisions, and how far it is off."""
-        return nearest_sum(self.predict, self.space)
+        return nearest_sum(self.predict, self.space.n_choices)
 
     @property
     def cost(self) -> AdditiveCost:
@@ -78,16 +92,13 @@ class SpacePredictor:
     def expected(self, probabilities: Sequence["torch.Tensor"]) -> "torch.Tensor":
         """Mean latency in ms if each decision is drawn from its own distribution; differentiable.
 
-        Estimated from sampled architectures, without bias; see `SampledExpectation`.
+        Estimated from sampled architectures; the same for the same probabilities, see
+        `sampled_expectation`.
 
         Args:
             probabilities: one tensor (n_choices,) a decision.
         """
-        return self._expectation.expected(probabilities)
-
-    @cached_property
-    def _expectation(self) -> SampledExpectation:
-        return SampledExpectation(self, self.space.n_choices)
+        return sampled_expectation(self, self.space.n_choices, probabilities)
 
     def _rows(self, archs: npt.ArrayLike) -> IntArray:
         rows = self.space.check(archs)

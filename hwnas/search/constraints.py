@@ -1,10 +1,19 @@
 """Budgets of a search as constraints: what is limited, and how surely it is kept."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from hwnas.costs import Budget, Constraint
+from hwnas.arrays import FloatArray, IntArray
+from hwnas.costs import Budget, Check, Constraint, nearest_sum
 from hwnas.errors import BudgetError
-from hwnas.predictors import AdditivePredictor
+from hwnas.predictors import (
+    AdditivePredictor,
+    GivesIntervals,
+    LatencyPredictor,
+    require,
+)
+from hwnas.predictors.intervals import check_confidence
 from hwnas.spaces import SearchSpace
 
 __all__ = ["check_budgets", "constraints_for"]
@@ -13,12 +22,15 @@ __all__ = ["check_budgets", "constraints_for"]
 def constraints_for(
     budgets: Sequence[Budget],
     space: SearchSpace,
-    predictor: AdditivePredictor,
+    predictor: LatencyPredictor,
     confidence: float | None = None,
     *,
     measured: bool = False,
 ) -> list[Constraint]:
     """Each budget with what it limits: the predicted latency, or an analytic cost of the space.
+
+    What is a sum over decisions is limited as one; all else by its own exact values, with the
+    nearest sum as the guide that proposes.
 
     Args:
         budgets: to be kept.
@@ -31,16 +43,16 @@ def constraints_for(
 
     Raises:
         BudgetError: a budget of BitOps for a space that has none.
+        OptionError: a confidence that is no probability, or a predictor without intervals.
     """
     check_budgets(budgets, space)
 
     def constraint(budget: Budget) -> Constraint:
         if budget.quantity != "latency":
-            return Constraint(budget, space.cost(budget.quantity))
+            return _analytic(budget, space)
         if confidence is None:
-            return Constraint(budget, predictor.cost)
-        sure = predictor.upper_cost(confidence)
-        return Constraint(budget, predictor.lower_cost(confidence) if measured else sure, sure)
+            return _predicted(budget, predictor)
+        return _confident(budget, space, predictor, confidence, measured=measured)
 
     return [constraint(budget) for budget in budgets]
 
@@ -52,3 +64,55 @@ def check_budgets(budgets: Sequence[Budget], space: SearchSpace) -> None:
             f"{space.name} quantises nothing, so that every network keeps a budget of BitOps: "
             "search resnet18-bits or resnet34-bits, or give another budget"
         )
+
+
+def _analytic(budget: Budget, space: SearchSpace) -> Constraint:
+    if getattr(space, "additive", True):
+        return Constraint(budget, space.cost(budget.quantity))
+    any_space: Any = space
+    return _guided(budget, any_space.exact(budget.quantity), space.n_choices)
+
+
+def _predicted(budget: Budget, predictor: LatencyPredictor) -> Constraint:
+    return Constraint(
+        budget, predictor.cost, check=None if predictor.additive else predictor.predict
+    )
+
+
+def _confident(
+    budget: Budget,
+    space: SearchSpace,
+    predictor: LatencyPredictor,
+    confidence: float,
+    *,
+    measured: bool,
+) -> Constraint:
+    """The end of the interval that must keep the budget, and the upper end as what surely does."""
+    check_confidence(confidence)
+    if isinstance(predictor, AdditivePredictor) and predictor.additive:
+        upper = Constraint(budget, predictor.upper_cost(confidence))
+        lowest = predictor.lower_cost(confidence) if measured else upper.cost
+        return Constraint(budget, lowest, upper)
+    intervals = require(predictor, "predict_interval", "a confidence that the budget is kept")
+    upper = _guided(budget, _IntervalEnd(intervals, confidence, 1), space.n_choices)
+    if not measured:
+        return Constraint(budget, upper.cost, upper, upper.check)
+    lower = _guided(budget, _IntervalEnd(intervals, confidence, 0), space.n_choices)
+    return Constraint(budget, lower.cost, upper, lower.check)
+
+
+def _guided(budget: Budget, check: Check, n_choices: Sequence[int]) -> Constraint:
+    return Constraint(budget, nearest_sum(check, n_choices).cost, check=check)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _IntervalEnd:
+    """The lower (0) or upper (1) end of a predictor's intervals, in ms."""
+
+    predictor: GivesIntervals
+    confidence: float
+    end: int
+
+    def __call__(self, archs: IntArray) -> FloatArray:
+        ends: FloatArray = self.predictor.predict_interval(archs, self.confidence)[:, self.end]
+        return ends

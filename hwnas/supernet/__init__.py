@@ -1,29 +1,32 @@
-"""Supernets: all networks of a space in one module, trained path by path, evaluated by prefix."""
+"""Supernets: all networks of a space in one module, trained path by path, evaluated by prefix.
 
-from hwnas.supernet.checkpoint import load_checkpoint, load_weights, save_checkpoint
-from hwnas.supernet.evaluate import Evaluator
-from hwnas.supernet.gates import alpha_gradient, probabilities_of
-from hwnas.supernet.network import Supernet, make_network
-from hwnas.supernet.samplers import (
-    SAMPLERS,
-    BalancedSampler,
-    ConstraintSampler,
-    FeasibleSampler,
-    PathSampler,
-    ProbabilitySampler,
-    SamplerKind,
-    UniformSampler,
-    make_sampler,
-)
-from hwnas.supernet.sharing import SHARINGS, Sharing
-from hwnas.supernet.train import (
-    OPTIMIZERS,
-    OptimizerKind,
-    learning_rate,
-    make_optimizer,
-    train_step,
-)
-from hwnas.supernet.workers import SINGLE_PROCESS, Workers, torchrun_workers
+What needs torch, which is slow to import, loads on first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from hwnas.supernet.kinds import OPTIMIZERS, SAMPLERS, SHARINGS, OptimizerKind, SamplerKind, Sharing
+
+if TYPE_CHECKING:
+    from hwnas.supernet.checkpoint import load_checkpoint, load_weights, save_checkpoint
+    from hwnas.supernet.evaluate import Evaluator
+    from hwnas.supernet.gates import alpha_gradient, probabilities_of
+    from hwnas.supernet.network import Supernet, make_network
+    from hwnas.supernet.samplers import (
+        BalancedSampler,
+        ConstraintSampler,
+        FeasibleSampler,
+        LearningSampler,
+        PathSampler,
+        ProbabilitySampler,
+        UniformSampler,
+        make_sampler,
+        sampler_state,
+        tell_sampler,
+    )
+    from hwnas.supernet.train import learning_rate, make_optimizer, train_step
+    from hwnas.supernet.workers import SINGLE_PROCESS, Workers, torchrun_workers
 
 __all__ = [
     "OPTIMIZERS",
@@ -34,6 +37,7 @@ __all__ = [
     "ConstraintSampler",
     "Evaluator",
     "FeasibleSampler",
+    "LearningSampler",
     "OptimizerKind",
     "PathSampler",
     "ProbabilitySampler",
@@ -50,7 +54,47 @@ __all__ = [
     "make_optimizer",
     "make_sampler",
     "probabilities_of",
+    "sampler_state",
     "save_checkpoint",
+    "tell_sampler",
     "torchrun_workers",
     "train_step",
 ]
+
+_HOMES = {
+    "tell_sampler": "hwnas.supernet.samplers",
+    "sampler_state": "hwnas.supernet.samplers",
+    "LearningSampler": "hwnas.supernet.samplers",
+    "load_checkpoint": "hwnas.supernet.checkpoint",
+    "load_weights": "hwnas.supernet.checkpoint",
+    "save_checkpoint": "hwnas.supernet.checkpoint",
+    "DATA_SPECS": "hwnas.supernet.data",
+    "Dataset": "hwnas.supernet.data",
+    "batch_indices": "hwnas.supernet.data",
+    "load_data": "hwnas.supernet.data",
+    "parse_data_spec": "hwnas.supernet.data",
+    "Evaluator": "hwnas.supernet.evaluate",
+    "alpha_gradient": "hwnas.supernet.gates",
+    "probabilities_of": "hwnas.supernet.gates",
+    "Supernet": "hwnas.supernet.network",
+    "make_network": "hwnas.supernet.network",
+    "BalancedSampler": "hwnas.supernet.samplers",
+    "ConstraintSampler": "hwnas.supernet.samplers",
+    "FeasibleSampler": "hwnas.supernet.samplers",
+    "PathSampler": "hwnas.supernet.samplers",
+    "ProbabilitySampler": "hwnas.supernet.samplers",
+    "UniformSampler": "hwnas.supernet.samplers",
+    "make_sampler": "hwnas.supernet.samplers",
+    "learning_rate": "hwnas.supernet.train",
+    "make_optimizer": "hwnas.supernet.train",
+    "train_step": "hwnas.supernet.train",
+    "SINGLE_PROCESS": "hwnas.supernet.workers",
+    "Workers": "hwnas.supernet.workers",
+    "torchrun_workers": "hwnas.supernet.workers",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'hwnas.supernet' has no attribute {name!r}")

@@ -12,7 +12,8 @@ from hwnas.errors import OptionError
 from hwnas.ops import Graph
 from hwnas.ops.module import GraphModule, add_all, concat_all, initialise
 from hwnas.spaces import SearchSpace
-from hwnas.supernet.sharing import SHARINGS, Block, Sharing
+from hwnas.supernet.kinds import SHARINGS, Sharing
+from hwnas.supernet.sharing import Block
 
 __all__ = ["Supernet", "make_network"]
 

@@ -1,44 +1,87 @@
 """Which single path the supernet trains at a step.
 
-A sampler keeps no state: the path of a step follows from its seed and the step alone, so that a
-resumed training draws what an undisturbed one would have drawn.
+The path of a step follows from the sampler's seed, the step and, where it learns, its state, so
+that a resumed training draws what an undisturbed one would have drawn.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
 
-from hwnas.costs import AdditiveCost, Constraint, FeasibleRegion, FeasibleSet
+from hwnas.arrays import BoolArray, FloatArray, IntArray
+from hwnas.costs import AdditiveCost, Check, Constraint, FeasibleRegion, FeasibleSet
 from hwnas.errors import InfeasibleBudgetError, OptionError
 from hwnas.spaces import SearchSpace
+from hwnas.supernet.kinds import SAMPLERS, SamplerKind
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = [
-    "SAMPLERS",
     "BalancedSampler",
     "ConstraintSampler",
     "FeasibleSampler",
+    "LearningSampler",
     "PathSampler",
     "ProbabilitySampler",
-    "SamplerKind",
     "UniformSampler",
     "make_sampler",
+    "sampler_state",
+    "tell_sampler",
 ]
 
-SamplerKind = Literal["uniform", "constraint"]
-SAMPLERS: tuple[SamplerKind, ...] = ("uniform", "constraint")
-
 _STREAM = 3  # keeps these draws apart from others of the same seed
+#: Draws for one path of a bin that an exact check decides about, and how many at once.
+_REDRAWS = 1024
+_AT_ONCE = 32
+#: A bin's guide is widened by so many standard deviations of its error.
+_WIDTHS = 3.0
 
 
 class PathSampler(Protocol):
-    """Chooses the architecture that a training step runs."""
+    """Chooses the architecture that a training step runs.
 
-    def sample(self, step: int) -> npt.NDArray[np.int64]:
-        """The path of a step, int64 (n_decisions,); the same for the same step, always."""
+    The path of a step follows from seed, step and state. Most samplers have no state; one that
+    learns is a `LearningSampler`.
+    """
+
+    def sample(self, step: int) -> IntArray:
+        """The path of a step, int64 (n_decisions,); the same for the same step and state."""
         ...
+
+
+@runtime_checkable
+class LearningSampler(PathSampler, Protocol):
+    """A path sampler whose draws depend on what training told it."""
+
+    @property
+    def state(self) -> "Mapping[str, Tensor]":
+        """All that draws depend on beside seed and step, by name.
+
+        A checkpoint stores these tensors, and a resumed training copies the stored values into
+        them: `sample` reads them at each call, and `update` changes them in place.
+        """
+        ...
+
+    def update(self, step: int, arch: IntArray, loss: float) -> None:
+        """Told after each step: its path (n_decisions,) and its training loss in nats."""
+        ...
+
+
+def sampler_state(sampler: PathSampler) -> "dict[str, Tensor]":
+    """The tensors of a sampler that belong into a checkpoint, as ``sampler NAME``; often none."""
+    if not isinstance(sampler, LearningSampler):
+        return {}
+    return {f"sampler {name}": tensor for name, tensor in sampler.state.items()}
+
+
+def tell_sampler(sampler: PathSampler, step: int, arch: IntArray, loss: float) -> None:
+    """Tell a sampler that learns what a step gave; others need not know."""
+    if isinstance(sampler, LearningSampler):
+        sampler.update(step, arch, loss)
 
 
 class UniformSampler:
@@ -48,7 +91,7 @@ class UniformSampler:
         self.space = space
         self.seed = seed
 
-    def sample(self, step: int) -> npt.NDArray[np.int64]:
+    def sample(self, step: int) -> IntArray:
         """The path of a step, int64 (n_decisions,)."""
         rng = np.random.default_rng([self.seed, _STREAM, step])
         return self.space.sample(1, seed=rng).reshape(-1)
@@ -61,7 +104,7 @@ class FeasibleSampler:
         self.feasible = feasible
         self.seed = seed
 
-    def sample(self, step: int) -> npt.NDArray[np.int64]:
+    def sample(self, step: int) -> IntArray:
         """The path of a step, int64 (n_decisions,)."""
         rng = np.random.default_rng([self.seed, _STREAM, step])
         return self.feasible.sample(1, rng).reshape(-1)
@@ -70,14 +113,18 @@ class FeasibleSampler:
 class ConstraintSampler:
     """Uniform over a constraint: a bin of a cost, then a path in it (Single Path One-Shot, 3.2).
 
-    Uniform paths crowd around the middle of a cost; this trains cheap and dear ones as often. Both
-    draws are exactly uniform, without rejection where the cost is exact (`FeasibleRegion.exact`).
+    Uniform paths crowd around the middle of a cost; this trains cheap and costly ones as often.
+    Both draws are exactly uniform, without rejection where the cost is exact
+    (`FeasibleRegion.exact`). With a check, paths are drawn from what the cost, a guide, puts within
+    a bin widened by its error, until the check puts one within the bin.
 
     Args:
         cost: what is constrained, such as ``space.cost("macs")`` or a predictor's ``cost``.
         edges: of the bins, rising, in the unit of the cost; a bin holds what costs more than its
-            lower and at most its upper edge. Bins in which there is no architecture are left out.
+            lower and at most its upper edge. Bins in which there is no architecture, or none was
+            found, are left out.
         seed: of the draws.
+        check: the exact costs of architectures; None where ``cost`` is exact.
 
     Attributes:
         bins: the (lower, upper) edges that are drawn from.
@@ -87,19 +134,22 @@ class ConstraintSampler:
         InfeasibleBudgetError: no bin holds an architecture.
     """
 
-    def __init__(self, cost: AdditiveCost, edges: Sequence[float], *, seed: int):
+    def __init__(
+        self,
+        cost: AdditiveCost,
+        edges: Sequence[float],
+        *,
+        seed: int,
+        check: Check | None = None,
+    ):
         if len(edges) < 2 or any(not low < high for low, high in pairwise(edges)):
             raise OptionError(f"bins need two edges or more that rise, got {list(edges)}")
         self.seed = seed
-        self.bins: list[tuple[float, float]] = []
-        self._bands: list[FeasibleRegion] = []
-        whole = cost.within(edges[-1])
-        for low, high in pairwise(edges):
-            try:
-                self._bands.append(whole.band(low, high))
-                self.bins.append((low, high))
-            except InfeasibleBudgetError:
-                continue
+        widening = (1.0, 1.0) if check is None else _widening(cost, check, edges)
+        whole = cost.within(edges[-1] * widening[1])
+        bins = [_Bin.of(whole, low, high, check, widening) for low, high in pairwise(edges)]
+        self._bins = [bin_ for bin_ in bins if bin_ is not None]
+        self.bins = [(bin_.low, bin_.high) for bin_ in self._bins]
         if not self.bins:
             raise InfeasibleBudgetError(
                 f"no architecture costs between {edges[0]:g} and {edges[-1]:g}: the least is "
@@ -107,10 +157,87 @@ class ConstraintSampler:
                 "budget, between them"
             )
 
-    def sample(self, step: int) -> npt.NDArray[np.int64]:
+    def sample(self, step: int) -> IntArray:
         """The path of a step, int64 (n_decisions,)."""
         rng = np.random.default_rng([self.seed, _STREAM, step])
-        return self._bands[rng.integers(len(self._bands))].sample(1, rng).reshape(-1)
+        return self._bins[rng.integers(len(self._bins))].sample(rng)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Bin:
+    """The architectures that cost more than ``low`` and at most ``high``.
+
+    Attributes:
+        band: those that the cost, exact or a guide, puts there.
+        check: the exact costs; None where the band is exact.
+        known: an architecture (n_decisions,) of the bin, for when draws fail.
+    """
+
+    low: float
+    high: float
+    band: FeasibleRegion
+    check: Check | None
+    known: IntArray | None
+
+    @classmethod
+    def of(
+        cls,
+        whole: FeasibleRegion,
+        low: float,
+        high: float,
+        check: Check | None,
+        widening: tuple[float, float],
+    ) -> "_Bin | None":
+        """The bin between two edges; None if it holds no architecture, or none was found.
+
+        Args:
+            whole: what the cost puts below the highest edge, widened.
+            low, high: the edges.
+            check: the exact costs.
+            widening: the guide's factors of the lower and upper edge.
+        """
+        try:
+            band = whole.band(low * widening[0], high * widening[1])
+        except InfeasibleBudgetError:
+            return None
+        if check is None:
+            return cls(low, high, band, None, None)
+        empty = cls(low, high, band, check, None)
+        known = empty.drawn(np.random.default_rng(_STREAM))
+        return None if known is None else replace(empty, known=known)
+
+    def sample(self, rng: np.random.Generator) -> IntArray:
+        """One path (n_decisions,)."""
+        if self.check is None:
+            return self.band.sample(1, rng).reshape(-1)
+        drawn = self.drawn(rng)
+        path = self.known if drawn is None else drawn
+        assert path is not None
+        return path.copy()
+
+    def drawn(self, rng: np.random.Generator) -> IntArray | None:
+        """One path (n_decisions,) of the band that the check puts into the bin; None: too rare."""
+        assert self.check is not None
+        for _ in range(_REDRAWS // _AT_ONCE):
+            archs = self.band.sample(_AT_ONCE, rng)
+            costs = self.check(archs)
+            inside = np.flatnonzero((costs > self.low) & (costs <= self.high))
+            if len(inside):
+                path: IntArray = archs[inside[0]]
+                return path
+        return None
+
+
+def _widening(cost: AdditiveCost, check: Check, edges: Sequence[float]) -> tuple[float, float]:
+    """Factors of the lower and upper edges within which a guide puts nearly all of a bin."""
+    limit = max(edges[-1], cost.minimum()[1] * (1 + 1e-9))
+    archs = cost.within(limit).sample(512, np.random.default_rng(_STREAM))
+    exact = check(archs)
+    ratio = cost(archs[exact > 0]) / exact[exact > 0]
+    if not len(ratio):
+        return 1.0, 1.0
+    mean, spread = float(ratio.mean()), _WIDTHS * float(ratio.std())
+    return mean - spread, max(mean + spread, cost.minimum()[1] * (1 + 1e-9) / edges[-1])
 
 
 def make_sampler(
@@ -141,7 +268,7 @@ def make_sampler(
         return UniformSampler(space, seed=seed)
     if edges is None:
         edges = [constraint.budget.limit * edge / 330 for edge in range(290, 361, 10)]
-    return ConstraintSampler(constraint.cost, edges, seed=seed)
+    return ConstraintSampler(constraint.cost, edges, seed=seed, check=constraint.check)
 
 
 class BalancedSampler:
@@ -149,23 +276,23 @@ class BalancedSampler:
 
     Each decision goes through its active choices in an order that is shuffled anew each time round,
     independently of the others: each draw is uniform, and counts never differ by more than one
-    until another choice dies.
+    until another choice is pruned.
 
     Args:
         active: bool (n_decisions, most choices), at least one a row.
         seed: of the orders.
     """
 
-    def __init__(self, active: npt.NDArray[np.bool_], *, seed: int):
+    def __init__(self, active: BoolArray, *, seed: int):
         self.seed = seed
-        self._living = [np.flatnonzero(row) for row in active]
+        self._active = [np.flatnonzero(row) for row in active]
 
-    def sample(self, step: int) -> npt.NDArray[np.int64]:
+    def sample(self, step: int) -> IntArray:
         """The path of a step, int64 (n_decisions,)."""
-        return np.array([self._choice(d, step) for d in range(len(self._living))], np.int64)
+        return np.array([self._choice(d, step) for d in range(len(self._active))], np.int64)
 
     def _choice(self, decision: int, step: int) -> int:
-        active = self._living[decision]
+        active = self._active[decision]
         turn, position = divmod(step, len(active))
         rng = np.random.default_rng([self.seed, _STREAM, decision, turn])
         return int(rng.permutation(active)[position])
@@ -180,15 +307,15 @@ class ProbabilitySampler:
         stream: keeps draws of the same seed apart that must not be equal.
     """
 
-    def __init__(self, probabilities: npt.NDArray[np.float64], *, seed: int, stream: int = _STREAM):
+    def __init__(self, probabilities: FloatArray, *, seed: int, stream: int = _STREAM):
         self.seed = seed
         self._stream = stream
         self._below = probabilities.cumsum(axis=1)
         self._below /= self._below[:, -1:]
 
-    def sample(self, step: int) -> npt.NDArray[np.int64]:
+    def sample(self, step: int) -> IntArray:
         """The path of a step, int64 (n_decisions,)."""
         rng = np.random.default_rng([self.seed, self._stream, step])
         tickets = rng.random((len(self._below), 1))
-        path: npt.NDArray[np.int64] = (self._below <= tickets).sum(axis=1)
+        path: IntArray = (self._below <= tickets).sum(axis=1)
         return path

@@ -9,7 +9,6 @@ candidate needs its own scale and statistics.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +18,9 @@ from hwnas.ops import Graph, Node, Workload
 from hwnas.ops.graph import padding
 from hwnas.ops.module import GraphModule, make_layer
 from hwnas.ops.quantize import dorefa
+from hwnas.supernet.kinds import Sharing
 
-__all__ = ["SHARINGS", "Block", "Sharing", "SlicedLayer"]
-
-Sharing = Literal["slices", "separate"]
-SHARINGS: tuple[Sharing, ...] = ("slices", "separate")
+__all__ = ["Block", "SlicedLayer"]
 
 #: Kinds of nodes whose parameters can be sliced.
 _SLICED_KINDS = ("conv", "linear")
@@ -35,7 +32,7 @@ class Block(nn.Module):
 
     Args:
         workloads: the candidates at their shapes.
-        sharing: one of `SHARINGS`; a lone candidate shares with nobody.
+        sharing: one of `hwnas.supernet.SHARINGS`; a lone candidate shares with nobody.
     """
 
     def __init__(self, workloads: Sequence[Workload], sharing: Sharing):

@@ -1,6 +1,6 @@
 """One training step of a single path, and what it needs; the loop belongs to the recipe."""
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,13 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hwnas.errors import OptionError
+from hwnas.supernet.kinds import OPTIMIZERS, OptimizerKind
 from hwnas.supernet.network import Supernet
 from hwnas.supernet.workers import SINGLE_PROCESS, Workers
 
-__all__ = ["OPTIMIZERS", "OptimizerKind", "learning_rate", "make_optimizer", "train_step"]
-
-OptimizerKind = Literal["adam", "sgd"]
-OPTIMIZERS: tuple[OptimizerKind, ...] = ("adam", "sgd")
+__all__ = ["learning_rate", "make_optimizer", "train_step"]
 
 
 def make_optimizer(

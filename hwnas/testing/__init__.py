@@ -1,6 +1,11 @@
 """What extensions are tested with: conformance checks, and a device whose truth is known."""
 
-from hwnas.testing.conformance import check_predictor, check_runtime, check_searcher
+from hwnas.testing.conformance import (
+    check_predictor,
+    check_runtime,
+    check_sampler,
+    check_searcher,
+)
 from hwnas.testing.data import check_data
 from hwnas.testing.devices import SyntheticRuntime
 from hwnas.testing.ops import check_op
@@ -12,6 +17,7 @@ __all__ = [
     "check_op",
     "check_predictor",
     "check_runtime",
+    "check_sampler",
     "check_searcher",
     "check_space",
 ]

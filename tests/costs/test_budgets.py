@@ -229,7 +229,7 @@ def test_no_budget_at_all_is_an_error() -> None:
 
 
 def test_budgets_that_hardly_overlap_end_with_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hwnas.costs.budgets._MAX_DRAWS", 1000)
+    monkeypatch.setattr("hwnas.costs.feasible_set._MAX_DRAWS", 1000)
     first, second = cost(*[[0, 1, 2]] * 20), cost(*[[2, 1, 0]] * 20)
     both = feasible_set((first, 20), (second, 20))
     with pytest.raises(

@@ -9,6 +9,7 @@ from hwnas import spaces
 from hwnas.errors import ArchitectureError, OptionError, TableTargetError, WorkloadNotInTableError
 from hwnas.latency_tables import Measurement
 from hwnas.predictors import fill_gaps, load_predictor
+from hwnas.spaces import SearchSpace
 from hwnas.testing import check_predictor
 
 
@@ -138,3 +139,41 @@ def test_no_upper_end_exceeds_the_upper_cost(small_table, small_space):
     upper = estimated.predict_interval(archs, 0.9)[:, 1]
     least = estimated.upper_cost(0.9)(archs)
     assert (least >= upper * (1 - 1e-4)).all()
+
+
+class Gated(SearchSpace):
+    """A space whose last block runs only where the one before it is not skipped."""
+
+    additive = False
+
+    def workloads(self, arch):
+        whole = super().workloads(arch)
+        if arch[2] != 6:
+            return whole
+        without = [*arch[:3], 6]
+        return super().workloads(without)
+
+
+def test_a_space_of_no_sums_is_predicted_by_the_workloads_that_run(
+    small_table, small_space, everything
+):
+    gated = Gated(small_space.name, small_space.arguments, small_space.layout)
+    known = dict(small_table.workloads)
+    gaps = [known.popitem()[0] for _ in range(5)]
+    table = fill_gaps(replace(small_table, workloads=known), small_space.distinct_workloads)
+    plain, predictor = load_predictor(table, small_space), load_predictor(table, gated)
+    assert plain.additive
+    assert not predictor.additive
+    assert predictor.estimated == len(gaps)
+    run = everything.copy()
+    run[everything[:, 2] == 6, 3] = 6
+    np.testing.assert_allclose(predictor.predict(everything), plain.predict(run), rtol=1e-4)
+    assert len(np.unique(predictor.predict(everything[everything[:, 2] == 6]))) <= 6 * 7
+    np.testing.assert_allclose(
+        predictor.predict_interval(everything, 0.9), plain.predict_interval(run, 0.9), rtol=1e-4
+    )
+    check_predictor(predictor, gated)
+    with pytest.raises(OptionError, match="no sums over its decisions"):
+        predictor.upper_cost(0.9)
+    with pytest.raises(OptionError, match="no sums over its decisions"):
+        predictor.lower_cost(0.9)

@@ -8,7 +8,6 @@ import hwnas
 from hwnas import spaces
 from hwnas.errors import OptionError, PredictorFormatError
 from hwnas.predictors import LatencyRegressor, SpacePredictor, load_predictor, shipped_predictors
-from hwnas.predictors.approximation import nearest_sum
 from hwnas.spaces.ofa import ofa_columns
 from hwnas.testing import check_predictor
 
@@ -20,10 +19,6 @@ def sums(archs):
     return 3 + PRICES[np.arange(6), archs].sum(axis=1)
 
 
-def pairs(archs):
-    return sums(archs) + (archs[:, 0] == archs[:, 1])
-
-
 @pytest.fixture(scope="module")
 def predictor():
     archs = SPACE.sample(200, seed=1)
@@ -32,22 +27,6 @@ def predictor():
 
 def test_it_is_a_predictor(predictor):
     check_predictor(predictor, SPACE)
-
-
-def test_a_sum_is_its_own_nearest_sum():
-    nearest = nearest_sum(sums, SPACE)
-    archs = SPACE.sample(500, seed=9)
-    np.testing.assert_allclose(nearest.cost(archs), sums(archs), rtol=1e-4)
-    assert nearest.relative_error < 1e-4
-    assert all(entry.min() >= 0 for entry in nearest.cost.entries)
-
-
-def test_the_nearest_sum_says_how_far_it_is_off():
-    every = np.stack(np.unravel_index(np.arange(5**6), (5,) * 6), axis=1)
-    # what is left of the pair: an indicator of probability 1/5, independent of each of both
-    residual = (every[:, 0] == every[:, 1]) - 1 / 5
-    expected = np.sqrt(np.mean((residual / pairs(every)) ** 2))
-    assert nearest_sum(pairs, SPACE).relative_error == pytest.approx(expected, rel=0.05)
 
 
 def test_expectations_follow_the_probabilities(predictor):

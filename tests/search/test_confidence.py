@@ -5,9 +5,9 @@ from itertools import product
 import numpy as np
 import pytest
 
-from hwnas.costs import FeasibleSet, parse_budget
+from hwnas.costs import Budget, FeasibleSet, parse_budget
 from hwnas.errors import OptionError
-from hwnas.predictors import load_predictor
+from hwnas.predictors import LatencyRegressor, load_predictor
 from hwnas.search.constraints import constraints_for
 from hwnas.search.run import Run
 from hwnas.search.verification import verify_proposals
@@ -82,3 +82,78 @@ def test_the_last_attempt_is_one_that_is_sure(
 def test_confidence_is_a_probability(budget, small_space, predictor):
     with pytest.raises(OptionError, match=r"between 0 and 1, such as 0.95, got 95"):
         feasible(budget, small_space, predictor, 95)
+
+
+# Predictors that are no sums
+
+
+@pytest.fixture(scope="module")
+def fitted(small_space, everything, predictor):
+    archs = small_space.sample(80, seed=3)
+    bumps = 1 + 0.05 * (archs[:, 1] == archs[:, 3])
+    return load_predictor(
+        LatencyRegressor(small_space).fit(archs, predictor.predict(archs) * bumps)
+    )
+
+
+def test_a_fitted_predictor_is_a_hard_budget(small_space, fitted, everything):
+    ms = fitted.predict(everything)
+    budget = Budget("latency", float(np.median(ms)))
+    (constraint,) = constraints_for([budget], small_space, fitted)
+    assert constraint.check is not None
+    chosen = FeasibleSet([constraint], small_space.format)
+    assert np.array_equal(chosen.contains(everything), ms <= budget.limit)
+    drawn = chosen.sample(500, np.random.default_rng(0))
+    assert (fitted.predict(drawn) <= budget.limit).all()
+
+
+def test_ends_of_its_intervals_keep_the_budget(small_space, fitted, everything):
+    low, high = fitted.predict_interval(everything, 0.9).T
+    budget = Budget("latency", float(np.median(fitted.predict(everything))))
+    (sure,) = constraints_for([budget], small_space, fitted, 0.9)
+    assert np.array_equal(sure.keeps(everything), high <= budget.limit)
+    (doubtful,) = constraints_for([budget], small_space, fitted, 0.9, measured=True)
+    assert np.array_equal(doubtful.keeps(everything), low <= budget.limit)
+    assert np.array_equal(doubtful.upper_bound.keeps(everything), high <= budget.limit)
+    for constraint in (sure, doubtful, doubtful.upper_bound):
+        FeasibleSet([constraint], small_space.format)
+    with pytest.raises(OptionError, match="between 0 and 1"):
+        constraints_for([budget], small_space, fitted, 95)
+
+
+def test_a_confidence_needs_intervals(budget, small_space):
+    class Own:
+        def predict(self, archs):
+            return 1.0 + archs.sum(axis=1)
+
+    own = load_predictor(Own(), small_space)
+    (plain,) = constraints_for([budget], small_space, own)
+    assert plain.check is not None
+    with pytest.raises(
+        OptionError,
+        match="a confidence that the budget is kept needs intervals, which Own does not give",
+    ):
+        constraints_for([budget], small_space, own, 0.9)
+
+
+def test_costs_of_a_space_that_are_no_sums_are_counted_exactly(small_space, predictor, everything):
+    class Unused:
+        """The small space, whose second decision counts only where the first is not 0."""
+
+        additive = False
+        name, n_choices, quantised = "unused", small_space.n_choices, False
+
+        def exact(self, quantity):
+            def cost(archs):
+                counted = archs.copy()
+                counted[archs[:, 0] == 0, 1] = 0
+                return small_space.cost(quantity)(counted)
+
+            return cost
+
+    exact = Unused().exact("macs")(everything)
+    budget = Budget("macs", float(np.median(exact)))
+    (constraint,) = constraints_for([budget], Unused(), predictor)
+    assert np.array_equal(constraint.keeps(everything), exact <= budget.limit)
+    drawn = FeasibleSet([constraint]).sample(200, np.random.default_rng(0))
+    assert (Unused().exact("macs")(drawn) <= budget.limit).all()

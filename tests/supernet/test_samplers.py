@@ -2,19 +2,24 @@
 
 import numpy as np
 import pytest
+import torch
 
-from hwnas.costs import Constraint, FeasibleSet, parse_budget
+from hwnas.costs import Budget, Constraint, FeasibleSet, nearest_sum, parse_budget
 from hwnas.errors import InfeasibleBudgetError, OptionError
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import (
     BalancedSampler,
     ConstraintSampler,
     FeasibleSampler,
+    LearningSampler,
     PathSampler,
     ProbabilitySampler,
     UniformSampler,
     make_sampler,
+    sampler_state,
+    tell_sampler,
 )
+from hwnas.testing import check_sampler
 
 
 def feasible_set(space: SearchSpace, share: float) -> FeasibleSet:
@@ -114,24 +119,24 @@ def test_samplers_by_name(small_space: SearchSpace) -> None:
         make_sampler("fair", small_space, constraint, seed=4)  # type: ignore[arg-type]
 
 
-def test_balanced_paths_are_equally_frequent_as_choices_die() -> None:
+def test_balanced_paths_are_equally_frequent_as_choices_are_pruned() -> None:
     n_choices = (7, 7, 6, 2, 1)
-    alive = np.arange(7) < np.array(n_choices)[:, None]
+    active = np.arange(7) < np.array(n_choices)[:, None]
     rng = np.random.default_rng(0)
-    deaths = {int(step): rng.integers(0, (5, 7)).tolist() for step in rng.integers(0, 2000, 14)}
-    trained = np.zeros(alive.shape, np.int64)
+    prunings = {int(step): rng.integers(0, (5, 7)).tolist() for step in rng.integers(0, 2000, 14)}
+    trained = np.zeros(active.shape, np.int64)
     for step in range(2000):
-        if step in deaths:
-            decision, choice = deaths[step]
-            if alive[decision, choice] and alive[decision].sum() > 1:
-                alive[decision, choice] = False
-        path = BalancedSampler(alive, seed=1).sample(step)
-        assert alive[np.arange(5), path].all()
+        if step in prunings:
+            decision, choice = prunings[step]
+            if active[decision, choice] and active[decision].sum() > 1:
+                active[decision, choice] = False
+        path = BalancedSampler(active, seed=1).sample(step)
+        assert active[np.arange(5), path].all()
         trained[np.arange(5), path] += 1
     assert (trained.sum(axis=1) == 2000).all()
-    assert 5 <= alive.sum() < 22
-    for row, living in zip(trained, alive, strict=True):
-        assert row[living].max() <= 1.1 * row[living].min()
+    assert 5 <= active.sum() < 22
+    for row, left in zip(trained, active, strict=True):
+        assert row[left].max() <= 1.1 * row[left].min()
 
 
 def test_balanced_choices_of_two_decisions_are_independent() -> None:
@@ -158,3 +163,133 @@ def test_paths_by_probability() -> None:
     assert np.array_equal(paths[3], ProbabilitySampler(probabilities, seed=0).sample(3))
     apart = ProbabilitySampler(probabilities, seed=0, stream=9)
     assert any((apart.sample(step) != paths[step]).any() for step in range(20))
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_samplers_pass_the_check(small_space: SearchSpace, which: int) -> None:
+    check_sampler(lambda seed: samplers(small_space, seed)[which], small_space)
+
+
+# Costs that are no sums: an exact check, and the nearest sum as a guide
+
+
+def coupled(archs: np.ndarray) -> np.ndarray:
+    """A sum of prices, and what two neighbours cost together."""
+    total = 20.0 + (archs * [3, 2, 4, 1]).sum(axis=1)
+    return total + 3 * (archs[:, 1] == archs[:, 3]) - 2.5 * (archs[:, 0] > archs[:, 2])
+
+
+def guided(space: SearchSpace, limit: float) -> Constraint:
+    guide = nearest_sum(coupled, space.n_choices).cost
+    return Constraint(Budget("latency", limit), guide, check=coupled)
+
+
+def test_a_check_decides_within_a_guided_budget(small_space: SearchSpace) -> None:
+    feasible = FeasibleSet([guided(small_space, 36.0)])
+    sampler = FeasibleSampler(feasible, seed=0)
+    paths = np.array([sampler.sample(step) for step in range(300)])
+    assert coupled(paths).max() <= 36.0
+    assert (feasible.constraints[0].cost(paths) > 36.0).any()  # the guide would have refused it
+    check_sampler(lambda seed: FeasibleSampler(feasible, seed=seed), small_space)
+
+
+def test_bins_of_a_guided_cost_are_those_of_the_check(small_space: SearchSpace) -> None:
+    constraint = guided(small_space, 40.0)
+    edges = [22.0, 26.0, 30.0, 34.0, 40.0, 500.0, 501.0]
+
+    def make(seed: int) -> ConstraintSampler:
+        return ConstraintSampler(constraint.cost, edges, seed=seed, check=coupled)
+
+    sampler = make(0)
+    assert sampler.bins == [(22.0, 26.0), (26.0, 30.0), (30.0, 34.0), (34.0, 40.0), (40.0, 500.0)]
+    paths = np.array([sampler.sample(step) for step in range(1000)])
+    drawn = np.digitize(coupled(paths), edges, right=True)
+    counts = np.bincount(drawn, minlength=6)[1:6]
+    assert counts.sum() == 1000
+    assert np.abs(counts - 200).max() < 4.5 * 200**0.5
+    check_sampler(make, small_space)
+    named = make_sampler("constraint", small_space, constraint, seed=1)
+    costs = coupled(np.array([named.sample(step) for step in range(100)]))
+    assert costs.min() > 40 * 290 / 330
+    assert costs.max() <= 40 * 360 / 330
+    with pytest.raises(InfeasibleBudgetError, match="no architecture costs between"):
+        ConstraintSampler(constraint.cost, [500.0, 501.0], seed=0, check=coupled)
+
+
+# Samplers that learn
+
+
+class Bandit:
+    """Draws the choices of lower losses more often."""
+
+    def __init__(self, space: SearchSpace, seed: int):
+        self.seed = seed
+        self.n_choices = space.n_choices
+        self.scores = torch.zeros(len(space.n_choices), max(space.n_choices))
+        self.asked = 0
+
+    @property
+    def state(self) -> dict[str, torch.Tensor]:
+        return {"scores": self.scores}
+
+    def sample(self, step: int) -> np.ndarray:
+        rng = np.random.default_rng([self.seed, step])
+        noise = rng.gumbel(size=self.scores.shape) + self.scores.double().numpy()
+        rows = zip(noise, self.n_choices, strict=True)
+        return np.array([row[:n].argmax() for row, n in rows], np.int64)
+
+    def update(self, step: int, arch: np.ndarray, loss: float) -> None:
+        self.scores[range(len(arch)), arch] -= loss
+
+
+class Forgetful(Bandit):
+    """Keeps something beside its state."""
+
+    shift = 0
+
+    def sample(self, step: int) -> np.ndarray:
+        return (super().sample(step) + self.shift) % np.array(self.n_choices)
+
+    def update(self, step: int, arch: np.ndarray, loss: float) -> None:
+        self.shift += 1
+
+
+class Counting(UniformSampler):
+    """Depends on how often it was asked."""
+
+    asked = 0
+
+    def sample(self, step: int) -> np.ndarray:
+        self.asked += 1
+        return super().sample(self.asked)
+
+
+class Unseeded(UniformSampler):
+    """Does not use its seed."""
+
+    def sample(self, step: int) -> np.ndarray:
+        return np.array([step % n for n in self.space.n_choices], np.int64)
+
+
+def test_a_sampler_that_learns_keeps_what_it_learned_in_its_state(small_space) -> None:
+    check_sampler(lambda seed: Bandit(small_space, seed), small_space)
+    told = Bandit(small_space, 0)
+    assert isinstance(told, LearningSampler)
+    tell_sampler(told, 0, told.sample(0), 2.0)
+    assert sampler_state(told).keys() == {"sampler scores"}
+    assert sampler_state(told)["sampler scores"] is told.scores
+    assert told.scores.sum() == -8.0
+    plain = UniformSampler(small_space, seed=0)
+    assert not isinstance(plain, LearningSampler)
+    assert sampler_state(plain) == {}
+    tell_sampler(plain, 0, plain.sample(0), 2.0)
+
+
+def test_the_check_sees_what_is_wrong_with_a_sampler(small_space: SearchSpace) -> None:
+    for make, says in (
+        (lambda seed: Forgetful(small_space, seed), "not in the state"),
+        (lambda seed: Counting(small_space, seed=seed), "depends on what was asked before"),
+        (lambda seed: Unseeded(small_space, seed=seed), "the seed is not used"),
+    ):
+        with pytest.raises(AssertionError, match=says):
+            check_sampler(make, small_space)

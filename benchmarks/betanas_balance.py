@@ -11,16 +11,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
-
-from hwnas import spaces
-from hwnas.costs import Constraint, parse_budget
-from hwnas.data import load_data
-from hwnas.files import write_atomically
 from hwnas.search.beta import Steering
 from hwnas.search.betanas import history, train_alphas
 from hwnas.search.drop import DropRule
 from hwnas.search.plots import plot_alphas
 from hwnas.search.run import Run
+
+from hwnas import spaces
+from hwnas.costs import Constraint, parse_budget
+from hwnas.data import load_data
+from hwnas.files import write_atomically
 from hwnas.supernet import Supernet
 
 INPUT_SIZE, WIDTH, BUDGET, SEED = 16, 0.25, "macs<=330M", 0

@@ -11,6 +11,10 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from hwnas.search.beta import Steering
+from hwnas.search.betanas import likeliest, train_alphas
+from hwnas.search.drop import DropRule
+from hwnas.search.run import Run
 from spos_fashion import (
     BATCH,
     INPUT_SIZE,
@@ -27,10 +31,6 @@ from spos_fashion import (
 import hwnas
 from hwnas.costs import FeasibleSet
 from hwnas.data import ArrayDataset, load_data
-from hwnas.search.beta import Steering
-from hwnas.search.betanas import likeliest, train_alphas
-from hwnas.search.drop import DropRule
-from hwnas.search.run import Run
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import Supernet
 

@@ -10,13 +10,13 @@ same command goes on.
 import argparse
 from pathlib import Path
 
+from hwnas.search.evolution import Evolution, RandomSearch
+from hwnas.search.run import Run
+from hwnas.search.spos import LoggedEvaluation, evolve
 from spos_fashion import INPUT_SIZE, WIDTH, feasible_set, lines, trained_evaluator
 
 import hwnas
 from hwnas.data import load_data
-from hwnas.search.evolution import Evolution, RandomSearch
-from hwnas.search.run import Run
-from hwnas.search.spos import LoggedEvaluation, evolve
 
 SEEDS, POPULATION, GENERATIONS, STEPS, IMAGES = 5, 30, 10, 400, 1000
 

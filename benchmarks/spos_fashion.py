@@ -13,17 +13,17 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-
-import hwnas
-from hwnas.costs import Constraint, FeasibleSet
-from hwnas.data import ArrayDataset, load_data
-from hwnas.progress import Progress
 from hwnas.search.evolution import Evolution
 from hwnas.search.finalists import ranked_alone, train_briefly
 from hwnas.search.images import calibration_images
 from hwnas.search.retrain import accuracy, logits
 from hwnas.search.run import Run
 from hwnas.search.spos import Evaluate, LoggedEvaluation, evolve, train_supernet
+
+import hwnas
+from hwnas.costs import Constraint, FeasibleSet
+from hwnas.data import ArrayDataset, load_data
+from hwnas.progress import Progress
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import Evaluator, FeasibleSampler, PathSampler, Supernet
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwnas.cli.options import stacked
-from hwnas.cli.output import print_json, say, progress_bars
+from hwnas.cli.output import print_json, progress_bars, say
 from hwnas.cli.profile_report import described
 from hwnas.errors import HwnasError, OptionError
 from hwnas.latency_tables import LatencyTable

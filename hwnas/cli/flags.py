@@ -1,4 +1,4 @@
-"""Flags made from settings: a dataclass field says the type, the bounds and the help of its flag."""
+"""Flags made from settings: a field of a dataclass says type, bounds and help of its flag."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,6 +18,7 @@ class Flag(click.Option):
     """An option whose help shows its first name only; others are those of earlier versions."""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Without the names of earlier versions."""
         names = self.opts
         self.opts = names[:1]
         try:
@@ -30,6 +31,7 @@ class RecordedCommand(click.Command):
     """Remembers what was typed, so that messages name flags as they were written."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, with a copy of the words."""
         ctx.meta[_ARGS] = list(args)
         return super().parse_args(ctx, args)
 

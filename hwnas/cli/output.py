@@ -11,7 +11,7 @@ from rich.text import Text
 
 from hwnas.progress import LOG, progress_bars, say, stderr
 
-__all__ = ["json_option", "listen", "print_json", "say", "progress_bars", "stdout"]
+__all__ = ["json_option", "listen", "print_json", "progress_bars", "say", "stdout"]
 
 # names and reasons from files may look like markup: what is coloured here is a Text
 stdout = Console(highlight=False, markup=False, soft_wrap=False)

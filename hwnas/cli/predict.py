@@ -5,9 +5,9 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from hwnas.latency_tables import table_path
 from hwnas.cli.output import json_option, print_json, say, stdout
 from hwnas.cli.predict_models import predict_models
+from hwnas.latency_tables import table_path
 
 __all__ = ["command"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich import box
 from rich.table import Table
 
-from hwnas.cli.output import print_json, say, progress_bars, stdout
+from hwnas.cli.output import print_json, progress_bars, say, stdout
 from hwnas.errors import OptionError
 
 if TYPE_CHECKING:

@@ -24,8 +24,7 @@ from hwnas.devices import (
     profile_to_file,
     transfer_to_file,
 )
-from hwnas.latency_tables import table_path
-from hwnas.latency_tables import LatencyTable
+from hwnas.latency_tables import LatencyTable, table_path
 from hwnas.profilers import names_remote_device
 from hwnas.progress import Progress
 

@@ -142,20 +142,14 @@ def _check_flags(flags: dict[str, Any], typed: dict[str, str], source: Any) -> N
             raise OptionError(f"{flag} does not go together with --supernet")
     if flags["pareto"] and "parents" in typed:
         flag = typed["parents"]
-        raise OptionError(
-            f"{flag} does not go together with --pareto, which keeps the whole front"
-        )
-    given = {
-        typed[name]: (key, flags[name]) for name, key in _DESCRIBING.items() if name in typed
-    }
+        raise OptionError(f"{flag} does not go together with --pareto, which keeps the whole front")
+    given = {typed[name]: (key, flags[name]) for name, key in _DESCRIBING.items() if name in typed}
     if "space" in typed:
         given[typed["space"]] = ("space", spaces.resolve(flags["space"]).name)
     source.check_flags(given)
 
 
-def _default_name(
-    source: Path, flags: dict[str, Any], lists: Sequence[Sequence[Budget]]
-) -> str:
+def _default_name(source: Path, flags: dict[str, Any], lists: Sequence[Sequence[Budget]]) -> str:
     """A folder name that the same flags give again."""
     kept = {k: str(v) for k, v in flags.items() if k not in ("out", "workers", "worker_backend")}
     digest = hashlib.sha256(repr((sorted(kept.items()), lists)).encode()).hexdigest()[:6]

@@ -9,7 +9,7 @@ from hwnas.cli.flags import Flag, RecordedCommand, flags_of, typed_options
 from hwnas.cli.options import budget_flags, budgets_of
 from hwnas.cli.output import print_json
 from hwnas.cli.search_report import print_result
-from hwnas.cli.torchrun import leads, world_size
+from hwnas.search.torchrun import leads, world_size
 from hwnas.errors import OptionError
 from hwnas.search.job import Request
 from hwnas.search.methods import METHODS

@@ -16,10 +16,10 @@ from hwnas.cli.resources import make_space
 from hwnas.cli.tables_check import command as check
 from hwnas.cli.tables_report import command as report
 from hwnas.devices import filled
-from hwnas.latency_tables import table_path
 from hwnas.latency_tables import (
     LatencyTable,
     all_tables,
+    table_path,
     tables_folder,
 )
 

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hwnas.cli.output import json_option, print_json, say, progress_bars, stdout
-from hwnas.latency_tables import table_path
+from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.latency_tables import (
     LatencyTable,
     Target,
     agreement,
     check_table,
     drift_tolerance,
+    table_path,
 )
 
 if TYPE_CHECKING:

@@ -12,10 +12,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from hwnas.cli.options import seed_option
-from hwnas.cli.output import json_option, print_json, say, progress_bars, stdout
+from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.errors import TableTargetError
-from hwnas.latency_tables import table_path
-from hwnas.latency_tables import LatencyTable
+from hwnas.latency_tables import LatencyTable, table_path
 
 if TYPE_CHECKING:
     from hwnas.predictors.additivity import AdditivityReport

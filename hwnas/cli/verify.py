@@ -12,7 +12,7 @@ from rich.text import Text
 
 from hwnas import spaces
 from hwnas.cli.options import seed_option
-from hwnas.cli.output import json_option, print_json, say, progress_bars, stdout
+from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.cli.resources import know_space
 from hwnas.costs import parse_budget
 from hwnas.devices import measure_model, precision_for

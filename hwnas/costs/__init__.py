@@ -1,7 +1,7 @@
 """Costs without a device (MACs, parameters, bytes, BitOps), sums, and budgets on any cost."""
 
 from hwnas.costs.additive import AdditiveCost, FeasibleRegion
-from hwnas.costs.budgets import Budget, parse_budget
+from hwnas.costs.budgets import QUANTITIES, Budget, parse_budget
 from hwnas.costs.constrained_argmax import constrained_argmax
 from hwnas.costs.constraint import Check, Constraint
 from hwnas.costs.counting import (
@@ -18,6 +18,7 @@ from hwnas.costs.nearest_sum import Approximation, nearest_sum
 
 __all__ = [
     "COSTS",
+    "QUANTITIES",
     "AdditiveCost",
     "Approximation",
     "Budget",

@@ -7,7 +7,7 @@ from decimal import ROUND_CEILING, Context, Decimal
 
 from hwnas.errors import BudgetError
 
-__all__ = ["Budget", "least_limit", "parse_budget"]
+__all__ = ["QUANTITIES", "Budget", "least_limit", "parse_budget"]
 
 _MILLI, _ONE, _KILO, _MEGA, _GIGA = (Decimal(10) ** power for power in (-3, 0, 3, 6, 9))
 _COUNT = {"k": _KILO, "M": _MEGA, "G": _GIGA}
@@ -20,6 +20,8 @@ _UNITS = {
     "bytes": {"kB": _KILO, "MB": _MEGA, "GB": _GIGA},
     "bitops": {"M": Decimal(2**20), "G": Decimal(2**30), "T": Decimal(2**40)},  # as papers do
 }
+#: What a budget may limit.
+QUANTITIES = tuple(_UNITS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,9 +43,7 @@ class Context:
         if self.problem.budgets:  # a whole front needs none
             _ = self.problem.feasible
 
-    def evaluator(
-        self, supernet: Supernet, known: Mapping[str, float] | None = None
-    ) -> Evaluation:
+    def evaluator(self, supernet: Supernet, known: Mapping[str, float] | None = None) -> Evaluation:
         """Accuracies of a trained supernet's candidates, looked up in the run's log first.
 
         Args:

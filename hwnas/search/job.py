@@ -18,6 +18,7 @@ from hwnas.search.deployment import read_source
 from hwnas.search.methods import METHODS, Method
 from hwnas.search.options import UNIMPORTANT, SearchOptions
 from hwnas.search.settings import fields_of, make, stored
+from hwnas.search.torchrun import world_size
 from hwnas.spaces import SearchSpace
 
 __all__ = ["Job", "Request", "prepare"]
@@ -98,7 +99,7 @@ def prepare(request: Request) -> Job:
     job = Job(
         method,
         name,
-        _with_lr(settings, space),
+        _filled(settings, space),
         options,
         budgets,
         space,
@@ -113,9 +114,7 @@ def prepare(request: Request) -> Job:
     return job if request.out is not None else replace(job, out=_default_folder(job, request))
 
 
-def _split(
-    method: Method, name: str, given: Mapping[str, Any]
-) -> tuple[SearchOptions, Any]:
+def _split(method: Method, name: str, given: Mapping[str, Any]) -> tuple[SearchOptions, Any]:
     """The options of every search, and the settings of the method."""
     shared = {f.name for f in fields_of(SearchOptions)}
     doubled = shared & {f.name for f in fields_of(method.Settings)}
@@ -205,12 +204,12 @@ def _proxy_width(options: SearchOptions, space: SearchSpace) -> float:
     return options.proxy_width if _has_proxy(space, None) else 1.0
 
 
-def _with_lr(settings: Any, space: SearchSpace) -> Any:
-    """Settings with the learning rate that the space needs, where none was given."""
-    if getattr(settings, "base_lr", 0.0) is not None:
-        return settings
+def _filled(settings: Any, space: SearchSpace) -> Any:
+    """Settings with the space's learning rate and torchrun's workers, where none were given."""
     known = spaces.entry(space.name) if space.name in spaces.SPACES else spaces.SpaceEntry
-    return replace(settings, base_lr=known.base_lr)
+    defaults = {"base_lr": known.base_lr, "micro_batches": world_size()}
+    lacking = {k: v for k, v in defaults.items() if getattr(settings, k, v) is None}
+    return replace(settings, **lacking)
 
 
 def _default_folder(job: Job, request: Request) -> Path:

@@ -72,9 +72,7 @@ class SearchOptions(TargetOptions, SpaceOptions):
         "Input of the network that is trained  [default: 16 for digits, else 32]",
         metavar="PIXELS",
     )
-    proxy_width: Annotated[float, Gt(0)] = setting(
-        0.25, "Its width, times the deployed network's."
-    )
+    proxy_width: Annotated[float, Gt(0)] = setting(0.25, "Its width, times the deployed network's.")
     verify_seconds: Annotated[float, Ge(0)] = setting(
         6.0,
         "Measure the winner for at least so long; slow spells of a machine last seconds.",

@@ -7,7 +7,7 @@ says what is wrong with it.
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -23,7 +23,6 @@ __all__ = [
     "TrainingSettings",
     "fields_of",
     "make",
-    "named_once",
     "setting",
     "stored",
 ]
@@ -34,7 +33,7 @@ _KEY = "hwnas"
 
 def setting(
     default: Any,
-    help: str,  # noqa: A002 - what click calls it
+    help: str,
     *,
     flag: str | None = None,
     old_flag: str | None = None,
@@ -194,7 +193,7 @@ def _field(name: str, hint: Any, default: Any, about: Mapping[str, Any]) -> Fiel
         numbers = bool(others)
     bounds: tuple[Any, ...] = ()
     if get_origin(hint) is Annotated:
-        hint, *bounds = get_args(hint)
+        hint, bounds = get_args(hint)[0], get_args(hint)[1:]
     choices: tuple[str, ...] = ()
     if get_origin(hint) is Literal:
         choices, hint = get_args(hint), str
@@ -203,7 +202,7 @@ def _field(name: str, hint: Any, default: Any, about: Mapping[str, Any]) -> Fiel
     given = dict(about)
     given["flag"] = given["flag"] or f"--{name.replace('_', '-')}"
     given["key"] = given["key"] or name
-    return Field(name, hint, choices, tuple(bounds), optional, numbers, default, **given)
+    return Field(name, hint, choices, bounds, optional, numbers, default, **given)
 
 
 def make(settings: type[S], given: Mapping[str, Any], owner: str) -> S:
@@ -227,19 +226,6 @@ def make(settings: type[S], given: Mapping[str, Any], owner: str) -> S:
 def stored(settings: Any) -> dict[str, Any]:
     """Settings as ``config.json`` holds them: by `Field.key`."""
     return {f.key: getattr(settings, f.name) for f in fields_of(type(settings))}
-
-
-def named_once(groups: Sequence[type]) -> None:
-    """Raise `OptionError` if two settings dataclasses that are used together share a field."""
-    seen: dict[str, type] = {}
-    for group in groups:
-        for f in fields_of(group):
-            if f.name in seen:
-                raise OptionError(
-                    f"{group.__module__} has a setting {f.name!r}, which every search has already: "
-                    "give it another name"
-                )
-            seen[f.name] = group
 
 
 def _holds(bound: Ge | Gt | Le | Lt, value: float) -> bool:

@@ -21,7 +21,9 @@ from hwnas.supernet import (
     learning_rate,
     load_checkpoint,
     make_optimizer,
+    sampler_state,
     save_checkpoint,
+    tell_sampler,
     train_step,
 )
 
@@ -66,7 +68,7 @@ def train_supernet(
     supernet.to(workers.device)
     optimizer = make_optimizer(supernet, settings.optimizer)
     path = run.folder / CHECKPOINT if run else None
-    state = getattr(sampler, "state", {})
+    state = sampler_state(sampler)
     step = _resumed(path, supernet, optimizer, state, workers)
     while step < settings.steps:
         arch = workers.shared(sampler.sample(step))
@@ -79,8 +81,7 @@ def train_supernet(
             micro_batches=micro_batches,
             workers=workers,
         )
-        if hasattr(sampler, "update"):
-            sampler.update(step, arch, loss)
+        tell_sampler(sampler, step, arch, loss)
         step += 1
         if run and path and checkpoint_due(step, settings.steps):
             save_checkpoint(path, supernet, optimizer, step, extra=state)

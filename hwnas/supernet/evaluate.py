@@ -8,7 +8,7 @@ begin alike therefore share the work of their common prefix, with results that a
 bit; those of other layouts are computed one by one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from hwnas.data import Batch
 from hwnas.errors import OptionError
 from hwnas.spaces.layout import Join
 from hwnas.supernet.network import Supernet, concat_values, sum_values, used
@@ -125,6 +126,23 @@ class Evaluator:
     def accuracy_alone(self, arch: npt.ArrayLike) -> float:
         """The accuracy of one architecture, computed from the first block to the last."""
         return self._accuracy(self._alone(self.supernet.path(arch)))
+
+    def accuracy_on(self, arch: npt.ArrayLike, batches: Iterable[Batch]) -> float:
+        """The accuracy of one architecture on other images, which are looked at batch by batch."""
+        self.set_statistics(arch)
+        training = self.supernet.training
+        self.supernet.eval()
+        row = self.supernet.space.check(arch)[0]
+        right = count = 0
+        try:
+            with torch.inference_mode():
+                for images, labels in batches:
+                    logits = self.supernet(torch.as_tensor(images).float(), row)
+                    right += int((logits.argmax(1) == torch.as_tensor(labels)).sum())
+                    count += len(labels)
+        finally:
+            self.supernet.train(training)
+        return right / count
 
     def set_statistics(self, arch: npt.ArrayLike) -> None:
         """Leave the batch-norms of one path recalibrated, for ``supernet.weights(arch)``."""

@@ -12,7 +12,7 @@ from hwnas.onnx_graph import to_onnx
 from hwnas.ops import MBConv, Workload
 from hwnas.predictors import GivesExpectation, GivesIntervals, OwnPredictor, load_predictor
 from hwnas.profilers import Runtime
-from hwnas.search.searcher import Searcher
+from hwnas.search.searchers.searcher import Searcher
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import LearningSampler, PathSampler
 

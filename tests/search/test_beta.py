@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from hwnas.search.beta import FixedBeta, Steering, parse_betas
 
 from hwnas.costs import AdditiveCost, constrained_argmax
 from hwnas.errors import OptionError
-from hwnas.search.beta import FixedBeta, Steering, parse_betas
 
 DECISIONS, CHOICES = 24, 5
 

@@ -5,12 +5,6 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 import torch
-
-from hwnas import spaces
-from hwnas.costs import Budget, Constraint
-from hwnas.data import load_data
-from hwnas.errors import CheckpointError, InfeasibleBudgetError, OptionError
-from hwnas.predictors import load_predictor
 from hwnas.search.beta import FixedBeta, Steering
 from hwnas.search.betanas import (
     Alphas,
@@ -23,6 +17,12 @@ from hwnas.search.betanas import (
 from hwnas.search.betanas_session import random_living
 from hwnas.search.drop import DropRule
 from hwnas.search.run import Run
+
+from hwnas import spaces
+from hwnas.costs import Budget, Constraint
+from hwnas.data import load_data
+from hwnas.errors import CheckpointError, InfeasibleBudgetError, OptionError
+from hwnas.predictors import load_predictor
 from hwnas.supernet import Supernet
 
 STEPS = 30

@@ -5,6 +5,9 @@ import json
 import numpy as np
 import onnx
 import pytest
+from hwnas.search.betanas_session import betanas_session
+from hwnas.search.drop import DropRule
+from hwnas.search.run import Run
 
 from hwnas import spaces
 from hwnas.costs import parse_budget
@@ -12,9 +15,6 @@ from hwnas.data import load_data
 from hwnas.errors import BudgetMissedError, InfeasibleBudgetError, OptionError
 from hwnas.predictors import load_predictor
 from hwnas.profilers import Plan, profile_space
-from hwnas.search.betanas_session import betanas_session
-from hwnas.search.drop import DropRule
-from hwnas.search.run import Run
 from hwnas.testing import SyntheticRuntime
 
 QUICK = {"steps": 40, "train_batch": 16, "alpha_batch": 16, "alpha_rate": 0.1, "warm_up": 0.1}

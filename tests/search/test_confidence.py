@@ -4,13 +4,13 @@ from itertools import product
 
 import numpy as np
 import pytest
+from hwnas.search.run import Run
+from hwnas.search.verification import verify_proposals
 
 from hwnas.costs import Budget, FeasibleSet, parse_budget
 from hwnas.errors import OptionError
 from hwnas.predictors import LatencyRegressor, load_predictor
 from hwnas.search.constraints import constraints_for
-from hwnas.search.run import Run
-from hwnas.search.verification import verify_proposals
 
 
 @pytest.fixture(scope="module")

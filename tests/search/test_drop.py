@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from hwnas.search.drop import DropRule, drop
 
 from hwnas.costs import AdditiveCost, Budget, Constraint
 from hwnas.errors import OptionError
-from hwnas.search.drop import DropRule, drop
 
 ALIVE = np.ones((2, 3), bool)
 

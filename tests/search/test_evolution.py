@@ -2,10 +2,10 @@ from itertools import product
 
 import numpy as np
 import pytest
+from hwnas.search.evolution import Evolution, RandomSearch
 
 from hwnas.costs import AdditiveCost, Budget, Constraint, FeasibleSet
 from hwnas.errors import OptionError
-from hwnas.search.evolution import Evolution, RandomSearch
 from hwnas.testing import check_searcher
 
 COST = AdditiveCost.from_integers(

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from hwnas.search.finalists import ranked_alone, unlike
+from hwnas.search.run import Run
+from hwnas.search.spos import LoggedEvaluation
 
 from hwnas.costs import Budget, Constraint, FeasibleSet
 from hwnas.errors import OptionError
 from hwnas.search import finalists
-from hwnas.search.finalists import ranked_alone, unlike
-from hwnas.search.run import Run
-from hwnas.search.spos import LoggedEvaluation
 
 
 def test_any_two_differ_in_half_of_their_decisions():

@@ -4,11 +4,11 @@ import sys
 
 import numpy as np
 import pytest
+from hwnas.search.evolution import Evolution, RandomSearch
+from hwnas.search.pareto import evolve_front, front
 
 from hwnas.costs import AdditiveCost, Budget, Constraint, FeasibleSet
 from hwnas.errors import MissingPackageError
-from hwnas.search.evolution import Evolution, RandomSearch
-from hwnas.search.pareto import evolve_front, front
 
 RNG = np.random.default_rng(3)
 COST = AdditiveCost.from_integers(

@@ -4,9 +4,9 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from hwnas.search.ranking import METRICS, agreement, pairwise_accuracy
 
 from hwnas.errors import OptionError
-from hwnas.search.ranking import METRICS, agreement, pairwise_accuracy
 
 
 def test_pairs_are_counted():

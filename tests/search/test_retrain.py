@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from hwnas.search.retrain import accuracy, logits, paper_rate, retrain, weights_of
+from hwnas.search.run import Run
+from hwnas.search.standalone import _check_export
 
 from hwnas import spaces
 from hwnas.data import ArrayDataset
 from hwnas.errors import CheckpointError, ExportError, OptionError
-from hwnas.search.retrain import accuracy, logits, paper_rate, retrain, weights_of
-from hwnas.search.run import Run
-from hwnas.search.standalone import _check_export
 from hwnas.supernet import make_network
 
 

@@ -5,14 +5,14 @@ from itertools import product
 
 import numpy as np
 import pytest
+from hwnas.search.evolution import Evolution
+from hwnas.search.run import Run
+from hwnas.search.spos import LoggedEvaluation, evolve, verify
 
 from hwnas.costs import Budget, Constraint, FeasibleSet
 from hwnas.errors import BudgetMissedError
 from hwnas.predictors import load_predictor
 from hwnas.progress import silent
-from hwnas.search.evolution import Evolution
-from hwnas.search.run import Run
-from hwnas.search.spos import LoggedEvaluation, evolve, verify
 
 
 @pytest.fixture

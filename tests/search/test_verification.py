@@ -4,11 +4,11 @@ from itertools import chain, repeat
 from unittest.mock import ANY
 
 import pytest
+from hwnas.search.run import Run
+from hwnas.search.verification import verify_proposals
 
 from hwnas.costs import Budget, Constraint, constrained_argmax
 from hwnas.predictors import load_predictor
-from hwnas.search.run import Run
-from hwnas.search.verification import verify_proposals
 
 
 class Device:

@@ -1,1 +1,1 @@
-"""Candidate architectures: their accuracies, here or in several processes, and the check on the device."""
+"""Candidate architectures: their accuracies, and the check on the device."""

@@ -13,9 +13,9 @@ from uuid import uuid4
 import numpy as np
 import numpy.typing as npt
 import torch
+from cloudpickle import register_pickle_by_value
 from joblib import Parallel as JoblibParallel
 from joblib import delayed, parallel_config
-from joblib.externals.cloudpickle import register_pickle_by_value
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from hwnas.arrays import FloatArray, IntArray

@@ -28,7 +28,11 @@ class CostWeights(Protocol):
         ...
 
     def __call__(
-        self, share: float, expected: Sequence[float], chosen: Sequence[float], gradient_norms: Tensor
+        self,
+        share: float,
+        expected: Sequence[float],
+        chosen: Sequence[float],
+        gradient_norms: Tensor,
     ) -> Tensor:
         """The betas (n_costs,) of a step, float64.
 
@@ -36,8 +40,7 @@ class CostWeights(Protocol):
             share: of the search that is done, 0 to 1.
             expected: each cost's mean under the probabilities (eq. 6).
             chosen: each cost of the most probable architecture.
-            gradient_norms: norms of the gradients of the cross-entropy and of each expected cost with
-                respect to alpha, (1 + n_costs,).
+            gradient_norms: of the cross-entropy and of each expected cost by alpha, (1 + n_costs,).
         """
         ...
 
@@ -67,7 +70,11 @@ class FixedWeights:
         return {}
 
     def __call__(
-        self, share: float, expected: Sequence[float], chosen: Sequence[float], gradient_norms: Tensor
+        self,
+        share: float,
+        expected: Sequence[float],
+        chosen: Sequence[float],
+        gradient_norms: Tensor,
     ) -> Tensor:
         """The constants."""
         return self._betas
@@ -116,7 +123,11 @@ class PIController:
         return {"beta integral": self._sum, "beta pulls": self._norms}
 
     def __call__(
-        self, share: float, expected: Sequence[float], chosen: Sequence[float], gradient_norms: Tensor
+        self,
+        share: float,
+        expected: Sequence[float],
+        chosen: Sequence[float],
+        gradient_norms: Tensor,
     ) -> Tensor:
         """The betas of a step; the integral moves on."""
         mean, end = (torch.tensor(list(c), dtype=torch.float64) for c in (expected, chosen))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from hwnas.arrays import FloatArray
 from hwnas.costs import Budget, Constraint
+from hwnas.predictors import require
 from hwnas.search.constraints import constraints_for
 from hwnas.search.gradient.cost_weights import CostWeights, FixedWeights, PIController
 from hwnas.search.problem import Problem
@@ -28,9 +29,7 @@ class Term(Protocol):
         ...
 
 
-def loss_terms(
-    problem: Problem, betas: Mapping[str, float]
-) -> tuple[list[Term], CostWeights]:
+def loss_terms(problem: Problem, betas: Mapping[str, float]) -> tuple[list[Term], CostWeights]:
     """The costs in the loss, and what weighs them: those of the budgets, or those of fixed betas.
 
     Both are the very costs that the budgets limit. A budget that no architecture breaks says
@@ -53,8 +52,9 @@ def loss_terms(
 def _term(constraint: Constraint, problem: Problem) -> Term:
     if constraint.check is None:
         return constraint.cost
-    latency = constraint.budget.quantity == "latency" and problem.confidence is None
-    return _Guided(constraint, problem.predictor if latency else constraint.cost)
+    if constraint.budget.quantity == "latency" and problem.confidence is None:
+        return _Guided(constraint, require(problem.predictor, "expected", "a gradient method"))
+    return _Guided(constraint, constraint.cost)
 
 
 class _Expecting(Protocol):

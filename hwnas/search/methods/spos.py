@@ -18,6 +18,7 @@ from hwnas.supernet.kinds import SamplerKind
 if TYPE_CHECKING:
     from hwnas.search.context import Context
     from hwnas.search.searchers.searcher import Searcher
+    from hwnas.supernet import PathSampler
 
 __all__ = ["Settings", "check", "search"]
 
@@ -59,14 +60,10 @@ def check(problem: Problem, settings: Settings) -> Settings:
         OptionError: bins that cannot be read or do not rise.
         InfeasibleBudgetError: no bin holds an architecture.
     """
-    from hwnas.supernet import make_sampler
-
     if isinstance(settings.bins, str):
-        quantity = problem.budgets[0].quantity
-        settings = replace(settings, bins=_edges(settings.bins, quantity))
-    make_sampler(
-        settings.sampler, problem.space, problem.constraints[0], settings.bins, seed=problem.seed
-    )
+        edges = _edges(settings.bins, problem.budgets[0].quantity)
+        settings = replace(settings, bins=edges)
+    _paths(problem, settings)
     return settings
 
 
@@ -81,19 +78,17 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     from hwnas.search.searchers.proposals import proposer, random_paths
     from hwnas.search.searchers.searcher import search_generations
     from hwnas.search.supernet_training import train_supernet
-    from hwnas.supernet import Supernet, make_sampler
+    from hwnas.supernet import Supernet
 
     problem, progress = context.problem, context.progress
     seed = problem.seed
 
     # one path a step, eq. 7
     supernet = Supernet(problem.proxy, sharing=settings.sharing, seed=seed)
-    constraint = problem.constraints[0]
-    paths = make_sampler(settings.sampler, problem.proxy, constraint, settings.bins, seed=seed)
     train_supernet(
         context.run,
         supernet,
-        paths,
+        _paths(problem, settings),
         problem.data,
         settings,
         seed=seed,
@@ -145,6 +140,17 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         "finalists": {problem.space.format(arch): accuracy for arch, accuracy in finalists},
     }
     return context.conclude(winner, evaluation, random_accuracies, extras)
+
+
+def _paths(problem: Problem, settings: Settings) -> "PathSampler":
+    """Which paths are trained."""
+    from hwnas.supernet import make_sampler
+
+    assert not isinstance(settings.bins, str)  # see `check`
+    constraint = problem.constraints[0]
+    return make_sampler(
+        settings.sampler, problem.proxy, constraint, settings.bins, seed=problem.seed
+    )
 
 
 def _edges(bins: str, quantity: str) -> list[float]:

@@ -1,1 +1,1 @@
-"""Networks trained alone: the one that was found, finalists, and those that a ranking is checked by."""
+"""Networks trained alone: the one found, finalists, those that check a ranking."""

@@ -117,7 +117,7 @@ def _check_export(
 
     session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    wanted, labels = (part[:_EXPORT_IMAGES] for part in expected)
+    wanted, labels = expected[0][:_EXPORT_IMAGES], expected[1][:_EXPORT_IMAGES]
     images = (image for x, _ in data.test() for image in np.asarray(x, np.float32))
     outputs = np.empty_like(wanted)
     for at, image in zip(range(len(wanted)), images, strict=False):

@@ -18,9 +18,7 @@ RANDOM_PATHS = 50
 _GENERATIONS_AFTER_A_MISS = 3
 
 
-def random_paths(
-    searcher: Searcher, evaluate: LoggedEvaluation, population: int
-) -> FloatArray:
+def random_paths(searcher: Searcher, evaluate: LoggedEvaluation, population: int) -> FloatArray:
     """Run the first generation, uniform within the budgets; the accuracies of its first 50."""
     first = searcher.suggest(max(RANDOM_PATHS, population))
     searcher.update(first, evaluate(first))

@@ -3,10 +3,10 @@
 python benchmarks/ssh_profile.py [ROUNDS [ADDRESS [SECONDS [RUNS]]]]
 
 ADDRESS (default ssh://localhost) must log in without a question and lead to this machine; the
-remote Python is the one that runs this script. The machine drifts by a common factor of several percent
-between profiles, which is no difference between the two ways; so the profiles take turns, and the
-difference is printed with that factor and without it, beside how far profiles of one kind differ
-among themselves.
+remote Python is the one that runs this script. The machine drifts by a common factor of several
+percent between profiles, which is no difference between the two ways; so the profiles take turns,
+and the difference is printed with that factor and without it, beside how far profiles of one kind
+differ among themselves.
 """
 
 import os

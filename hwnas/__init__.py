@@ -11,20 +11,32 @@ from hwnas.version import __version__
 
 if TYPE_CHECKING:
     from hwnas.costs import parse_budget
+    from hwnas.data import load_data, register_data
     from hwnas.errors import HwnasError
     from hwnas.latency_tables import LatencyTable
     from hwnas.predictors import LatencyLoss, LatencyRegressor, load_predictor, predict_onnx
-    from hwnas.spaces import space
+    from hwnas.profilers import register_runtime
+    from hwnas.search.find import find_network
+    from hwnas.search.methods import register_method
+    from hwnas.search.result import Result
+    from hwnas.spaces import register_space, space
 
 __all__ = [
     "HwnasError",
     "LatencyLoss",
     "LatencyRegressor",
     "LatencyTable",
+    "Result",
     "__version__",
+    "find_network",
+    "load_data",
     "load_predictor",
     "parse_budget",
     "predict_onnx",
+    "register_data",
+    "register_method",
+    "register_runtime",
+    "register_space",
     "space",
     "spaces",
 ]
@@ -34,9 +46,16 @@ _HOMES = {
     "LatencyLoss": "hwnas.predictors",
     "LatencyRegressor": "hwnas.predictors",
     "LatencyTable": "hwnas.latency_tables",
+    "Result": "hwnas.search.result",
+    "find_network": "hwnas.search.find",
+    "load_data": "hwnas.data",
     "load_predictor": "hwnas.predictors",
     "parse_budget": "hwnas.costs",
     "predict_onnx": "hwnas.predictors",
+    "register_data": "hwnas.data",
+    "register_method": "hwnas.search.methods",
+    "register_runtime": "hwnas.profilers",
+    "register_space": "hwnas.spaces",
     "space": "hwnas.spaces",
 }
 

@@ -9,12 +9,12 @@ from hwnas.cli.flags import Flag, RecordedCommand, flags_of, typed_options
 from hwnas.cli.options import budget_flags, budgets_of
 from hwnas.cli.output import print_json
 from hwnas.cli.search_report import print_result
-from hwnas.search.torchrun import leads, world_size
 from hwnas.errors import OptionError
 from hwnas.search.job import Request
 from hwnas.search.methods import METHODS
 from hwnas.search.options import SearchOptions
 from hwnas.search.settings import fields_of
+from hwnas.search.torchrun import leads, world_size
 
 __all__ = ["command"]
 

@@ -9,7 +9,7 @@ from hwnas.errors import OptionError
 from hwnas.registry import Registry, is_typed_object
 from hwnas.spaces.cell import Cell
 from hwnas.spaces.layout import Decision, Layout, Slot
-from hwnas.spaces.record import SpaceEntry, accept
+from hwnas.spaces.record import SpaceEntry, accept, comparable
 from hwnas.spaces.space import SearchSpace
 
 __all__ = [
@@ -138,7 +138,11 @@ def remake(
         UnknownNameError: there is no such space, and it was not given.
         OptionError: the space takes other arguments.
     """
-    if given is not None and given.name == name and dict(given.arguments) == dict(arguments):
+    if (
+        given is not None
+        and given.name == name
+        and comparable(given.arguments) == comparable(arguments)
+    ):
         return given
     return space(name, **arguments)
 

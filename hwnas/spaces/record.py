@@ -8,7 +8,7 @@ from hwnas.arrays import IntArray
 from hwnas.errors import OptionError
 from hwnas.spaces.space import SearchSpace
 
-__all__ = ["Columns", "MakeProxy", "SpaceEntry", "accept"]
+__all__ = ["Columns", "MakeProxy", "SpaceEntry", "accept", "comparable"]
 
 #: From the deployed space, and the input size, classes and factor of all widths that are trained.
 MakeProxy = Callable[[SearchSpace, int, int, float], SearchSpace]
@@ -51,8 +51,8 @@ class _Ready:
         Raises:
             OptionError: they are not.
         """
-        own = _comparable(self.space.arguments)
-        for name, value in _comparable(arguments).items():
+        own = comparable(self.space.arguments)
+        for name, value in comparable(arguments).items():
             if name not in own or own[name] != value:
                 made = ", ".join(f"{key}={own[key]!r}" for key in own) or "no arguments"
                 raise OptionError(
@@ -80,6 +80,6 @@ def accept(name: str, thing: Any) -> SpaceEntry:
     )
 
 
-def _comparable(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def comparable(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments as they are after a way through JSON, which has no tuples."""
     return {k: list(v) if isinstance(v, tuple) else v for k, v in arguments.items()}

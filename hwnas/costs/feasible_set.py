@@ -57,8 +57,6 @@ class FeasibleSet:
         _check_together([c for c in self.constraints if c.check is None])
         self._checked = any(c.check is not None for c in self.constraints)
         self._kept = self._find(rng) if self._checked else None
-        sets = [self._region(constraint, rng) for constraint in self.constraints]
-        self._smallest = min(sets, key=lambda within: within.count)
 
     @property
     def n_choices(self) -> tuple[int, ...]:
@@ -132,11 +130,16 @@ class FeasibleSet:
             )
         return found
 
-    def _region(self, constraint: Constraint, rng: np.random.Generator) -> FeasibleRegion:
+    @cached_property
+    def _smallest(self) -> FeasibleRegion:
+        """What draws come from; counted when it is needed, since that can take seconds."""
+        return min(map(self._region, self.constraints), key=lambda within: within.count)
+
+    def _region(self, constraint: Constraint) -> FeasibleRegion:
         limit = constraint.budget.limit
         if constraint.check is not None:
             assert self._kept is not None
-            limit = guide_limit(constraint, self._kept, rng)
+            limit = guide_limit(constraint, self._kept, np.random.default_rng(_DECIDING))
         return constraint.cost.within(limit)
 
 

@@ -53,10 +53,10 @@ class FeasibleSet:
         if not constraints:
             raise OptionError("at least one budget is needed")
         rng = np.random.default_rng(_DECIDING)
-        _check_each(self.constraints, describe, rng)
+        least = _check_each(self.constraints, describe, rng)
         _check_together([c for c in self.constraints if c.check is None])
         self._checked = any(c.check is not None for c in self.constraints)
-        self._kept = self._find(rng) if self._checked else None
+        self._kept = self._find(least, rng) if self._checked else None
 
     @property
     def n_choices(self) -> tuple[int, ...]:
@@ -120,8 +120,8 @@ class FeasibleSet:
             have += len(found[-1])
         return np.concatenate(found)[:count]
 
-    def _find(self, rng: np.random.Generator) -> IntArray:
-        found = find_kept(self.constraints, rng)
+    def _find(self, least: Sequence[IntArray], rng: np.random.Generator) -> IntArray:
+        found = find_kept(self.constraints, rng, least)
         if found is None:
             budgets = " and ".join(str(c.budget) for c in self.constraints)
             raise InfeasibleBudgetError(
@@ -160,7 +160,12 @@ def can_be_kept(constraints: Sequence[Constraint]) -> bool:
         return False
     if len(costs) == len(constraints):
         return True
-    return find_kept(constraints, np.random.default_rng(_DECIDING)) is not None
+    rng = np.random.default_rng(_DECIDING)
+    least_of = [least_found(c, rng) for c in constraints if c.check is not None]
+    limits = [c.budget.limit for c in constraints if c.check is not None]
+    if any(least.value > limit for least, limit in zip(least_of, limits, strict=True)):
+        return False
+    return find_kept(constraints, rng, [least.arch for least in least_of]) is not None
 
 
 def sample_choices(
@@ -188,8 +193,13 @@ def _check_each(
     constraints: Sequence[Constraint],
     describe: Callable[[IntArray], str],
     rng: np.random.Generator,
-) -> None:
-    """Raise `InfeasibleBudgetError` with the least of a budget that cannot be kept even alone."""
+) -> list[IntArray]:
+    """An architecture (n_decisions,) that keeps each constraint alone.
+
+    Raises:
+        InfeasibleBudgetError: a budget cannot be kept even alone; it names the least.
+    """
+    archs = []
     for constraint in constraints:
         budget = constraint.budget
         if constraint.check is None:
@@ -202,6 +212,8 @@ def _check_each(
                 f"no architecture keeps {budget}: the least {word} "
                 f"{least_limit(budget.quantity, least)}, of {describe(arch)}"
             )
+        archs.append(arch)
+    return archs
 
 
 def _check_together(constraints: Sequence[Constraint]) -> None:

@@ -76,12 +76,19 @@ def least_found(constraint: Constraint, rng: np.random.Generator) -> Least:
     return best
 
 
-def find_kept(constraints: Sequence[Constraint], rng: np.random.Generator) -> IntArray | None:
+def find_kept(
+    constraints: Sequence[Constraint], rng: np.random.Generator, known: Sequence[IntArray] = ()
+) -> IntArray | None:
     """An architecture (n_decisions,) that keeps every constraint; None if none was found.
 
     Descends by how much the exact costs exceed the limits, relative to them: from the minima of
     weighted costs and from draws, and if that fails from what the guides say keeps all limits and
     lower ones. A small space is looked through where that finds nothing.
+
+    Args:
+        constraints: over the same decisions.
+        rng: of the draws.
+        known: architectures (n_decisions,) to start from as well, such as one for each constraint.
     """
 
     def excess(archs: IntArray) -> FloatArray:
@@ -94,7 +101,7 @@ def find_kept(constraints: Sequence[Constraint], rng: np.random.Generator) -> In
 
     n_choices = constraints[0].n_choices
     for starts in (_cheap_starts, _guided_starts):
-        archs = starts(constraints, rng)
+        archs = np.stack([*known, *starts(constraints, rng)])
         for start in _lowest(archs, excess(archs)):
             found = _descent(excess, start, n_choices, until=0.0)
             if found.value <= 0 and len(keep_all(constraints, found.arch[None])):
@@ -113,7 +120,7 @@ def _cheap_starts(constraints: Sequence[Constraint], rng: np.random.Generator) -
     No draws within exact limits: counting all that many MACs allow can take seconds.
     """
     limits = [max(c.budget.limit, c.cost.minimum()[1] * (1 + _ROUNDING)) for c in constraints]
-    scales = [c.cost.unit / limit for c, limit in zip(constraints, limits, strict=True)]
+    scales = [c.cost.unit / (limit or 1.0) for c, limit in zip(constraints, limits, strict=True)]
     weightings = np.vstack(
         [np.eye(len(constraints)), rng.dirichlet(np.ones(len(constraints)), _WEIGHTINGS)]
     )

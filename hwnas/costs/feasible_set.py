@@ -147,25 +147,15 @@ def can_be_kept(constraints: Sequence[Constraint]) -> bool:
     """Whether some architecture keeps every constraint; with checks, whether one was found.
 
     Args:
-        constraints: over the same decisions, perhaps restricted to some choices; none are kept.
+        constraints: over the same decisions, perhaps restricted to some choices; with none of them,
+            everything is kept.
     """
-    if not constraints:
-        return True
-    costs = [c.cost for c in constraints if c.check is None]
-    limits = [c.budget.limit for c in constraints if c.check is None]
-    least = [cost.minimum()[1] for cost in costs]
-    if any(low > limit for low, limit in zip(least, limits, strict=True)):
-        return False
-    if costs and not jointly_feasible(costs, limits):
-        return False
-    if len(costs) == len(constraints):
-        return True
-    rng = np.random.default_rng(_DECIDING)
-    least_of = [least_found(c, rng) for c in constraints if c.check is not None]
-    limits = [c.budget.limit for c in constraints if c.check is not None]
-    if any(least.value > limit for least, limit in zip(least_of, limits, strict=True)):
-        return False
-    return find_kept(constraints, rng, [least.arch for least in least_of]) is not None
+    if constraints:
+        try:
+            FeasibleSet(constraints)
+        except InfeasibleBudgetError:
+            return False
+    return True
 
 
 def sample_choices(

@@ -153,7 +153,7 @@ def _search(job: Job, progress: Progress) -> Result:
             return Result(job.out, content, job.space, job.proxy)
         deployment.save(job.out)
         deployment.tell(job.out)
-        say(f"deployed: {_described(job.space)}, whose latency counts; trained: {_trained(job)}")
+        say(f"deployed: {_deployed(job)}, whose latency counts; trained: {_trained(job)}")
         context = Context(problem, run, workers, parallel, progress)
         content = job.method.search(context, settings)
     return Result(job.out, content, job.space, job.proxy)
@@ -189,8 +189,11 @@ def _written_digest(job: Job) -> str:
     return str(written) if written and has_digest(job.data, str(written)) else job.data.digest
 
 
-def _described(space: SearchSpace) -> str:
-    return f"{space.name} at {space.input_shape[1]} pixels"
+def _deployed(job: Job) -> str:
+    text = f"{job.space.name} at {job.space.input_shape[1]} pixels"
+    if job.space.classes != job.data.classes:
+        text += f" with {job.space.classes} classes (the data have {job.data.classes})"
+    return text
 
 
 def _trained(job: Job) -> str:

@@ -21,6 +21,7 @@ __all__ = [
     "EvolutionSettings",
     "Field",
     "TrainingSettings",
+    "check_fields",
     "fields_of",
     "make",
     "setting",
@@ -83,6 +84,9 @@ class TrainingSettings:
         key="base_rate",
     )
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvolutionSettings:
@@ -96,6 +100,9 @@ class EvolutionSettings:
     mutation: Annotated[float, Gt(0), Le(1)] = setting(
         0.1, "Probability with which a decision is redrawn."
     )
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True)
@@ -203,6 +210,16 @@ def _field(name: str, hint: Any, default: Any, about: Mapping[str, Any]) -> Fiel
     given["flag"] = given["flag"] or f"--{name.replace('_', '-')}"
     given["key"] = given["key"] or name
     return Field(name, hint, choices, bounds, optional, numbers, default, **given)
+
+
+def check_fields(settings: Any) -> None:
+    """Check every field of settings, however they were made: a ``__post_init__`` calls this.
+
+    Raises:
+        OptionError: a value that is not allowed.
+    """
+    for f in fields_of(type(settings)):
+        f.check(getattr(settings, f.name))
 
 
 def make(settings: type[S], given: Mapping[str, Any], owner: str) -> S:

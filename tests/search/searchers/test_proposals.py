@@ -1,23 +1,26 @@
-"""The recipe's loops on a synthetic supernet and device, whose truths are known."""
+"""What a searcher proposes, on a synthetic supernet and device whose truths are known."""
 
-import json
 from itertools import product
 
 import numpy as np
 import pytest
-from hwnas.search.evolution import Evolution
-from hwnas.search.run import Run
-from hwnas.search.spos import LoggedEvaluation, evolve, verify
+from problems import Device, Plain, problem
 
-from hwnas.costs import Budget, Constraint, FeasibleSet
+from hwnas.costs import Budget
 from hwnas.errors import BudgetMissedError
 from hwnas.predictors import load_predictor
-from hwnas.progress import silent
+from hwnas.search.candidates.evaluation import LoggedEvaluation
+from hwnas.search.candidates.verification import verify_proposals
+from hwnas.search.runs.run import Run
+from hwnas.search.searchers.evolution import Evolution
+from hwnas.search.searchers.proposals import proposer
+from hwnas.search.searchers.searcher import search_generations
 
 
 @pytest.fixture
 def predictor(small_table, small_space):
-    return load_predictor(small_table, small_space)
+    """Without intervals, so that nothing is ever waited for."""
+    return load_predictor(Plain(load_predictor(small_table, small_space)), small_space)
 
 
 @pytest.fixture
@@ -31,40 +34,39 @@ def slower_is_better(predictor, archs):
 
 
 class Setting:
-    """A run with an evolution that has been run, and a device that is off by a factor."""
+    """A run with a searcher that has been run, and a device that is off by a factor."""
 
-    def __init__(self, folder, space, predictor, limit):
+    def __init__(self, folder, space, predictor, limit, make=Evolution):
         self.run, self.space, self.predictor = Run(folder, {}), space, predictor
-        self.constraints = [Constraint(Budget("latency", limit), predictor.cost)]
-        self.calls = []
+        self.make = make
         self.evaluate = LoggedEvaluation(self.run, space, self._accuracies)
         self.evaluations = 0
-        self.searcher = Evolution(FeasibleSet(self.constraints), seed=0)
-        evolve(self.searcher, self.evaluate, generations=4, population=20)
+        self.budgets = [Budget("latency", limit)]
+        self.searcher = make(problem(space, predictor, self.budgets).feasible, seed=0)
+        search_generations(self.searcher, self.evaluate, generations=4, population=20)
 
     def _accuracies(self, archs):
         self.evaluations += len(archs)
         return slower_is_better(self.predictor, archs)
 
-    def verify(self, factor, **options):
-        def measure(model, progress):
-            arch = json.loads(model)
-            self.calls.append(arch)
-            times = factor() if callable(factor) else factor
-            return {"latency_ms": times * float(self.predictor.predict(arch)[0]), "runs": 7}
-
-        export = lambda arch: json.dumps(arch.tolist()).encode()  # noqa: E731
-        return verify(
-            self.run,
-            self.space,
-            self.constraints,
-            self.searcher,
-            self.evaluate,
-            export,
-            measure if factor else None,
-            population=20,
-            **options,
+    def verify(self, factor, finalists=(), **options):
+        self.device = Device(self.space, self.predictor, factor)
+        searched = problem(
+            self.space, self.predictor, self.budgets, measure=self.device if factor else None
         )
+        propose = proposer(
+            self.searcher,
+            lambda feasible, misses: self.make(feasible, seed=misses),
+            self.evaluate,
+            population=20,
+            finalists=finalists,
+        )
+        return verify_proposals(self.run, searched, propose, self.space.to_onnx, **options)
+
+    @property
+    def calls(self):
+        """Architectures that the device was asked for."""
+        return [tuple(self.space.parse(text).tolist()) for text in self.device.asked]
 
 
 def test_a_winner_that_keeps_the_budget_is_measured_once(tmp_path, small_space, predictor, limit):
@@ -104,12 +106,10 @@ def test_a_miss_tightens_until_the_measured_network_keeps_the_budget(
     setting = Setting(tmp_path, small_space, predictor, limit)
     found = setting.verify(factor)
     assert found.measured["latency_ms"] <= limit
-    networks = list(dict.fromkeys(map(tuple, setting.calls)))
+    networks = list(dict.fromkeys(setting.calls))
     assert found.attempts == len(networks) >= 2
     # what misses is measured three times, what keeps the budget once
-    assert setting.calls == [list(n) for n in networks[:-1] for _ in range(3)] + [
-        list(networks[-1])
-    ]
+    assert setting.calls == [n for n in networks[:-1] for _ in range(3)] + [networks[-1]]
     ms = predictor.predict(np.array(networks))
     assert (factor * ms[:-1] > limit).all()
     # not tighter than the device asks for: hardly any network that keeps the budget is slower
@@ -168,28 +168,3 @@ def test_a_resumed_verification_measures_and_evaluates_nothing_again(
     assert again.calls == []
     assert again.evaluations == 0
     assert list(again.evaluate.asked.items()) == list(first.evaluate.asked.items())
-
-
-def test_evaluations_are_logged_a_few_at_a_time(tmp_path, small_space, predictor):
-    class StoppedError(Exception):
-        pass
-
-    def stops(archs):
-        if len(list(run.logged("evaluated"))) >= 16:
-            raise StoppedError
-        return slower_is_better(predictor, archs)
-
-    run = Run(tmp_path, {})
-    archs = np.unique(small_space.sample(40, seed=0), axis=0)
-    with pytest.raises(StoppedError):
-        LoggedEvaluation(run, small_space, stops)(archs)
-    count = 0
-
-    def counting(rest):
-        nonlocal count
-        count += len(rest)
-        return slower_is_better(predictor, rest)
-
-    evaluate = LoggedEvaluation(Run(tmp_path, {}), small_space, counting, silent)
-    assert np.array_equal(evaluate(archs), slower_is_better(predictor, archs))
-    assert count == len(archs) - 16

@@ -9,6 +9,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -141,7 +142,7 @@ class Field:
         """
         if value is None and self.optional:
             return None
-        if self.numbers and isinstance(value, list | tuple):
+        if self.numbers and _is_numbers(value):
             return tuple(float(v) for v in value)
         if self.kind is float and type(value) is int:
             value = float(value)
@@ -168,6 +169,7 @@ class Field:
             words = {int: "a whole number", float: "a number", bool: "True or False"}.get(
                 self.kind, "a list of texts" if self.kind is list else "a text"
             )
+            words += " or a list of numbers" if self.numbers else ""
             words += "".join(f" {_WORDS[type(b)]} {_limit(b):g}" for b in self.bounds)
         return f"{words}, or None" if self.optional else words
 
@@ -258,3 +260,11 @@ def _limit(bound: Ge | Gt | Le | Lt) -> float:
 
 def _is_texts(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(part, str) for part in value)
+
+
+def _is_numbers(value: Any) -> bool:
+    """Whether it is a list of finite numbers, numpy's among them."""
+    return isinstance(value, list | tuple) and all(
+        isinstance(part, Real) and not isinstance(part, bool) and math.isfinite(part)
+        for part in value
+    )

@@ -1,11 +1,13 @@
 """A space and data on which whole searches last seconds."""
 
+import logging
+
 import pytest
 
 from hwnas import spaces
 from hwnas.data import load_data
 from hwnas.predictors import load_predictor
-from hwnas.profilers import Plan, profile_space
+from hwnas.profilers import RUNTIMES, Plan, profile_space
 from hwnas.testing import SyntheticRuntime
 
 
@@ -45,3 +47,22 @@ def deeper_predictor(deeper):
     """Of the synthetic device."""
     plan = Plan(tolerance=1.0, min_runs=30, max_runs=30)
     return load_predictor(profile_space(deeper, SyntheticRuntime(), plan=plan), deeper)
+
+
+@pytest.fixture
+def synthetic(monkeypatch):
+    """This machine has the synthetic device, as a runtime of its name."""
+    monkeypatch.setitem(
+        RUNTIMES._registered, "synthetic", lambda threads: SyntheticRuntime(spell=1.0, seed=5)
+    )
+    monkeypatch.setattr(
+        "hwnas.devices.tables.profile_plan",
+        lambda seconds: Plan(tolerance=0.05, min_runs=20, max_runs=40, min_seconds=seconds),
+    )
+
+
+@pytest.fixture
+def said(caplog):
+    """What was said so far."""
+    caplog.set_level(logging.INFO, "hwnas")
+    return lambda: " ".join(record.getMessage() for record in caplog.records)

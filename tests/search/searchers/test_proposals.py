@@ -13,7 +13,8 @@ from hwnas.search.candidates.evaluation import LoggedEvaluation
 from hwnas.search.candidates.verification import verify_proposals
 from hwnas.search.runs.run import Run
 from hwnas.search.searchers.evolution import Evolution
-from hwnas.search.searchers.proposals import proposer
+from hwnas.search.searchers.proposals import proposer, random_paths
+from hwnas.search.searchers.random_search import RandomSearch
 from hwnas.search.searchers.searcher import search_generations
 
 
@@ -168,3 +169,48 @@ def test_a_resumed_verification_measures_and_evaluates_nothing_again(
     assert again.calls == []
     assert again.evaluations == 0
     assert list(again.evaluate.asked.items()) == list(first.evaluate.asked.items())
+
+
+def drawn(feasible, seed):
+    return RandomSearch(feasible, seed)
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.3])
+def test_another_searcher_than_evolution_serves_as_well(
+    tmp_path, small_space, predictor, limit, factor
+):
+    setting = Setting(tmp_path, small_space, predictor, limit, make=drawn)
+    best = setting.searcher.best()
+    archs, accuracies = setting.evaluate.history
+    assert best[1] == accuracies.max()
+    found = setting.verify(factor)
+    assert found.measured["latency_ms"] <= limit
+    assert (predictor.predict(setting.evaluate.history[0]) <= limit).all()
+    if factor == 1.0:
+        assert (found.architecture == best[0]).all()
+    else:
+        assert found.attempts >= 2
+        # what was known, and what was drawn under the tighter limit: the best of both
+        archs, accuracies = setting.evaluate.history
+        kept = predictor.predict(archs) <= predictor.predict(found.architecture)[0]
+        assert found.accuracy == accuracies[kept].max()
+    again = Setting(tmp_path, small_space, predictor, limit, make=drawn)
+    resumed = again.verify(factor)
+    assert (resumed.architecture == found.architecture).all()
+    assert again.evaluations == 0
+    assert again.calls == []
+
+
+def test_random_paths_are_the_first_fifty_of_the_first_generation(
+    tmp_path, small_space, predictor, limit
+):
+    feasible = problem(small_space, predictor, [Budget("latency", limit)]).feasible
+    evaluate = LoggedEvaluation(
+        Run(tmp_path, {}), small_space, lambda archs: slower_is_better(predictor, archs)
+    )
+    searcher = RandomSearch(feasible, 0)
+    found = random_paths(searcher, evaluate, population=60)
+    first = RandomSearch(feasible, 0).suggest(60)
+    assert np.array_equal(found, slower_is_better(predictor, first[:50]))
+    assert searcher.best()[1] == slower_is_better(predictor, first).max()  # it was told of all
+    assert len(random_paths(RandomSearch(feasible, 1), evaluate, population=4)) == 50

@@ -128,7 +128,8 @@ def deploy(
         WorkloadNotInTableError: the table lacks workloads of the space that can neither be measured
             here nor estimated.
     """
-    name, source = str(source), read_source(source)
+    name = str(source) if isinstance(source, str | Path) else "the one given"
+    source = read_source(source)
     if source is not None and not isinstance(source, LatencyTable):
         predictor = load_predictor(source, space)
         return _of_predictor(space, predictor, options, device, verify_seconds)

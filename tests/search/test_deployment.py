@@ -166,7 +166,11 @@ def test_a_run_goes_on_with_the_table_that_it_began_with(
     assert deployed(small_space, other).digest != begun.digest
     again = deployed(small_space, other, kept)
     assert again.digest == begun.digest
-    assert "going on with the table that this run began with" in said()
+    words = "going on with the table that this run began with; the one given is another by now"
+    assert words in said()
+    other.save(tmp_path / "other.json")
+    deployed(small_space, str(tmp_path / "other.json"), kept)
+    assert f"began with; {tmp_path / 'other.json'} is another by now" in said()
 
 
 def test_the_same_table_completed_by_the_run_is_no_other(

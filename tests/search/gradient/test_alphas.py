@@ -5,6 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+from problems import Expecting
 
 from hwnas.costs import Budget, Constraint
 from hwnas.errors import InfeasibleBudgetError
@@ -98,3 +99,12 @@ def test_random_paths_are_active_and_keep_the_budgets(alphas, costs):
     assert alphas.active[np.arange(4), drawn].all()
     assert (costs[0](drawn) <= limit).all()
     assert len(np.unique(drawn, axis=0)) > 50
+
+
+def test_the_expectation_of_an_own_predictor_that_is_no_sum_is_that_of_enumeration(
+    alphas, small_space, small_table
+):
+    own = Expecting(load_predictor(small_table, small_space))
+    archs, weights = all_of(alphas)
+    (mean,), _ = cost_gradients(alphas, [load_predictor(own, small_space)])
+    assert mean == pytest.approx(weights @ own.predict(archs), rel=1e-9)

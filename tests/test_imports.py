@@ -82,7 +82,7 @@ def test_imports_point_down(path: Path) -> None:
     ("room", "source", "complaint"),
     [
         ("ops", "from hwnas.costs import graph_macs", "hwnas.costs does not lie below ops"),
-        ("spaces", "import hwnas.search.spos", "hwnas.search.spos does not lie below spaces"),
+        ("spaces", "import hwnas.search.job", "hwnas.search.job does not lie below spaces"),
         ("supernet", "from hwnas.predictors import x", "does not lie below supernet"),
         ("profilers", "from hwnas import supernet", "hwnas.supernet does not lie below profilers"),
         ("search", "def f():\n    from hwnas.cli import main", "does not lie below search"),
@@ -101,7 +101,7 @@ def test_wrong_imports_are_seen(room: str, source: str, complaint: str) -> None:
 @pytest.mark.parametrize(
     ("room", "source"),
     [
-        ("search", "from hwnas.supernet import Supernet\nfrom hwnas.search.run import Run"),
+        ("search", "from hwnas.supernet import Supernet\nfrom hwnas.search.runs.run import Run"),
         ("testing", "from hwnas.search import x\nimport numpy, torch"),
         ("cli", "from hwnas.version import __version__\nfrom hwnasty import x"),
     ],

@@ -14,7 +14,7 @@ from hwnas.errors import BudgetError, HwnasError, OptionError
 from hwnas.latency_tables import LatencyTable
 from hwnas.predictors import load_predictor
 from hwnas.search.constraints import check_budgets
-from hwnas.search.deployment import read_source
+from hwnas.search.deployment import fingerprint, read_source
 from hwnas.search.methods import METHODS, Method
 from hwnas.search.options import UNIMPORTANT, SearchOptions
 from hwnas.search.settings import fields_of, make, stored
@@ -221,7 +221,14 @@ def _default_folder(job: Job, request: Request) -> Path:
     }
     asked = (stored(job.settings), options, job.space.identifier, job.proxy.identifier)
     named = [x if isinstance(x, str) else type(x).__name__ for x in (request.data, job.source)]
-    text = repr((asked, named, str(request.predictor), job.data.digest, request.device))
+    text = repr((asked, named, _source_text(job), job.data.digest, request.device))
     digest = hashlib.sha256(text.encode()).hexdigest()[:6]
     limits = "-".join(str(budget).replace("<=", "") for budget in job.budgets)
     return Path("runs") / f"{job.name}-{job.space.name}-{limits}-s{job.seed}-{digest}"
+
+
+def _source_text(job: Job) -> str:
+    """What names the source of latencies, alike in every process."""
+    if job.source is None or isinstance(job.source, str | Path | LatencyTable):
+        return str(job.source)
+    return fingerprint(load_predictor(job.source, job.space))

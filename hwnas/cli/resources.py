@@ -3,9 +3,11 @@
 from typing import Any
 
 from hwnas import spaces
+from hwnas.errors import HwnasError
+from hwnas.latency_tables import Finding, LatencyTable, check_table
 from hwnas.spaces import SearchSpace
 
-__all__ = ["know_space", "make_space"]
+__all__ = ["findings_in", "know_space", "make_space"]
 
 
 def make_space(text: str, *, channels: bool = False, **arguments: Any) -> SearchSpace:
@@ -32,3 +34,12 @@ def know_space(text: str | None) -> None:
     """
     if text is not None:
         spaces.resolve(text)
+
+
+def findings_in(table: LatencyTable) -> list[Finding]:
+    """What is suspicious in a table; operators of its own space are known, if that space is."""
+    try:
+        families = spaces.remake(table.space.name, table.space.arguments).families
+    except HwnasError:
+        families = {}
+    return check_table(table, families)

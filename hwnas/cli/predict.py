@@ -8,7 +8,7 @@ from rich.table import Table
 from hwnas.cli.options import own_space_option
 from hwnas.cli.output import json_option, print_json, say, stdout
 from hwnas.cli.predict_models import predict_models
-from hwnas.cli.resources import know_space
+from hwnas.cli.resources import asking_for_space, know_space
 from hwnas.latency_tables import table_path
 
 __all__ = ["command"]
@@ -65,7 +65,8 @@ def _predict_architectures(
 ) -> None:
     from hwnas.predictors import load_predictor, require
 
-    predictor = load_predictor(table_path(table_name))
+    with asking_for_space():
+        predictor = load_predictor(table_path(table_name))
     space = predictor.space
     archs = np.stack([space.parse(text) for text in architectures])
     ms = predictor.predict(archs)

@@ -7,7 +7,7 @@ import click
 
 from hwnas.cli.options import own_space_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
-from hwnas.cli.resources import findings_in, know_space
+from hwnas.cli.resources import asking_for_space, findings_in, know_space
 from hwnas.latency_tables import (
     LatencyTable,
     Target,
@@ -108,7 +108,8 @@ def _check_again(table: LatencyTable, runtime: "AnyRuntime", entries: int, as_js
     differences = table.target.differences(target)
     for difference in differences:
         say(f"the table has another {difference}")
-    origin = spaces.space(table.space.name, **table.space.arguments)
+    with asking_for_space():
+        origin = spaces.remake(table.space.name, table.space.arguments)
     with progress_bars() as progress:
         pairs = remeasure(
             table, origin, runtime, entries, plan=profile_plan(0.0), progress=progress

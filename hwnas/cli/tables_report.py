@@ -13,7 +13,7 @@ from rich.text import Text
 
 from hwnas.cli.options import own_space_option, seed_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
-from hwnas.cli.resources import know_space
+from hwnas.cli.resources import asking_for_space, know_space
 from hwnas.errors import TableTargetError
 from hwnas.latency_tables import LatencyTable, table_path
 
@@ -87,7 +87,8 @@ def command(
 
     know_space(space)
     table = LatencyTable.load(table_path(table_name))
-    found = {"the table's own, each left out": leave_out(table, confidence)}
+    with asking_for_space():
+        found = {"the table's own, each left out": leave_out(table, confidence)}
     if count is not None:
         found["measured now"] = _measured(table, count, device, runtime_name, confidence, seed)
     judged = list(found.values())[-1]

@@ -38,7 +38,7 @@ __all__ = [
 
 #: What the names of whole networks begin with.
 NETWORK = "network "
-#: Where the cheapest architectures cannot be told, so many times more are drawn, to take the cheapest.
+#: Where the cheapest cannot be told, so many times more are drawn, and the cheapest of them taken.
 _DRAWS = 10
 #: Estimates need some measured operators of every family.
 _OF_EACH_FAMILY = 3

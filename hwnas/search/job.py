@@ -21,7 +21,7 @@ from hwnas.search.settings import fields_of, make, stored
 from hwnas.search.torchrun import world_size
 from hwnas.spaces import SearchSpace
 
-__all__ = ["Job", "Request", "prepare"]
+__all__ = ["Job", "Request", "filled", "prepare"]
 
 _DEFAULT_SPACE = "proxyless"
 
@@ -99,7 +99,7 @@ def prepare(request: Request) -> Job:
     job = Job(
         method,
         name,
-        _filled(settings, space),
+        filled(settings, space),
         options,
         budgets,
         space,
@@ -221,7 +221,7 @@ def _proxy_width(options: SearchOptions, space: SearchSpace) -> float:
     return options.proxy_width if _has_proxy(space, None) else 1.0
 
 
-def _filled(settings: Any, space: SearchSpace) -> Any:
+def filled(settings: Any, space: SearchSpace) -> Any:
     """Settings with the space's learning rate and torchrun's workers, where none were given."""
     known = spaces.entry(space.name) if space.name in spaces.SPACES else spaces.SpaceEntry
     defaults = {"base_lr": known.base_lr, "micro_batches": world_size()}

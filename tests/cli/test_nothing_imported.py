@@ -69,11 +69,10 @@ def tampered(folder: Path, name: str, **changes):
 
 
 def test_the_trap_works(hwnas, trap):
-    status, _, said = hwnas("search", *BUDGET, "--space", "evil.py:thing")
-    assert status == 2
+    assert hwnas("search", *BUDGET, "--space", "evil.py:thing")[0] == 2
     assert trap.exists()
     trap.unlink()
-    status, _, said = hwnas("search", *BUDGET, "--data", "evil:thing")
+    hwnas("search", *BUDGET, "--data", "evil:thing")
     assert trap.exists()
     trap.unlink()
     sys.modules.pop("evil", None)

@@ -9,17 +9,21 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import make_dataclass, replace
 from pathlib import Path
 
 import pytest
 
 import hwnas
 from hwnas import data, profilers, spaces
-from hwnas.latency_tables import LatencyTable
+from hwnas.errors import OptionError
+from hwnas.latency_tables import LatencyTable, check_table
 from hwnas.ops import FAMILIES
+from hwnas.predictors import fill_gaps
+from hwnas.predictors.transfer import fit_transfer, transferred
 from hwnas.profilers import Plan, profile_space
 from hwnas.search import methods
-from hwnas.testing import check_data, check_op, check_runtime, check_space
+from hwnas.testing import SyntheticRuntime, check_data, check_op, check_runtime, check_space
 
 FILES = Path(__file__).parent / "outside"
 ENTRY_POINTS = """
@@ -100,6 +104,46 @@ def test_what_is_outside_keeps_every_contract(monkeypatch):
     monkeypatch.setattr(spaces.SPACES, "_registered", {})
     spaces.register_space("fire", ENTRY)
     check_space(spaces.space("fire", input_size=8))
+
+
+def test_its_operators_are_estimated_transferred_and_checked(monkeypatch):
+    """A table knows operators of its own space, which no line of hwnas names."""
+    monkeypatch.syspath_prepend(FILES)
+    from fire_space import fire
+
+    space = fire(width=16)
+    plan = Plan(tolerance=1.0, min_runs=20, max_runs=20)
+    table = profile_space(space, SyntheticRuntime(spell=1.0, outliers=0.0), plan=plan)
+    unknown = "not a workload that this version knows"
+    marked = {f.entry for f in check_table(table) if f.problem == unknown}
+    assert marked == {key for key in table.workloads if key.startswith("Fire(")}
+    assert not [f for f in check_table(table, space.families) if f.problem == unknown]
+
+    gone = next(iter(sorted(marked)))
+    some = replace(table, workloads={k: m for k, m in table.workloads.items() if k != gone})
+    filled = fill_gaps(some, space.distinct_workloads, space.families)
+    truth = table.workloads[gone].latency_ms
+    assert filled.estimates.keys() == {gone}
+    assert abs(filled.estimates[gone].latency_ms / truth - 1) < 0.2
+
+    slower = SyntheticRuntime(spell=1.0, outliers=0.0, name="slower", call_ms=0.1)
+    archs = [space.parse(name) for name in table.networks]
+    ms = [slower.true_ms(space.to_onnx(arch)) for arch in archs]
+    fit = fit_transfer(table, space, archs, ms, 0.1)
+    entries, _ = transferred(table, fit, table.call, space.families)
+    assert entries.keys() == table.workloads.keys()
+
+
+def test_an_operator_that_bears_the_name_of_another_is_refused():
+    from hwnas.ops import Identity
+    from hwnas.spaces.chain import chain
+
+    fields = [("kernel", int), ("expand", int)]
+    other = make_dataclass("MBConv", fields, bases=(Identity,), frozen=True)
+    layout = chain((3, 8, 8), [("block", [other(3, 3)], 3, 1)])
+    space = spaces.SearchSpace("mine", {}, layout)
+    with pytest.raises(OptionError, match="has an operator family MBConv of its own"):
+        _ = space.families
 
 
 # As an installed distribution

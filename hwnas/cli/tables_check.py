@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hwnas.cli.options import own_space_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
+from hwnas.cli.resources import asking_for_space, findings_in, know_space
 from hwnas.latency_tables import (
     LatencyTable,
     Target,
     agreement,
-    check_table,
     drift_tolerance,
     table_path,
 )
@@ -49,6 +50,7 @@ __all__ = ["command"]
     metavar="PATH",
     help="The Python over there (ssh, adb).",
 )
+@own_space_option
 @json_option
 def command(
     table_name: str,
@@ -56,6 +58,7 @@ def command(
     runtime_name: str | None,
     entries: int,
     python: str,
+    space: str | None,
     as_json: bool,
 ) -> None:
     """Validate a table and list suspicious entries; exit status 1 if there are any.
@@ -68,12 +71,13 @@ def command(
       hwnas tables check my.json
       hwnas tables check my.json --device ssh://me@board
     """
+    know_space(space)
     table = LatencyTable.load(table_path(table_name))
     if device is not None:
         runtime = _runtime(table.target, device, python, runtime_name)
         _check_again(table, runtime, entries, as_json)
         return
-    findings = check_table(table)
+    findings = findings_in(table)
     if as_json:
         print_json({"valid": True, "findings": [asdict(finding) for finding in findings]})
     else:
@@ -104,7 +108,8 @@ def _check_again(table: LatencyTable, runtime: "AnyRuntime", entries: int, as_js
     differences = table.target.differences(target)
     for difference in differences:
         say(f"the table has another {difference}")
-    origin = spaces.space(table.space.name, **table.space.arguments)
+    with asking_for_space():
+        origin = spaces.remake(table.space.name, table.space.arguments)
     with progress_bars() as progress:
         pairs = remeasure(
             table, origin, runtime, entries, plan=profile_plan(0.0), progress=progress

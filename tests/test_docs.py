@@ -19,8 +19,8 @@ from hwnas.search.result import Result
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"```(python|bash)\n(.*?)```", re.DOTALL)
 #: What makes a search small; the examples say more.
-SMALL = {"steps": 4, "verify_seconds": 0.0}
-SMALLER = {"spos": {"population": 6, "generations": 2}, "random": {"draws": 6}}
+SMALL = {"steps": 2, "batch_size": 16, "verify_seconds": 0.0}
+SMALLER = {"spos": {"population": 3, "generations": 2}, "random": {"draws": 3}}
 TABLE = "elsewhere.json"  # this machine is measured for the notebook alone
 
 
@@ -45,7 +45,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], No
         "hwnas.devices.tables.profile_plan",
         lambda seconds: Plan(tolerance=1.0, min_runs=3, max_runs=3),
     )
-    monkeypatch.setattr("hwnas.search.searchers.proposals.RANDOM_PATHS", 6)
+    monkeypatch.setattr("hwnas.search.searchers.proposals.RANDOM_PATHS", 3)
     table = hwnas.LatencyTable.load("amd-epyc-1thread")
     replace(table, target=replace(table.target, device="elsewhere")).save(tmp_path / TABLE)
     real = hwnas.find_network
@@ -53,9 +53,9 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], No
     def find_network(space: Any, data: Any, budgets: Any, **given: Any) -> Result:
         given |= SMALL | SMALLER[given.get("method", "spos")]
         if isinstance(data, ArrayDataset):
-            given["steps"] = 60
+            given["steps"] = 40
         else:
-            given.setdefault("predictor", TABLE)
+            given = {"predictor": TABLE, "proxy_input_size": 8} | given
         return real(space, data, budgets, **given)
 
     monkeypatch.setattr(hwnas, "find_network", find_network)
@@ -74,7 +74,7 @@ def command_line(line: str) -> None:
 
     words = line.split()[1:]
     if "--help" not in words:
-        words += ["--steps", "4", "--draws", "6", "--verify-seconds", "0", "--table", TABLE]
+        words += ["--steps", "2", "--draws", "3", "--proxy-input-size", "8", "--table", TABLE]
     with pytest.raises(SystemExit) as left:
         guarded(lambda standalone_mode: group(words, standalone_mode=standalone_mode))
     assert left.value.code == 0

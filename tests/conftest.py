@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from hwnas import spaces
-from hwnas.profilers import Plan, profile_space
+from hwnas.data import DATA
+from hwnas.profilers import RUNTIMES, Plan, profile_space
 from hwnas.profilers.gpu import cuda_driver, nvml
-from hwnas.spaces import SearchSpace
+from hwnas.search.methods import METHODS
+from hwnas.spaces import SPACES, SearchSpace
 from hwnas.testing import SyntheticRuntime
 from hwnas.testing.synthetic_gpu import build_synthetic_gpu
 
@@ -29,6 +31,13 @@ def _one_thread() -> None:
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HWNAS_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(autouse=True)
+def _own_registries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test registers is known to that test alone."""
+    for registry in (SPACES, DATA, METHODS, RUNTIMES):
+        monkeypatch.setattr(registry, "_registered", dict(registry._registered))
 
 
 @pytest.fixture(scope="session")

@@ -37,16 +37,20 @@ class RecordedCommand(click.Command):
 
 
 def typed_options() -> dict[str, str]:
-    """The options of the current command that were typed: name of the argument -> flag."""
+    """The options of the current command that were typed, in order: argument -> flag."""
     context = click.get_current_context()
     words = [word.partition("=")[0] for word in context.meta.get(_ARGS, ())]
     typed: dict[str, str] = {}
     for option in context.command.get_params(context):
         source = context.get_parameter_source(option.name) if option.name else None
         if option.name and source is ParameterSource.COMMANDLINE:
-            names = [*option.opts, *option.secondary_opts]
-            typed[option.name] = next((word for word in words if word in names), names[0])
-    return typed
+            flag = next((word for word in words if word in option.opts), option.opts[0])
+            typed[option.name] = flag
+    return dict(sorted(typed.items(), key=lambda item: _position(words, item[1])))
+
+
+def _position(words: Sequence[str], flag: str) -> int:
+    return words.index(flag) if flag in words else len(words)
 
 
 def flags_of(settings: type, *, hidden: bool = False) -> list[click.Option]:

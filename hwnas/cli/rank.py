@@ -49,10 +49,10 @@ def command(
     """
     from hwnas.search.retraining.ranking import check_ranking
     from hwnas.search.runs.run import Run
-    from hwnas.search.runs.stored import StoredRun
+    from hwnas.search.runs.stored import StoredRun, stored_space
 
     settings = make(RankSettings, flags, "rank")
-    know_space(space)
+    know_space(space, stored_space(folder))
     source = StoredRun.open(folder, data_spec)
     source.supernet()  # is it there, and finished?
     out = out or folder / "rank"

@@ -3,6 +3,7 @@
 from typing import Any
 
 from hwnas import spaces
+from hwnas.errors import OptionError
 from hwnas.spaces import SearchSpace
 
 __all__ = ["know_space", "make_space"]
@@ -21,14 +22,15 @@ def make_space(text: str, *, channels: bool = False, **arguments: Any) -> Search
     return spaces.space(entry.name, **{k: v for k, v in arguments.items() if v is not None})
 
 
-def know_space(text: str | None) -> None:
+def know_space(text: str | None, wanted: str) -> None:
     """Make a person's own space known by its name, so that a run of it can be read.
 
     Args:
         text: ``FILE.py:NAME`` or ``module:NAME``; None where nothing was typed.
+        wanted: the name of the space of the run.
 
     Raises:
-        OptionError: it cannot be imported, or is no space.
+        OptionError: it cannot be imported, or is no space, or another one.
     """
-    if text is not None:
-        spaces.resolve(text)
+    if text is not None and (name := spaces.resolve(text).name) != wanted:
+        raise OptionError(f"--space {text} is {name}, and the run searched {wanted}")

@@ -9,7 +9,6 @@ from hwnas import spaces
 from hwnas.cli.flags import typed_options
 from hwnas.cli.options import budget_lists_of
 from hwnas.cli.output import print_json, progress_bars, say
-from hwnas.cli.resources import know_space
 from hwnas.cli.search_report import print_front
 from hwnas.costs import QUANTITIES, Budget
 from hwnas.errors import OptionError
@@ -58,7 +57,8 @@ def _search(flags: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
 
     lists = budget_lists_of(flags)
     typed = typed_options()
-    know_space(flags["space"])
+    if flags["space"] is not None:
+        spaces.resolve(flags["space"])  # an own one becomes known by its name
     source = StoredRun.open(flags["supernet"], flags["data"] if "data" in typed else None)
     _check_flags(flags, typed, source)
     out = flags["out"] or Path("runs") / _default_name(source.folder, flags, lists)

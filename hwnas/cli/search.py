@@ -185,12 +185,16 @@ def _request(flags: dict[str, Any]) -> Request:
 
 def _refuse_foreign(method: str, typed: dict[str, str], own: set[str]) -> None:
     """Raise `OptionError` for a flag that was typed and is of other methods alone."""
-    for name in METHODS.names():
-        for field in fields_of(METHODS.get(name).Settings):
-            foreign = field.name in typed and field.name not in own
-            if foreign and typed[field.name] in (field.flag, field.old_flag):
-                flag = typed[field.name]
-                raise OptionError(f"{flag} is of --method {name}, got --method {method}")
+    owners = {
+        flag: name
+        for name in METHODS.names()
+        for field in fields_of(METHODS.get(name).Settings)
+        if field.name not in own
+        for flag in (field.flag, field.old_flag)
+    }
+    for flag in typed.values():
+        if flag in owners:
+            raise OptionError(f"{flag} is of --method {owners[flag]}, got --method {method}")
 
 
 def _method_in(args: list[str]) -> str:

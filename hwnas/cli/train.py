@@ -61,10 +61,10 @@ def command(
     """
     from hwnas.search.retraining.found import retrain_found
     from hwnas.search.runs.run import Run
-    from hwnas.search.runs.stored import StoredRun
+    from hwnas.search.runs.stored import StoredRun, stored_space
 
     settings = make(RetrainSettings, flags, "train")
-    know_space(space)
+    know_space(space, stored_space(folder))
     source = StoredRun.open(folder, data_spec)
     if not source.has_supernet:
         say(f"{source.home} holds no supernet: its accuracy is not compared with")

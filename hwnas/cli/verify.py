@@ -82,7 +82,7 @@ def command(
       hwnas verify runs/spos-proxyless-latency6ms-s0-919aea
     """
     result, model = _read(folder)
-    know_space(space_text)
+    know_space(space_text, str(result["space"]))
     space = _space(result)
     known = _target(folder)
     here = _runtime(known, device, threads, runtime_name)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AdditiveCost", "FeasibleRegion"]
 
-#: A latency's entries are rounded so that the dearest architecture has at most this many units.
+#: A latency's entries are rounded so that the costliest architecture has at most this many units.
 _LATENCY_GRID = 2**17
 #: Integers of the dynamic programming at a decision; beyond it the grid becomes coarser.
 _MAX_COLUMNS = 2**23
@@ -86,7 +86,7 @@ class AdditiveCost:
         return arch, float(self(arch[None])[0])
 
     def maximum(self) -> tuple[IntArray, float]:
-        """The dearest architecture (n_decisions,) and its cost."""
+        """The costliest architecture (n_decisions,) and its cost."""
         arch = np.array([int(entry.argmax()) for entry in self.entries], np.int64)
         return arch, float(self(arch[None])[0])
 

@@ -49,18 +49,18 @@ def constrained_argmax(
     if not all(len(take) for take in allowed):
         raise InfeasibleBudgetError("a decision has no choice of a probability above 0")
     gains = [row[take] for row, take in zip(values, allowed, strict=True)]
-    living = [cost.restrict(allowed) for cost in costs]
-    least = [cost.minimum()[1] for cost in living]
+    payable = [cost.restrict(allowed) for cost in costs]
+    least = [cost.minimum()[1] for cost in payable]
     if any(low > limit for low, limit in zip(least, limits, strict=True)) or not jointly_feasible(
-        living, limits
+        payable, limits
     ):
         raise InfeasibleBudgetError("no architecture that may be taken keeps every limit")
     rises = [
         np.stack([entry - entry.min() for entry in entries], axis=1)
-        for entries in zip(*(cost.entries for cost in living), strict=True)
+        for entries in zip(*(cost.entries for cost in payable), strict=True)
     ]
-    room = np.array([c.steps_within(limit) for c, limit in zip(living, limits, strict=True)])
-    room -= [cost.fixed + sum(int(entry.min()) for entry in cost.entries) for cost in living]
+    room = np.array([c.steps_within(limit) for c, limit in zip(payable, limits, strict=True)])
+    room -= [cost.fixed + sum(int(entry.min()) for entry in cost.entries) for cost in payable]
     path = _best_path(gains, rises, room)
     return np.array([take[at] for take, at in zip(allowed, path, strict=True)], np.int64)
 

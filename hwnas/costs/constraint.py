@@ -45,7 +45,10 @@ class Constraint:
 
     def values(self, archs: npt.ArrayLike) -> FloatArray:
         """Exact costs (n,) of architectures (n, n_decisions)."""
-        return self.cost(archs) if self.check is None else self.check(np.asarray(archs))
+        if self.check is None:
+            return self.cost(archs)
+        rows = np.asarray(archs)
+        return self.check(rows) if len(rows) else np.empty(0)  # a check need not know no rows
 
     def keeps(self, archs: npt.ArrayLike) -> BoolArray:
         """Which of architectures (n, n_decisions) keep the budget, (n,)."""

@@ -53,12 +53,10 @@ class FeasibleSet:
         if not constraints:
             raise OptionError("at least one budget is needed")
         rng = np.random.default_rng(_DECIDING)
-        _check_each(self.constraints, describe, rng)
+        least = _check_each(self.constraints, describe, rng)
         _check_together([c for c in self.constraints if c.check is None])
         self._checked = any(c.check is not None for c in self.constraints)
-        self._kept = self._find(rng) if self._checked else None
-        sets = [self._region(constraint, rng) for constraint in self.constraints]
-        self._smallest = min(sets, key=lambda within: within.count)
+        self._kept = self._find(least, rng) if self._checked else None
 
     @property
     def n_choices(self) -> tuple[int, ...]:
@@ -122,8 +120,8 @@ class FeasibleSet:
             have += len(found[-1])
         return np.concatenate(found)[:count]
 
-    def _find(self, rng: np.random.Generator) -> IntArray:
-        found = find_kept(self.constraints, rng)
+    def _find(self, least: Sequence[IntArray], rng: np.random.Generator) -> IntArray:
+        found = find_kept(self.constraints, rng, least)
         if found is None:
             budgets = " and ".join(str(c.budget) for c in self.constraints)
             raise InfeasibleBudgetError(
@@ -132,11 +130,16 @@ class FeasibleSet:
             )
         return found
 
-    def _region(self, constraint: Constraint, rng: np.random.Generator) -> FeasibleRegion:
+    @cached_property
+    def _smallest(self) -> FeasibleRegion:
+        """What draws come from; counted when it is needed, since that can take seconds."""
+        return min(map(self._region, self.constraints), key=lambda within: within.count)
+
+    def _region(self, constraint: Constraint) -> FeasibleRegion:
         limit = constraint.budget.limit
         if constraint.check is not None:
             assert self._kept is not None
-            limit = guide_limit(constraint, self._kept, rng)
+            limit = guide_limit(constraint, self._kept, np.random.default_rng(_DECIDING))
         return constraint.cost.within(limit)
 
 
@@ -144,20 +147,15 @@ def can_be_kept(constraints: Sequence[Constraint]) -> bool:
     """Whether some architecture keeps every constraint; with checks, whether one was found.
 
     Args:
-        constraints: over the same decisions, perhaps restricted to some choices; none are kept.
+        constraints: over the same decisions, perhaps restricted to some choices; with none of them,
+            everything is kept.
     """
-    if not constraints:
-        return True
-    costs = [c.cost for c in constraints if c.check is None]
-    limits = [c.budget.limit for c in constraints if c.check is None]
-    least = [cost.minimum()[1] for cost in costs]
-    if any(low > limit for low, limit in zip(least, limits, strict=True)):
-        return False
-    if costs and not jointly_feasible(costs, limits):
-        return False
-    if len(costs) == len(constraints):
-        return True
-    return find_kept(constraints, np.random.default_rng(_DECIDING)) is not None
+    if constraints:
+        try:
+            FeasibleSet(constraints)
+        except InfeasibleBudgetError:
+            return False
+    return True
 
 
 def sample_choices(
@@ -185,8 +183,13 @@ def _check_each(
     constraints: Sequence[Constraint],
     describe: Callable[[IntArray], str],
     rng: np.random.Generator,
-) -> None:
-    """Raise `InfeasibleBudgetError` with the least of a budget that cannot be kept even alone."""
+) -> list[IntArray]:
+    """An architecture (n_decisions,) that keeps each constraint alone.
+
+    Raises:
+        InfeasibleBudgetError: a budget cannot be kept even alone; it names the least.
+    """
+    archs = []
     for constraint in constraints:
         budget = constraint.budget
         if constraint.check is None:
@@ -199,6 +202,8 @@ def _check_each(
                 f"no architecture keeps {budget}: the least {word} "
                 f"{least_limit(budget.quantity, least)}, of {describe(arch)}"
             )
+        archs.append(arch)
+    return archs
 
 
 def _check_together(constraints: Sequence[Constraint]) -> None:

@@ -19,6 +19,8 @@ _DRAWS = 512
 _WIDTHS = 3.0
 #: Starts of a descent, the best of what was drawn.
 _STARTS = 8
+#: Weightings of all costs whose minima a search starts from.
+_WEIGHTINGS = 64
 #: Limits of guides, as shares of the budgets, within which starts are looked for.
 _SHARES = (1.0, 0.99, 0.97, 0.93, 0.85)
 _MAX_STEPS = 1000
@@ -74,12 +76,19 @@ def least_found(constraint: Constraint, rng: np.random.Generator) -> Least:
     return best
 
 
-def find_kept(constraints: Sequence[Constraint], rng: np.random.Generator) -> IntArray | None:
+def find_kept(
+    constraints: Sequence[Constraint], rng: np.random.Generator, known: Sequence[IntArray] = ()
+) -> IntArray | None:
     """An architecture (n_decisions,) that keeps every constraint; None if none was found.
 
-    Starts from what the guides say keeps all limits, and lower ones, from each minimum and from
-    draws, and descends by how much the exact costs exceed the limits, relative to them. A small
-    space is looked through where that finds nothing.
+    Descends by how much the exact costs exceed the limits, relative to them: from the minima of
+    weighted costs and from draws, and if that fails from what the guides say keeps all limits and
+    lower ones. A small space is looked through where that finds nothing.
+
+    Args:
+        constraints: over the same decisions.
+        rng: of the draws.
+        known: architectures (n_decisions,) to start from as well, such as one for each constraint.
     """
 
     def excess(archs: IntArray) -> FloatArray:
@@ -91,28 +100,57 @@ def find_kept(constraints: Sequence[Constraint], rng: np.random.Generator) -> In
         return total
 
     n_choices = constraints[0].n_choices
-    starts = [constraint.cost.minimum()[0][None] for constraint in constraints]
-    for share in _SHARES:
-        costs = [c.cost for c in constraints]
-        limits = [c.budget.limit * (1.0 if c.check is None else share) for c in constraints]
-        try:
-            starts.append(constrained_argmax([np.zeros(n) for n in n_choices], costs, limits)[None])
-        except InfeasibleBudgetError:
-            break
-    for c in constraints:
-        limit = max(c.budget.limit, c.cost.minimum()[1] * (1 + _ROUNDING))
-        starts.append(c.cost.within(limit).sample(_DRAWS, rng))
-    archs = np.concatenate(starts)
-    for start in _lowest(archs, excess(archs)):
-        found = _descent(excess, start, n_choices, until=0.0)
-        if found.value <= 0 and len(keep_all(constraints, found.arch[None])):
-            return found.arch
+    for starts in (_cheap_starts, _guided_starts):
+        archs = np.stack([*known, *starts(constraints, rng)])
+        for start in _lowest(archs, excess(archs)):
+            found = _descent(excess, start, n_choices, until=0.0)
+            if found.value <= 0 and len(keep_all(constraints, found.arch[None])):
+                return found.arch
     if (every := _everything(n_choices)) is not None:
         kept = keep_all(constraints, every)
         if len(kept):
             arch: IntArray = kept[0]
             return arch
     return None
+
+
+def _cheap_starts(constraints: Sequence[Constraint], rng: np.random.Generator) -> IntArray:
+    """Minima (n, n_decisions) of each cost and of weightings, and draws within the guides' limits.
+
+    No draws within exact limits: counting all that many MACs allow can take seconds.
+    """
+    limits = [max(c.budget.limit, c.cost.minimum()[1] * (1 + _ROUNDING)) for c in constraints]
+    scales = [c.cost.unit / (limit or 1.0) for c, limit in zip(constraints, limits, strict=True)]
+    weightings = np.vstack(
+        [np.eye(len(constraints)), rng.dirichlet(np.ones(len(constraints)), _WEIGHTINGS)]
+    )
+    columns = []
+    for entries in zip(*(c.cost.entries for c in constraints), strict=True):
+        shares = np.stack([e * scale for e, scale in zip(entries, scales, strict=True)])
+        columns.append((weightings @ shares).argmin(axis=1))
+    drawn = [
+        c.cost.within(limit).sample(_DRAWS, rng)
+        for c, limit in zip(constraints, limits, strict=True)
+        if c.check is not None
+    ]
+    return np.concatenate([np.stack(columns, axis=1), *drawn])
+
+
+def _guided_starts(constraints: Sequence[Constraint], rng: np.random.Generator) -> IntArray:
+    """Architectures (n, n_decisions) that the costs put within all limits, and guides lower still.
+
+    Exact for the costs, and slow where several limits are tight.
+    """
+    n_choices = constraints[0].n_choices
+    costs = [c.cost for c in constraints]
+    starts = [cost.minimum()[0] for cost in costs]
+    for share in _SHARES:
+        limits = [c.budget.limit * (1.0 if c.check is None else share) for c in constraints]
+        try:
+            starts.append(constrained_argmax([np.zeros(n) for n in n_choices], costs, limits))
+        except InfeasibleBudgetError:
+            break
+    return np.stack(starts)
 
 
 def guide_limit(constraint: Constraint, kept: IntArray, rng: np.random.Generator) -> float:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
 import numpy.typing as npt
 
 from hwnas import spaces
@@ -11,6 +12,7 @@ from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import AdditiveCost, Approximation, nearest_sum
 from hwnas.errors import OptionError
 from hwnas.predictors.expectation import sampled_expectation
+from hwnas.predictors.intervals import check_confidence
 from hwnas.predictors.regression import LatencyRegressor
 from hwnas.spaces import SearchSpace
 from hwnas.spaces.record import Columns
@@ -73,11 +75,16 @@ class SpacePredictor:
 
     def predict(self, archs: npt.ArrayLike) -> FloatArray:
         """Latencies in ms, (n,), of an integer array (n, n_decisions)."""
-        return self.regressor.predict(self._rows(archs))
+        rows = self.space.check(archs)
+        return self.regressor.predict(self._columns_of(rows)) if len(rows) else np.empty(0)
 
     def predict_interval(self, archs: npt.ArrayLike, confidence: float = 0.95) -> FloatArray:
         """Interval (n, 2) in ms, see `LatencyRegressor.predict_interval`."""
-        return self.regressor.predict_interval(self._rows(archs), confidence)
+        rows = self.space.check(archs)
+        if not len(rows):
+            check_confidence(confidence)
+            return np.empty((0, 2))
+        return self.regressor.predict_interval(self._columns_of(rows), confidence)
 
     @cached_property
     def approximation(self) -> Approximation:
@@ -100,8 +107,7 @@ class SpacePredictor:
         """
         return sampled_expectation(self, self.space.n_choices, probabilities)
 
-    def _rows(self, archs: npt.ArrayLike) -> IntArray:
-        rows = self.space.check(archs)
+    def _columns_of(self, rows: IntArray) -> IntArray:
         columns = _columns(self.space.name)
         if self.regressor.space is not None or columns is None:
             return rows

@@ -52,7 +52,7 @@ class ModelPrediction:
         return tuple(kernel for kernel in self.kernels if kernel.ms is None)
 
     def by_operator(self) -> dict[str, tuple[int, float]]:
-        """Operator -> how many predicted kernels of it run, and their ms; the dearest first."""
+        """Operator -> how many predicted kernels of it run, and their ms; the costliest first."""
         totals: dict[str, tuple[int, float]] = {}
         for kernel in self.kernels:
             if kernel.ms is not None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import Budget, Check, Constraint, nearest_sum
@@ -67,10 +66,9 @@ def check_budgets(budgets: Sequence[Budget], space: SearchSpace) -> None:
 
 
 def _analytic(budget: Budget, space: SearchSpace) -> Constraint:
-    if getattr(space, "additive", True):
+    if space.additive:
         return Constraint(budget, space.cost(budget.quantity))
-    any_space: Any = space
-    return _guided(budget, any_space.exact(budget.quantity), space.n_choices)
+    return _guided(budget, space.exact(budget.quantity), space.n_choices)
 
 
 def _predicted(budget: Budget, predictor: LatencyPredictor) -> Constraint:

@@ -42,7 +42,7 @@ class SpaceOptions:
 class TargetOptions:
     """How the target is used; None takes the table's, else the first of what is allowed."""
 
-    threads: Annotated[int, Ge(1)] | None = setting(
+    threads: int | None = setting(
         None, "Threads inside an operator, on a CPU  [default: 1]", metavar="N"
     )
     batch: Annotated[int, Ge(1)] | None = setting(None, "Images a run  [default: 1]", metavar="N")

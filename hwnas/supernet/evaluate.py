@@ -9,7 +9,6 @@ bit; those of other layouts are computed one by one.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -21,32 +20,9 @@ from hwnas.data import Batch
 from hwnas.errors import OptionError
 from hwnas.spaces.layout import Join
 from hwnas.supernet.network import Supernet, concat_values, sum_values, used
+from hwnas.supernet.prefixes import PrefixCache, State
 
 __all__ = ["Evaluator"]
-
-#: Found by simulating evolutions: with 1 GiB, 1.47 times fewer blocks run than without a memory,
-#: against 1.37 where the least recently used goes first, and 1.50 without a bound.
-_AGE_PER_BLOCK = 10
-
-#: What runs in the first slots of a path.
-_Prefix = tuple[int | None, ...]
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _State:
-    """What flows between two slots, in batches (n, channels, height, width), or logits.
-
-    Attributes:
-        calibration: in training mode, normalised with each batch's own statistics.
-        images: in evaluation mode, normalised with the recalibrated statistics.
-    """
-
-    calibration: tuple[Tensor, ...]
-    images: tuple[Tensor, ...]
-
-    @property
-    def nbytes(self) -> int:
-        return sum(t.nbytes for t in (*self.calibration, *self.images))
 
 
 class Evaluator:
@@ -88,12 +64,12 @@ class Evaluator:
         self.supernet = supernet
         self._batch = batch
         self._labels = torch.from_numpy(np.asarray(labels, np.int64))
-        self._start = _State(_batches(calibration_images, batch), _batches(images, batch))
+        self._start = State(_batches(calibration_images, batch), _batches(images, batch))
         self._norms = [
             [[m for m in choice.modules() if isinstance(m, nn.BatchNorm2d)] for choice in choices]
             for choices in supernet.candidates
         ]
-        self._cache = _Cache(cache_bytes)
+        self._cache = PrefixCache(cache_bytes)
         self._weights = torch.empty(0)
 
     def inputs(
@@ -146,12 +122,12 @@ class Evaluator:
 
     def set_statistics(self, arch: npt.ArrayLike) -> None:
         """Leave the batch-norms of one path recalibrated, for ``supernet.weights(arch)``."""
-        self._alone(self.supernet.path(arch), _State(self._start.calibration, ()))
+        self._alone(self.supernet.path(arch), State(self._start.calibration, ()))
 
-    def _alone(self, path: list[int | None], start: _State | None = None) -> _State:
+    def _alone(self, path: list[int | None], start: State | None = None) -> State:
         """Run all slots of a path, wired as the layout says."""
 
-        def run(slot: int, state: _State) -> _State:
+        def run(slot: int, state: State) -> State:
             return self._advance(state, slot, used(path[slot]))
 
         return self.supernet.space.layout.wire(
@@ -162,7 +138,7 @@ class Evaluator:
             partial(_joined, concat_values),
         )
 
-    def _shared(self, path: list[int | None]) -> _State:
+    def _shared(self, path: list[int | None]) -> State:
         """Start behind the longest remembered prefix, and remember the longer ones."""
         keys = [tuple(path[:depth]) for depth in range(len(path) + 1)]
         depth = self._cache.use(keys)
@@ -179,7 +155,7 @@ class Evaluator:
         return state
 
     @torch.inference_mode()
-    def _advance(self, state: _State, slot: int, choice: int) -> _State:
+    def _advance(self, state: State, slot: int, choice: int) -> State:
         """Calibrate one candidate block, and run it."""
         norms = self._norms[slot][choice]
         before = [(norm.training, norm.momentum) for norm in norms]
@@ -195,55 +171,13 @@ class Evaluator:
             for norm, (training, momentum) in zip(norms, before, strict=True):
                 norm.training, norm.momentum = training, momentum
         unchanged = all(a is b for a, b in zip(calibration, state.calibration, strict=True))
-        return state if unchanged else _State(calibration, images)
+        return state if unchanged else State(calibration, images)
 
     def _run_block(self, batches: tuple[Tensor, ...], slot: int, choice: int) -> tuple[Tensor, ...]:
         return tuple(self.supernet.run_block(slot, x, choice) for x in batches)
 
-    def _accuracy(self, state: _State) -> float:
+    def _accuracy(self, state: State) -> float:
         return (torch.cat(state.images).argmax(1) == self._labels).double().mean().item()
-
-
-class _Cache:
-    """States by prefix, within a number of bytes.
-
-    What goes first was used long ago or is long: each block of length counts as much as
-    `_AGE_PER_BLOCK` candidates of age, since long prefixes come back more rarely.
-    """
-
-    def __init__(self, limit: int):
-        self.states: dict[_Prefix, _State] = {}
-        self._used: dict[_Prefix, int] = {}
-        self._limit = limit
-        self._clock = 0
-        self._held = 0
-
-    def use(self, prefixes: list[_Prefix]) -> int:
-        """The length of the longest of a candidate's prefixes that is here, 0 for none."""
-        self._clock += 1
-        found = [prefix for prefix in prefixes if prefix in self.states]
-        self._used |= dict.fromkeys(found, self._clock)
-        return max(map(len, found), default=0)
-
-    def put(self, prefix: _Prefix, state: _State) -> None:
-        self.states[prefix] = state
-        self._used[prefix] = self._clock
-        self._held += state.nbytes
-
-    def shrink(self) -> None:
-        """Forget enough to be within the bound, and a tenth more, so as not to do it every time."""
-        if self._held <= self._limit:
-            return
-        for prefix in sorted(self._used, key=lambda p: self._used[p] - _AGE_PER_BLOCK * len(p)):
-            if self._held <= 0.9 * self._limit:
-                break
-            self._held -= self.states.pop(prefix).nbytes
-            del self._used[prefix]
-
-    def clear(self) -> None:
-        self.states.clear()
-        self._used.clear()
-        self._held = 0
 
 
 def _fingerprint(module: nn.Module) -> Tensor:
@@ -256,11 +190,11 @@ def _fingerprint(module: nn.Module) -> Tensor:
 
 
 @torch.inference_mode()
-def _joined(join: Join[Tensor], name: str, states: Sequence[_State]) -> _State:
+def _joined(join: Join[Tensor], name: str, states: Sequence[State]) -> State:
     """States joined batch by batch."""
     calibration = zip(*(state.calibration for state in states), strict=True)
     images = zip(*(state.images for state in states), strict=True)
-    return _State(
+    return State(
         tuple(join(name, batches) for batches in calibration),
         tuple(join(name, batches) for batches in images),
     )

@@ -2,8 +2,8 @@
 
 All of them train the same path at a step, each on its share of the batch, and add up their
 gradients. A batch is cut into a number of *micro-batches*, each of which normalises with its own
-statistics. Who computes a share changes nothing: two processes with a share each take the steps
-that one process takes which accumulates the gradients of both.
+statistics. It does not matter which process computes a micro-batch: two processes with one each
+take the same steps as one process that accumulates the gradients of both.
 """
 
 import os

@@ -40,7 +40,7 @@ def run(*words):
 def _few_random_paths():
     """Fifty of them take a minute; what is tested here does not depend on their number."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("hwnas.search.session.RANDOM_PATHS", 6)
+        patched.setattr("hwnas.search.searchers.proposals.RANDOM_PATHS", 6)
         yield
 
 

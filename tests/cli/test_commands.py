@@ -131,7 +131,10 @@ BAD = [
     (("search", "--latency", "6ms", "--data", "imagefolder:nowhere"), "nowhere"),
     (("search", "--latency", "6ms", "--data", "fashion-mnist:nowhere"), "nowhere"),
     (("search", "--latency", "6ms", "--table", "nowhere.json"), "no latency table at"),
-    (("search", "--latency", "6ms", "--space", "nasbench201"), "a supernet can be trained for"),
+    (
+        ("search", "--latency", "6ms", "--space", "nasbench201", "--width-mult", "2"),
+        "takes input_size, classes, channels, cells, got 'width_mult'",
+    ),
     (("profile", "--device", "tpu"), "unknown device 'tpu': choose one of cpu, gpu"),
     (("profile", "--device", "gpu"), "--device gpu cannot be used here"),
     (("profile", "--threads", "0"), "threads are 1 to"),

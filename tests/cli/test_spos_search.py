@@ -30,10 +30,10 @@ QUICK = (
 def _quick(monkeypatch, tmp_path):
     plan = Plan(1.0, min_runs=3, max_runs=3)
     monkeypatch.setattr("hwnas.devices.tables.profile_plan", lambda seconds: plan)
-    monkeypatch.setattr("hwnas.cli.search.Plan", lambda **_: plan)
-    monkeypatch.setattr("hwnas.search.session.RANDOM_PATHS", 6)
-    monkeypatch.setattr("hwnas.search.images._CALIBRATION_IMAGES", 32)
-    monkeypatch.setattr("hwnas.search.images._VALIDATION_IMAGES", 40)
+    monkeypatch.setattr("hwnas.devices.target.Plan", lambda **_: plan)
+    monkeypatch.setattr("hwnas.search.searchers.proposals.RANDOM_PATHS", 6)
+    monkeypatch.setattr("hwnas.search.candidates.evaluation._CALIBRATION_IMAGES", 32)
+    monkeypatch.setattr("hwnas.search.candidates.evaluation._VALIDATION_IMAGES", 40)
     monkeypatch.chdir(tmp_path)
 
 

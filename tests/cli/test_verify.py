@@ -163,10 +163,11 @@ def test_a_run_of_an_own_space_asks_for_it_again(hwnas, small_space, tmp_path, m
     status, _, said = hwnas(*words, "--space", "mine.py:make")
     assert status == 0, said
     for text, says in (
-        ("mine", "an own space is written FILE.py:NAME or module:NAME, got 'mine'"),
-        ("mine.py:text", "must be a SearchSpace or a callable that returns one"),
+        ("yours", "unknown space 'yours'"),
+        ("mine.py:text", "a space is registered as a function that returns a SearchSpace"),
         ("mine.py:nothing", "has no 'nothing'"),
-        ("mine.py:other", "and the run searched mine"),
+        ("mine.py:other", "there is a space 'proxyless' already"),
+        ("fbnet", "--space fbnet is fbnet, and the run searched mine"),
     ):
         status, _, said = hwnas(*words, "--space", text)
         assert status == 2

@@ -48,6 +48,7 @@ def test_a_constraint_goes_by_its_check() -> None:
     assert np.array_equal(constraint.values(ARCHS), coupled(ARCHS))
     assert np.array_equal(constraint.keeps(ARCHS), coupled(ARCHS) <= limit)
     assert not np.array_equal(constraint.keeps(ARCHS), GUIDE(ARCHS) <= limit)
+    assert constraint.keeps(ARCHS[:0]).shape == (0,)
     plain = few_macs(40)
     assert np.array_equal(plain.values(ARCHS), MACS(ARCHS))
     assert plain.n_choices == constraint.n_choices == SHAPE

@@ -93,3 +93,10 @@ def test_nine_predictors_ship():
         cards + [f"titanxp-fbnet-b{batch}" for batch in (1, 32, 64)]
     )
     assert hwnas.LatencyRegressor is LatencyRegressor
+
+
+def test_no_architectures_have_no_latencies():
+    predictor = load_predictor("v100-ofa-b1")
+    nothing = np.empty((0, len(predictor.space.n_choices)), np.int64)
+    assert predictor.predict(nothing).shape == (0,)
+    assert predictor.predict_interval(nothing, 0.9).shape == (0, 2)

@@ -13,6 +13,7 @@ from hwnas import spaces
 from hwnas.errors import OptionError
 from hwnas.ops import Identity, Zero
 from hwnas.spaces import Decision, SearchSpace
+from hwnas.spaces.chain import Chain
 from hwnas.supernet import (
     SHARINGS,
     Evaluator,
@@ -152,6 +153,37 @@ def test_statistics_of_one_path_are_left_behind() -> None:
     mean = supernet.weights(arch)["stem.stem.bn.running_mean"]
     convolved = supernet.candidates[0][0].get_submodule("stem.conv")(torch.from_numpy(x))
     np.testing.assert_allclose(mean, convolved.mean((0, 2, 3)).detach().numpy(), atol=1e-5)
+
+
+class EndsWithASkip(Chain):
+    """The last block is used where the second one is not skipped."""
+
+    additive = False
+
+    def path(self, arch):
+        path = super().path(arch)
+        return (*path[:-2], None, path[-1]) if arch[1] == 6 else path
+
+    def wire(self, path, x, run, add, concat):
+        for slot, choice in enumerate(path):
+            x = x if choice is None else run(slot, x)
+        return x
+
+
+def test_prefixes_with_unused_slots_are_shared_to_the_last_bit(small_space: SearchSpace) -> None:
+    space = SearchSpace("ends", {}, EndsWithASkip(small_space.layout.slots))
+    supernet = random_supernet(space)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 3, 32, 32)).astype(np.float32)
+    evaluator = Evaluator(supernet, x[:20], x, rng.integers(0, 10, 60))
+    archs = space.sample(40, seed=0)
+    archs[::2, 1] = 6
+    accuracies = evaluator.accuracies(archs)
+    np.testing.assert_array_equal(accuracies, [evaluator.accuracy_alone(arch) for arch in archs])
+    assert len(set(accuracies)) > 3
+    # what is not used makes no difference
+    others = np.array([[0, 6, 2, c] for c in range(7)])
+    assert len(set(evaluator.accuracies(others))) == 1
 
 
 # Gates

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hwnas.arrays import BoolArray, FloatArray, IntArray
-from hwnas.costs import Constraint, FeasibleSet, most_probable_within
+from hwnas.costs import Constraint, most_probable_within, sample_choices
 from hwnas.search.gradient.pruning import active_choices
 from hwnas.search.gradient.terms import Term
 from hwnas.search.runs.run import Run
@@ -107,11 +107,8 @@ def random_active(
     alphas: Alphas, constraints: Sequence[Constraint], count: int, *, seed: int
 ) -> IntArray:
     """Uniform draws (count, n_decisions) of active architectures that keep all budgets."""
-    choices = active_choices(alphas.active)
-    left = FeasibleSet([constraint.restrict(choices) for constraint in constraints])
-    positions = left.sample(count, np.random.default_rng([seed, 0xBE7A]))
-    columns = zip(choices, positions.T, strict=True)
-    return np.stack([row[column] for row, column in columns], axis=1)
+    rng = np.random.default_rng([seed, 0xBE7A])
+    return sample_choices(constraints, active_choices(alphas.active), count, rng)
 
 
 def log_alphas(

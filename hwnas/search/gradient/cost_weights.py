@@ -92,9 +92,9 @@ class PIController:
     - ``beta_i = u_i * |dCE/dalpha| / |dE_i/dalpha|`` with running means of the norms, so that at
       u = 1 the cost moves alpha as much as the cross-entropy does, whatever the data and units.
 
-    Clipped is to ``[0, most]``, but to ``[-1, most]`` for the cost that is nearest its limit (or
-    farthest above it): below 0, beta asks for larger networks, which is right only as long as there
-    is room under every limit, and never more than the cross-entropy does.
+    The bounds are ``[0, most]``, and ``[-1, most]`` for the cost that is nearest its limit (or
+    farthest above it). Below 0, beta asks for larger networks: that is right only while there is
+    room under every limit, and never by more than the cross-entropy moves alpha.
 
     Args:
         limits: one a cost, in its unit.

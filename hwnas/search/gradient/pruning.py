@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwnas.arrays import BoolArray, FloatArray, IntArray
-from hwnas.costs import Constraint, FeasibleSet
-from hwnas.costs.jointly_feasible import jointly_feasible
-from hwnas.errors import InfeasibleBudgetError, OptionError
+from hwnas.costs import Constraint, can_be_kept
+from hwnas.errors import OptionError
 
 __all__ = ["PruneRule", "active_choices", "keeps_budgets", "prune"]
 
@@ -101,18 +100,5 @@ def active_choices(active: BoolArray) -> list[IntArray]:
 
 def keeps_budgets(active: BoolArray, constraints: Sequence[Constraint]) -> bool:
     """Whether some architecture of active choices keeps every budget."""
-    if not constraints:
-        return True
-    left = [constraint.restrict(active_choices(active)) for constraint in constraints]
-    if any(constraint.check is not None for constraint in left):
-        try:
-            FeasibleSet(left)
-        except InfeasibleBudgetError:
-            return False
-        return True
-    costs = [constraint.cost for constraint in left]
-    limits = [constraint.budget.limit for constraint in left]
-    minima = [cost.minimum()[1] for cost in costs]
-    return all(low <= limit for low, limit in zip(minima, limits, strict=True)) and (
-        jointly_feasible(costs, limits)
-    )
+    choices = active_choices(active)
+    return not constraints or can_be_kept([c.restrict(choices) for c in constraints])

@@ -17,7 +17,7 @@ from hwnas.search.runs.run import CHECKPOINT, CONFIG, LOG, RESULT, TABLE, read_e
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import Supernet, load_weights
 
-__all__ = ["StoredRun"]
+__all__ = ["StoredRun", "stored_space"]
 
 #: What a configuration must say: enough to make the supernet again, and to know its data.
 _KEYS = ("space", "data", "data_digest", "deployed", "trained", "sharing", "steps")
@@ -56,13 +56,8 @@ class StoredRun:
         Raises:
             CheckpointError: there is no run, or its configuration cannot be read.
         """
+        config = _config(folder)
         path = folder / CONFIG
-        if not path.exists():
-            raise CheckpointError(
-                f"there is no run in {folder} (no config.json): give the folder that "
-                "'hwnas search' printed"
-            )
-        config = read_json(path)
         lacking = [key for key in _KEYS if key not in config]
         if lacking:
             raise CheckpointError(
@@ -196,3 +191,22 @@ class StoredRun:
                     f"{self.home}, which was trained with {json.dumps(found.get(name))}: leave it "
                     "out, or train another supernet"
                 )
+
+
+def stored_space(folder: Path) -> str:
+    """The name of the space of a run, which may be one that a person must bring along.
+
+    Raises:
+        CheckpointError: there is no run, or its configuration cannot be read.
+    """
+    return str(_config(folder).get("space"))
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG
+    if not path.exists():
+        raise CheckpointError(
+            f"there is no run in {folder} (no config.json): give the folder that "
+            "'hwnas search' printed"
+        )
+    return read_json(path)

@@ -73,5 +73,5 @@ class Archive:
 
     def rows(self, keys: list[tuple[int, ...]]) -> IntArray:
         """Architectures (n, n_decisions) of tuples."""
-        n_decisions = len(self.feasible.constraints[0].cost.entries)
+        n_decisions = len(self.feasible.n_choices)
         return np.array(keys, np.int64).reshape(len(keys), n_decisions)

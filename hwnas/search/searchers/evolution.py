@@ -37,8 +37,7 @@ class Evolution:
         self.feasible = feasible
         self._archive = Archive(feasible, seed)
         self._parents, self._mutation = parents, mutation
-        entries = feasible.constraints[0].cost.entries
-        self._n_choices = np.array([len(entry) for entry in entries])
+        self._n_choices = np.array(feasible.n_choices)
 
     def suggest(self, count: int) -> IntArray:
         """The next generation: up to ``count`` new architectures."""

@@ -69,7 +69,6 @@ def make_algorithm(
         eliminate_duplicates=True,
         callback=each_generation,
     )
-    n_choices = np.array([len(entry) for entry in feasible.constraints[0].cost.entries])
-    problem = _TwoObjectives(cost, n_choices, evaluate)
+    problem = _TwoObjectives(cost, np.array(feasible.n_choices), evaluate)
     generations = settings.generations
     return algorithm.setup(problem, termination=("n_gen", generations), seed=seed, verbose=False)

@@ -1,4 +1,4 @@
-"""The examples of docs/python.md and of the README run, in small, and do what they say."""
+"""Examples of docs/python.md, of the README and of docs/gpu.md run, in small."""
 
 import re
 import sys
@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
 import hwnas
@@ -68,13 +69,13 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], No
     return run
 
 
-def command_line(line: str) -> None:
-    """Run one line of a shell."""
+def command_line(line: str, *more: str) -> None:
+    """Run one line of a shell, in small."""
     from hwnas.cli import group
 
-    words = line.split()[1:]
+    words = line.partition("#")[0].split()[1:]
     if "--help" not in words:
-        words += ["--steps", "2", "--draws", "3", "--proxy-input-size", "8", "--table", TABLE]
+        words += ["--steps", "2", "--train-batch", "16", "--proxy-input-size", "8", *more]
     with pytest.raises(SystemExit) as left:
         guarded(lambda standalone_mode: group(words, standalone_mode=standalone_mode))
     assert left.value.code == 0
@@ -91,7 +92,7 @@ def test_docs_python(
     for kind, code in blocks(text):
         if kind == "bash":
             for line in code.splitlines():
-                command_line(line)
+                command_line(line, "--draws", "3", "--table", TABLE)
                 printed = capsys.readouterr().out
                 assert ("--draws" if "--help" in line else "best.onnx") in printed
         elif kind == "python":
@@ -127,3 +128,19 @@ def test_readme_python(small: Callable[[str], dict[str, Any]]) -> None:
     result = small(code)["result"]
     assert result.predicted_ms <= 6
     assert result.onnx[:1] == b"\x08"  # the field ir_version of an ONNX model
+
+
+def test_the_search_without_a_card(
+    small: Callable[[str], dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "docs" / "gpu.md").read_text(encoding="utf-8")
+    lines = [line for kind, code in blocks(text) if kind == "bash" for line in code.splitlines()]
+    (line,) = [line for line in lines if line.startswith("hwnas search")]
+    table = hwnas.LatencyTable.load(TABLE)
+    card = replace(table.target, kind="gpu", device="Tesla V100", runtime="tensorrt")
+    replace(table, target=card).save(tmp_path / "v100.json")
+    command_line(line, "--population", "3", "--generations", "2", "--out", "run")
+    assert "not measured: the table is of another machine" in capsys.readouterr().out
+    model = onnx.load(tmp_path / "run" / "best.onnx")
+    (classes,) = [d.dim_value for d in model.graph.output[0].type.tensor_type.shape.dim][1:]
+    assert classes == table.space.arguments["classes"] == 1000

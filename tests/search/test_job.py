@@ -18,5 +18,5 @@ def test_data_that_are_given_have_the_size_that_is_trained(small_space: SearchSp
 
     assert prepare(request()).proxy.input_shape == (3, 32, 32)
     assert prepare(request(proxy_input_size=32)).proxy.input_shape == (3, 32, 32)
-    with pytest.raises(OptionError, match="noise has images of 32 pixels.*proxy_input_size 16"):
+    with pytest.raises(OptionError, match=r"noise has images of 32 pixels.*proxy_input_size 16"):
         prepare(request(proxy_input_size=16))

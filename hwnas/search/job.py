@@ -178,6 +178,12 @@ def _data(
     """The data, at the size that the proxy is trained at."""
     if not isinstance(request.data, str):
         check_dataset(request.data)
+        size = request.data.input_shape[1]
+        if options.proxy_input_size not in (None, size):
+            raise OptionError(
+                f"{request.data.name} has images of {size} pixels, which is what is trained on, "
+                f"got proxy_input_size {options.proxy_input_size}: make the data of that size"
+            )
         return request.data
     size = options.proxy_input_size or default_proxy_size(request.data)
     if not _has_proxy(request.space, known):

@@ -25,17 +25,17 @@ def make_space(text: str, *, channels: bool = False, **arguments: Any) -> Search
     return spaces.space(entry.name, **{k: v for k, v in arguments.items() if v is not None})
 
 
-def know_space(text: str | None, wanted: str) -> None:
+def know_space(text: str | None, wanted: str | None = None) -> None:
     """Make a person's own space known by its name, so that a run of it can be read.
 
     Args:
         text: ``FILE.py:NAME`` or ``module:NAME``; None where nothing was typed.
-        wanted: the name of the space of the run.
+        wanted: the name of the space of the run, where there is one.
 
     Raises:
         OptionError: it cannot be imported, or is no space, or another one.
     """
-    if text is not None and (name := spaces.resolve(text).name) != wanted:
+    if text is not None and (name := spaces.resolve(text).name) != (wanted or name):
         raise OptionError(f"--space {text} is {name}, and the run searched {wanted}")
 
 

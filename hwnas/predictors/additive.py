@@ -118,8 +118,8 @@ class AdditivePredictor:
         """
         quantile = self._quantile(confidence)
         ms = self.predict(archs)
-        doubt = self._doubt_ms(self.space.check(archs))
-        spread = quantile * np.hypot(self._residual, doubt / ms)
+        spread_ms = self._spread_of(self.space.check(archs))
+        spread = quantile * np.hypot(self._residual, spread_ms / ms)
         return np.stack([ms * np.exp(-spread), ms * np.exp(spread)], axis=1)
 
     def upper_cost(self, confidence: float) -> AdditiveCost:
@@ -134,7 +134,7 @@ class AdditivePredictor:
         """
         quantile = self._quantile(confidence)
         self._check_additive()
-        fixed, doubts = self._doubts
+        fixed, spreads = self._spreads
         # hypot(a, b) <= a + b, and exp(q x) <= 1 + steepness x for 0 <= x <= most
         most = max((self.table.spread(w) for w in self.space.distinct_workloads), default=0.0)
         steepness = np.expm1(quantile * most) / most if most > 0 else 0.0
@@ -143,7 +143,7 @@ class AdditivePredictor:
         whole = cost.fixed * cost.unit + steepness * fixed
         rows = [
             steps * cost.unit + steepness * row
-            for steps, row in zip(cost.entries, doubts, strict=True)
+            for steps, row in zip(cost.entries, spreads, strict=True)
         ]
         return AdditiveCost.from_floats(factor * whole, [factor * row for row in rows])
 
@@ -188,14 +188,14 @@ class AdditivePredictor:
         return self.cost.expected(probabilities)
 
     @cached_property
-    def _doubts(self) -> tuple[float, list[FloatArray]]:
-        return _entries(self.table, self.space, self.calibration, _doubt)
+    def _spreads(self) -> tuple[float, list[FloatArray]]:
+        return _entries(self.table, self.space, self.calibration, _spread_ms)
 
-    def _doubt_ms(self, archs: IntArray) -> FloatArray:
+    def _spread_of(self, archs: IntArray) -> FloatArray:
         """What the estimates in architectures (n, n_decisions) are uncertain, in ms (n,)."""
         if not self.additive:
-            return WorkloadSums.of(self.space, 0.0, self._within(_doubt))(archs)
-        fixed, entries = self._doubts
+            return WorkloadSums.of(self.space, 0.0, self._within(_spread_ms))(archs)
+        fixed, entries = self._spreads
         return np.asarray(fixed + sum(row[c] for row, c in zip(entries, archs.T, strict=True)))
 
     def _within(self, value: Callable[[LatencyTable, Workload], float]) -> Callable[..., float]:
@@ -217,7 +217,7 @@ def _alone(table: LatencyTable, workload: Workload) -> float:
     return max(table.latency_ms(workload) - table.call.latency_ms, 0.0)
 
 
-def _doubt(table: LatencyTable, workload: Workload) -> float:
+def _spread_ms(table: LatencyTable, workload: Workload) -> float:
     """Standard deviation of the same, in ms; 0 where it was measured."""
     return _alone(table, workload) * table.spread(workload)
 

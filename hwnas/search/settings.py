@@ -88,6 +88,12 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         check_fields(self)
 
+    @property
+    def peak_lr(self) -> float:
+        """The learning rate at the first step, once it is known which the space needs."""
+        assert self.base_lr is not None
+        return self.base_lr
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvolutionSettings:

@@ -251,7 +251,7 @@ def train_alphas(
         )
         arch = sampler.sample(step)
         images, labels = to_tensors(data.train_batch(step, settings.batch_size, seed))
-        lr = lr_at(step, settings)
+        lr = lr_at(step, settings.steps, settings.peak_lr)
         loss = train_step(supernet, optimizer, images, labels, arch, lr=lr)
         alphas.trained[np.arange(len(arch)), arch] += 1
         step += 1

@@ -89,6 +89,8 @@ def measure(
     samples, kept = book.read()
     if kept:
         say(f"going on with the unfinished profile {journal}: {kept} rounds are there")
+    if kept and not samples.pending(names, plan):
+        return samples
     reference = reference_model(origin, *form(target))
     with book.held(), _session(runtime):
         if isinstance(runtime, MeasuresRounds):

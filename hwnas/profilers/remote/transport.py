@@ -39,8 +39,10 @@ REMOTE_COMMAND = f"exec sh -c '{REMOTE_SCRIPT}'"
 
 #: One line of an answer; a longer one is no agent's.
 _LONGEST_LINE = 2**22
-#: Lines that are no answer, such as the greeting of a shell there: so many bytes of them.
+#: Lines that are no answer, such as the greeting of a shell there: so many bytes of them, where
+#: each line counts as so many more.
 _MOST_NOISE = 2**20
+_LINE = 100
 #: What may come on stderr. Runtimes warn for each model.
 _MOST_WORDS = 2**24
 #: No answer is nested deeper.
@@ -147,7 +149,8 @@ def _events(feeder: Feeder, listener: Listener) -> Iterator[tuple[str, Any]]:
             yield event
             heard = time.monotonic()
             continue
-        noise += len(line or b"")  # a greeting of the shell there
+        if line is not None:
+            noise += len(line) + _LINE  # a greeting of the shell there
         if noise > _MOST_NOISE:
             raise EndlessError("it talks without end, and says nothing that an agent says")
         if time.monotonic() - max(heard, feeder.moved) > patience:

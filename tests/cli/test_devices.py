@@ -82,8 +82,11 @@ def test_a_machine_that_lies_stops_no_other(hwnas, no_ssh, monkeypatch):
     good, deep = ssh.ssh_transport, json.loads(90 * "[" + 90 * "]")
     said = {
         "ssh://done": [{"hello": host}, {"done": {}}],
-        "ssh://tiny": [{"hello": host}, {"round": {"runs": [[0, 1e-300]], "reference": [1.0]}}],
-        "ssh://deep": [{"hello": host}, {"done": json.loads(90 * "[" + 90 * "]")}],
+        "ssh://tiny": [
+            {"hello": {**host, "device_id": "2"}},
+            {"round": {"runs": [[0, 1e-300]], "reference": [1.0]}},
+        ],
+        "ssh://deep": [{"hello": {**host, "device_id": "3"}}, {"done": deep}],
         "ssh://wrong": [{"hello": 5}],
     }
 

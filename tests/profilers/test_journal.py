@@ -128,7 +128,7 @@ def test_another_seed_does_not_wipe_an_unfinished_profile(small_space, tmp_path,
     before = path.read_bytes()
     with pytest.raises(CheckpointError, match="seed 0 instead of 1"):
         profile_space(small_space, SyntheticRuntime(), plan=plan, seed=1, journal=path)
+    other = SyntheticRuntime(name="other")
     with pytest.raises(CheckpointError, match="device 'synthetic' instead of 'other'"):
-        other = SyntheticRuntime(name="other")
         profile_space(small_space, other, plan=plan, journal=path)
     assert path.read_bytes() == before

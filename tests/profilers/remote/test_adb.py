@@ -137,10 +137,8 @@ def test_what_is_lacking_is_named(phone, monkeypatch, small_space, quick):
 )
 def test_times_that_are_none_are_refused(with_binary, small_space, quick, seconds):
     path = with_binary / "tmp" / "hwnas" / "onnxruntime_perf_test"
-    program(
-        path,
-        f"#!/bin/sh\nfor at in 1 2 3 4 5 6 7 8 9 0; do echo 'iteration:1,time_cost:{seconds}'; done\n",
-    )
+    line = f"echo 'iteration:1,time_cost:{seconds}'"
+    program(path, f"#!/bin/sh\nfor at in 1 2 3 4 5 6 7 8 9 0; do {line}; done\n")
     with pytest.raises(MeasurementError, match="printed a time that is none") as caught:
         profile_space(small_space, remote_runtime("adb"), plan=quick, n_networks=3)
     assert len(str(caught.value)) < 300

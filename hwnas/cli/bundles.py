@@ -10,7 +10,7 @@ from hwnas.cli.options import seed_option, space_options
 from hwnas.cli.output import json_option, print_json, say, stdout
 from hwnas.cli.profile_report import described, print_table
 from hwnas.cli.resources import make_space
-from hwnas.devices import PROFILE_SECONDS, keep, precision_for
+from hwnas.devices import PROFILE_SECONDS, keep, precision_for, saved_already
 from hwnas.errors import OptionError
 from hwnas.files import write_atomically
 from hwnas.latency_tables import default_path
@@ -114,8 +114,12 @@ def collect_results(results: Path, out: Path | None, as_json: bool) -> None:
     """
     table = collect(results)
     path = out or default_path(table.target, table.space)
-    table = keep(path, table)
-    if as_json:
-        print_json(described(path, table))
+    saved = saved_already(path, table)
+    if saved is None:
+        saved = keep(path, table)
     else:
-        print_table(path, table)
+        say(f"these results are in {path} already")
+    if as_json:
+        print_json(described(path, saved))
+    else:
+        print_table(path, saved)

@@ -1,11 +1,11 @@
 """Devices: what is measured where, and the tables that come of it."""
 
 from hwnas.devices.completing import completed
+from hwnas.devices.saving import keep, saved_already
 from hwnas.devices.tables import (
     PROFILE_SECONDS,
     ProfileJob,
     filled,
-    keep,
     profile_to_file,
     table_for,
     transfer_to_file,
@@ -34,6 +34,7 @@ __all__ = [
     "precision_for",
     "profile_to_file",
     "runtime_for",
+    "saved_already",
     "table_for",
     "transfer_to_file",
 ]

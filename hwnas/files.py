@@ -50,7 +50,7 @@ def open_regular(path: str | Path) -> BinaryIO:
             FIFO that nobody writes to does not block.
     """
     try:
-        _refuse_irregular(os.stat(path), path)  # noqa: PTH116: of what is opened, link or not
+        _refuse_irregular(Path(path).stat(), path)
     except ValueError as error:  # a NUL in its name
         raise OSError(EINVAL, str(error), repr(str(path))) from None
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)

@@ -34,9 +34,7 @@ def _written_out(match: re.Match[str]) -> str:
 
 
 def silence(stream: TextIO | None) -> None:
-    """Let a stream whose reader is gone swallow what else is written, at the end of the process
-    as well.
-    """
+    """Let a stream whose reader is gone swallow what else is written, to the end of the process."""
     if stream is None:
         return
     try:

@@ -25,8 +25,9 @@ def end_at_once_for_now() -> None:
 
 @contextmanager
 def signals_heard() -> Iterator[None]:
-    """Raise `KeyboardInterrupt` at the first signal, so that everything is put away, and end at the
-    second. What was told to ignore a signal, by ``nohup`` or a shell's background, goes on.
+    """Raise `KeyboardInterrupt` at the first signal, so that all is put away; end at the second.
+
+    What was told to ignore a signal, by ``nohup`` or a shell's background, goes on.
     """
     _received.clear()
     kept: dict[int, Any] = {}

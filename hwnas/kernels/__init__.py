@@ -1,7 +1,17 @@
 """Kernels: the nodes that a runtime really runs for an ONNX model."""
 
+from hwnas.kernels.exported import check_exported
 from hwnas.kernels.features import features, work
 from hwnas.kernels.kernel import Kernel, Operand, parse_kernel
 from hwnas.kernels.split import Piece, split
 
-__all__ = ["Kernel", "Operand", "Piece", "features", "parse_kernel", "split", "work"]
+__all__ = [
+    "Kernel",
+    "Operand",
+    "Piece",
+    "check_exported",
+    "features",
+    "parse_kernel",
+    "split",
+    "work",
+]

@@ -30,7 +30,7 @@ def signals_heard() -> Iterator[None]:
     What was told to ignore a signal, by ``nohup`` or a shell's background, goes on.
     """
     _received.clear()
-    kept: dict[int, Any] = {}
+    kept: dict[signal.Signals, Any] = {}
     try:
         for number in STATUS:
             if _untouched(number):

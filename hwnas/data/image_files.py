@@ -20,7 +20,7 @@ __all__ = ["MOST_BYTES", "SUFFIXES", "check_labels", "decoded", "read_file"]
 MOST_BYTES = 256 * MIB
 #: Pixels of one image, and what it may be: other formats are unpacked by other programs.
 _MOST_PIXELS = 2**26
-_FORMATS = ("BMP", "JPEG", "PNG", "PPM", "WEBP")
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
 #: Names of images end so, in capitals or not.
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".webp")
@@ -41,7 +41,7 @@ def decoded(
         DataError: it is no such image, or pillow is not installed.
     """
     try:
-        from PIL import Image, ImageOps
+        from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError:
         raise DataError(f"pillow is needed to read {name}: pip install 'hwnas[images]'") from None
     try:
@@ -68,7 +68,9 @@ def decoded(
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{name} cannot be read as an image: {error}") from None
+        unknown = isinstance(error, UnidentifiedImageError)
+        reason = f"it is none of {', '.join(_FORMATS)}" if unknown else error
+        raise DataError(f"{name} cannot be read as an image: {reason}") from None
 
 
 def check_labels(labels: IntArray, path: Path) -> None:

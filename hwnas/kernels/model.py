@@ -171,7 +171,8 @@ def _bytes_of(tensor: TensorProto) -> int:
         raise ModelFormatError(f"tensor {tensor.name!r} has no type of ONNX") from None
     if any(size < 0 for size in tensor.dims):
         raise ModelFormatError(f"tensor {tensor.name!r} has sizes below 0")
-    return prod(tensor.dims) * int(dtype.itemsize)
+    size: int = prod(tensor.dims) * dtype.itemsize
+    return size
 
 
 def computes_when_loaded(proto: ModelProto) -> bool:

@@ -18,12 +18,15 @@ from hwnas.costs import parse_budget
 from hwnas.devices import measure_model, precision_for
 from hwnas.devices.target import runtime_of_table
 from hwnas.errors import CheckpointError, OptionError, UnknownNameError
-from hwnas.files import write_atomically
+from hwnas.files import MIB, parse_json, read_bytes, write_atomically
+from hwnas.kernels import check_exported
 from hwnas.latency_tables import LatencyTable, Target
 from hwnas.profilers import Runtime, runtime
 from hwnas.spaces import SearchSpace
 
 __all__ = ["command"]
+
+_MOST_BYTES = 640 * MIB
 
 
 @click.command("verify")
@@ -131,10 +134,10 @@ def command(
 
 def _read(folder: Path) -> tuple[dict[str, Any], bytes]:
     """The result of a finished search, and its network."""
-    path = folder / "result.json"
+    path, network = folder / "result.json", folder / "best.onnx"
     try:
-        model = (folder / "best.onnx").read_bytes()
-        content = json.loads(path.read_text())
+        model = read_bytes(network, _MOST_BYTES)
+        content = parse_json(read_bytes(path, _MOST_BYTES))
         missing = {"space", "deployed", "budget", "architecture", "predicted_ms"} - content.keys()
     except (OSError, ValueError, AttributeError) as error:
         raise CheckpointError(
@@ -142,6 +145,7 @@ def _read(folder: Path) -> tuple[dict[str, Any], bytes]:
         ) from None
     if missing:
         raise CheckpointError(f"{path} lacks {', '.join(sorted(missing))}: search again")
+    check_exported(model, str(network))
     return dict(content), model
 
 

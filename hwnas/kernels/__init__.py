@@ -1,6 +1,7 @@
 """Kernels: the nodes that a runtime really runs for an ONNX model."""
 
 from hwnas.kernels.canonical import canonical, content
+from hwnas.kernels.exported import check_exported
 from hwnas.kernels.features import features, work
 from hwnas.kernels.kernel import Kernel, Operand, parse_kernel
 from hwnas.kernels.split import Piece, split
@@ -10,6 +11,7 @@ __all__ = [
     "Operand",
     "Piece",
     "canonical",
+    "check_exported",
     "content",
     "features",
     "parse_kernel",

@@ -84,5 +84,5 @@ def _print_summary(result: dict[str, Any], out: Path) -> None:
     stdout.print(
         f"{result['count']} architectures, {min(alone):.1%} to {max(alone):.1%} on the test images "
         f"when trained alone for {result['steps']} steps; {result['seconds']:.0f} seconds; "
-        f"files in {out}: rank.png, rank.json"
+        f"files in {out}: {', '.join([*result['files'].values(), 'rank.json'])}"
     )

@@ -93,9 +93,7 @@ def command(
         found["measured now"] = _measured(table, count, device, runtime_name, confidence, seed)
     judged = list(found.values())[-1]
     operators, additivity = judged.operators(), judged.additivity()
-    if plot is not None:
-        title = f"{table.space.name} on {table.target}"
-        plot_measured_over_predicted(plot, found, title=title)
+    title = f"{table.space.name} on {table.target}"
     if as_json:
         print_json(
             {
@@ -108,13 +106,14 @@ def command(
                 "plot": None if plot is None else str(plot),
             }
         )
-        return
-    say(f"{table.space.name} on {table.target}")
-    stdout.print(_errors({name: c.report() for name, c in found.items()}))
-    stdout.print(_operators(operators))
-    stdout.print(_additivity(additivity))
-    stdout.print(_verdict(additivity))
-    if plot is not None:
+    else:
+        say(title)
+        stdout.print(_errors({name: c.report() for name, c in found.items()}))
+        stdout.print(_operators(operators))
+        stdout.print(_additivity(additivity))
+        stdout.print(_verdict(additivity))
+    if plot is not None:  # what was measured is printed by now, whatever becomes of the picture
+        plot_measured_over_predicted(plot, found, title=title)
         say(f"drawn into {plot}")
 
 

@@ -120,13 +120,21 @@ def command(
             say("this runtime does not tell what layers take; TensorRT does")
         else:
             answer["layers"] = [asdict(layer) for layer in layers(model)]
-    write_atomically(folder / "verified.json", (json.dumps(answer, indent=2) + "\n").encode())
     if as_json:
         print_json(answer)
     else:
         _print(answer)
+    _keep(answer, folder / "verified.json")
     if not answer["holds"]:
         raise click.exceptions.Exit(1)
+
+
+def _keep(answer: dict[str, Any], path: Path) -> None:
+    """Write the answer, which is printed by now, where that is possible."""
+    try:
+        write_atomically(path, (json.dumps(answer, indent=2) + "\n").encode())
+    except OSError as error:
+        say(f"({error.strerror or error})", warning=f"{path} could not be written")
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], bytes]:

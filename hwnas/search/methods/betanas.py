@@ -19,6 +19,7 @@ from hwnas.arrays import IntArray
 from hwnas.costs import Budget, Constraint
 from hwnas.data import TrainableValidation
 from hwnas.errors import OptionError
+from hwnas.pictures import said_if_not_drawn
 from hwnas.predictors import require
 from hwnas.search.constraints import check_budgets
 from hwnas.search.gradient.betas import parse_betas
@@ -173,7 +174,10 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     past = history(context.run.logged("alpha"))
     tokens = {d.name: [op.token for op in d.choices] for d in space.decisions}
     title = f"BetaNAS, {space.name}, {problem.data.name}"
-    plot_alphas(context.run.folder / _PLOT, past, tokens, title=title)
+    files = {}
+    with said_if_not_drawn():
+        plot_alphas(context.run.folder / _PLOT, past, tokens, title=title)
+        files["architecture parameters"] = _PLOT
     chosen = alphas.probabilities[np.arange(len(winner.architecture)), winner.architecture]
     pruned = int((chosen == 0).sum())
     extras = {
@@ -185,7 +189,7 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         "log_probability": None if pruned else float(np.log(chosen).sum()),
         "dropped_choices_taken": pruned,
         "most_probable": space.format(constrained_argmax(alphas)),
-        "files": {"architecture parameters": _PLOT},
+        "files": files,
     }
     return context.conclude(winner, evaluation, random_accuracies, extras)
 

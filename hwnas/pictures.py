@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hwnas.errors import PictureError
 from hwnas.files import write_atomically
@@ -31,7 +31,7 @@ _SETTINGS = "matplotlibrc"
 
 @contextmanager
 def picture(
-    path: Path, size: tuple[float, float], *, layout: str | None = "constrained"
+    path: Path, size: tuple[float, float], *, layout: Literal["constrained"] | None = "constrained"
 ) -> Iterator["Figure"]:
     """A figure to draw in; a PNG file when the block has ended.
 

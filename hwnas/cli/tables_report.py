@@ -11,6 +11,7 @@ from rich import box
 from rich.table import Column, Table
 from rich.text import Text
 
+from hwnas.cli.numbers import Number, Whole
 from hwnas.cli.options import own_space_option, seed_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.cli.resources import asking_for_space, know_space
@@ -34,7 +35,7 @@ _PASS_SECONDS = 10.0
 @click.option(
     "--measure",
     "count",
-    type=click.IntRange(min=4),
+    type=Whole(min=4, most=100_000),
     metavar="N",
     help="Also measure N random networks here, twice, that the table has never seen.",
 )
@@ -47,7 +48,7 @@ _PASS_SECONDS = 10.0
 )
 @click.option(
     "--confidence",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=Number(min=0, max=1, min_open=True, max_open=True, most=1),
     default=0.95,
     show_default=True,
     help="Of the intervals.",

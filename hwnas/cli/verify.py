@@ -11,6 +11,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from hwnas import spaces
+from hwnas.cli.numbers import Whole, seconds_type
 from hwnas.cli.options import seed_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.cli.resources import know_space
@@ -41,7 +42,7 @@ __all__ = ["command"]
 )
 @click.option(
     "--threads",
-    type=click.IntRange(min=1),
+    type=Whole(min=1, most=4_096),
     metavar="N",
     help="Threads inside an operator, on a CPU  [default: the table's; 1 for a run without one]",
 )
@@ -53,7 +54,7 @@ __all__ = ["command"]
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0),
+    type=seconds_type(),
     default=6.0,
     show_default=True,
     help="Measure for at least so long; slow spells of a machine last seconds.",

@@ -61,9 +61,11 @@ class Settings(TrainingSettings):
     )
     alpha_every: Annotated[int, Ge(1)] = setting(2, "Training steps for each step of alpha.")
     alpha_lr: Annotated[float, Gt(0)] = setting(
-        0.05, "Learning rate of alpha.", old_flag="--alpha-rate", key="alpha_rate"
+        0.05, "Learning rate of alpha.", old_flag="--alpha-rate", key="alpha_rate", most=1000
     )
-    alpha_batch: Annotated[int, Ge(1)] = setting(64, "Validation images for each step of alpha.")
+    alpha_batch: Annotated[int, Ge(1)] = setting(
+        64, "Validation images for each step of alpha.", most=65_536
+    )
     prune_margin: float | None = setting(
         1.0,
         "Prune a choice whose alpha is so far below the mean of the others; inf for never.",
@@ -78,6 +80,7 @@ class Settings(TrainingSettings):
         metavar="ALPHA",
         old_flag="--drop-threshold",
         key="drop_threshold",
+        most=1e6,
     )
     prune_start: Annotated[float, Ge(0), Le(1)] = setting(
         0.25,

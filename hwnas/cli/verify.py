@@ -11,6 +11,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from hwnas import spaces
+from hwnas.cli.numbers import Whole, seconds_type
 from hwnas.cli.options import seed_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.cli.resources import know_space
@@ -44,7 +45,7 @@ _MOST_BYTES = 640 * MIB
 )
 @click.option(
     "--threads",
-    type=click.IntRange(min=1),
+    type=Whole(min=1, most=4_096),
     metavar="N",
     help="Threads inside an operator, on a CPU  [default: the table's; 1 for a run without one]",
 )
@@ -56,7 +57,7 @@ _MOST_BYTES = 640 * MIB
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0),
+    type=seconds_type(),
     default=6.0,
     show_default=True,
     help="Measure for at least so long; slow spells of a machine last seconds.",
@@ -123,13 +124,21 @@ def command(
             say("this runtime does not tell what layers take; TensorRT does")
         else:
             answer["layers"] = [asdict(layer) for layer in layers(model)]
-    write_atomically(folder / "verified.json", (json.dumps(answer, indent=2) + "\n").encode())
     if as_json:
         print_json(answer)
     else:
         _print(answer)
+    _keep(answer, folder / "verified.json")
     if not answer["holds"]:
         raise click.exceptions.Exit(1)
+
+
+def _keep(answer: dict[str, Any], path: Path) -> None:
+    """Write the answer, which is printed by now, where that is possible."""
+    try:
+        write_atomically(path, (json.dumps(answer, indent=2) + "\n").encode())
+    except OSError as error:
+        say(f"({error.strerror or error})", warning=f"{path} could not be written")
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], bytes]:

@@ -1,6 +1,7 @@
 """Devices: what is measured where, and the tables that come of it."""
 
 from hwnas.devices.completing import completed
+from hwnas.devices.fitting import check_exportable, check_profile_fits
 from hwnas.devices.saving import keep, saved_already
 from hwnas.devices.tables import (
     PROFILE_SECONDS,
@@ -25,6 +26,8 @@ __all__ = [
     "Measure",
     "ProfileJob",
     "available",
+    "check_exportable",
+    "check_profile_fits",
     "completed",
     "differences_here",
     "filled",

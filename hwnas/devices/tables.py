@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hwnas import spaces
+from hwnas.devices.fitting import check_profile_fits
 from hwnas.devices.saving import alone, keep, remove, saved_already
 from hwnas.errors import OptionError
 from hwnas.latency_tables import (
@@ -90,6 +91,7 @@ def profile_to_file(
         MeasurementError: the device failed.
     """
     check_precision(runtime, job.precision)
+    check_profile_fits(space, runtime, job.batch)
     target = runtime.target(job.precision, job.batch)
     if job.kernels:
         check_kernels(target, job.kernels)

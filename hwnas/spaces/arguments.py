@@ -37,7 +37,7 @@ def check_width_mult(space: str, width_mult: Any) -> None:
     """Check a factor of all widths.
 
     Raises:
-        OptionError: it is not a finite number above 0.
+        OptionError: it is not a number above 0, or absurd.
     """
     if not (isinstance(width_mult, int | float) and 0 < width_mult < math.inf):
         raise OptionError(f"width_mult of {space} is a number above 0, got {width_mult!r}")

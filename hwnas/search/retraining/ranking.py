@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from hwnas.arrays import FloatArray
 from hwnas.data import Dataset
+from hwnas.documents import inside
 from hwnas.errors import OptionError
 from hwnas.files import write_atomically
 from hwnas.progress import Progress, silent
@@ -18,6 +19,7 @@ from hwnas.search.retraining.retrain import accuracy, logits, retrain
 from hwnas.search.retraining.settings import RankSettings, RetrainSettings
 from hwnas.search.runs.plots import picture
 from hwnas.search.runs.run import Run
+from hwnas.search.runs.schema import OWN
 from hwnas.search.runs.stored import StoredRun
 
 __all__ = ["METRICS", "check_ranking", "pairwise_accuracy", "rank_correlation"]
@@ -149,7 +151,10 @@ def check_ranking(
     for at, (name, arch) in enumerate(zip(names, archs, strict=True)):
         if name not in known:
             network = retrain(
-                Run(run.folder / "networks" / str(at), {"architecture": name, "steps": steps}),
+                Run(
+                    inside(run.folder, "networks", str(at), advice=OWN),
+                    {"architecture": name, "steps": steps},
+                ),
                 space,
                 arch,
                 data,

@@ -35,7 +35,7 @@ def test_a_line_that_a_kill_cut_short_is_dropped_and_the_log_goes_on(tmp_path):
 def test_time_adds_up_over_sessions(tmp_path):
     Run(tmp_path, {})
     log = tmp_path / "log.jsonl"
-    lines = [("start", 0.0), ("evaluated", 40.0), ("start", 0.0), ("evaluated", 2.5)]
+    lines = [("start", 0.0), ("trained", 40.0), ("start", 0.0), ("trained", 2.5)]
     log.write_text("".join(json.dumps({"event": e, "seconds": s}) + "\n" for e, s in lines))
     assert Run(tmp_path, {}).seconds == pytest.approx(42.5, abs=0.5)
 

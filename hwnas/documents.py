@@ -33,6 +33,9 @@ _MOST_BYTES = 64 * 2**20
 #: Half a character: json.dumps writes such where a path is no UTF-8, and JSON has no place for it.
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]..")
 
+#: How pydantic's sentences begin; ours name the field.
+_SUBJECT = re.compile(r"^\w+ should")
+
 
 @dataclass(frozen=True)
 class Document:
@@ -99,7 +102,8 @@ def parse_document(text: bytes, shape: type, name: str, advice: str) -> dict[str
     from pydantic import ValidationError
 
     try:
-        _adapter(shape).validate_json(_SURROGATE.sub(rb"\\ufffd", text))
+        whole = _SURROGATE.sub(rb"\\ufffd", text) if b"\\u" in text else text
+        _adapter(shape).validate_json(whole)
         content = json.loads(text)
     except ValidationError as error:
         raise CheckpointError(f"{name}: {_first(error)}: {advice}") from None
@@ -119,7 +123,7 @@ def _adapter(shape: type) -> Any:
 def _first(error: Any) -> str:
     """The first of the problems: the field, what it should be, and what it is."""
     first = error.errors(include_url=False, include_context=False)[0]
-    message = str(first["msg"]).replace("Input should", "should").replace(" dictionary or an", "")
+    message = _SUBJECT.sub("should", str(first["msg"]))
     where = ".".join(_short(part) for part in first["loc"])
     if first["type"] == "json_invalid":
         return f"damaged, {message}"

@@ -22,7 +22,7 @@ from hwnas.files import write_atomically
 from hwnas.latency_tables import LatencyTable, Target
 from hwnas.profilers import Runtime, runtime
 from hwnas.search.runs.network import read_network, read_result
-from hwnas.search.runs.run import RESULT, TABLE
+from hwnas.search.runs.run import NETWORK, RESULT, TABLE
 from hwnas.search.runs.schema import ANOTHER, parse_of_file
 from hwnas.spaces import SearchSpace
 
@@ -90,8 +90,8 @@ def command(
     model = read_network(folder, result)
     if result["digest"] is None:
         say(
-            f"{folder} is of a version that kept no digest of best.onnx: only the architecture "
-            "that it names was compared"
+            f"{folder} is of a version that kept no digest of {NETWORK}: whether it is the network "
+            "that was found was not checked but for the architecture that it names"
         )
     known = _target(folder)
     here = _runtime(known, device, threads, runtime_name)

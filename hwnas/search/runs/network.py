@@ -1,5 +1,7 @@
 """The network that a finished run hands over: ``best.onnx``, and whether it is the one found."""
 
+import json
+import reprlib
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -36,33 +38,35 @@ def read_network(folder: Path, result: Mapping[str, Any]) -> bytes:
 
     Args:
         folder: of the run.
-        result: its content; of an earlier version it has no ``digest``, and the architecture that
-            the file names is all that is compared.
+        result: its content; of an earlier version it has no ``digest``, and what the file says of
+            itself is all that is compared.
 
     Raises:
         CheckpointError: the file is not there, damaged, or another network.
     """
     path, digest = folder / NETWORK, result.get("digest")
     model = read_regular(path, ANOTHER, _MOST_BYTES)
-    if digest is None:
-        got, wanted, what = _architecture(model, path), result["architecture"], "architecture"
-    else:
-        got, wanted, what = sha256(model).hexdigest(), digest, "digest"
-    if got != wanted:
-        raise CheckpointError(
-            f"{path} is not the network that {RESULT} names ({what} {got!r}, not {wanted!r}): "
-            f"{ANOTHER}"
-        )
+    known = _metadata(model, path)
+    compared = {name: (known.get(name), result[name]) for name in ("space", "architecture")}
+    if "hwnas.arguments" in known:
+        compared["deployed"] = known["hwnas.arguments"], json.dumps(result["deployed"])
+    if digest is not None:
+        compared["digest"] = sha256(model).hexdigest(), digest
+    for what, (got, wanted) in compared.items():
+        if got != wanted:
+            raise CheckpointError(
+                f"{path} is not the network that {RESULT} names ({what} is {reprlib.repr(got)}, "
+                f"not {reprlib.repr(wanted)}): {ANOTHER}"
+            )
     return model
 
 
-def _architecture(model: bytes, path: Path) -> str | None:
+def _metadata(model: bytes, path: Path) -> dict[str, str]:
     """What an ONNX file that hwnas wrote says that it is."""
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     try:
-        known = {p.key: p.value for p in onnx.load_from_string(model).metadata_props}
+        return {p.key: p.value for p in onnx.load_from_string(model).metadata_props}
     except (DecodeError, ValueError) as error:
         raise CheckpointError(f"{path} is no ONNX model ({error}): {ANOTHER}") from None
-    return known.get("architecture")

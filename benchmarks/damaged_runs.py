@@ -3,8 +3,8 @@
 The tries are generated: each field of each JSON file and of each kind of event, each with every
 wrong value of `hwnas.testing.damage`; metadata and tensors of checkpoints; the bytes of every file;
 folders, pipes, devices and links in place of files. A command may go on, fail or refuse (exit
-status 0, 1 or 2) within two seconds. Counted as faults: tracebacks, slower answers, and refusals
-that do not end in one line.
+status 0, 1 or 2) within two seconds of the processor, and 15 of the clock. Counted as faults:
+tracebacks, slower answers, and refusals that do not end in one line.
 
 python benchmarks/damaged_runs.py [--share 0.1] [--seed 0]
 """
@@ -87,7 +87,7 @@ class Answer:
     Attributes:
         status: of its exit; None where it raised.
         text: of stderr, or the traceback.
-        seconds: it took.
+        seconds: of the processor that it took; the machine may be busy.
     """
 
     status: int | None
@@ -109,7 +109,7 @@ class Answer:
 
 def run(words: Sequence[str]) -> Answer:
     """Run a command in this process."""
-    said, out, begun = io.StringIO(), io.StringIO(), time.perf_counter()
+    said, out, begun = io.StringIO(), io.StringIO(), time.process_time()
 
     def stop(*_: object) -> None:
         raise TimeoutError(f"more than {HANGS_S} s")
@@ -126,7 +126,7 @@ def run(words: Sequence[str]) -> Answer:
         said.write(traceback.format_exc())
     finally:
         signal.alarm(0)
-    return Answer(status, said.getvalue(), time.perf_counter() - begun)
+    return Answer(status, said.getvalue(), time.process_time() - begun)
 
 
 class Scene:

@@ -129,6 +129,8 @@ def _first(error: Any) -> str:
         return f"damaged, {message}"
     if first["type"] == "missing":
         return f"{where} is missing"
+    if first["type"] == "value_error":  # of a shape's own: about several fields
+        return message.removeprefix("Value error, ")
     return f"{where or 'the file'} {message}, got {reprlib.repr(first['input'])}"
 
 

@@ -12,6 +12,7 @@ from sources import FILES, PACKAGE, imported_names, room_of
 FLOORS = (
     {"version", "errors", "arrays"},
     {"files", "progress", "registry"},
+    {"documents"},
     {"ops"},
     {"costs", "onnx_graph", "latency_tables", "data"},
     {"spaces", "kernels"},

@@ -82,6 +82,12 @@ def test_undamaged_runs_are_read(said, command):
         ("verify", "run/result.json", {"budget": 3}, "result.json: budget should be a valid array"),
         ("verify", "run/result.json", {"deployed": {"classes": "x"}}, "result.json: deployed: "),
         ("verify", "run/result.json", {"predicted_ms": -1}, "result.json: predicted_ms should be"),
+        (
+            "search",
+            "run/result.json",
+            {"measured_ms": 0.1},
+            "measured and measured_ms are not",
+        ),
         ("again", "again/result.json", {"front": [3]}, "result.json: front.0 should be an object"),
         ("new", "run/config.json", {"steps": "4"}, "config.json: steps should be a valid integer"),
         ("rank", "run/config.json", {"data": None}, "config.json: data should be a valid string"),

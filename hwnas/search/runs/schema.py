@@ -146,6 +146,10 @@ class Found(Network):
     seconds: Seconds
     files: dict[str, str]
 
+    def __post_init__(self) -> None:
+        if (self.measured is None) != (self.measured_ms is None):
+            raise ValueError("measured and measured_ms are not both there")
+
 
 @dataclass(frozen=True, kw_only=True)
 class _OfBudget(Found):

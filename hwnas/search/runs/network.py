@@ -47,7 +47,7 @@ def read_network(folder: Path, result: Mapping[str, Any]) -> bytes:
     path, digest = folder / NETWORK, result.get("digest")
     model = read_regular(path, ANOTHER, _MOST_BYTES)
     known = _metadata(model, path)
-    compared = {name: (known.get(name), result[name]) for name in ("space", "architecture")}
+    compared = {"architecture": (known.get("architecture"), result["architecture"])}
     if "hwnas.arguments" in known:
         compared["deployed"] = known["hwnas.arguments"], json.dumps(result["deployed"])
     if digest is not None:

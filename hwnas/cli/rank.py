@@ -11,6 +11,7 @@ from hwnas.cli.flags import settings_options
 from hwnas.cli.options import own_space_option, seed_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.cli.resources import know_space
+from hwnas.documents import inside
 from hwnas.search.retraining.settings import RankSettings
 from hwnas.search.settings import make, stored
 
@@ -50,6 +51,7 @@ def command(
     from hwnas.search.limits import check_batch
     from hwnas.search.retraining.ranking import check_ranking
     from hwnas.search.runs.run import Run
+    from hwnas.search.runs.schema import OWN, Rank
     from hwnas.search.runs.stored import StoredRun, stored_space
     from hwnas.search.torchrun import refuse_several
 
@@ -58,11 +60,11 @@ def command(
     know_space(space, stored_space(folder))
     source = StoredRun.open(folder, data_spec)
     source.supernet()  # is it there, and finished?
-    out = out or folder / "rank"
+    out = out or inside(folder, "rank", advice=OWN)
     data = source.data()
     check_batch(settings, data)
     run = Run(out, {**stored(settings), "seed": seed, **source.identity(out)})
-    result = run.read_json("rank.json")
+    result = run.read_json("rank.json", Rank)
     if result is None:
         with progress_bars() as progress:
             result = check_ranking(run, source, data, settings, seed=seed, progress=progress)

@@ -83,6 +83,7 @@ def _reuse(
     from hwnas.search.problem import Problem
     from hwnas.search.reuse import Reuse, feasible_front, search_front, search_supernet
     from hwnas.search.runs.run import RESULT, TABLE, Run
+    from hwnas.search.runs.schema import Several
 
     options = make(SearchOptions, {name: flags[name] for name in _OPTIONS}, "a search")
     settings = make(EvolutionSettings, {name: flags[name] for name in _EVOLUTION}, "a search")
@@ -121,7 +122,7 @@ def _reuse(
         "table": deployment.digest,
     }
     run = Run(out, config)
-    finished = run.read_json(RESULT)
+    finished = run.read_json(RESULT, Several)
     if finished is not None:
         say(f"this search is finished; {out} holds its result")
         return finished

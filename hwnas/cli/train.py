@@ -12,6 +12,7 @@ from hwnas.cli.flags import settings_options
 from hwnas.cli.options import own_space_option, seed_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.cli.resources import know_space
+from hwnas.documents import inside
 from hwnas.search.retraining.settings import RetrainSettings
 from hwnas.search.settings import make, stored
 
@@ -62,6 +63,7 @@ def command(
     from hwnas.search.limits import check_batch, check_fits
     from hwnas.search.retraining.found import retrain_found
     from hwnas.search.runs.run import Run
+    from hwnas.search.runs.schema import OWN, Train
     from hwnas.search.runs.stored import StoredRun, stored_space
     from hwnas.search.torchrun import refuse_several
 
@@ -75,7 +77,8 @@ def command(
     trained = source.deployed if full else source.proxy
     text = trained.format(arch)
     kind = "full" if full else "proxy"
-    out = out or folder / f"train-{kind}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+    name = f"train-{kind}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+    out = out or inside(folder, name, advice=OWN)
     data = source.data(full=full)
     check_batch(settings, data)
     check_fits(trained, trained, settings)
@@ -89,7 +92,7 @@ def command(
         "data_digest": data.digest,
     }
     run = Run(out, config)
-    report = run.read_json("train.json")
+    report = run.read_json("train.json", Train)
     if report is None:
         with progress_bars() as progress:
             report = retrain_found(

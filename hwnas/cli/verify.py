@@ -18,16 +18,16 @@ from hwnas.cli.resources import know_space
 from hwnas.costs import parse_budget
 from hwnas.devices import measure_model, precision_for
 from hwnas.devices.target import runtime_of_table
-from hwnas.errors import CheckpointError, OptionError, UnknownNameError
-from hwnas.files import MIB, parse_json, read_bytes, write_atomically
-from hwnas.kernels import check_exported
+from hwnas.errors import BudgetError, CheckpointError, HwnasError, OptionError, UnknownNameError
+from hwnas.files import write_atomically
 from hwnas.latency_tables import LatencyTable, Target
 from hwnas.profilers import Runtime, runtime
+from hwnas.search.runs.network import read_network, read_result
+from hwnas.search.runs.run import NETWORK, RESULT, TABLE
+from hwnas.search.runs.schema import ANOTHER, parse_of_file
 from hwnas.spaces import SearchSpace
 
 __all__ = ["command"]
-
-_MOST_BYTES = 640 * MIB
 
 
 @click.command("verify")
@@ -85,9 +85,16 @@ def command(
     Example:
       hwnas verify runs/spos-proxyless-latency6ms-s0-919aea
     """
-    result, model = _read(folder)
+    result = read_result(folder)
     know_space(space_text, str(result["space"]))
-    space = _space(result)
+    space, limit_ms = _space(result, folder / RESULT), _limit_ms(result, folder / RESULT)
+    model = read_network(folder, result)
+    check_exported(model, str(folder / NETWORK))
+    if result["digest"] is None:
+        say(
+            f"{folder} is of a version that kept no digest of {NETWORK}: whether it is the network "
+            "that was found was not checked but for the architecture that it names"
+        )
     known = _target(folder)
     here = _runtime(known, device, threads, runtime_name)
     precision, batch = (
@@ -106,8 +113,6 @@ def command(
         taken = measure_model(
             model, space, here, found, seconds=seconds, seed=seed, progress=progress
         )
-    limits = [parse_budget(text) for text in result["budget"]]
-    limit_ms = next((b.limit for b in limits if b.quantity == "latency"), None)
     answer: dict[str, Any] = {
         "architecture": result["architecture"],
         "target": asdict(found),
@@ -141,36 +146,32 @@ def _keep(answer: dict[str, Any], path: Path) -> None:
         say(f"({error.strerror or error})", warning=f"{path} could not be written")
 
 
-def _read(folder: Path) -> tuple[dict[str, Any], bytes]:
-    """The result of a finished search, and its network."""
-    path, network = folder / "result.json", folder / "best.onnx"
+def _space(result: dict[str, Any], path: Path) -> SearchSpace:
+    """The deployed space of a run, which has the architecture that was found."""
     try:
-        model = read_bytes(network, _MOST_BYTES)
-        content = parse_json(read_bytes(path, _MOST_BYTES))
-        missing = {"space", "deployed", "budget", "architecture", "predicted_ms"} - content.keys()
-    except (OSError, ValueError, AttributeError) as error:
-        raise CheckpointError(
-            f"{folder} is not a finished search ({error}): give a folder that 'hwnas search' wrote"
-        ) from None
-    if missing:
-        raise CheckpointError(f"{path} lacks {', '.join(sorted(missing))}: search again")
-    check_exported(model, str(network))
-    return dict(content), model
-
-
-def _space(result: dict[str, Any]) -> SearchSpace:
-    """The deployed space of a run."""
-    try:
-        return spaces.remake(result["space"], result["deployed"])
+        space = spaces.remake(result["space"], result["deployed"])
     except UnknownNameError as error:
         raise OptionError(
             f"{error}; a run of an own space needs --space FILE.py:NAME again"
         ) from None
+    except HwnasError as error:
+        raise CheckpointError(f"{path}: deployed: {error}: {ANOTHER}") from None
+    parse_of_file(space, result["architecture"], path, ANOTHER)
+    return space
+
+
+def _limit_ms(result: dict[str, Any], path: Path) -> float | None:
+    """The latency budget of a run, if it has one."""
+    try:
+        budgets = [parse_budget(text) for text in result["budget"]]
+    except BudgetError as error:
+        raise CheckpointError(f"{path}: budget: {error}: {ANOTHER}") from None
+    return next((b.limit for b in budgets if b.quantity == "latency"), None)
 
 
 def _target(folder: Path) -> Target | None:
     """What the run's table was measured on; None where it searched with another predictor."""
-    path = folder / "table.json"
+    path = folder / TABLE
     return LatencyTable.load(path).target if path.exists() else None
 
 

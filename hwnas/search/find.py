@@ -8,13 +8,15 @@ from typing import Any
 
 from hwnas.costs import Budget
 from hwnas.data import Dataset, has_digest
+from hwnas.documents import read_document
 from hwnas.errors import OptionError
 from hwnas.progress import Progress, progress_bars, say
 from hwnas.search.deployment import Deployment, deploy
 from hwnas.search.job import Job, Request, prepare
 from hwnas.search.problem import Problem
 from hwnas.search.result import Result
-from hwnas.search.runs.run import CONFIG, RESULT, TABLE, Run, read_json
+from hwnas.search.runs.run import CONFIG, RESULT, TABLE, Run
+from hwnas.search.runs.schema import OWN, Config, Found, parse_of_file
 from hwnas.search.settings import stored
 from hwnas.spaces import SearchSpace
 
@@ -147,8 +149,9 @@ def _search(job: Job, progress: Progress) -> Result:
     with torchrun_workers() as workers:
         _refuse_several(job, workers.count)
         run = Run(job.out, _config(job, settings, deployment))
-        content = run.read_json(RESULT)
+        content = run.read_json(RESULT, Found)
         if content is not None:
+            parse_of_file(job.space, content["architecture"], job.out / RESULT, OWN)
             say(f"this search is finished; {job.out} holds its result")
             return Result(job.out, content, job.space, job.proxy)
         deployment.save(job.out)
@@ -185,7 +188,7 @@ def _config(job: Job, settings: Any, deployment: Deployment) -> Mapping[str, Any
 def _written_digest(job: Job) -> str:
     """The digest of the data, as an earlier version of hwnas wrote it if this run is of that."""
     path = job.out / CONFIG
-    written = read_json(path).get("data_digest") if path.exists() else None
+    written = read_document(path, Config, OWN).get("data_digest") if path.exists() else None
     return str(written) if written and has_digest(job.data, str(written)) else job.data.digest
 
 

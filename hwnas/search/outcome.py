@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ def conclude(
     """
     space, proxy, predictor = problem.space, problem.proxy, problem.predictor
     validation = evaluation.validation
-    write_atomically(run.folder / NETWORK, exporter(problem, validation)(winner.architecture))
+    network = exporter(problem, validation)(winner.architecture)
+    write_atomically(run.folder / NETWORK, network)
     validation.set_statistics(winner.architecture)
     weights = validation.supernet.weights(winner.architecture)
     write_atomically(run.folder / WEIGHTS, save(weights))
@@ -81,6 +83,7 @@ def conclude(
         **extras,
         "deployed": dict(space.arguments),
         "trained": dict(proxy.arguments),
+        "digest": sha256(network).hexdigest(),
         "weights": "from the supernet" if same else "drawn at random: train best.onnx's network",
         "files": {"network": NETWORK, "plot": PLOT}
         | ({} if same else {"trained proxy": PROXY_NETWORK})

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwnas.arrays import IntArray
+from hwnas.documents import check_regular
 from hwnas.errors import CheckpointError
-from hwnas.search.runs.run import NETWORK, WEIGHTS
+from hwnas.search.runs.network import read_network
+from hwnas.search.runs.run import WEIGHTS
+from hwnas.search.runs.schema import ANOTHER
 from hwnas.spaces import SearchSpace
 
 if TYPE_CHECKING:
@@ -67,8 +70,12 @@ class Result:
 
     @cached_property
     def onnx(self) -> bytes:
-        """The deployed network, as it was measured."""
-        return (self.folder / NETWORK).read_bytes()
+        """The deployed network, as it was measured.
+
+        Raises:
+            CheckpointError: the file is another, or not there.
+        """
+        return read_network(self.folder, self.content)
 
     @property
     def module(self) -> "nn.Module":
@@ -94,15 +101,21 @@ class Result:
         """The trained network with the supernet's weights, batch-norms recalibrated.
 
         Raises:
-            CheckpointError: the run is of a version that did not keep them.
+            CheckpointError: the run is of a version that did not keep them, or they are damaged.
         """
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         path = self.folder / WEIGHTS
         if not path.exists():
             raise CheckpointError(f"{path} is not there: the run is of an earlier version")
         module = self.proxy.build(self.arch)
-        module.load_state_dict(load_file(path))
+        check_regular(path, ANOTHER)
+        try:
+            module.load_state_dict(load_file(path))
+        except (SafetensorError, OSError, RuntimeError) as error:
+            why = " ".join(str(error).split())[:200]
+            raise CheckpointError(f"{path} holds other weights ({why}): {ANOTHER}") from None
         return module.eval()
 
     def __str__(self) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import Budget, Constraint, FeasibleSet
+from hwnas.documents import inside
 from hwnas.errors import BudgetMissedError
 from hwnas.progress import Progress, silent
 from hwnas.search.candidates.evaluation import Evaluation
@@ -20,7 +21,8 @@ from hwnas.search.context import Context
 from hwnas.search.deployment import Deployment
 from hwnas.search.problem import Problem
 from hwnas.search.runs.plots import plot_front, write_and_draw
-from hwnas.search.runs.run import RESULT, Run
+from hwnas.search.runs.run import LOG, RESULT, Run
+from hwnas.search.runs.schema import OWN, parse_of_file
 from hwnas.search.runs.stored import StoredRun
 from hwnas.search.searchers.evolution import Evolution
 from hwnas.search.searchers.pareto import evolve_front, front, require_pymoo
@@ -66,8 +68,9 @@ class Reuse:
         known = dict(next(self.run.logged("imported"))["accuracies"])
         evaluation = context.evaluator(self.source.supernet(), known)
         if known:
-            space = self.source.deployed
-            evaluation.accuracies(np.array([space.parse(name) for name in known]))
+            space, path = self.source.deployed, self.run.folder / LOG
+            archs = [parse_of_file(space, name, path, OWN) for name in known]
+            evaluation.accuracies(np.array(archs))
         return evaluation
 
 
@@ -194,7 +197,7 @@ def _result(
     )
     winner = context.verify(propose, evaluation)
     name = budget_name(problem.budgets)
-    folder = reuse.run.folder / name
+    folder = inside(reuse.run.folder, name, advice=OWN)
     config = {
         **reuse.source.identity(folder),
         "budget": [str(budget) for budget in problem.budgets],

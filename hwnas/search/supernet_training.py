@@ -10,8 +10,10 @@ from tempfile import TemporaryDirectory
 import torch
 
 from hwnas.data import Dataset
+from hwnas.documents import read_regular
 from hwnas.progress import Progress, silent
 from hwnas.search.runs.run import CHECKPOINT, Run
+from hwnas.search.runs.schema import OWN
 from hwnas.search.shared_settings import TrainingSettings
 from hwnas.supernet import (
     SINGLE_PROCESS,
@@ -31,6 +33,8 @@ __all__ = ["checkpoint_due", "lr_at", "to_tensors", "train_supernet"]
 
 _CHECKPOINT_EVERY = 50
 _WARM_UP = 30
+#: A checkpoint larger than this is none of ours.
+_MOST_BYTES = 2**38
 
 
 def train_supernet(
@@ -69,7 +73,7 @@ def train_supernet(
     optimizer = make_optimizer(supernet, settings.optimizer)
     path = run.folder / CHECKPOINT if run else None
     state = sampler_state(sampler)
-    step = _resumed(path, supernet, optimizer, state, workers)
+    step = _resumed(path, supernet, optimizer, state, workers, settings.steps)
     while step < settings.steps:
         arch = workers.shared(sampler.sample(step))
         loss = train_step(
@@ -115,15 +119,16 @@ def _resumed(
     optimizer: torch.optim.Optimizer,
     state: dict[str, torch.Tensor],
     workers: Workers,
+    steps: int,
 ) -> int:
     """Load the leader's checkpoint into every worker, if there is one; returns the step."""
-    content = path.read_bytes() if path and path.exists() else b""
+    content = read_regular(path, OWN, _MOST_BYTES) if path and path.exists() else b""
     content = workers.shared_bytes(content)
     if not content:
         return 0
     if path:
-        return load_checkpoint(path, supernet, optimizer, extra=state)
+        return load_checkpoint(path, supernet, optimizer, extra=state, steps=steps)
     with TemporaryDirectory() as folder:
         copy = Path(folder) / CHECKPOINT
         copy.write_bytes(content)
-        return load_checkpoint(copy, supernet, optimizer, extra=state)
+        return load_checkpoint(copy, supernet, optimizer, extra=state, steps=steps)

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 from hwnas.supernet.kinds import OPTIMIZERS, SAMPLERS, SHARINGS, OptimizerKind, SamplerKind, Sharing
 
 if TYPE_CHECKING:
-    from hwnas.supernet.checkpoint import load_checkpoint, load_weights, save_checkpoint
+    from hwnas.supernet.checkpoint import (
+        check_origin,
+        load_checkpoint,
+        load_weights,
+        save_checkpoint,
+    )
     from hwnas.supernet.evaluate import Evaluator
     from hwnas.supernet.gates import alpha_gradient, probabilities_of
     from hwnas.supernet.network import Supernet, make_network
@@ -47,6 +52,7 @@ __all__ = [
     "UniformSampler",
     "Workers",
     "alpha_gradient",
+    "check_origin",
     "learning_rate",
     "load_checkpoint",
     "load_weights",
@@ -65,6 +71,7 @@ _HOMES = {
     "tell_sampler": "hwnas.supernet.samplers",
     "sampler_state": "hwnas.supernet.samplers",
     "LearningSampler": "hwnas.supernet.samplers",
+    "check_origin": "hwnas.supernet.checkpoint",
     "load_checkpoint": "hwnas.supernet.checkpoint",
     "load_weights": "hwnas.supernet.checkpoint",
     "save_checkpoint": "hwnas.supernet.checkpoint",

@@ -2,19 +2,37 @@
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Le
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from hwnas.documents import Document, check_regular, parse_document
 from hwnas.errors import CheckpointError
-from hwnas.files import open_regular, parse_json, write_atomically
+from hwnas.files import write_atomically
+from hwnas.spaces import SearchSpace
 from hwnas.supernet.network import Supernet
 
-__all__ = ["load_checkpoint", "load_weights", "save_checkpoint"]
+__all__ = ["check_origin", "load_checkpoint", "load_weights", "save_checkpoint"]
+
+_ADVICE = "remove it to train anew"
+#: What optimizers keep of each parameter, beside how many steps it was trained.
+_STEP = "step"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _About(Document):
+    """What a checkpoint says of itself; the rest is compared."""
+
+    step: Annotated[int, Ge(0), Le(2**63 - 1)]
+    kind: str
 
 
 def save_checkpoint(
@@ -53,17 +71,26 @@ def load_checkpoint(
     optimizer: torch.optim.Optimizer,
     metadata: Mapping[str, str] | None = None,
     extra: Mapping[str, Tensor] | None = None,
+    *,
+    steps: int | None = None,
 ) -> int:
     """Read what `save_checkpoint` wrote into a fresh network and optimizer; returns the step.
 
     What was saved as ``extra`` is copied into the tensors of the same names. Memory formats stay
     those of the network, so that training goes on with the same kernels.
 
+    Args:
+        path: of the file.
+        network, optimizer: fresh ones; what the file holds is copied into them.
+        metadata: as it was saved.
+        extra: as it was saved.
+        steps: of the whole training, which the file cannot be beyond.
+
     Raises:
         CheckpointError: the file is damaged, or of another space, sharing, optimizer or metadata;
             network, optimizer and ``extra`` are then as before.
     """
-    about, step, tensors = _read(path)
+    about, step, tensors = _read(path, steps)
     expected = _identity(network, optimizer, metadata)
     if about != expected:
         raise CheckpointError(
@@ -71,17 +98,14 @@ def load_checkpoint(
         )
     weights = {key: t for key, t in tensors.items() if key.startswith("weight ")}
     others = {key: t for key, t in tensors.items() if key.startswith("extra ")}
-    kept = {f"extra {name}": t.shape for name, t in (extra or {}).items()}
+    kept = {f"extra {name}": (t.shape, t.dtype) for name, t in (extra or {}).items()}
     parameters = dict(_parameters(optimizer))
     rest = tensors.keys() - weights.keys() - others.keys()
     states = [(key, _owner(key, parameters), tensors[key]) for key in rest]
-    fits = _fits(network, weights) and {key: t.shape for key, t in others.items()} == kept
-    if not fits or any(
-        owner is None or (value.ndim and value.shape != owner.shape) for _, owner, value in states
-    ):
-        raise CheckpointError(
-            f"the tensors of {path} do not fit this version of hwnas: remove it to train anew"
-        )
+    fits = _fits(network, weights)
+    fits = fits and {key: (t.shape, t.dtype) for key, t in others.items()} == kept
+    if not fits or not _is_state({key: (owner, value) for key, owner, value in states}):
+        raise CheckpointError(f"the tensors of {path} do not fit this version of hwnas: {_ADVICE}")
     network.load_state_dict({key.removeprefix("weight "): t for key, t in weights.items()})
     for name, tensor in (extra or {}).items():
         tensor.data.copy_(others[f"extra {name}"])
@@ -92,41 +116,86 @@ def load_checkpoint(
     return step
 
 
-def load_weights(path: Path, supernet: Supernet) -> int:
+def load_weights(path: Path, supernet: Supernet, steps: int | None = None) -> int:
     """Read the weights alone, to search with them; returns the step they were saved at.
+
+    Args:
+        path: of the file.
+        supernet: gets the weights.
+        steps: of the whole training, which the file cannot be beyond.
 
     Raises:
         CheckpointError: the file is damaged, or of another space or sharing.
     """
-    about, step, tensors = _read(path)
-    of = {key: about.get(key) for key in ("space", "sharing")}
-    expected = {"space": supernet.space.identifier, "sharing": supernet.sharing}
+    about, step, tensors = _read(path, steps)
+    _check_origin(path, about, supernet.space, supernet.sharing)
     weights = {key: t for key, t in tensors.items() if key.startswith("weight ")}
-    if of != expected or not _fits(supernet, weights):
-        raise CheckpointError(f"{path} holds the supernet of {of}, not of {expected}")
+    if not _fits(supernet, weights):
+        raise CheckpointError(f"the weights of {path} do not fit this version of hwnas: {_ADVICE}")
     supernet.load_state_dict({key.removeprefix("weight "): t for key, t in weights.items()})
     return step
 
 
-def _read(path: Path) -> tuple[dict[str, str], int, dict[str, Tensor]]:
+def check_origin(path: Path, space: SearchSpace, sharing: str) -> None:
+    """Whether a file holds the supernet of a space, as far as it says; its tensors are not read.
+
+    Raises:
+        CheckpointError: it does not.
+    """
+    about, _, _ = _read(path, tensors=False)
+    _check_origin(path, about, space, sharing)
+
+
+def _check_origin(
+    path: Path, about: Mapping[str, object], space: SearchSpace, sharing: str
+) -> None:
+    of = {key: about.get(key) for key in ("space", "sharing")}
+    expected = {"space": space.identifier, "sharing": sharing}
+    if of != expected:
+        raise CheckpointError(f"{path} holds the supernet of {of}, not of {expected}")
+
+
+def _read(
+    path: Path, steps: int | None = None, *, tensors: bool = True
+) -> tuple[dict[str, object], int, dict[str, Tensor]]:
     """What a checkpoint says of itself, its step, and its tensors."""
+    check_regular(path, _ADVICE)
     try:
-        open_regular(path).close()
         with safe_open(path, framework="pt") as file:
-            about = parse_json(file.metadata()["hwnas"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return about, int(about.pop("step")), tensors
-    except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or error
+            text = file.metadata()["hwnas"].encode()
+            names = file.keys() if tensors else []
+            found = {name: file.get_tensor(name) for name in names}
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
         raise CheckpointError(
-            f"{path} is not a checkpoint that can be read ({reason}): remove it to train anew"
+            f"{path} is not a checkpoint that can be read ({error}): {_ADVICE}"
         ) from None
+    about = parse_document(text, _About, f"{path}, metadata", _ADVICE)
+    step = int(about.pop("step"))
+    if steps is not None and step > steps:
+        raise CheckpointError(
+            f"{path}, metadata: step {step} is beyond the {steps} steps of its training: {_ADVICE}"
+        )
+    return about, step, found
 
 
 def _fits(network: nn.Module, weights: Mapping[str, Tensor]) -> bool:
     """Whether the tensors are those of the network, by name and shape."""
     expected = {f"weight {name}": t.shape for name, t in network.state_dict().items()}
     return {key: t.shape for key, t in weights.items()} == expected
+
+
+def _is_state(states: Mapping[str, tuple[Tensor | None, Tensor]]) -> bool:
+    """Whether tensors are what an optimizer keeps, all of it for each of their parameters."""
+    kinds: dict[str, set[str]] = defaultdict(set)
+    for key, (owner, value) in states.items():
+        _, at, kind = (*key.split(" "), "", "")[:3]
+        kinds[at].add(kind)
+        shape = torch.Size() if kind == _STEP else None if owner is None else owner.shape
+        if owner is None or value.shape != shape or not value.is_floating_point():
+            return False
+        if kind == _STEP and not 0 <= value < torch.inf:
+            return False
+    return len({frozenset(found) for found in kinds.values()}) <= 1
 
 
 def _identity(

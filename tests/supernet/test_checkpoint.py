@@ -1,5 +1,8 @@
 """A training that was stopped goes on as if it had not been."""
 
+import json
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from hwnas.supernet import (
     UniformSampler,
     learning_rate,
     load_checkpoint,
+    load_weights,
     make_optimizer,
     save_checkpoint,
     train_step,
@@ -175,6 +179,73 @@ def test_tensors_that_do_not_fit_are_refused(
     save_file(tensors, stored, header)
     message = unchanged_by(stored, Supernet(small_space, seed=0), {"data": "digits"})
     assert "remove it to train anew" in message
+
+
+def damage(path: Path, about: str | None = None, **tensors: torch.Tensor | None) -> None:
+    """Rewrite a checkpoint with other metadata, or with some tensors changed (None: removed)."""
+    with safe_open(path, framework="pt") as file:
+        header = file.metadata()
+    content = {**load_file(path), **{k: t for k, t in tensors.items() if t is not None}}
+    kept = {k: t for k, t in content.items() if k not in tensors or tensors[k] is not None}
+    save_file(kept, path, header if about is None else {"hwnas": about})
+
+
+@pytest.mark.parametrize(
+    ("step", "says"),
+    [
+        ("Infinity", "step should be a valid integer, got inf"),
+        ("1e308", "step should be a valid integer"),
+        ("-1", "step should be greater than or equal to 0"),
+        ("null", "step should be a valid integer"),
+        ("true", "step should be a valid integer"),
+        ("[" * 5000 + "]" * 5000, "metadata: damaged"),
+        ('{"step": 1}', "step should be a valid integer"),
+        ("11", "step 11 is beyond the 10 steps of its training"),
+    ],
+    ids=lambda text: text[:12],
+)
+def test_a_step_that_cannot_be_is_refused(
+    small_space: SearchSpace, stored: Path, step: str, says: str
+) -> None:
+    with safe_open(stored, framework="pt") as file:
+        about = json.loads(file.metadata()["hwnas"])
+    damage(stored, json.dumps({**about, "step": "STEP"}).replace('"STEP"', step))
+    supernet = Supernet(small_space, seed=0)
+    for load in (
+        lambda: load_checkpoint(stored, supernet, make_optimizer(supernet), steps=10),
+        lambda: load_weights(stored, supernet, 10),
+    ):
+        with pytest.raises(CheckpointError, match=re.escape(says)) as caught:
+            load()
+        assert "remove it to train anew" in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("change", ["lacks a moment", "no moment", "step", "type"])
+def test_the_state_of_an_optimizer_is_whole(
+    small_space: SearchSpace, stored: Path, change: str
+) -> None:
+    """What lacks would be a KeyError at the first step; what is wrong, a wrong training."""
+    tensors = load_file(stored)
+    moment = next(name for name in tensors if name.endswith("exp_avg"))
+    step = moment.replace("exp_avg", "step")
+    damage(
+        stored,
+        **{
+            "lacks a moment": {moment: None},
+            "no moment": {moment: torch.tensor(0.5)},
+            "step": {step: torch.tensor(torch.inf)},
+            "type": {step: torch.tensor(1)},
+        }[change],
+    )
+    message = unchanged_by(stored, Supernet(small_space, seed=0), {"data": "digits"})
+    assert "do not fit this version" in message
+
+
+def test_a_pipe_is_no_checkpoint(small_space: SearchSpace, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    message = unchanged_by(tmp_path / "pipe", Supernet(small_space, seed=0), None)
+    assert "is no regular file" in message
 
 
 def test_a_failed_save_keeps_the_old_file(

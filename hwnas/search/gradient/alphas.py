@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,17 @@ from torch import Tensor
 
 from hwnas.arrays import BoolArray, FloatArray, IntArray
 from hwnas.costs import Constraint, most_probable_within, sample_choices
+from hwnas.errors import CheckpointError
 from hwnas.search.gradient.pruning import active_choices
 from hwnas.search.gradient.terms import Term
-from hwnas.search.runs.run import Run
+from hwnas.search.runs.run import CHECKPOINT, LOG, Run
+from hwnas.search.runs.schema import OWN
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import probabilities_of
 
 __all__ = [
     "Alphas",
+    "check_resumed",
     "constrained_argmax",
     "cost_gradients",
     "history",
@@ -54,6 +58,14 @@ class Alphas:
         """Softmax over the active choices, 0 for the others."""
         rows: FloatArray = probabilities_of(self.alpha.detach(), self.active).numpy()
         return rows
+
+    @property
+    def sound(self) -> bool:
+        """Whether there is a finite alpha of an active choice for each decision, and no other."""
+        exist = np.arange(self.active.shape[1]) < np.array(self.space.n_choices)[:, None]
+        finite = np.isfinite(self.alpha.detach().numpy()).all()
+        active = self.active.any(axis=1).all() and not (self.active & ~exist).any()
+        return bool(finite and active and (self.trained >= 0).all())
 
     @property
     def state(self) -> dict[str, Tensor]:
@@ -144,3 +156,31 @@ def history(events: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         events: of the kind ``alpha``, such as ``run.logged("alpha")``.
     """
     return list({entry["step"]: entry for entry in events}.values())
+
+
+def check_resumed(run: Run, alphas: Alphas, *, logged: bool) -> None:
+    """Whether a training can go on with what its run holds.
+
+    Args:
+        run: its log has the history of alpha.
+        alphas: as the checkpoint has them.
+        logged: whether there must be a history by now.
+
+    Raises:
+        CheckpointError: alphas that are not finite, a decision without an active choice, or a
+            history that lacks, has other rows, or steps that do not rise.
+    """
+    if not alphas.sound:
+        raise CheckpointError(
+            f"{run.folder / CHECKPOINT}: alpha is not finite, or no choice is active: {OWN}"
+        )
+    past = history(run.logged("alpha"))
+    n_rows, n_columns = alphas.active.shape
+    good = all(before["step"] < after["step"] for before, after in pairwise(past))
+    for rows in (rows for entry in past for rows in (entry["alpha"], entry["trained"])):
+        good = good and len(rows) == n_rows and all(len(row) == n_columns for row in rows)
+    if not good or (logged and not past):
+        raise CheckpointError(
+            f"{run.folder / LOG}: the alpha events are not those of this search, {n_rows} rows of "
+            f"{n_columns} at rising steps: {OWN}"
+        )

@@ -223,7 +223,13 @@ def train_alphas(
     """
     import torch
 
-    from hwnas.search.gradient.alphas import Alphas, constrained_argmax, cost_gradients, log_alphas
+    from hwnas.search.gradient.alphas import (
+        Alphas,
+        check_resumed,
+        constrained_argmax,
+        cost_gradients,
+        log_alphas,
+    )
     from hwnas.search.runs.run import CHECKPOINT
     from hwnas.search.supernet_training import checkpoint_due, lr_at, to_tensors
     from hwnas.supernet import (
@@ -249,7 +255,11 @@ def train_alphas(
     state = {**alphas.state, **weights.state}
     state |= {f"adam {key}": value for key, value in adam.state[alpha].items()}
     path, about = run.folder / CHECKPOINT, {"method": "betanas"}
-    step = load_checkpoint(path, supernet, optimizer, about, state) if path.exists() else 0
+    step = 0
+    if path.exists():
+        step = load_checkpoint(path, supernet, optimizer, about, state, steps=settings.steps)
+    turns = max(0, (step - settings.first) // settings.alpha_every)
+    check_resumed(run, alphas, logged=turns >= min(_LOG_EVERY, settings.turns))
     while step < settings.steps:
         # Phase 1: the weights of one path, alpha fixed
         sampler = (

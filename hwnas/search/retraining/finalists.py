@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwnas.arrays import IntArray
+from hwnas.documents import inside
 from hwnas.errors import OptionError
 from hwnas.progress import Progress, silent
 from hwnas.search.candidates.evaluation import LoggedEvaluation
@@ -16,6 +17,7 @@ from hwnas.search.problem import Problem
 from hwnas.search.retraining.retrain import accuracy, logits, retrain
 from hwnas.search.retraining.settings import RetrainSettings
 from hwnas.search.runs.run import Run
+from hwnas.search.runs.schema import OWN, Accuracy
 
 __all__ = ["diverse_subset", "finalist_settings", "rank_finalists"]
 
@@ -60,8 +62,8 @@ def rank_finalists(
             progress("training finalists", (at + share) / len(finalists), remark)
 
         config = {"architecture": space.format(arch), "steps": steps, "seed": problem.seed}
-        alone = Run(run.folder / "finalists" / str(at), config)
-        known = alone.read_json("accuracy.json")
+        alone = Run(inside(run.folder, "finalists", str(at), advice=OWN), config)
+        known = alone.read_json("accuracy.json", Accuracy)
         if known is None:
             settings, seed = finalist_settings(steps), _STREAM + problem.seed
             network = retrain(alone, space, arch, data, settings, seed=seed, progress=told)

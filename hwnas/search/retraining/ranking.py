@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from hwnas.arrays import FloatArray
 from hwnas.data import Dataset
+from hwnas.documents import inside
 from hwnas.errors import OptionError
 from hwnas.progress import Progress, silent
 from hwnas.search.candidates.evaluation import validation_evaluator
@@ -16,6 +17,7 @@ from hwnas.search.retraining.retrain import accuracy, logits, retrain
 from hwnas.search.retraining.settings import RankSettings, RetrainSettings
 from hwnas.search.runs.plots import plot_ranking, write_and_draw
 from hwnas.search.runs.run import Run
+from hwnas.search.runs.schema import OWN
 from hwnas.search.runs.stored import StoredRun
 
 __all__ = ["METRICS", "check_ranking", "pairwise_accuracy", "rank_correlation"]
@@ -147,7 +149,10 @@ def check_ranking(
     for at, (name, arch) in enumerate(zip(names, archs, strict=True)):
         if name not in known:
             network = retrain(
-                Run(run.folder / "networks" / str(at), {"architecture": name, "steps": steps}),
+                Run(
+                    inside(run.folder, "networks", str(at), advice=OWN),
+                    {"architecture": name, "steps": steps},
+                ),
                 space,
                 arch,
                 data,

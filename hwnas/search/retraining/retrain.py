@@ -84,7 +84,7 @@ def retrain(
     optimizer = make_optimizer(network, settings.optimizer)
     path = run.folder / _CHECKPOINT
     about = {"architecture": space.format(arch), "space": space.identifier}
-    step = load_checkpoint(path, kept, optimizer, about) if path.exists() else 0
+    step = load_checkpoint(path, kept, optimizer, about, steps=steps) if path.exists() else 0
     kept.train()
     while step < steps:
         images, labels = to_tensors(data.train_batch(step, settings.batch_size, seed))

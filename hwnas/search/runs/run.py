@@ -1,13 +1,17 @@
 """The folder of a run: its configuration, its log, and what it ends with."""
 
 import json
+import reprlib
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from hwnas.documents import Document, inside, read_document, read_regular
 from hwnas.errors import CheckpointError
-from hwnas.files import MIB, naming, parse_json, read_bytes, write_atomically
+from hwnas.files import MIB, naming, write_atomically
+from hwnas.search.runs.events import read_events
+from hwnas.search.runs.schema import OWN, with_defaults
 
 __all__ = [
     "CHECKPOINT",
@@ -20,8 +24,6 @@ __all__ = [
     "TABLE",
     "WEIGHTS",
     "Run",
-    "read_events",
-    "read_json",
 ]
 
 #: The files of a run.
@@ -53,9 +55,9 @@ class Run:
     def __init__(self, folder: Path, config: Mapping[str, Any]):
         self.folder = folder
         self._started = time.monotonic()
-        path = folder / CONFIG
+        path, self._log = (inside(folder, name, advice=OWN) for name in (CONFIG, LOG))
         wanted = json.loads(json.dumps(dict(config)))
-        found = read_json(path) if path.exists() else None
+        found = read_document(path, Document, OWN) if path.exists() else None
         if found is not None:
             differing = sorted(
                 key
@@ -64,17 +66,20 @@ class Run:
             )
             if differing:
                 changes = ", ".join(
-                    f"{key} was {found.get(key)!r} and is now {wanted.get(key)!r}"
+                    f"{key} was {_short(found.get(key))} and is now {_short(wanted.get(key))}"
                     for key in differing
                 )
                 raise CheckpointError(
                     f"{folder} holds a run with other settings ({changes}): "
                     "give the same settings to go on with it, or another --out"
                 )
+        self.events = list(read_events(self._log))
+        if found is None and self.events:
+            raise CheckpointError(
+                f"{folder} holds a {LOG} and no {CONFIG}, which says of what search: {OWN}"
+            )
         if found != wanted:
             write_atomically(path, (json.dumps(wanted, indent=2) + "\n").encode())
-        self._log = folder / LOG
-        self.events = list(read_events(self._log))
         _drop_torn_line(self._log)
         self.log("start")
 
@@ -105,64 +110,26 @@ class Run:
         text = json.dumps(dict(content), indent=2) + "\n"
         write_atomically(self.folder / name, text.encode())
 
-    def read_json(self, name: str) -> dict[str, Any] | None:
-        """Read a JSON file of the run, if it is there."""
+    def read_json(self, name: str, shape: type = Document) -> dict[str, Any] | None:
+        """Read a JSON file of the run, if it is there; what its shape says it may lack is added.
+
+        Raises:
+            CheckpointError: it has another shape, see `hwnas.search.runs.schema`.
+        """
         path = self.folder / name
-        return read_json(path) if path.exists() else None
-
-
-def _read(path: Path) -> bytes:
-    """The bytes of a file of a run.
-
-    Raises:
-        CheckpointError: it is no regular file, or larger than any of a run.
-    """
-    try:
-        return read_bytes(path, _MOST_BYTES)
-    except OSError as error:
-        raise CheckpointError(
-            f"{path} cannot be read ({error.strerror}): remove the folder, or give another --out"
-        ) from None
+        if not path.exists():
+            return None
+        return with_defaults(read_document(path, shape, OWN), shape)
 
 
 def _drop_torn_line(path: Path) -> None:
     """Remove from the file what a kill left of a line."""
-    text = _read(path) if path.exists() else b""
+    text = read_regular(path, OWN, _MOST_BYTES) if path.exists() else b""
     if not text.endswith(b"\n") and text:
         write_atomically(path, text[: text.rfind(b"\n") + 1])
 
 
-def read_events(path: Path) -> Iterator[dict[str, Any]]:
-    """The events of a log, which is left as it is; a line that a kill cut short is no event.
-
-    Raises:
-        CheckpointError: a whole line is not an event.
-    """
-    text = _read(path) if path.exists() else b""
-    for number, line in enumerate(text[: text.rfind(b"\n") + 1].splitlines(), start=1):
-        try:
-            record = parse_json(line)
-            record["event"], float(record["seconds"])
-        except (ValueError, KeyError, TypeError):
-            raise CheckpointError(
-                f"line {number} of {path} is not an event of a run: "
-                "remove the folder, or give another --out"
-            ) from None
-        yield record
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object.
-
-    Raises:
-        CheckpointError: the file is damaged.
-    """
-    try:
-        content = parse_json(_read(path))
-    except (ValueError, UnicodeDecodeError) as error:
-        raise CheckpointError(
-            f"{path} is damaged ({error}): remove the folder, or give another --out"
-        ) from None
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path} is not a JSON object: give another --out")
-    return content
+def _short(value: Any) -> str:
+    """A setting as text; one of a damaged file may be anything."""
+    text = repr(value)
+    return text if len(text) < 200 else reprlib.repr(value)

@@ -11,11 +11,14 @@ from typing import Any
 from hwnas import spaces
 from hwnas.arrays import IntArray
 from hwnas.data import Dataset, has_digest, load_data
+from hwnas.documents import inside, read_document
 from hwnas.errors import CheckpointError, HwnasError, OptionError
 from hwnas.latency_tables import LatencyTable
-from hwnas.search.runs.run import CHECKPOINT, CONFIG, LOG, RESULT, TABLE, read_events, read_json
+from hwnas.search.runs.events import read_events
+from hwnas.search.runs.run import CHECKPOINT, CONFIG, LOG, RESULT, TABLE
+from hwnas.search.runs.schema import ANOTHER, Config, Winner, parse_of_file
 from hwnas.spaces import SearchSpace
-from hwnas.supernet import Supernet, load_weights
+from hwnas.supernet import Supernet, check_origin, load_weights
 
 __all__ = ["StoredRun", "stored_space"]
 
@@ -68,7 +71,7 @@ class StoredRun:
             deployed, proxy = (
                 spaces.remake(config["space"], config[which]) for which in ("deployed", "trained")
             )
-        except (HwnasError, TypeError) as error:
+        except HwnasError as error:
             raise CheckpointError(
                 f"{path} names no space of this version ({error}); if it is a space of your own, "
                 "give it again: --space FILE.py:NAME"
@@ -109,8 +112,10 @@ class StoredRun:
         path = self.home / CHECKPOINT
         if not path.exists():
             raise CheckpointError(f"{self.home} holds no supernet ({CHECKPOINT} is not there)")
+        check_origin(path, self.proxy, self.config["sharing"])  # before memory is taken for it
         supernet = Supernet(self.proxy, sharing=self.config["sharing"], seed=0)
-        step, steps = load_weights(path, supernet), self.config["steps"]
+        steps = self.config["steps"]
+        step = load_weights(path, supernet, steps)
         if step < steps:
             raise CheckpointError(
                 f"the supernet of {self.home} was trained for {step} of {steps} steps: run its own "
@@ -128,11 +133,16 @@ class StoredRun:
         return LatencyTable.load(self.folder / TABLE)
 
     def accuracies(self) -> dict[str, float]:
-        """What was evaluated with the supernet's weights, by architecture string."""
-        events = read_events(self.folder / LOG)
-        return {
-            e["architecture"]: float(e["accuracy"]) for e in events if e["event"] == "evaluated"
-        }
+        """What was evaluated with the supernet's weights, by architecture string.
+
+        Raises:
+            CheckpointError: the log is damaged, or of another space.
+        """
+        path = inside(self.folder, LOG, advice=ANOTHER)
+        events = [e for e in read_events(path, ANOTHER) if e["event"] == "evaluated"]
+        for event in events:
+            parse_of_file(self.deployed, event["architecture"], path, ANOTHER)
+        return {e["architecture"]: float(e["accuracy"]) for e in events}
 
     def identity(self, user: Path) -> dict[str, Any]:
         """The part of a configuration that says what the supernet is, for a run that uses it.
@@ -148,11 +158,6 @@ class StoredRun:
             kept["supernet_digest"] = hashlib.sha256(checkpoint.read_bytes()).hexdigest()[:12]
         return kept
 
-    def result(self) -> dict[str, Any] | None:
-        """The content of ``result.json``, if the search is finished."""
-        path = self.folder / RESULT
-        return read_json(path) if path.exists() else None
-
     def architecture(self, text: str | None = None) -> IntArray:
         """The architecture of a text, or the one that the search found.
 
@@ -161,13 +166,15 @@ class StoredRun:
             ArchitectureError: the text is no architecture of the space.
         """
         if text is None:
-            found = (self.result() or {}).get("architecture")
+            path = self.folder / RESULT
+            result = read_document(path, Winner, ANOTHER) if path.exists() else {}
+            found = result.get("architecture")
             if found is None:
                 raise OptionError(
                     f"{self.folder} holds no single result (a search that is not finished, or one "
                     "of several budgets): give --architecture, or the folder of one budget"
                 )
-            text = str(found)
+            return parse_of_file(self.deployed, found, path, ANOTHER)
         return self.deployed.parse(text)
 
     def check_flags(self, given: Mapping[str, tuple[str, Any]]) -> None:
@@ -203,10 +210,9 @@ def stored_space(folder: Path) -> str:
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    path = folder / CONFIG
-    if not path.exists():
+    if not (folder / CONFIG).exists():
         raise CheckpointError(
             f"there is no run in {folder} (no config.json): give the folder that "
             "'hwnas search' printed"
         )
-    return read_json(path)
+    return read_document(inside(folder, CONFIG, advice=ANOTHER), Config, ANOTHER)

@@ -1,4 +1,5 @@
 import json
+import time
 
 import pytest
 
@@ -35,7 +36,7 @@ def test_a_line_that_a_kill_cut_short_is_dropped_and_the_log_goes_on(tmp_path):
 def test_time_adds_up_over_sessions(tmp_path):
     Run(tmp_path, {})
     log = tmp_path / "log.jsonl"
-    lines = [("start", 0.0), ("evaluated", 40.0), ("start", 0.0), ("evaluated", 2.5)]
+    lines = [("start", 0.0), ("trained", 40.0), ("start", 0.0), ("trained", 2.5)]
     log.write_text("".join(json.dumps({"event": e, "seconds": s}) + "\n" for e, s in lines))
     assert Run(tmp_path, {}).seconds == pytest.approx(42.5, abs=0.5)
 
@@ -49,3 +50,75 @@ def test_damaged_folders_are_named(tmp_path, name, content):
     (tmp_path / name).write_text(content)
     with pytest.raises(CheckpointError, match=rf"{name}.*give another --out"):
         Run(tmp_path, {})
+
+
+# Damaged and hostile folders; whole commands: tests/cli/test_damaged_runs.py
+
+
+def write_log(folder, *events):
+    lines = [{"event": "start", "seconds": 0.0}, *events]
+    (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@pytest.mark.parametrize(
+    ("event", "says"),
+    [
+        ({"event": "evaluated", "accuracy": 0.5}, "architecture is missing"),
+        ({"event": "evaluated", "architecture": "a", "accuracy": 1.5}, "accuracy should be less"),
+        ({"event": "evaluated", "architecture": 3, "accuracy": 0.5}, "architecture should be a"),
+        ({"event": "trained alone", "architecture": "a"}, "accuracy is missing"),
+        ({"event": "measured", "architecture": "a", "latency_ms": 0}, "latency_ms should be gre"),
+        ({"event": "measured", "architecture": "a", "latency_ms": 1e308}, "latency_ms should be"),
+        ({"event": "waited", "architecture": "a", "pause_s": "5"}, "pause_s should be a valid n"),
+        ({"event": "imported", "accuracies": {"a": None}}, "accuracies.a should be a valid num"),
+        ({"event": "trained", "step": -1, "loss": 2.0}, "step should be greater"),
+        ({"event": "alpha", "step": 5}, "expected is missing"),
+        ({"event": "own", "seconds": float("inf")}, "seconds should be a finite number"),
+        ({"event": "own", "seconds": -1}, "seconds should be greater"),
+        ({"event": "", "seconds": 1}, "event should have at least 1 character"),
+    ],
+)
+def test_a_wrong_event_is_named_by_line_and_field(tmp_path, event, says):
+    Run(tmp_path, {})
+    write_log(tmp_path, {"seconds": 1.0, **event})
+    with pytest.raises(CheckpointError, match=rf"line 2 of .*log\.jsonl: {says}.*another --out"):
+        Run(tmp_path, {})
+
+
+def test_events_of_other_kinds_and_versions_stay_readable(tmp_path):
+    Run(tmp_path, {})
+    known = [
+        {"event": "own", "seconds": 1, "anything": [None, {"a": float("inf")}]},
+        {"event": "trained", "seconds": 1.0, "epoch": 3, "loss": float("nan")},
+        {"seconds": 1.0, "event": "measured", "latency_ms": 2, "architecture": "a", "runs": 3},
+    ]
+    write_log(tmp_path, *known)
+    assert [e["event"] for e in Run(tmp_path, {}).events[1:-1]] == ["own", "trained", "measured"]
+
+
+def test_a_log_without_its_configuration_is_refused(tmp_path):
+    Run(tmp_path, {"seed": 1})
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(CheckpointError, match=r"holds a log\.jsonl and no config\.json"):
+        Run(tmp_path, {"seed": 2})
+
+
+@pytest.mark.parametrize("name", ["log.jsonl", "config.json"])
+def test_a_link_to_elsewhere_is_refused_and_nothing_is_written_there(tmp_path, name):
+    Run(tmp_path / "run", {})
+    elsewhere = tmp_path / "diary"
+    (tmp_path / "run" / name).rename(elsewhere)
+    (tmp_path / "run" / name).symlink_to(elsewhere)
+    before = elsewhere.read_bytes()
+    with pytest.raises(CheckpointError, match=rf"{name} is a link to .*diary"):
+        Run(tmp_path / "run", {})
+    assert elsewhere.read_bytes() == before
+
+
+def test_ten_thousand_events_are_read_at_once(tmp_path):
+    Run(tmp_path, {})
+    event = {"event": "evaluated", "seconds": 1.5, "architecture": "k3e6-" * 21, "accuracy": 0.5}
+    write_log(tmp_path, *[event] * 10_000)
+    begun = time.process_time()
+    assert len(Run(tmp_path, {}).events) == 10_002
+    assert time.process_time() - begun < 1

@@ -1,0 +1,285 @@
+"""What the JSON files of a run hold: a shape each, which reading asserts (the log: `events`).
+
+A field with a default may be missing, in runs of earlier versions; one that a shape does not name
+is allowed. Numbers are finite and within what can be meant.
+"""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, Le, Len, MinLen, Predicate
+
+from hwnas.arrays import IntArray
+from hwnas.documents import Document
+from hwnas.errors import ArchitectureError, CheckpointError
+from hwnas.spaces import SearchSpace
+
+__all__ = [
+    "ANOTHER",
+    "OWN",
+    "Accuracy",
+    "AtLeastOne",
+    "Config",
+    "Count",
+    "Found",
+    "Ms",
+    "Network",
+    "Rank",
+    "Seconds",
+    "Several",
+    "Share",
+    "Text",
+    "Train",
+    "Winner",
+    "parse_of_file",
+    "with_defaults",
+]
+
+#: What to do where a run that goes on is damaged, and where one that is only read is.
+OWN = "remove the folder, or give another --out"
+ANOTHER = "the run is damaged; copy it again, or search again"
+
+
+def _is_path(text: str) -> bool:
+    return bool(text) and "\0" not in text
+
+
+Share = Annotated[float, Ge(0), Le(1)]
+Ms = Annotated[float, Gt(0), Le(1e9)]
+Seconds = Annotated[float, Ge(0), Le(1e10)]
+Count = Annotated[int, Ge(0), Le(2**63 - 1)]
+AtLeastOne = Annotated[int, Ge(1), Le(2**63 - 1)]
+_Correlation = Annotated[float, Ge(-1), Le(1)]
+_Path = Annotated[str, Predicate(_is_path)]
+Text = Annotated[str, MinLen(1)]
+
+
+# config.json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Document):
+    """What is read of the configuration of another run; `StoredRun` says what must be there."""
+
+    space: Text = ""
+    data: _Path = ""
+    data_digest: Text = ""
+    deployed: dict[str, Any] = field(default_factory=dict)
+    trained: dict[str, Any] = field(default_factory=dict)
+    sharing: Literal["slices", "separate"] = "slices"
+    steps: AtLeastOne = 1
+    method: Text = ""
+    train_batch: AtLeastOne = 1
+    base_rate: Annotated[float, Gt(0)] | None = None
+    optimizer: str = ""
+    shares: AtLeastOne | None = None
+    supernet: _Path = "."
+    supernet_digest: str = ""
+
+
+# result.json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Winner(Document):
+    """What names the one network that a search found; there is none where it found several."""
+
+    architecture: Text | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network(Document):
+    """What measuring the network of a result needs.
+
+    Attributes:
+        digest: sha256 of ``best.onnx``; runs of earlier versions have none.
+    """
+
+    space: Text
+    deployed: dict[str, Any]
+    budget: list[str]
+    architecture: Text
+    predicted_ms: Ms
+    digest: Annotated[str, Len(64, 64)] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Paths(Document):
+    """The accuracies of random architectures."""
+
+    count: Count
+    least: Share
+    median: Share
+    most: Share
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Measurement(Document):
+    """What the device said of the winner."""
+
+    latency_ms: Ms
+    relative_error: Annotated[float, Ge(0), Le(1e9)] | None = None
+    measurements: Count = 1
+    waited_s: Seconds = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found(Network):
+    """The result of a search for one network, as it is printed and handed to a program."""
+
+    predicted_interval_ms: Annotated[list[Ms], Len(2, 2)] | None = None
+    measured_ms: Ms | None = None
+    measured: _Measurement | None = None
+    macs: Count
+    params: Count
+    bitops: Count | None = None
+    accuracy: Share
+    test_accuracy: Share
+    random_paths: _Paths
+    finalists: dict[str, Share] = field(default_factory=dict)
+    target: str | dict[str, Any] = "not said"
+    verify: str | None = None
+    weights: str
+    seed: Count = 0
+    seconds: Seconds
+    files: dict[str, str]
+
+    def __post_init__(self) -> None:
+        if (self.measured is None) != (self.measured_ms is None):
+            raise ValueError("measured and measured_ms are not both there")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OfBudget(Found):
+    """A result among several."""
+
+    folder: _Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Point(Document):
+    """A network of a front."""
+
+    architecture: Text
+    predicted_ms: Ms
+    accuracy: Share
+    macs: Count
+
+
+@dataclass(frozen=True, kw_only=True)
+class Several(Document):
+    """The result of a supernet that was searched again."""
+
+    front: list[_Point]
+    architectures_evaluated: Count
+    accuracies_reused: Count
+    seconds: Seconds
+    budgets: list[_OfBudget] = field(default_factory=list)
+
+
+# What trainings of single networks end with
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accuracy(Document):
+    """``accuracy.json`` of a finalist."""
+
+    validation: Share
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Accuracies(Accuracy):
+    """On the two kinds of images that are not trained on."""
+
+    test: Share
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Export(Document):
+    """How the exported network answers."""
+
+    accuracy: Share
+    torch_accuracy: Share
+    same_answers: Share
+    images: Count
+
+
+@dataclass(frozen=True, kw_only=True)
+class _NetworkFile(Document):
+    """Where the exported network is."""
+
+    network: _Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(Document):
+    """``train.json``."""
+
+    architecture: Text
+    network: Text
+    macs: Count
+    params: Count
+    accuracy: _Accuracies
+    supernet_accuracy: _Accuracies | None = None
+    export: _Export
+    seconds: Seconds
+    files: _NetworkFile
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Agreement(Document):
+    """One metric; null where all are level."""
+
+    value: _Correlation | None
+    interval: Annotated[list[_Correlation], Len(2, 2)] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ranked(Document):
+    """One architecture that was trained alone."""
+
+    architecture: Text
+    supernet_accuracy: Share
+    alone_accuracy: Share
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rank(Document):
+    """``rank.json``."""
+
+    count: Count
+    steps: Count
+    agreement: dict[str, _Agreement]
+    architectures: Annotated[list[_Ranked], MinLen(1)]
+    seconds: Seconds
+
+
+def with_defaults(content: Mapping[str, Any], shape: type) -> dict[str, Any]:
+    """A document with what earlier versions did not write."""
+    given: dict[str, Any] = {}
+    for part in fields(shape):
+        if part.default is not MISSING:
+            given[part.name] = part.default
+        elif part.default_factory is not MISSING:
+            given[part.name] = part.default_factory()
+    return {**given, **content}
+
+
+def parse_of_file(space: SearchSpace, text: str, path: Path, advice: str) -> IntArray:
+    """The architecture (n_decisions,) that a file of a run names.
+
+    Args:
+        space: of the run.
+        text: as it stands in the file.
+        path: of the file, for the message.
+        advice: what to do, for the message.
+
+    Raises:
+        CheckpointError: it is none of the space.
+    """
+    try:
+        return space.parse(text)
+    except ArchitectureError as error:
+        raise CheckpointError(f"{path}: architecture: {error}: {advice}") from None

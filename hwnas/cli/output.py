@@ -15,7 +15,7 @@ import click
 from rich.text import Text
 
 from hwnas.progress import LOG, progress_bars, say, stderr
-from hwnas.visible import console, silence, visible
+from hwnas.visible import console, printing_to, visible
 
 __all__ = ["echo", "json_option", "listen", "print_json", "progress_bars", "say", "stdout"]
 
@@ -67,10 +67,8 @@ def _one_line(text: str) -> str:
 def echo(text: str, *, err: bool = False, label: str = "") -> None:
     """Print a text, behind a label of ours that may be coloured; nobody may be reading it."""
     stream = sys.stderr if err else sys.stdout
-    try:
+    with printing_to(stream):
         click.echo(label + visible(text), file=stream)
-    except BrokenPipeError:
-        silence(stream)
 
 
 def print_json(document: Mapping[str, Any] | list[Any]) -> None:

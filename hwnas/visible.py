@@ -76,12 +76,18 @@ def _console_class() -> Any:
     """Made on first use: rich is slow to import."""
     from rich.console import Console
     from rich.segment import Segment
+    from rich.text import Text
 
     class Visible(Console):
         def render_str(self, text: str, **options: Any) -> Any:
             return super().render_str(visible(text), **options)
 
         def render(self, renderable: Any, options: Any = None) -> Any:
+            if isinstance(renderable, Text) and _HIDDEN.search(renderable.plain):
+                whole = renderable.blank_copy()
+                for segment in renderable.render(self):
+                    whole.append(visible(segment.text), segment.style)
+                renderable = whole
             for segment in super().render(renderable, options):
                 if segment.control or not _HIDDEN.search(segment.text):
                     yield segment

@@ -37,7 +37,8 @@ def print_front(result: Mapping[str, Any], folder: Path) -> None:
         names = ("predicted", "measured", "validation", "test", "MACs")
         # a budget keeps its line wherever a line can hold it
         budget = Column("budget", overflow="fold", no_wrap=stdout.width >= _WIDE)
-        rows = Table(budget, *names, Column("folder", overflow="fold"), box=box.SIMPLE)
+        others = [Column(name, overflow="fold") for name in (*names, "folder")]
+        rows = Table(budget, *others, box=box.SIMPLE)
         for found in result["budgets"]:
             measured = found["measured_ms"]
             rows.add_row(

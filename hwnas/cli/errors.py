@@ -32,11 +32,15 @@ _NO_MEMORY = (
 def guarded(command: Callable[..., Any]) -> NoReturn:
     """Run a click command and exit: 0 done, 1 failed, 2 bad input, 130 interrupted, 143 ended."""
     listen()
+    printed = sys.stdout
     try:
         with signals_heard():
             status = command(standalone_mode=False)  # click hands over the status of an Exit
             with printing_to(sys.stdout):
                 pass  # what was kept back is written now, while an error can still be said
+    except SystemExit as left:
+        # click has put another stream in its place where nobody reads the help to its end
+        sys.exit(left.code if sys.stdout is printed else 0)
     except BaseException as error:
         try:
             _leave(*_words_for(error))

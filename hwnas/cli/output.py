@@ -9,6 +9,7 @@ import math
 import sys
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, TextIO
 
 import click
@@ -46,7 +47,8 @@ def listen() -> None:
         # a terminal or file that cannot hold a character gets its number
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
+            with suppress(OSError, ValueError):  # a stream that is gone already
+                reconfigure(errors="backslashreplace")
 
 
 def _show_warning(

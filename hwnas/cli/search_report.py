@@ -51,8 +51,8 @@ def print_front(result: Mapping[str, Any], folder: Path) -> None:
                 found["folder"],
             )
         stdout.print(rows)
-    architecture = Column("Pareto front: architecture", overflow="fold")
-    front = Table("ms", "validation", "MACs", architecture, box=box.SIMPLE)
+    names = ("ms", "validation", "MACs", "Pareto front: architecture")
+    front = Table(*(Column(name, overflow="fold") for name in names), box=box.SIMPLE)
     for point in result["front"]:
         front.add_row(
             f"{point['predicted_ms']:.3f}",

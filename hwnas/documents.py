@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hwnas.errors import CheckpointError
-from hwnas.files import check_json_size, read_bytes
+from hwnas.reading import check_json_size, read_bytes
 
 __all__ = [
     "SHAPE",

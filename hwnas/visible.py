@@ -8,13 +8,15 @@ as ``\\x1b``; `console` makes consoles that do so with all they print.
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import IO, TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["console", "silence", "visible"]
+__all__ = ["console", "printing_to", "silence", "visible"]
 
 #: All control characters but line ends and tabs; marks of direction; line ends of Unicode; halves
 #: of characters, which names of files may hold.
@@ -33,7 +35,7 @@ def _written_out(match: re.Match[str]) -> str:
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 
-def silence(stream: TextIO | None) -> None:
+def silence(stream: TextIO | IO[str] | None) -> None:
     """Let a stream whose reader is gone swallow what else is written, to the end of the process."""
     if stream is None:
         return
@@ -41,6 +43,23 @@ def silence(stream: TextIO | None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     except (OSError, ValueError):  # a stream that is no file
         return
+
+
+@contextmanager
+def printing_to(stream: TextIO | IO[str] | None) -> Iterator[None]:
+    """Name standard output in errors of the system; a reader that is gone is no error."""
+    try:
+        yield
+        if stream is not None:
+            stream.flush()
+    except BrokenPipeError:
+        silence(stream)
+    except OSError as error:
+        silence(stream)
+        if stream is sys.stderr:  # words that nobody can read stop no work
+            return
+        error.filename = error.filename or "standard output"
+        raise
 
 
 def console(*, stderr: bool = False) -> "Console":
@@ -57,20 +76,30 @@ def _console_class() -> Any:
     """Made on first use: rich is slow to import."""
     from rich.console import Console
     from rich.segment import Segment
+    from rich.text import Text
 
     class Visible(Console):
         def render_str(self, text: str, **options: Any) -> Any:
             return super().render_str(visible(text), **options)
 
         def render(self, renderable: Any, options: Any = None) -> Any:
+            if isinstance(renderable, Text) and _HIDDEN.search(renderable.plain):
+                whole = renderable.blank_copy()
+                for segment in renderable.render(self):
+                    whole.append(visible(segment.text), segment.style)
+                renderable = whole
             for segment in super().render(renderable, options):
                 if segment.control or not _HIDDEN.search(segment.text):
                     yield segment
                 else:
                     yield Segment(visible(segment.text), segment.style)
 
+        def print(self, *parts: Any, **options: Any) -> None:
+            with printing_to(self.file):
+                super().print(*parts, **options)
+
         def on_broken_pipe(self) -> None:
             self.quiet = True
-            silence(sys.stderr if self.stderr else sys.stdout)
+            silence(self.file)
 
     return Visible

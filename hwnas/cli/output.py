@@ -9,13 +9,14 @@ import math
 import sys
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, TextIO
 
 import click
 from rich.text import Text
 
 from hwnas.progress import LOG, progress_bars, say, stderr
-from hwnas.visible import console, silence, visible
+from hwnas.visible import console, printing_to, visible
 
 __all__ = ["echo", "json_option", "listen", "print_json", "progress_bars", "say", "stdout"]
 
@@ -46,7 +47,8 @@ def listen() -> None:
         # a terminal or file that cannot hold a character gets its number
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
+            with suppress(OSError, ValueError):  # a stream that is gone already
+                reconfigure(errors="backslashreplace")
 
 
 def _show_warning(
@@ -67,10 +69,8 @@ def _one_line(text: str) -> str:
 def echo(text: str, *, err: bool = False, label: str = "") -> None:
     """Print a text, behind a label of ours that may be coloured; nobody may be reading it."""
     stream = sys.stderr if err else sys.stdout
-    try:
+    with printing_to(stream):
         click.echo(label + visible(text), file=stream)
-    except BrokenPipeError:
-        silence(stream)
 
 
 def print_json(document: Mapping[str, Any] | list[Any]) -> None:

@@ -77,13 +77,17 @@ def command(
 
 
 def _print_summary(result: dict[str, Any], out: Path) -> None:
+    from hwnas.search.retraining.ranking import LEAST_FOR_INTERVAL
+
+    few = result["count"] < LEAST_FOR_INTERVAL
+    unknown = f"too few networks: {LEAST_FOR_INTERVAL} tell" if few else ""
     rows = Table("agreement", "value", "95 % interval", box=box.SIMPLE)
     for name, found in result["agreement"].items():
         value, interval = found["value"], found["interval"]
         rows.add_row(
             name.replace("_", " "),
             "all level" if value is None else f"{value:.3f}",
-            "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}",
+            unknown if interval is None or few else f"{interval[0]:.3f} to {interval[1]:.3f}",
         )
     stdout.print(rows)
     alone = [entry["alone_accuracy"] for entry in result["architectures"]]

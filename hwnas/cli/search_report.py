@@ -13,6 +13,8 @@ from hwnas.search.result import summary
 
 __all__ = ["print_front", "print_result"]
 
+_WIDE = 72
+
 
 def print_result(result: Mapping[str, Any], folder: Path) -> None:
     """The one network that a search found."""
@@ -33,11 +35,14 @@ def print_front(result: Mapping[str, Any], folder: Path) -> None:
     """The networks of several budgets, and the front of all that was evaluated."""
     if "budgets" in result:
         names = ("predicted", "measured", "validation", "test", "MACs")
-        rows = Table(Column("budget", overflow="fold"), *names, "folder", box=box.SIMPLE)
+        # a budget keeps its line wherever a line can hold it
+        budget = Column("budget", overflow="fold", no_wrap=stdout.width >= _WIDE)
+        others = [Column(name, overflow="fold") for name in (*names, "folder")]
+        rows = Table(budget, *others, box=box.SIMPLE)
         for found in result["budgets"]:
             measured = found["measured_ms"]
             rows.add_row(
-                ", ".join(found["budget"]),
+                "\n".join(found["budget"]),
                 f"{found['predicted_ms']:.3f} ms",
                 "not measured" if measured is None else f"{measured:.3f} ms",
                 f"{found['accuracy']:.1%}",
@@ -46,7 +51,8 @@ def print_front(result: Mapping[str, Any], folder: Path) -> None:
                 found["folder"],
             )
         stdout.print(rows)
-    front = Table("ms", "validation", "MACs", "Pareto front: architecture", box=box.SIMPLE)
+    heads = ("ms", "validation", "MACs", "Pareto front: architecture")
+    front = Table(*(Column(name, overflow="fold") for name in heads), box=box.SIMPLE)
     for point in result["front"]:
         front.add_row(
             f"{point['predicted_ms']:.3f}",

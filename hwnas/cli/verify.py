@@ -20,6 +20,7 @@ from hwnas.devices import measure_model, precision_for
 from hwnas.devices.target import runtime_of_table
 from hwnas.errors import BudgetError, CheckpointError, HwnasError, OptionError, UnknownNameError
 from hwnas.files import write_atomically
+from hwnas.kernels import check_exported
 from hwnas.latency_tables import LatencyTable, Target
 from hwnas.profilers import Runtime, runtime
 from hwnas.search.runs.network import read_network, read_result

@@ -12,7 +12,7 @@ from hwnas.arrays import IntArray
 from hwnas.data.image_files import MOST_BYTES, check_labels, decoded, read_file
 from hwnas.data.labelled import LabelledImages, resized
 from hwnas.errors import DataError
-from hwnas.files import MIB, unpacked_bytes
+from hwnas.reading import MIB, unpacked_bytes
 
 __all__ = ["cifar10"]
 

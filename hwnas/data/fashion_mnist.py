@@ -11,7 +11,7 @@ import numpy.typing as npt
 from hwnas.data.image_files import MOST_BYTES, check_labels, read_file
 from hwnas.data.labelled import LabelledImages, resized
 from hwnas.errors import DataError
-from hwnas.files import MIB
+from hwnas.reading import MIB
 
 __all__ = ["fashion_mnist"]
 

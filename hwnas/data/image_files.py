@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from hwnas.arrays import IntArray
 from hwnas.errors import DataError
-from hwnas.files import MIB, read_bytes
+from hwnas.reading import MIB, read_bytes
 
 __all__ = ["MOST_BYTES", "SUFFIXES", "check_labels", "decoded", "read_file"]
 

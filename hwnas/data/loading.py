@@ -139,7 +139,7 @@ def _read(entry: DataEntry, folder: Path | None, size: int, spec: str) -> Found:
     """
     try:
         found = entry.read(folder, size)
-    except HwnasError:
+    except (HwnasError, MemoryError):
         raise
     except OSError as error:
         raise DataError(f"cannot read {spec}: {error.strerror or error}") from error

@@ -13,7 +13,7 @@ from pathlib import Path
 from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, helper
 
 from hwnas.errors import ModelFormatError
-from hwnas.files import MIB, open_regular, read_bytes
+from hwnas.reading import MIB, open_regular, read_bytes
 
 __all__ = ["computes_when_loaded", "nodes_and_tensors", "read_model"]
 

@@ -12,8 +12,8 @@ import onnx
 from onnx import ModelProto, TensorProto, helper
 
 from hwnas.errors import ModelFormatError
-from hwnas.files import MIB, parse_json, read_bytes
 from hwnas.kernels.model import computes_when_loaded
+from hwnas.reading import MIB, parse_json, read_bytes
 
 __all__ = ["Values", "optimise"]
 

@@ -12,10 +12,11 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, MinLen
 
 from hwnas.errors import TableFormatError, WorkloadNotInTableError
-from hwnas.files import check_json_size, read_bytes, write_atomically
+from hwnas.files import write_atomically
 from hwnas.latency_tables.conditions import Conditions
 from hwnas.latency_tables.target import Target
 from hwnas.ops import Workload
+from hwnas.reading import check_json_size, read_bytes
 
 __all__ = [
     "Estimate",

@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 
 from hwnas.errors import PredictorFormatError
-from hwnas.files import parse_json, read_bytes, unpacked_bytes, write_atomically
+from hwnas.files import write_atomically
 from hwnas.predictors.regression.boosting import BoostingFit
 from hwnas.predictors.regression.choice import Choice
 from hwnas.predictors.regression.columns import Columns
 from hwnas.predictors.regression.gaussian import GaussianFit
 from hwnas.predictors.regression.terms import Linear, Near, PlacedNear, Smooth
 from hwnas.predictors.regression.views import View
+from hwnas.reading import parse_json, read_bytes, unpacked_bytes
 from hwnas.spaces import Cell
 
 __all__ = ["read", "write"]

@@ -6,13 +6,13 @@ from typing import Any
 
 from hwnas import spaces
 from hwnas.errors import HwnasError, MeasurementError, TableFormatError
-from hwnas.files import parse_json, read_bytes
 from hwnas.latency_tables import LatencyTable, Provenance
 from hwnas.profilers.measuring import onnx_models, reference_model
 from hwnas.profilers.profile import profile_graphs, table_of
 from hwnas.profilers.protocol import Plan, Samples
 from hwnas.profilers.remote.answers import read_conditions, read_host, read_round, target_of
 from hwnas.profilers.remote.bundle import Bundle, make_bundle
+from hwnas.reading import parse_json, read_bytes
 from hwnas.spaces import SearchSpace
 from hwnas.version import __version__
 

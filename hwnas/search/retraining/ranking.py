@@ -20,9 +20,17 @@ from hwnas.search.runs.run import Run
 from hwnas.search.runs.schema import OWN
 from hwnas.search.runs.stored import StoredRun
 
-__all__ = ["METRICS", "check_ranking", "pairwise_accuracy", "rank_correlation"]
+__all__ = [
+    "LEAST_FOR_INTERVAL",
+    "METRICS",
+    "check_ranking",
+    "pairwise_accuracy",
+    "rank_correlation",
+]
 
 _LEAST = 3
+#: Draws of fewer networks are alike, or level: their spread tells nothing.
+LEAST_FOR_INTERVAL = 8
 
 
 def pairwise_accuracy(truth: FloatArray, guess: FloatArray) -> float:
@@ -80,7 +88,8 @@ def rank_correlation(
     """Each of `METRICS` with its bootstrap interval.
 
     The architectures are drawn again with repeats, ``resamples`` times. Draws in which all are
-    level say nothing and are left out; a metric that no draw defines is None.
+    level say nothing and are left out; a metric that no draw defines is None. Fewer than
+    `LEAST_FOR_INTERVAL` architectures have no interval.
 
     Args:
         truth, guess: accuracies (n,).
@@ -100,7 +109,8 @@ def rank_correlation(
         drawn = np.array([metric(true[row], guessed[row]) for row in rows])
         drawn = drawn[np.isfinite(drawn)]
         value = metric(true, guessed)
-        interval = np.percentile(drawn, [tail, 100 - tail]).tolist() if len(drawn) else None
+        told = len(drawn) and len(true) >= LEAST_FOR_INTERVAL
+        interval = np.percentile(drawn, [tail, 100 - tail]).tolist() if told else None
         result[name] = {"value": value if np.isfinite(value) else None, "interval": interval}
     return result
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from hwnas.documents import Document, inside, read_document, read_regular
 from hwnas.errors import CheckpointError
-from hwnas.files import MIB, naming, write_atomically
+from hwnas.files import naming, write_atomically
+from hwnas.reading import MIB
 from hwnas.search.runs.events import read_events
 from hwnas.search.runs.schema import OWN, with_defaults
 

@@ -12,7 +12,7 @@ from hwnas import spaces
 from hwnas.arrays import IntArray
 from hwnas.data import Dataset, has_digest, load_data
 from hwnas.documents import inside, read_document
-from hwnas.errors import CheckpointError, HwnasError, OptionError
+from hwnas.errors import CheckpointError, DataError, HwnasError, OptionError
 from hwnas.latency_tables import LatencyTable
 from hwnas.search.runs.events import read_events
 from hwnas.search.runs.run import CHECKPOINT, CONFIG, LOG, RESULT, TABLE
@@ -92,7 +92,15 @@ class StoredRun:
         """
         spec = str(self.config["data"]) if self.given is None else self.given
         size, typed = self.proxy.input_shape[1], self.given is not None
-        data = load_data(spec, input_size=size, typed=typed) if isinstance(spec, str) else spec
+        try:
+            data = load_data(spec, input_size=size, typed=typed) if isinstance(spec, str) else spec
+        except DataError as error:
+            if self.given is not None:
+                raise
+            raise DataError(
+                f"{error}; that is where the data of {self.folder} were: say where they are now, "
+                "--data SPEC"
+            ) from None
         if not has_digest(data, str(self.config["data_digest"])):
             raise CheckpointError(
                 f"{spec if isinstance(spec, str) else data.name} holds other images than "

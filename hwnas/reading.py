@@ -1,0 +1,127 @@
+"""Strangers' files, read within bounds.
+
+Whatever a person did not write themselves (a table, a run, a model, images) is read through
+`read_bytes`: regular files only, none larger than it may be, and nothing that blocks.
+"""
+
+import json
+import os
+import re
+import stat
+import zipfile
+from errno import EFBIG, EINVAL
+from pathlib import Path
+from typing import Any, BinaryIO
+
+__all__ = [
+    "MIB",
+    "check_json_size",
+    "open_regular",
+    "parse_json",
+    "read_bytes",
+    "unpacked_bytes",
+]
+
+MIB = 2**20
+#: What one JSON document may hold; every value is an object of Python, of about 100 bytes.
+_MOST_VALUES = 2_000_000
+_MOST_DEPTH = 64
+_KINDS = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a folder",
+}
+_TEXT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_NO_BRACKET = re.compile(r"[^\[\]{}]+")
+
+
+def open_regular(path: str | Path) -> BinaryIO:
+    """Open a file to read its bytes.
+
+    Raises:
+        OSError: it is not there, or no regular file (its ``strerror`` says what it is instead); a
+            FIFO that nobody writes to does not block.
+    """
+    try:
+        _refuse_irregular(Path(path).stat(), path)
+    except ValueError as error:  # a NUL in its name
+        raise OSError(EINVAL, str(error), repr(str(path))) from None
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags)
+    try:
+        _refuse_irregular(os.fstat(handle), path)
+    except OSError:
+        os.close(handle)
+        raise
+    return os.fdopen(handle, "rb")
+
+
+def _refuse_irregular(status: os.stat_result, path: str | Path) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
+        raise OSError(EINVAL, f"it is {kind}, and a regular file is needed", str(path))
+
+
+def read_bytes(path: str | Path, most: int) -> bytes:
+    """The bytes of a regular file, at most ``most``.
+
+    Raises:
+        OSError: as `open_regular`, or the file is larger, which is noticed before it is read.
+    """
+    with open_regular(path) as file:
+        content = b"" if os.fstat(file.fileno()).st_size > most else file.read(most + 1)
+        if os.fstat(file.fileno()).st_size > most or len(content) > most:
+            raise OSError(EFBIG, f"it is larger than {most / MIB:g} MiB", str(path))
+    return content
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value of a JSON text of UTF-8, of bounded size and depth.
+
+    Raises:
+        ValueError: it is no JSON, or holds more values or deeper ones than any file of ours.
+    """
+    words = text if isinstance(text, str) else text.decode()
+    check_json_size(words)
+    if words.count("[") + words.count("{") > _MOST_DEPTH and _too_deep(words):
+        raise ValueError(f"it is nested deeper than {_MOST_DEPTH} levels")
+    try:
+        return json.loads(words)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def check_json_size(text: str | bytes) -> None:
+    """Refuse a JSON text whose values would fill the memory, before it is parsed.
+
+    Raises:
+        ValueError: it holds more values than any file of ours.
+    """
+    if isinstance(text, str):
+        count = sum(text.count(mark) for mark in ",[{")
+    else:
+        count = sum(text.count(mark) for mark in (b",", b"[", b"{"))
+    if count > _MOST_VALUES:
+        raise ValueError(f"it holds more than {_MOST_VALUES:,} values")
+
+
+def _too_deep(text: str) -> bool:
+    """Whether brackets are nested deeper than they may be; each round takes a level away."""
+    brackets = _NO_BRACKET.sub("", _TEXT.sub("", text))
+    for _ in range(_MOST_DEPTH):
+        brackets = brackets.replace("[]", "").replace("{}", "")
+    return bool(brackets)
+
+
+def unpacked_bytes(archive: BinaryIO) -> int:
+    """What the members of a zip or npz archive hold when unpacked, as its directory says.
+
+    Reading a member ends there, whatever its data say.
+
+    Raises:
+        zipfile.BadZipFile: it is no archive.
+    """
+    with zipfile.ZipFile(archive) as opened:
+        return sum(member.file_size for member in opened.infolist())

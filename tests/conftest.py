@@ -31,6 +31,7 @@ def _one_thread() -> None:
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HWNAS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))  # tests at once do not notice each other
 
 
 @pytest.fixture(autouse=True)

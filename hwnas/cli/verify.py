@@ -46,7 +46,7 @@ __all__ = ["command"]
 )
 @click.option(
     "--threads",
-    type=Whole(min=1, most=4_096),
+    type=Whole(min=1, most=65_536),
     metavar="N",
     help="Threads inside an operator, on a CPU  [default: the table's; 1 for a run without one]",
 )

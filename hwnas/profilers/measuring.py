@@ -15,6 +15,7 @@ from hwnas.latency_tables import Measurement, Provenance, Target
 from hwnas.onnx_graph import Precision, to_onnx
 from hwnas.ops import Graph, Workload
 from hwnas.profilers.chain import chained, slope
+from hwnas.profilers.company import noticed_company
 from hwnas.profilers.journal import Journal
 from hwnas.profilers.protocol import Job, Plan, Round, Samples, median_error, run_rounds
 from hwnas.profilers.runtime import (
@@ -92,7 +93,7 @@ def measure(
     if kept and not samples.pending(names, plan):
         return samples
     reference = reference_model(origin, *form(target))
-    with book.held(), _session(runtime):
+    with noticed_company(target), book.held(), _session(runtime):
         if isinstance(runtime, MeasuresRounds):
             rounds = runtime.rounds(models, reference, samples, plan, seed=seed, progress=progress)
         else:

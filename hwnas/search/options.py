@@ -45,7 +45,7 @@ class TargetOptions:
     """How the target is used; None takes the table's, else the first of what is allowed."""
 
     threads: int | None = setting(
-        None, "Threads inside an operator, on a CPU  [default: 1]", metavar="N", most=4_096
+        None, "Threads inside an operator, on a CPU  [default: 1]", metavar="N", most=65_536
     )
     batch: Annotated[int, Ge(1)] | None = setting(
         None, "Images a run  [default: 1]", metavar="N", most=65_536

@@ -160,6 +160,13 @@ def test_a_run_that_is_not_there(refused, command):
 def test_an_unknown_setting_or_value():
     for given, says in (
         ({"stepps": 3}, "method spos takes sharing, .*; got 'stepps'"),
+        ({"stepps": 3}, "every search takes input_size, .*worker_backend and progress; got"),
+        ({"seed": -1}, r"a seed is a whole number from 0 to \d+, got -1"),
+        ({"seed": 10**30}, "a seed is a whole number"),
+        ({"seed": 1.0}, "a seed is a whole number"),
+        ({"steps": 10**9}, "steps is at most 1e\\+07, more than which nobody needs"),
+        ({"sampler": "constraint", "bins": range(1, 2000)}, "bins"),
+        ({"population": 4, "generations": 2, "finalists": 9}, "among the 8 architectures"),
         ({"steps": 0}, "steps is a whole number of at least 1, got 0"),
         ({"steps": 2.5}, "steps is a whole number"),
         ({"steps": True}, "steps is a whole number"),
@@ -173,6 +180,26 @@ def test_an_unknown_setting_or_value():
             package.find_network("nasbench201", "digits", ["latency<=9ms"], **given)
     with pytest.raises(UnknownNameError, match="unknown method 'darts'"):
         package.find_network("nasbench201", "digits", ["latency<=9ms"], method="darts")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"RANK": "1"},
+        {"RANK": "0"},
+        {"WORLD_SIZE": "x"},
+        {"WORLD_SIZE": "2"},
+        {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"},
+    ],
+    ids=lambda given: "-".join(map("".join, given.items())),
+)
+def test_half_of_torchrun(refused, monkeypatch, given):
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert "start with torchrun" in refused(*SEARCH)
+    assert "start with torchrun" in refused("train", "nowhere")
+    with pytest.raises(OptionError, match="start with torchrun"):
+        package.find_network("nasbench201", "digits", ["latency<=9ms"])
 
 
 def test_foreign_flags(refused):

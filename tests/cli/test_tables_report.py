@@ -1,6 +1,7 @@
 """``hwnas tables report`` as a user types it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -23,6 +24,31 @@ def test_a_report_is_printed_and_drawn(hwnas, table_file, tmp_path):
     assert "enough, as far as 12 networks tell: table x scale" in " ".join(out.split())
     assert "proxyless on synthetic" in said
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_a_report_is_printed_whatever_becomes_of_its_picture(
+    hwnas, small_table, tmp_path, monkeypatch, words
+):
+    target = replace(small_table.target, device="100 $ board $^{")
+    path, picture = tmp_path / "dollars.json", tmp_path / "report.png"
+    replace(small_table, target=target).save(path)
+    words = ("tables", "report", str(path), *words, "--plot")
+    status, whole, said = hwnas(*words, str(picture))
+    assert status == 0, said
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "file").touch()
+    status, out, said = hwnas(*words, str(tmp_path / "file" / "report.png"))
+    assert (status, out.replace("file/", "")) == (2, whole)
+    assert "Traceback" not in said
+
+    def broken(*given, **named):
+        raise RuntimeError("no such backend")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", broken)
+    status, out, said = hwnas(*words, str(picture))
+    assert (status, out) == (1, whole)
+    assert "is not drawn: RuntimeError: no such backend" in said.splitlines()[-1]
 
 
 def test_json_is_one_document(hwnas, table_file, small_table):

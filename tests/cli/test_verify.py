@@ -109,6 +109,18 @@ def test_a_broken_budget_is_exit_status_1(hwnas, run, tmp_path):
     assert "breaks its budget of 0.001 ms" in out
 
 
+def test_an_answer_that_cannot_be_kept_is_given_all_the_same(hwnas, run, monkeypatch):
+    def full(path, content):
+        raise OSError(30, "Read-only file system", str(path))
+
+    monkeypatch.setattr("hwnas.cli.verify.write_atomically", full)
+    folder, _ = run
+    status, out, said = hwnas("verify", str(folder), "--seconds", "0", "--json")
+    assert status == 0
+    assert json.loads(out)["holds"] is True
+    assert "verified.json could not be written (Read-only file system)" in " ".join(said.split())
+
+
 def plain_run(folder, space, budget, name=None):
     """A finished search that used another kind of predictor than a table."""
     arch = [0] * len(space.n_choices)

@@ -279,6 +279,22 @@ def search(trained_here, own, out, *, stop_at=None, method="spos", share=0.5, **
     return found, limit
 
 
+@pytest.mark.parametrize("method", ["spos", "betanas"])
+def test_a_search_ends_without_a_picture_that_cannot_be_drawn(
+    trained_here, tmp_path, monkeypatch, caplog, method
+):
+    def broken(*given, **named):
+        raise ValueError("a $ too many")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", broken)
+    own = Expecting(trained_here[2])
+    found, _ = search(trained_here, own, tmp_path / "a", method=method)
+    assert "no picture: " in caplog.text
+    assert "accuracy_latency.png is not drawn: ValueError: a $ too many" in caplog.text
+    assert found.content["files"] == {"network": "best.onnx"}
+    assert json.loads((tmp_path / "a" / "result.json").read_text()) == found.content
+
+
 def test_an_own_predictor_is_a_hard_constraint(trained_here, tmp_path):
     own = Bumpy(trained_here[2])
     found, limit = search(trained_here, own, tmp_path / "a", share=0.3)

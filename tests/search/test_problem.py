@@ -89,6 +89,14 @@ def test_a_confidence_needs_intervals(small_space, predictor, limit, tmp_path, o
         Context(stated, Run(tmp_path, {}))
 
 
+def test_a_confidence_is_of_a_latency_budget(small_space, predictor):
+    message = r"a confidence is of the latency budget, got 0\.9 and macs<=1G: give a latency budget"
+    with pytest.raises(OptionError, match=message):
+        problem(small_space, predictor, ["macs<=1G"], confidence=0.9)
+    with pytest.raises(OptionError, match="and no budget"):
+        problem(small_space, predictor, [], confidence=0.9)
+
+
 def test_confidence_leaves_fewer_and_a_device_decides_about_doubts(small_space, predictor, limit):
     budget = [f"latency<={limit}ms"]
     plain, sure, doubtful = (

@@ -1,5 +1,6 @@
 """What settings allow, from a person, from Python and from a file of an earlier version."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import FrozenInstanceError, dataclass
 from typing import Annotated, Literal
@@ -81,6 +82,31 @@ def test_whole_numbers_stand_for_numbers_and_lists_for_edges():
     assert type(made.far) is float
     assert made.edges == (1.0, 2.0)
     assert make(Example, {"number": np.float64(0.25)}, "an example").number == 0.25
+
+
+def test_numbers_of_numpy_become_python_s_own_however_settings_are_made():
+    given = {"whole": np.int64(4), "number": np.float32(0.25), "far": np.int32(7)}
+    for made in (make(Example, given, "an example"), make(Example, {"whole": np.uint8(4)}, "it")):
+        assert type(made.whole) is int
+        assert made.whole == 4
+    made = make(Example, given, "an example")
+    assert (type(made.number), type(made.far)) == (float, float)
+    direct = spos.Settings(steps=np.int64(5), mutation=np.float64(0.5), base_lr=np.float32(1))
+    assert json.dumps([direct.steps, direct.mutation, direct.base_lr]) == "[5, 0.5, 1.0]"
+    for value in (np.bool_(True), np.float64(3), np.array(3), np.array([3])):
+        with pytest.raises(OptionError, match="whole is a whole number"):
+            make(Example, {"whole": value}, "an example")
+
+
+@pytest.mark.parametrize("settings", ALL)
+def test_every_number_has_an_end(settings):
+    for field in fields_of(settings):
+        if field.kind in (int, float):
+            for value in (10**30, 10**400) if field.kind is int else (1e300, 10**400):
+                if field.infinite:
+                    continue
+                with pytest.raises(OptionError, match=f"^{field.name} is "):
+                    make(settings, {field.name: value}, "it")
 
 
 NAN, INF = float("nan"), float("inf")

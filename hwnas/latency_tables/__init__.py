@@ -1,7 +1,7 @@
 """Latency tables: their schema and store, and the measured tables that ship, one JSON file each."""
 
 from hwnas.latency_tables.agreement import Agreement, agreement, drift_tolerance
-from hwnas.latency_tables.checks import Finding, check_table
+from hwnas.latency_tables.checks import Finding, check_table, only_noise
 from hwnas.latency_tables.conditions import Conditions, DeviceState
 from hwnas.latency_tables.store import (
     all_tables,
@@ -45,6 +45,7 @@ __all__ = [
     "drift_tolerance",
     "earlier_profile",
     "find_table",
+    "only_noise",
     "shipped",
     "table_path",
     "tables_folder",

@@ -11,7 +11,9 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from hwnas.errors import ModelFormatError, OptionError
+from hwnas.kernels.cuts import LONG, parts
 from hwnas.kernels.kernel import Kernel, Operand
+from hwnas.progress import Progress, silent
 
 __all__ = ["Piece", "split"]
 
@@ -25,6 +27,7 @@ _DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc")
 _NCHWC = "com.microsoft.nchwc"
 #: Constants of more numbers than this are weights.
 _SMALL = 1024
+_READING = "reading the model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,9 @@ class Piece:
 
 
 def split(
-    model: bytes | str | Path, shapes: Mapping[str, Sequence[int]] | None = None
+    model: bytes | str | Path,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    progress: Progress = silent,
 ) -> list[Piece]:
     """The kernels that ONNX Runtime runs for a model on this machine, in their order.
 
@@ -75,6 +80,7 @@ def split(
         model: an ONNX model, or the path of one.
         shapes: input name -> its sizes, for inputs whose shapes are dynamic; an empty name is the
             model's only input.
+        progress: told after each part of a model of very many nodes.
 
     Raises:
         ModelFormatError: the model cannot be read, keeps weights in other files, uses operators of
@@ -85,22 +91,22 @@ def split(
     proto = _parsed(model, source)
     _refuse(proto, source)
     _fix_shapes(proto, shapes or {}, source)
-    optimised = _optimised(proto, source)
-    values = _values(optimised, source)
-    constants = {tensor.name: _bare(tensor) for tensor in optimised.graph.initializer}
-    opsets = tuple(helper.make_opsetid(o.domain, o.version) for o in optimised.opset_import)
     pieces = []
-    for node in optimised.graph.node:
-        kernel = Kernel(
-            _name(node),
-            _attributes(node),
-            tuple(values[name] for name in node.input if name),
-            tuple(values[name] for name in node.output if name),
-        )
-        held = tuple(constants[name] for name in dict.fromkeys(node.input) if name in constants)
-        alone = NodeProto()
-        alone.CopyFrom(node)
-        pieces.append(Piece(kernel, alone, held, opsets))
+    for optimised in _optimised(proto, source, progress):
+        values = _values(optimised, source)
+        constants = {tensor.name: _bare(tensor) for tensor in optimised.graph.initializer}
+        opsets = tuple(helper.make_opsetid(o.domain, o.version) for o in optimised.opset_import)
+        for node in optimised.graph.node:
+            kernel = Kernel(
+                _name(node),
+                _attributes(node),
+                tuple(values[name] for name in node.input if name),
+                tuple(values[name] for name in node.output if name),
+            )
+            held = tuple(constants[name] for name in dict.fromkeys(node.input) if name in constants)
+            alone = NodeProto()
+            alone.CopyFrom(node)
+            pieces.append(Piece(kernel, alone, held, opsets))
     return pieces
 
 
@@ -239,11 +245,42 @@ def _session(model: bytes, source: str, level: str, save: Path | None = None) ->
         ) from None
 
 
-def _optimised(proto: ModelProto, source: str) -> ModelProto:
+def _optimised(proto: ModelProto, source: str, progress: Progress) -> Iterator[ModelProto]:
+    """The graph that ONNX Runtime would run; a long one in parts, one after the other."""
+    if len(proto.graph.node) <= LONG:
+        yield _loaded(proto.SerializeToString(), source, "ORT_ENABLE_ALL")[0]
+        return
+    # what is constant is folded first, in one piece: shapes may be computed across any cut
+    progress(_READING, 0.0, "")
+    folded, session = _loaded(proto.SerializeToString(), source, "ORT_ENABLE_BASIC")
+    values = {value.name: value for value in folded.graph.input}
+    done, count = 0, len(folded.graph.node)
+    for part in parts(folded, values):
+        done += len(part.graph.node)
+        optimised, session = _loaded(part.SerializeToString(), source, "ORT_ENABLE_ALL")
+        values |= {value.name: _info(value) for value in session.get_outputs()}
+        yield optimised
+        progress(_READING, done / count, "")
+
+
+def _loaded(model: bytes, source: str, level: str) -> tuple[ModelProto, Any]:
+    """A model as ONNX Runtime optimises it, and the session of it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "optimised.onnx"
-        _session(proto.SerializeToString(), source, "ORT_ENABLE_ALL", path)
-        return onnx.load(path)
+        session = _session(model, source, level, path)
+        return onnx.load(path), session
+
+
+def _info(value: Any) -> onnx.ValueInfoProto:
+    """A session's output as a model's input; sizes that are not known stay so."""
+    sizes = [size if isinstance(size, int) and size > 0 else None for size in value.shape or ()]
+    dtype = TensorProto.DataType.Value(_onnx_dtype(value.type))
+    return helper.make_tensor_value_info(value.name, dtype, sizes if value.shape else None)
+
+
+def _onnx_dtype(text: str) -> str:
+    """``tensor(float)`` -> ``FLOAT``."""
+    return text.removeprefix("tensor(").removesuffix(")").upper()
 
 
 def _values(optimised: ModelProto, source: str) -> dict[str, Operand]:

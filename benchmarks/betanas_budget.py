@@ -1,43 +1,53 @@
-"""A wanted latency from BetaNAS: ``hwnas search --method betanas``, several seeds.
+"""A wanted latency from BetaNAS: what ``hwnas search --method betanas`` does, several seeds.
 
 The table of this machine is measured first if there is none. What the project wants: every seed
 measured at or under the latency, and predicted at 90 % of it or more.
 
-python benchmarks/betanas_budget.py [LATENCY_MS] [SEEDS] [FLAG ...]
+python benchmarks/betanas_budget.py [LATENCY_MS [SEEDS [SETTING=VALUE ...]]]
+
+A setting is one of `hwnas.find_network`, such as ``steps=200`` or ``predictor=my.json``.
 """
 
-import json
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
+
+from main_job import settings_in
+
+import hwnas
 
 
-def main(limit_ms: float, seeds: int, flags: list[str]) -> None:
+def main(limit_ms: float, seeds: int, settings: dict[str, Any]) -> None:
     print("seed  predicted ms  measured ms  measured networks  accuracy  seconds  kept  used")
     kept = used = 0
     for seed in range(seeds):
+        began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, "-m", "hwnas", "search", "--method", "betanas", "--json"]
-            command += ["--latency", f"{limit_ms:g}ms", "--seed", str(seed)]
-            command += ["--out", str(Path(folder) / "run"), *flags]
-            began = time.monotonic()
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-            seconds = time.monotonic() - began
-        if done.returncode:
-            print(f"{seed:4}  failed with exit status {done.returncode}", flush=True)
-            continue
-        result = json.loads(done.stdout)
-        measured = result["measured_ms"]
+            try:
+                result = hwnas.find_network(
+                    None,
+                    "digits",
+                    [f"latency<={limit_ms:g}ms"],
+                    method="betanas",
+                    out=Path(folder) / "run",
+                    seed=seed,
+                    **settings,
+                )
+            except hwnas.HwnasError as error:
+                print(f"{seed:4}  failed: {error}", flush=True)
+                continue
+        seconds = time.monotonic() - began
+        measured = result.measured_ms
         keeps = measured is not None and measured <= limit_ms
-        uses = result["predicted_ms"] >= 0.9 * limit_ms
+        uses = result.predicted_ms >= 0.9 * limit_ms
         kept, used = kept + keeps, used + uses
         shown = "not at hand" if measured is None else f"{measured:11.3f}"
         print(
-            f"{seed:4} {result['predicted_ms']:13.3f}  {shown} {result['networks_measured']:18} "
-            f"{result['accuracy']:9.1%} {seconds:8.0f}  {'yes' if keeps else 'NO':>4}  "
-            f"{'yes' if uses else 'NO':>4}",
+            f"{seed:4} {result.predicted_ms:13.3f}  {shown} "
+            f"{result.content['networks_measured']:18} {result.accuracy:9.1%} {seconds:8.0f}  "
+            f"{'yes' if keeps else 'NO':>4}  {'yes' if uses else 'NO':>4}",
             flush=True,
         )
     print(f"measured at or under {limit_ms:g} ms: {kept} of {seeds}")
@@ -49,5 +59,5 @@ if __name__ == "__main__":
     main(
         float(words[0]) if words else 6.0,
         int(words[1]) if len(words) > 1 else 5,
-        words[2:],
+        settings_in(words[2:]),
     )

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from hwnas import spaces
-from hwnas.data import ArrayDataset, batch_indices, load_data
+from hwnas.data import Dataset, load_data
 from hwnas.supernet import (
     BalancedSampler,
     Evaluator,
@@ -25,7 +25,7 @@ from hwnas.supernet import (
     train_step,
 )
 
-INPUT_SIZE, BATCH, RATE = 16, 64, 2e-3
+INPUT_SIZE, BATCH, BASE_LR = 16, 64, 2e-3
 NETWORKS = ("k3e3", "k7e3", "k3e6", "k7e6")
 GROUPS = {
     "no sharing": [[name] for name in NETWORKS],
@@ -34,9 +34,7 @@ GROUPS = {
 }
 
 
-def trained_together(
-    names: list[str], data: ArrayDataset, steps: int, seed: int
-) -> dict[str, float]:
+def trained_together(names: list[str], data: Dataset, steps: int, seed: int) -> dict[str, float]:
     """Test accuracies of networks in one supernet, each operator trained for so many steps."""
     space = spaces.space(
         "proxyless",
@@ -58,19 +56,16 @@ def trained_together(
     sampler = BalancedSampler(branches, seed=seed)
     total = steps * len(names)
     for step in range(total):
-        rows = batch_indices(len(data.train_labels), BATCH, step, seed)
         train_step(
             supernet,
             optimizer,
-            torch.from_numpy(data.to_float(data.train_images[rows])),
-            torch.from_numpy(data.train_labels[rows]),
+            *map(torch.from_numpy, data.train_batch(step, BATCH, seed)),
             sampler.sample(step),
-            lr=learning_rate(step, total, RATE),
+            lr=learning_rate(step, total, BASE_LR),
         )
     archs = np.array([[offered.index(name) for offered in tokens] for name in names])
-    calibration = data.to_float(data.train_images[:512])
-    images = data.to_float(data.test_images)
-    evaluator = Evaluator(supernet, calibration, images, data.test_labels)
+    images, labels = (np.concatenate(part) for part in zip(*data.test(), strict=True))
+    evaluator = Evaluator(supernet, data.calibration(512), images, labels)
     return dict(zip(names, evaluator.accuracies(archs).tolist(), strict=True))
 
 
@@ -89,12 +84,12 @@ def main(out: Path, steps: int, seeds: int, spec: str) -> None:
     for at, name in enumerate(GROUPS):
         means = found[at].mean(axis=0)
         shown = " ".join(f"{value:7.1%}" for value in means)
-        print(f"{name:14} {shown} {means.mean():7.1%} {agreement(alone, means):15.2f}")
+        print(f"{name:14} {shown} {means.mean():7.1%} {rank_agreement(alone, means):15.2f}")
     draw(out, found)
     print(f"rank agreement: Kendall's tau with no sharing, of the means. Drawn into {out}")
 
 
-def agreement(first: np.ndarray, second: np.ndarray) -> float:
+def rank_agreement(first: np.ndarray, second: np.ndarray) -> float:
     """Kendall's tau: pairs in the same order less pairs in the other, over all pairs."""
     pairs = [(i, j) for i in range(len(first)) for j in range(i)]
     signs = [np.sign(first[i] - first[j]) * np.sign(second[i] - second[j]) for i, j in pairs]

@@ -8,90 +8,48 @@ at any moment, the same command goes on.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from hwnas.search.beta import Steering
-from hwnas.search.betanas import likeliest, train_alphas
-from hwnas.search.drop import DropRule
-from hwnas.search.run import Run
-from spos_fashion import (
-    BATCH,
-    INPUT_SIZE,
-    RATE,
-    WIDTH,
-    about,
-    alone,
-    feasible_set,
-    found_by_spos,
-    lines,
-    parser,
-)
+from spos_fashion import BASE_LR, BATCH, about, alone, found_by_spos, lines, parser, problem_of
 
-import hwnas
-from hwnas.costs import FeasibleSet
-from hwnas.data import ArrayDataset, load_data
-from hwnas.spaces import SearchSpace
+from hwnas.search.context import Context
+from hwnas.search.gradient.alphas import constrained_argmax
+from hwnas.search.gradient.terms import loss_terms
+from hwnas.search.methods import betanas
+from hwnas.search.problem import Problem
+from hwnas.search.runs.run import Run
 from hwnas.supernet import Supernet
 
 
-def found_by_betanas(
-    folder: Path,
-    space: SearchSpace,
-    data: ArrayDataset,
-    feasible: FeasibleSet,
-    steps: int,
-    seed: int,
-) -> np.ndarray:
+def found_by_betanas(folder: Path, problem: Problem, steps: int) -> np.ndarray:
     """The most probable architecture within the budget, with the settings of ``hwnas search``."""
-    run = Run(folder, {"seed": seed, "steps": steps})
-    constraints = feasible.constraints
-    alphas = train_alphas(
-        run,
-        Supernet(space, seed=seed),
-        data,
-        [c.cost for c in constraints],
-        Steering([c.budget.limit for c in constraints]),
-        DropRule(margin=1.0, start=0.25),
-        constraints,
-        steps=steps,
-        batch=BATCH,
-        optimizer="adam",
-        base_rate=RATE,
-        warm_up=0.25,
-        alpha_every=2,
-        alpha_rate=0.05,
-        alpha_batch=64,
-        seed=seed,
-        progress=lines(),
-    )
-    return likeliest(alphas, constraints)
+    run = Run(folder, {"seed": problem.seed, "steps": steps})
+    settings = betanas.Settings(steps=steps, batch_size=BATCH, base_lr=BASE_LR)
+    terms, weights = loss_terms(problem, {})
+    supernet = Supernet(problem.proxy, seed=problem.seed)
+    context = Context(problem, run, progress=lines())
+    alphas = betanas.train_alphas(context, supernet, settings, terms, weights)
+    return constrained_argmax(alphas, problem.constraints)
 
 
 def main(flags: argparse.Namespace) -> None:
-    deployed, feasible = feasible_set(flags.space)
-    data = load_data(f"fashion-mnist:{flags.folder}", input_size=INPUT_SIZE)
-    space = hwnas.spaces.proxy(deployed, INPUT_SIZE, data.classes, WIDTH)
-    cost = feasible.constraints[0].cost
+    problem = problem_of(flags.space, flags.folder)
+    space, predict = problem.space, problem.predictor.predict
     rows = []
     for seed in range(flags.seeds):
-        spos, _, _ = found_by_spos(
-            flags.spos_out / flags.space / f"search-{seed}", space, data, feasible, flags, seed
-        )
-        betanas = found_by_betanas(
-            flags.out / flags.space / f"search-{seed}",
-            space,
-            data,
-            feasible,
-            flags.supernet_steps,
-            seed,
+        seeded = replace(problem, seed=seed)
+        spos, _, _ = found_by_spos(flags.spos_out / flags.space / f"search-{seed}", seeded, flags)
+        found = found_by_betanas(
+            flags.out / flags.space / f"search-{seed}", seeded, flags.supernet_steps
         )
         for method, arch, folder in (
             ("SPOS", spos, flags.spos_out / flags.space / f"alone-{seed}" / "found"),
-            ("BetaNAS", betanas, flags.out / flags.space / f"alone-{seed}" / "found"),
+            ("BetaNAS", found, flags.out / flags.space / f"alone-{seed}" / "found"),
         ):
-            test = alone(folder, space, arch, data, flags.steps, seed)
-            rows.append((method, seed, cost(arch[None])[0], test, space.format(arch)))
+            test = alone(folder, seeded, arch, flags.steps)
+            rows.append((method, seed, predict(arch[None])[0], test, space.format(arch)))
 
     print(about(flags.space))
     print("method   seed  predicted ms  test, trained alone")

@@ -13,13 +13,14 @@ python benchmarks/budgets_kept.py
 from collections.abc import Callable
 
 import numpy as np
-from hwnas.search.evolution import Evolution, RandomSearch
 
 from hwnas import spaces
 from hwnas.arrays import IntArray
 from hwnas.costs import Budget, Constraint, FeasibleSet, parse_budget, workload_costs
 from hwnas.predictors import load_predictor
 from hwnas.search.constraints import constraints_for
+from hwnas.search.searchers.evolution import Evolution
+from hwnas.search.searchers.random_search import RandomSearch
 from hwnas.spaces import SearchSpace
 from hwnas.spaces.shufflenet import CHANNEL_SCALES
 from hwnas.supernet import ConstraintSampler, FeasibleSampler

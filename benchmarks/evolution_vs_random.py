@@ -10,29 +10,28 @@ same command goes on.
 import argparse
 from pathlib import Path
 
-from hwnas.search.evolution import Evolution, RandomSearch
-from hwnas.search.run import Run
-from hwnas.search.spos import LoggedEvaluation, evolve
-from spos_fashion import INPUT_SIZE, WIDTH, feasible_set, lines, trained_evaluator
+from spos_fashion import lines, problem_of, trained_evaluator
 
-import hwnas
-from hwnas.data import load_data
+from hwnas.search.candidates.evaluation import LoggedEvaluation
+from hwnas.search.runs.run import Run
+from hwnas.search.searchers.evolution import Evolution
+from hwnas.search.searchers.random_search import RandomSearch
+from hwnas.search.searchers.searcher import search_generations
 
 SEEDS, POPULATION, GENERATIONS, STEPS, IMAGES = 5, 30, 10, 400, 1000
 
 
 def main(flags: argparse.Namespace) -> None:
-    deployed, feasible = feasible_set("proxyless")
-    data = load_data(f"fashion-mnist:{flags.folder}", input_size=INPUT_SIZE)
-    space = hwnas.spaces.proxy(deployed, INPUT_SIZE, data.classes, WIDTH)
+    problem = problem_of("proxyless", flags.folder)
+    feasible = problem.feasible
     run = Run(flags.out, {"steps": flags.steps})
-    evaluator = trained_evaluator(run, space, data, feasible, flags.steps, 0, IMAGES)
-    evaluate = LoggedEvaluation(run, space, evaluator.accuracies)
+    evaluator = trained_evaluator(run, problem, flags.steps, IMAGES)
+    evaluate = LoggedEvaluation(run, problem.proxy, evaluator.accuracies)
     rows = []
     for seed in range(SEEDS):
         best = []
         for searcher in (Evolution(feasible, seed=seed), RandomSearch(feasible, seed)):
-            evolve(
+            search_generations(
                 searcher,
                 evaluate,
                 generations=flags.generations,

@@ -15,16 +15,16 @@ import numpy as np
 from onnx_networks import NETWORKS, export
 
 import hwnas
-from hwnas.cli.output import show_progress
 from hwnas.predictors import KernelPredictor
 from hwnas.profilers import Plan, measure_models, profile_kernels, profile_space, runtime
+from hwnas.progress import progress_bars
 
 
 def main(kernels: int, table_name: str | None) -> None:
     space = hwnas.space("proxyless")
     cpu = runtime("cpu", 1)
     if table_name is None:
-        with show_progress() as progress:
+        with progress_bars() as progress:
             table = profile_space(space, cpu, plan=Plan(min_runs=20, max_runs=20))
             started = time.monotonic()
             table = profile_kernels(table, space, cpu, kernels, progress=progress)
@@ -37,7 +37,7 @@ def main(kernels: int, table_name: str | None) -> None:
     passes = []
     for seed in range(2):
         plan = Plan(min_runs=30, max_runs=50)
-        with show_progress() as progress:
+        with progress_bars() as progress:
             taken = measure_models(models, space, cpu, plan=plan, seed=seed, progress=progress)
         passes.append(np.array([taken[name].latency_ms for name in models]))
     measured = np.mean(passes, axis=0)

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from hwnas import spaces
-from hwnas.data import batch_indices, load_data
+from hwnas.data import load_data
+from hwnas.search.candidates.evaluation import validation_evaluator
 from hwnas.supernet import (
-    Evaluator,
     Supernet,
     UniformSampler,
     learning_rate,
@@ -24,7 +24,7 @@ from hwnas.supernet import (
 )
 
 INPUT_SIZE, WIDTH, TRAIN_STEPS, TRAIN_BATCH = 16, 0.25, 150, 64
-POPULATION, TOP, GENERATIONS, MUTATION, SEED = 50, 10, 20, 0.1, 0
+POPULATION, PARENTS, GENERATIONS, MUTATION, SEED = 50, 10, 20, 0.1, 0
 TURN = 10  # candidates
 
 
@@ -33,17 +33,13 @@ def main() -> None:
     deployed = spaces.space("proxyless", input_size=224, classes=data.classes)
     space = spaces.proxy(deployed, INPUT_SIZE, data.classes, WIDTH)
     supernet = Supernet(space, seed=SEED)
-    images = torch.from_numpy(data.to_float(data.train_images))
-    labels = torch.from_numpy(data.train_labels)
     optimizer, sampler = make_optimizer(supernet), UniformSampler(space, seed=SEED)
     for step in range(TRAIN_STEPS):
-        rows = batch_indices(len(labels), TRAIN_BATCH, step, SEED)
-        rate = learning_rate(step, TRAIN_STEPS, 4e-3)
-        train_step(supernet, optimizer, images[rows], labels[rows], sampler.sample(step), lr=rate)
+        images, labels = map(torch.from_numpy, data.train_batch(step, TRAIN_BATCH, SEED))
+        lr = learning_rate(step, TRAIN_STEPS, 4e-3)
+        train_step(supernet, optimizer, images, labels, sampler.sample(step), lr=lr)
 
-    validation = data.to_float(data.validation_images)
-    calibration = images[:512].numpy()
-    evaluator = Evaluator(supernet, calibration, validation, data.validation_labels)
+    evaluator = validation_evaluator(supernet, data)
     for arch in space.sample(5, seed=1):  # warm up
         evaluator.accuracy_alone(arch)
     rng = np.random.default_rng(SEED)
@@ -75,13 +71,13 @@ def offspring(
     n_choices: tuple[int, ...], known: dict[tuple[int, ...], float], rng: np.random.Generator
 ) -> np.ndarray:
     """Half mutations, half crossovers of the best; none that was evaluated before."""
-    top = np.array(sorted(known, key=lambda arch: known[arch])[-TOP:])
+    parents = np.array(sorted(known, key=lambda arch: known[arch])[-PARENTS:])
     found: dict[tuple[int, ...], None] = {}
     for wanted, crossing in ((POPULATION // 2, False), (POPULATION, True)):
         for _ in range(10_000):
             if len(found) == wanted:
                 break
-            first, second = top[rng.integers(len(top), size=2)]
+            first, second = parents[rng.integers(len(parents), size=2)]
             drawn = second if crossing else rng.integers(0, n_choices)
             taken = rng.random(len(n_choices)) < (0.5 if crossing else MUTATION)
             child = tuple(np.where(taken, drawn, first).tolist())

@@ -10,21 +10,23 @@ goes on.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from hwnas.search.evolution import Evolution
-from hwnas.search.finalists import ranked_alone, train_briefly
-from hwnas.search.images import calibration_images
-from hwnas.search.retrain import accuracy, logits
-from hwnas.search.run import Run
-from hwnas.search.spos import Evaluate, LoggedEvaluation, evolve, train_supernet
 
 import hwnas
-from hwnas.costs import Constraint, FeasibleSet
 from hwnas.data import ArrayDataset, load_data
 from hwnas.progress import Progress
-from hwnas.spaces import SearchSpace
+from hwnas.search.candidates.evaluation import Evaluate, LoggedEvaluation, calibration_images
+from hwnas.search.problem import Problem
+from hwnas.search.retraining.finalists import finalist_settings, rank_finalists
+from hwnas.search.retraining.retrain import accuracy, logits, retrain
+from hwnas.search.runs.run import Run
+from hwnas.search.searchers.evolution import Evolution
+from hwnas.search.searchers.searcher import search_generations
+from hwnas.search.settings import TrainingSettings
+from hwnas.search.supernet_training import train_supernet
 from hwnas.supernet import Evaluator, FeasibleSampler, PathSampler, Supernet
 
 INPUT_SIZE, WIDTH, RANDOM_NETWORKS = 28, 0.25, 10
@@ -33,33 +35,29 @@ TARGETS = {
     "proxyless": ("amd-epyc-1thread", ("latency<=6ms",)),
     "resnet18-bits": ("amd-epyc-1thread-int8", ("latency<=6ms", "bitops<=14.21G")),
 }
-SUPERNET_STEPS, BATCH, RATE = 1000, 128, 2e-3
+SUPERNET_STEPS, BATCH, BASE_LR = 1000, 128, 2e-3
 POPULATION, GENERATIONS, VALIDATION_IMAGES = 40, 10, 5000
 RETRAIN_STEPS = 300
 
 
-def feasible_set(name: str) -> tuple[SearchSpace, FeasibleSet]:
-    """The deployed space, as it was profiled, and what keeps the budgets there, latency first."""
+def problem_of(name: str, folder: str) -> Problem:
+    """A space as it was profiled, Fashion-MNIST for its proxy, and the budgets, latency first."""
     table, budgets = TARGETS[name]
     deployed = hwnas.space(name)
-    costs = {"latency": hwnas.load_predictor(table, deployed).cost}
+    data = load_data(f"fashion-mnist:{folder}", input_size=INPUT_SIZE)
+    proxy = hwnas.spaces.proxy(deployed, INPUT_SIZE, data.classes, WIDTH)
     kept = [hwnas.parse_budget(text) for text in budgets]
-    constraints = [Constraint(b, costs.get(b.quantity) or deployed.cost(b.quantity)) for b in kept]
-    return deployed, FeasibleSet(constraints, deployed.format)
+    return Problem(deployed, proxy, data, hwnas.load_predictor(table, deployed), kept)
 
 
 def trained_evaluator(
-    run: Run,
-    space: SearchSpace,
-    data: ArrayDataset,
-    feasible: FeasibleSet,
-    steps: int,
-    seed: int,
-    images: int = VALIDATION_IMAGES,
+    run: Run, problem: Problem, steps: int, images: int = VALIDATION_IMAGES
 ) -> Evaluator:
-    """A supernet trained on paths within the budget, ready to evaluate."""
-    supernet = Supernet(space, seed=seed)
-    train(run, supernet, FeasibleSampler(feasible, seed=seed), data, steps, seed)
+    """A supernet trained on paths within the budgets, ready to evaluate."""
+    data, seed = problem.data, problem.seed
+    assert isinstance(data, ArrayDataset)
+    supernet = Supernet(problem.proxy, seed=seed)
+    train(run, supernet, FeasibleSampler(problem.feasible, seed=seed), data, steps, seed)
     shown = data.to_float(data.validation_images[:images])
     return Evaluator(supernet, calibration_images(data), shown, data.validation_labels[:images])
 
@@ -73,34 +71,19 @@ def train(
     seed: int,
 ) -> None:
     """Train a supernet with the settings of these comparisons."""
-    train_supernet(
-        run,
-        supernet,
-        sampler,
-        data,
-        steps=steps,
-        batch=BATCH,
-        optimizer="adam",
-        base_rate=RATE,
-        seed=seed,
-        progress=lines(),
-    )
+    settings = TrainingSettings(steps=steps, batch_size=BATCH, optimizer="adam", base_lr=BASE_LR)
+    train_supernet(run, supernet, sampler, data, settings, seed=seed, progress=lines())
 
 
 def found_by_spos(
-    folder: Path,
-    space: SearchSpace,
-    data: ArrayDataset,
-    feasible: FeasibleSet,
-    flags: argparse.Namespace,
-    seed: int,
+    folder: Path, problem: Problem, flags: argparse.Namespace
 ) -> tuple[np.ndarray, float, Evaluate]:
     """The winner of one whole search, its accuracy with shared weights, and what evaluates."""
-    run = Run(folder, {"seed": seed, "steps": flags.supernet_steps})
-    evaluator = trained_evaluator(run, space, data, feasible, flags.supernet_steps, seed)
-    evaluate = LoggedEvaluation(run, space, evaluator.accuracies)
-    searcher = Evolution(feasible, seed=seed)
-    evolve(
+    run = Run(folder, {"seed": problem.seed, "steps": flags.supernet_steps})
+    evaluator = trained_evaluator(run, problem, flags.supernet_steps)
+    evaluate = LoggedEvaluation(run, problem.proxy, evaluator.accuracies)
+    searcher = Evolution(problem.feasible, seed=problem.seed)
+    search_generations(
         searcher,
         evaluate,
         generations=flags.generations,
@@ -109,16 +92,8 @@ def found_by_spos(
     )
     if flags.finalists < 2:
         return *searcher.best(), evaluate
-    best, _ = ranked_alone(
-        run,
-        space,
-        data,
-        feasible,
-        evaluate,
-        count=flags.finalists,
-        steps=flags.steps,
-        seed=seed,
-        progress=lines(),
+    best, _ = rank_finalists(
+        run, problem, evaluate, count=flags.finalists, steps=flags.steps, progress=lines()
     )[0]
     return best, float(evaluate(best[None])[0]), evaluate
 
@@ -136,21 +111,16 @@ def lines() -> Progress:
     return tell
 
 
-def alone(
-    folder: Path,
-    space: SearchSpace,
-    arch: np.ndarray,
-    data: ArrayDataset,
-    steps: int,
-    seed: int,
-) -> float:
+def alone(folder: Path, problem: Problem, arch: np.ndarray, steps: int) -> float:
     """Test accuracy of one architecture trained from scratch."""
+    space, data, seed = problem.proxy, problem.data, problem.seed
     config = {"architecture": space.format(arch), "steps": steps, "seed": seed}
     run = Run(folder, config)
     done = run.read_json("test.json")
     if done is None:
-        network = train_briefly(run, space, arch, data, steps=steps, seed=seed, progress=lines())
-        found = accuracy(logits(network, data, data.test_images), data.test_labels)
+        settings = finalist_settings(steps)
+        network = retrain(run, space, arch, data, settings, seed=seed, progress=lines())
+        found = accuracy(*logits(network, data.test()))
         done = {"accuracy": found, "seconds": run.seconds}
         run.write_json("test.json", done)
     print(
@@ -160,37 +130,36 @@ def alone(
 
 
 def main(flags: argparse.Namespace) -> None:
-    deployed, feasible = feasible_set(flags.space)
-    data = load_data(f"fashion-mnist:{flags.folder}", input_size=INPUT_SIZE)
-    space = hwnas.spaces.proxy(deployed, INPUT_SIZE, data.classes, WIDTH)
-    cost = feasible.constraints[0].cost
-    drawn = feasible.sample(RANDOM_NETWORKS, np.random.default_rng(2024))
+    problem = problem_of(flags.space, flags.folder)
+    space, predict = problem.space, problem.predictor.predict
+    drawn = problem.feasible.sample(RANDOM_NETWORKS, np.random.default_rng(2024))
     found = np.empty(flags.seeds)
     others = np.empty((flags.seeds, RANDOM_NETWORKS))
     winners = []
     for seed in range(flags.seeds):
+        seeded = replace(problem, seed=seed)
         winner, shared, evaluate = found_by_spos(
-            flags.out / flags.space / f"search-{seed}", space, data, feasible, flags, seed
+            flags.out / flags.space / f"search-{seed}", seeded, flags
         )
         shared_random = evaluate(drawn)
         winners.append((winner, shared, shared_random))
         folder = flags.out / flags.space / f"alone-{seed}"
-        found[seed] = alone(folder / "found", space, winner, data, flags.steps, seed)
+        found[seed] = alone(folder / "found", seeded, winner, flags.steps)
         for at, arch in enumerate(drawn):
-            others[seed, at] = alone(folder / f"random-{at}", space, arch, data, flags.steps, seed)
+            others[seed, at] = alone(folder / f"random-{at}", seeded, arch, flags.steps)
 
     print(about(flags.space))
     print("network     predicted ms  with shared weights  test, trained alone: mean   each seed")
     for seed, (winner, shared, _) in enumerate(winners):
         print(
-            f"found {seed}     {cost(winner[None])[0]:12.3f} {shared:20.2%} {found[seed]:26.2%}"
+            f"found {seed}     {predict(winner[None])[0]:12.3f} {shared:20.2%} {found[seed]:26.2%}"
             f"   {space.format(winner)}"
         )
     for at, arch in enumerate(drawn):
         shared = np.mean([s[at] for _, _, s in winners])
         each = " ".join(f"{value:.2%}" for value in others[:, at])
         print(
-            f"random {at}    {cost(arch[None])[0]:12.3f} {shared:20.2%} "
+            f"random {at}    {predict(arch[None])[0]:12.3f} {shared:20.2%} "
             f"{others[:, at].mean():26.2%}   {each}"
         )
     means = others.mean(0)

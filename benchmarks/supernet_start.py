@@ -11,12 +11,12 @@ import time
 
 import numpy as np
 import torch
-from hwnas.search.images import validation_evaluator
 from spos_fashion import INPUT_SIZE, WIDTH, train
 
 from hwnas import spaces
 from hwnas.data import load_data
 from hwnas.ops.module import initialise
+from hwnas.search.candidates.evaluation import validation_evaluator
 from hwnas.supernet import SHARINGS, Supernet, UniformSampler
 
 PATHS, SEED = 20, 0

@@ -21,7 +21,7 @@ from hwnas.spaces import SearchSpace
 from hwnas.supernet import SHARINGS, Supernet, make_optimizer, train_step
 
 INPUT_SIZE, CLASSES, WIDTH, BATCH = 16, 10, 0.25, 64
-PATHS, ROUNDS, WARM_UP, RATE, MAX_NORM = 40, 7, 2, 1e-3, 5.0
+PATHS, ROUNDS, WARM_UP, LR, MAX_NORM = 40, 7, 2, 1e-3, 5.0
 
 
 def conv_bn(
@@ -97,13 +97,13 @@ def main() -> None:
         assert parameters == space.params(arch)[0], "not the same architecture"
         optimizer = make_optimizer(network)
         for group in optimizer.param_groups:
-            group["lr"] = RATE
+            group["lr"] = LR
         steps: list[Callable[[], float]] = [
             lambda n=network, o=optimizer: plain_step(n, o, images, labels)
         ]
         steps += [
             lambda s=s, a=arch: train_step(
-                supernets[s], optimizers[s], images, labels, a, lr=RATE, max_norm=MAX_NORM
+                supernets[s], optimizers[s], images, labels, a, lr=LR, max_norm=MAX_NORM
             )
             for s in SHARINGS
         ]

@@ -37,9 +37,14 @@ class HwnasError(Exception):
 
 
 class UnknownNameError(HwnasError, LookupError):
-    """A space, operator, method, device or table of this name does not exist."""
+    """A space, operator, method, device or table of this name does not exist.
+
+    Attributes:
+        what: was asked for: ``space``.
+    """
 
     def __init__(self, what: str, got: object, allowed: list[str] | tuple[str, ...]):
+        self.what = what
         super().__init__(f"unknown {what} {got!r}: choose one of {', '.join(allowed) or '(none)'}")
 
 

@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 #: Modules of files that a person typed, by path.
 _FILES: dict[Path, ModuleType] = {}
+#: Modules that lie beside such files, and that these imported.
+_NEIGHBOURS: list[ModuleType] = []
 
 
 class Registry(Generic[T]):
@@ -144,21 +146,29 @@ def typed_object(text: str) -> Any:
     """
     if not is_typed_object(text):
         raise OptionError(f"an own object is written FILE.py:NAME or module:NAME, got {text!r}")
-    return _loaded(text, text)
+    return _loaded(text, text, _of_module)
 
 
 def typed_modules() -> list[ModuleType]:
-    """The modules of the files that a person typed so far, which no other process can import."""
-    return list(_FILES.values())
+    """The modules that no other process can import: of files typed so far, and beside them."""
+    return [*_FILES.values(), *_NEIGHBOURS]
 
 
-def _loaded(text: str, where: str) -> Any:
-    """The object of ``module:NAME`` or ``FILE.py``; ``where`` names it in messages."""
-    module, _, name = text.rpartition(":")
+def _loaded(
+    text: str, where: str, load: Callable[[str], ModuleType] = importlib.import_module
+) -> Any:
+    """The object of ``module:NAME``, or a whole module or ``FILE.py``.
+
+    Args:
+        text: without a colon, or with ``:NAME`` behind.
+        where: names it in messages.
+        load: imports a module that is no file.
+    """
+    module, colon, name = text.rpartition(":")
+    if not colon:
+        module, name = text, ""
     try:
-        found = (
-            _of_file(Path(module)) if module.endswith(".py") else importlib.import_module(module)
-        )
+        found = _of_file(Path(module)) if module.endswith(".py") else load(module)
     except OptionError:
         raise
     except Exception as error:  # whatever a person's own file raises
@@ -197,13 +207,21 @@ def _of_file(path: Path) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up there
-    sys.path.insert(0, str(path.parent))  # the file may import its neighbours
+    folder, known = str(path.parent), set(sys.modules)
+    sys.path.insert(0, folder)  # the file may import its neighbours
     try:
         spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
     finally:
-        sys.path.remove(str(path.parent))
+        sys.path.remove(folder)
+    if folder not in sys.path:
+        sys.path.append(folder)  # and may do so later, behind all that is installed
     _FILES[path] = module
+    _NEIGHBOURS.extend(
+        found
+        for found in [sys.modules[other] for other in sys.modules.keys() - known - {name}]
+        if Path(getattr(found, "__file__", None) or "/").parent == path.parent
+    )
     return module

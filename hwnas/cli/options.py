@@ -62,7 +62,8 @@ measuring_options = settings_options(TargetOptions)
 own_space_option = click.option(
     "--space",
     metavar="FILE.py:NAME",
-    help="The space of the run, where it is your own: nothing that a run names is imported.",
+    help="The space of the run or table, where it is your own: nothing that a file names is "
+    "imported.",
 )
 
 _BUDGET_HELP = {

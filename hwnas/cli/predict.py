@@ -5,8 +5,10 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
+from hwnas.cli.options import own_space_option
 from hwnas.cli.output import json_option, print_json, say, stdout
 from hwnas.cli.predict_models import predict_models
+from hwnas.cli.resources import asking_for_space, know_space
 from hwnas.latency_tables import table_path
 
 __all__ = ["command"]
@@ -26,6 +28,7 @@ __all__ = ["command"]
 )
 @click.option("--strict", is_flag=True, help="Fail where a model runs what cannot be predicted.")
 @click.argument("wanted", nargs=-1, required=True, metavar="ARCH... | MODEL.onnx...")
+@own_space_option
 @json_option
 def command(
     table_name: str,
@@ -33,6 +36,7 @@ def command(
     shapes: tuple[str, ...],
     strict: bool,
     wanted: tuple[str, ...],
+    space: str | None,
     as_json: bool,
 ) -> None:
     """Predict the latency of architectures, or of any ONNX model, where a table was measured.
@@ -52,6 +56,7 @@ def command(
     elif shapes or strict:
         raise click.UsageError("--shape and --strict belong to ONNX models")
     else:
+        know_space(space)
         _predict_architectures(wanted, table_name, confidence, as_json)
 
 
@@ -60,7 +65,8 @@ def _predict_architectures(
 ) -> None:
     from hwnas.predictors import load_predictor, require
 
-    predictor = load_predictor(table_path(table_name))
+    with asking_for_space():
+        predictor = load_predictor(table_path(table_name))
     space = predictor.space
     archs = np.stack([space.parse(text) for text in architectures])
     ms = predictor.predict(archs)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Column, Table
 
 from hwnas.cli.output import say, stdout
-from hwnas.latency_tables import LatencyTable, check_table
+from hwnas.cli.resources import findings_in
+from hwnas.latency_tables import LatencyTable
 
 if TYPE_CHECKING:
     from hwnas.predictors import Calibration
@@ -28,7 +29,7 @@ def described(path: Path, table: LatencyTable) -> dict[str, Any]:
         "seconds": table.provenance.seconds,
         "calibration": asdict(known) if known else None,
         "unmeasured": table.unmeasured,
-        "findings": [asdict(finding) for finding in check_table(table)],
+        "findings": [asdict(finding) for finding in findings_in(table)],
     }
 
 
@@ -62,7 +63,7 @@ def print_table(path: Path, table: LatencyTable) -> None:
     conditions = table.provenance.conditions
     if conditions is not None and conditions.warning is not None:
         say("", warning=conditions.warning)
-    findings = check_table(table)
+    findings = findings_in(table)
     if findings:
         say(f"{len(findings)} entries are marked: hwnas tables check {path}")
 

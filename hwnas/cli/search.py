@@ -1,5 +1,6 @@
 """``hwnas search``."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hwnas.cli.output import print_json
 from hwnas.cli.search_report import print_result
 from hwnas.errors import OptionError
 from hwnas.search.job import Request
-from hwnas.search.methods import METHODS
+from hwnas.search.methods import METHODS, Method
 from hwnas.search.options import SearchOptions
 from hwnas.search.settings import fields_of
 from hwnas.search.torchrun import leads, world_size
@@ -89,8 +90,8 @@ class _Search(RecordedCommand):
         own = self._own(ctx)
         known = [*_BUDGETS, self._method(), *own, *_SEARCH]
         flags = {flag for option in known for flag in option.opts}
-        for name in METHODS.names():
-            for option in flags_of(METHODS.get(name).Settings, hidden=True):
+        for _, method in _methods():
+            for option in flags_of(method.Settings, hidden=True):
                 if not flags & set(option.opts):
                     flags |= set(option.opts)
                     known.append(option)
@@ -187,14 +188,24 @@ def _refuse_foreign(method: str, typed: dict[str, str], own: set[str]) -> None:
     """Raise `OptionError` for a flag that was typed and is of other methods alone."""
     owners = {
         flag: name
-        for name in METHODS.names()
-        for field in fields_of(METHODS.get(name).Settings)
+        for name, method_of_flag in _methods()
+        for field in fields_of(method_of_flag.Settings)
         if field.name not in own
         for flag in (field.flag, field.old_flag)
     }
     for flag in typed.values():
         if flag in owners:
             raise OptionError(f"{flag} is of --method {owners[flag]}, got --method {method}")
+
+
+def _methods() -> Iterator[tuple[str, Method]]:
+    """All methods by name, but those of broken packages: who names one is told what is wrong."""
+    for name in METHODS.names():
+        try:
+            method = METHODS.get(name)
+        except OptionError:
+            continue
+        yield name, method
 
 
 def _method_in(args: list[str]) -> str:

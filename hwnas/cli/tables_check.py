@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hwnas.cli.options import own_space_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
+from hwnas.cli.resources import asking_for_space, findings_in, know_space
 from hwnas.latency_tables import (
     Finding,
     LatencyTable,
     Target,
     agreement,
-    check_table,
     drift_tolerance,
     only_noise,
     table_path,
@@ -52,6 +53,7 @@ __all__ = ["command"]
     metavar="PATH",
     help="The Python over there (ssh, adb).",
 )
+@own_space_option
 @json_option
 def command(
     table_name: str,
@@ -59,6 +61,7 @@ def command(
     runtime_name: str | None,
     entries: int,
     python: str,
+    space: str | None,
     as_json: bool,
 ) -> None:
     """Validate a table and list suspicious entries; exit status 1 if they matter.
@@ -74,12 +77,13 @@ def command(
       hwnas tables check my.json
       hwnas tables check my.json --device ssh://me@board
     """
+    know_space(space)
     table = LatencyTable.load(table_path(table_name))
     if device is not None:
         runtime = _runtime(table.target, device, python, runtime_name)
         _check_again(table, runtime, entries, as_json)
         return
-    findings = check_table(table)
+    findings = findings_in(table)
     ordinary = only_noise(table, findings)
     if as_json:
         found = [asdict(finding) for finding in findings]
@@ -126,7 +130,8 @@ def _check_again(table: LatencyTable, runtime: "AnyRuntime", entries: int, as_js
     differences = table.target.differences(target)
     for difference in differences:
         say(f"the table has another {difference}")
-    origin = spaces.space(table.space.name, **table.space.arguments)
+    with asking_for_space():
+        origin = spaces.remake(table.space.name, table.space.arguments)
     with progress_bars() as progress:
         pairs = remeasure(
             table, origin, runtime, entries, plan=profile_plan(0.0), progress=progress

@@ -11,8 +11,9 @@ from rich import box
 from rich.table import Column, Table
 from rich.text import Text
 
-from hwnas.cli.options import seed_option
+from hwnas.cli.options import own_space_option, seed_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
+from hwnas.cli.resources import asking_for_space, know_space
 from hwnas.errors import TableTargetError
 from hwnas.latency_tables import LatencyTable, table_path
 
@@ -57,6 +58,7 @@ _PASS_SECONDS = 10.0
     metavar="FILE",
     help="Draw measured over predicted into this PNG file.",
 )
+@own_space_option
 @seed_option("Of the random networks.")
 @json_option
 def command(
@@ -66,6 +68,7 @@ def command(
     runtime_name: str | None,
     confidence: float,
     plot: Path | None,
+    space: str | None,
     seed: int,
     as_json: bool,
 ) -> None:
@@ -82,8 +85,10 @@ def command(
     from hwnas.predictors.comparison import leave_out
     from hwnas.predictors.plots import plot_measured_over_predicted
 
+    know_space(space)
     table = LatencyTable.load(table_path(table_name))
-    found = {"the table's own, each left out": leave_out(table, confidence)}
+    with asking_for_space():
+        found = {"the table's own, each left out": leave_out(table, confidence)}
     if count is not None:
         found["measured now"] = _measured(table, count, device, runtime_name, confidence, seed)
     judged = list(found.values())[-1]

@@ -80,7 +80,7 @@ def _origin(table: LatencyTable, space: SearchSpace) -> SearchSpace | None:
 def _estimated(table: LatencyTable, space: SearchSpace, lacking: list[Workload]) -> LatencyTable:
     from hwnas.predictors import fill_gaps
 
-    result = fill_gaps(table, lacking)
+    result = fill_gaps(table, lacking, space.families)
     spread = max(result.estimates[workload.key].spread for workload in lacking)
     say(
         f"the table lacks {_names(lacking)} of {space.name}: estimated, not measured, and off by "

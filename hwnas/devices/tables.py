@@ -169,7 +169,7 @@ def filled(table: LatencyTable, space: SearchSpace) -> LatencyTable:
     """
     from hwnas.predictors import fill_gaps
 
-    result = fill_gaps(table, space.distinct_workloads)
+    result = fill_gaps(table, space.distinct_workloads, space.families)
     added = [entry for key, entry in result.estimates.items() if key not in table.estimates]
     if added:
         say(
@@ -251,7 +251,7 @@ def transfer_to_file(
     archs = [space.parse(text) for text in networks]
     measured_ms = [entry.latency_ms for entry in networks.values()]
     fit = fit_transfer(source, space, archs, measured_ms, call.latency_ms)
-    entries, record = transferred(source, fit, call)
+    entries, record = transferred(source, fit, call, space.families)
     target = runtime.target(job.precision, job.batch)
     table = replace(
         source,

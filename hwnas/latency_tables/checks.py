@@ -1,13 +1,14 @@
 """What is suspicious in a table that is formally right."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
 from hwnas.errors import OptionError, UnknownNameError
 from hwnas.latency_tables.table import LatencyTable, Measurement
-from hwnas.ops import MBConv, Workload, parse_workload
+from hwnas.ops import MBConv, Op, Workload, parse_workload
 
 __all__ = ["Finding", "check_table", "only_noise"]
 
@@ -40,10 +41,16 @@ class Finding:
     noise: bool = False
 
 
-def check_table(table: LatencyTable) -> list[Finding]:
+def check_table(
+    table: LatencyTable, families: Mapping[str, type[Op]] = MappingProxyType({})
+) -> list[Finding]:
     """What is suspicious: a wide spread, a loose median, an unknown key, less time for more work.
 
     Also what the runtime refused, and a device that throttled.
+
+    Args:
+        table: that was loaded.
+        families: operators that do not ship, by name, such as `SearchSpace.families`.
     """
     findings: list[Finding] = []
     measured = [*table.workloads.items(), *table.networks.items()]
@@ -59,7 +66,7 @@ def check_table(table: LatencyTable) -> list[Finding]:
     known: dict[Workload, float] = {}
     for key, measurement in table.workloads.items():
         try:
-            known[parse_workload(key)] = measurement.latency_ms
+            known[parse_workload(key, families)] = measurement.latency_ms
         except (UnknownNameError, OptionError):
             findings.append(Finding(key, "not a workload that this version knows"))
     findings += _inversions(known)

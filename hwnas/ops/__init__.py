@@ -1,5 +1,8 @@
 """Operators, one family a file: a frozen dataclass here and a line in ``FAMILIES``."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from hwnas.ops.fbnet import FBNetBlock, FBNetHead, FBNetSkip, FBNetStem
 from hwnas.ops.graph import Graph, Node, Shape
 from hwnas.ops.identity import Identity
@@ -76,6 +79,16 @@ FAMILIES: dict[str, type[Op]] = {
 }
 
 
-def parse_workload(key: str) -> Workload:
-    """The workload whose ``key`` this is; raises `UnknownNameError` or `OptionError`."""
-    return _parse_workload(key, FAMILIES)
+def parse_workload(key: str, own: Mapping[str, type[Op]] = MappingProxyType({})) -> Workload:
+    """The workload whose ``key`` this is.
+
+    Args:
+        key: what `Workload.key` printed.
+        own: operator families that do not ship, by name; those of a space are
+            `hwnas.spaces.SearchSpace.families`.
+
+    Raises:
+        UnknownNameError: it is no key, or of a family that is not known.
+        OptionError: the operator does not exist at these shapes.
+    """
+    return _parse_workload(key, {**own, **FAMILIES})

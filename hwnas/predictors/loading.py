@@ -105,7 +105,7 @@ def _same_space(
 
 
 def _of_table(table: LatencyTable, space: SearchSpace | None) -> AdditivePredictor:
-    origin = spaces.space(table.space.name, **table.space.arguments)
+    origin = spaces.remake(table.space.name, table.space.arguments, space)
     return AdditivePredictor(table, origin if space is None else space, origin)
 
 

@@ -12,8 +12,9 @@ strongly is chosen by leaving networks out.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ import numpy.typing as npt
 from hwnas.arrays import FloatArray
 from hwnas.errors import OptionError
 from hwnas.latency_tables import LatencyTable, Measurement, Transfer
-from hwnas.ops import Workload, parse_workload
+from hwnas.ops import Op, Workload, parse_workload
 from hwnas.spaces import SearchSpace
 
 __all__ = ["Fit", "fit_transfer", "transferred"]
@@ -120,7 +121,10 @@ def fit_transfer(
 
 
 def transferred(
-    source: LatencyTable, fit: Fit, call: Measurement
+    source: LatencyTable,
+    fit: Fit,
+    call: Measurement,
+    own: Mapping[str, type[Op]] = MappingProxyType({}),
 ) -> tuple[dict[str, Measurement], Transfer]:
     """The entries of this device, and the record that they were not measured on it.
 
@@ -128,11 +132,12 @@ def transferred(
         source: the similar device's table.
         fit: from `fit_transfer`.
         call: the almost empty model, measured on this device.
+        own: operator families that do not ship, by name, such as `SearchSpace.families`.
     """
     entries = {}
     for key, entry in source.workloads.items():
         alone = max(entry.latency_ms - source.call.latency_ms, 0.0)
-        ms = fit.factor(parse_workload(key)) * alone + fit.block_ms + call.latency_ms
+        ms = fit.factor(parse_workload(key, own)) * alone + fit.block_ms + call.latency_ms
         entries[key] = replace(entry.scaled(ms / entry.latency_ms), relative_error=fit.residual)
     digest = hashlib.sha256(source.to_json().encode()).hexdigest()[:12]
     return entries, Transfer(str(source.target), digest, 0, fit.residual)

@@ -4,8 +4,9 @@ Needed where a space has thousands of workloads, or other channels, sizes or str
 What is estimated is marked so: `LatencyTable.estimates`, never `LatencyTable.workloads`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -18,10 +19,12 @@ from hwnas.errors import (
     WorkloadNotInTableError,
 )
 from hwnas.latency_tables import Estimate, LatencyTable
-from hwnas.ops import Graph, Workload, parse_workload
+from hwnas.ops import Graph, Op, Workload, parse_workload
 from hwnas.predictors.roofline import Roofline
 
 __all__ = ["WorkloadRegressor", "fill_gaps"]
+
+_NONE: Mapping[str, type[Op]] = MappingProxyType({})
 
 _LEAST = 10
 _FOLDS = 5
@@ -59,17 +62,18 @@ class WorkloadRegressor:
 
     Args:
         table: whose measured workloads it is fitted to.
+        own: operator families that do not ship, by name, such as `SearchSpace.families`.
 
     Raises:
         TableTargetError: the table has fewer than ten measured workloads.
     """
 
-    def __init__(self, table: LatencyTable):
+    def __init__(self, table: LatencyTable, own: Mapping[str, type[Op]] = _NONE):
         self.table = table
         known: list[tuple[Workload, float]] = []
         for key, entry in table.workloads.items():
             try:
-                workload = parse_workload(key)
+                workload = parse_workload(key, own)
             except (UnknownNameError, OptionError):
                 continue  # 'hwnas tables check' marks it
             ms = max(entry.latency_ms - table.call.latency_ms, _LEAST_SHARE * entry.latency_ms)
@@ -161,8 +165,15 @@ class WorkloadRegressor:
         return np.concatenate([np.log(1 + _work(workloads)), np.array(rows)], axis=1)
 
 
-def fill_gaps(table: LatencyTable, workloads: Iterable[Workload]) -> LatencyTable:
+def fill_gaps(
+    table: LatencyTable, workloads: Iterable[Workload], own: Mapping[str, type[Op]] = _NONE
+) -> LatencyTable:
     """A table with estimates of those workloads that it has not measured.
+
+    Args:
+        table: that was measured.
+        workloads: that are needed.
+        own: operator families that do not ship, by name, such as `SearchSpace.families`.
 
     Raises:
         TableTargetError: the table has too few measured workloads.
@@ -171,7 +182,7 @@ def fill_gaps(table: LatencyTable, workloads: Iterable[Workload]) -> LatencyTabl
     lacking = table.missing(workloads)
     if not lacking:
         return table
-    ms, spread = WorkloadRegressor(table).predict(lacking)
+    ms, spread = WorkloadRegressor(table, own).predict(lacking)
     estimates = {
         w.key: Estimate(float(value), float(doubt))
         for w, value, doubt in zip(lacking, ms, spread, strict=True)

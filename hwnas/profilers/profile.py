@@ -38,6 +38,8 @@ __all__ = [
 
 #: What the names of whole networks begin with.
 NETWORK = "network "
+#: Where the cheapest cannot be told, so many times more are drawn, and the cheapest of them taken.
+_DRAWS = 10
 #: Estimates need some measured operators of every family.
 _OF_EACH_FAMILY = 3
 
@@ -200,8 +202,12 @@ def _networks(measured: Mapping[str, Measurement]) -> dict[str, Measurement]:
 def _calibration_networks(space: SearchSpace, count: int, seed: int) -> IntArray:
     """Random architectures: two thirds uniform, the others among the cheapest by MACs."""
     rng = np.random.default_rng([seed, 0xCA11])
-    cost = space.cost("macs")
     uniform = space.sample(count - count // 3, seed=rng)
+    if not space.additive:
+        more = space.sample(_DRAWS * count, seed=rng)
+        cheap = more[np.argsort(space.macs(more), kind="stable")[: count // 3]]
+        return np.unique(np.concatenate([uniform, cheap]), axis=0)
+    cost = space.cost("macs")
     least, middle = cost.minimum()[1], float(np.median(cost(uniform)))
     cheap = cost.within(least + 0.5 * (middle - least)).sample(count // 3, rng)
     return np.unique(np.concatenate([uniform, cheap]), axis=0)

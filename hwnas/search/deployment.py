@@ -26,7 +26,7 @@ from hwnas.search.problem import Measure
 from hwnas.search.runs.run import TABLE
 from hwnas.spaces import SearchSpace
 
-__all__ = ["Deployment", "deploy", "read_source"]
+__all__ = ["Deployment", "deploy", "fingerprint", "read_source"]
 
 #: Architectures whose predictions tell one predictor from another.
 _FINGERPRINT = 64
@@ -51,12 +51,9 @@ class Deployment:
     @property
     def digest(self) -> str:
         """Tells one table, or one predictor, from another."""
-        if self.table is not None:
-            content = self.table.to_json().encode()
-        else:
-            archs = self.predictor.space.sample(_FINGERPRINT, seed=0)
-            content = self.predictor.predict(archs).tobytes()
-        return hashlib.sha256(content).hexdigest()[:12]
+        if self.table is None:
+            return fingerprint(self.predictor)
+        return hashlib.sha256(self.table.to_json().encode()).hexdigest()[:12]
 
     def save(self, folder: Path) -> None:
         """Keep the table in the folder of a run, which goes on with it."""
@@ -81,6 +78,12 @@ class Deployment:
                 f"{folder} to that machine and run '{verify_command(folder)}'",
                 warning="latencies are predicted, not of a table",
             )
+
+
+def fingerprint(predictor: LatencyPredictor) -> str:
+    """Tells predictors of a space apart by what they predict; 12 hex digits."""
+    archs = predictor.space.sample(_FINGERPRINT, seed=0)
+    return hashlib.sha256(predictor.predict(archs).tobytes()).hexdigest()[:12]
 
 
 def read_source(source: Any) -> Any:
@@ -125,7 +128,8 @@ def deploy(
         WorkloadNotInTableError: the table lacks workloads of the space that can neither be measured
             here nor estimated.
     """
-    name, source = str(source), read_source(source)
+    name = str(source) if isinstance(source, str | Path) else "the one given"
+    source = read_source(source)
     if source is not None and not isinstance(source, LatencyTable):
         predictor = load_predictor(source, space)
         return _of_predictor(space, predictor, options, device, verify_seconds)

@@ -14,14 +14,14 @@ from hwnas.errors import BudgetError, HwnasError, OptionError
 from hwnas.latency_tables import LatencyTable
 from hwnas.predictors import load_predictor
 from hwnas.search.constraints import check_budgets
-from hwnas.search.deployment import read_source
+from hwnas.search.deployment import fingerprint, read_source
 from hwnas.search.methods import METHODS, Method
 from hwnas.search.options import UNIMPORTANT, SearchOptions
 from hwnas.search.settings import fields_of, make, stored
 from hwnas.search.torchrun import world_size
 from hwnas.spaces import SearchSpace
 
-__all__ = ["Job", "Request", "prepare"]
+__all__ = ["Job", "Request", "filled", "prepare"]
 
 _DEFAULT_SPACE = "proxyless"
 
@@ -99,7 +99,7 @@ def prepare(request: Request) -> Job:
     job = Job(
         method,
         name,
-        _filled(settings, space),
+        filled(settings, space),
         options,
         budgets,
         space,
@@ -160,8 +160,7 @@ def _deployed(
                 "make the object with it"
             )
         return space
-    name = space or (known[0] if known else _DEFAULT_SPACE)
-    entry = spaces.resolve(name)
+    entry = _entry(space, known)
     arguments: dict[str, Any] = {}
     if classes is not None and "classes" in inspect.signature(entry.make).parameters:
         arguments["classes"] = classes
@@ -179,6 +178,12 @@ def _data(
     """The data, at the size that the proxy is trained at."""
     if not isinstance(request.data, str):
         check_dataset(request.data)
+        size = request.data.input_shape[1]
+        if options.proxy_input_size not in (None, size):
+            raise OptionError(
+                f"{request.data.name} has images of {size} pixels, which is what is trained on, "
+                f"got proxy_input_size {options.proxy_input_size}: make the data of that size"
+            )
         return request.data
     size = options.proxy_input_size or default_proxy_size(request.data)
     if not _has_proxy(request.space, known):
@@ -196,7 +201,25 @@ def _has_proxy(
 ) -> bool:
     if isinstance(space, SearchSpace):
         return space.name in spaces.SPACES and spaces.entry(space.name).proxy is not None
-    return spaces.resolve(space or (known[0] if known else _DEFAULT_SPACE)).proxy is not None
+    return _entry(space, known).proxy is not None
+
+
+def _entry(typed: str | None, known: tuple[str, Mapping[str, Any]] | None) -> spaces.SpaceEntry:
+    """The space that a person typed, else the table's, which is looked up and never imported.
+
+    Raises:
+        UnknownNameError: a space of this name does not exist.
+        OptionError: there is none where the person typed it, or the table's is not known.
+    """
+    if typed is not None:
+        return spaces.resolve(typed)
+    name = known[0] if known else _DEFAULT_SPACE
+    if name not in spaces.SPACES:
+        raise OptionError(
+            f"the table is of a space {name!r} that is not known here: if it is your own, give it "
+            "again, --space FILE.py:NAME, or take another with --space NAME"
+        )
+    return spaces.entry(name)
 
 
 def _proxy_width(options: SearchOptions, space: SearchSpace) -> float:
@@ -204,7 +227,7 @@ def _proxy_width(options: SearchOptions, space: SearchSpace) -> float:
     return options.proxy_width if _has_proxy(space, None) else 1.0
 
 
-def _filled(settings: Any, space: SearchSpace) -> Any:
+def filled(settings: Any, space: SearchSpace) -> Any:
     """Settings with the space's learning rate and torchrun's workers, where none were given."""
     known = spaces.entry(space.name) if space.name in spaces.SPACES else spaces.SpaceEntry
     defaults = {"base_lr": known.base_lr, "micro_batches": world_size()}
@@ -221,7 +244,14 @@ def _default_folder(job: Job, request: Request) -> Path:
     }
     asked = (stored(job.settings), options, job.space.identifier, job.proxy.identifier)
     named = [x if isinstance(x, str) else type(x).__name__ for x in (request.data, job.source)]
-    text = repr((asked, named, str(request.predictor), job.data.digest, request.device))
+    text = repr((asked, named, _source_text(job), job.data.digest, request.device))
     digest = hashlib.sha256(text.encode()).hexdigest()[:6]
     limits = "-".join(str(budget).replace("<=", "") for budget in job.budgets)
     return Path("runs") / f"{job.name}-{job.space.name}-{limits}-s{job.seed}-{digest}"
+
+
+def _source_text(job: Job) -> str:
+    """What names the source of latencies, alike in every process."""
+    if job.source is None or isinstance(job.source, str | Path | LatencyTable):
+        return str(job.source)
+    return fingerprint(load_predictor(job.source, job.space))

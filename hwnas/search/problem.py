@@ -9,7 +9,7 @@ from hwnas.costs import Budget, Constraint, FeasibleSet
 from hwnas.data import Dataset
 from hwnas.errors import OptionError
 from hwnas.latency_tables import Target
-from hwnas.predictors import LatencyPredictor
+from hwnas.predictors import LatencyPredictor, predictor_name
 from hwnas.progress import Progress
 from hwnas.search.constraints import constraints_for
 from hwnas.spaces import SearchSpace
@@ -35,7 +35,8 @@ class Problem:
         seed: of everything random.
 
     Raises:
-        OptionError: spaces of different decisions, or data of another input shape.
+        OptionError: spaces of different decisions, data of another input shape, or a predictor of
+            another space.
     """
 
     space: SearchSpace
@@ -58,6 +59,12 @@ class Problem:
             raise OptionError(
                 f"the trained network of {self.proxy.name} takes images of {_size(wanted)}, and "
                 f"{self.data.name} has {_size(shape)}: give data, or a space, of that size"
+            )
+
+        if self.predictor.space.identifier != self.space.identifier:
+            raise OptionError(
+                f"{predictor_name(self.predictor)} predicts {self.predictor.space.identifier}, got "
+                f"the space {self.space.identifier}: load what it was made from for this space"
             )
 
     @cached_property

@@ -9,6 +9,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -21,6 +22,7 @@ __all__ = [
     "EvolutionSettings",
     "Field",
     "TrainingSettings",
+    "check_fields",
     "fields_of",
     "make",
     "setting",
@@ -83,6 +85,9 @@ class TrainingSettings:
         key="base_rate",
     )
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvolutionSettings:
@@ -96,6 +101,9 @@ class EvolutionSettings:
     mutation: Annotated[float, Gt(0), Le(1)] = setting(
         0.1, "Probability with which a decision is redrawn."
     )
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True)
@@ -134,7 +142,7 @@ class Field:
         """
         if value is None and self.optional:
             return None
-        if self.numbers and isinstance(value, list | tuple):
+        if self.numbers and _is_numbers(value):
             return tuple(float(v) for v in value)
         if self.kind is float and type(value) is int:
             value = float(value)
@@ -161,6 +169,7 @@ class Field:
             words = {int: "a whole number", float: "a number", bool: "True or False"}.get(
                 self.kind, "a list of texts" if self.kind is list else "a text"
             )
+            words += " or a list of numbers" if self.numbers else ""
             words += "".join(f" {_WORDS[type(b)]} {_limit(b):g}" for b in self.bounds)
         return f"{words}, or None" if self.optional else words
 
@@ -205,6 +214,16 @@ def _field(name: str, hint: Any, default: Any, about: Mapping[str, Any]) -> Fiel
     return Field(name, hint, choices, bounds, optional, numbers, default, **given)
 
 
+def check_fields(settings: Any) -> None:
+    """Check every field of settings, however they were made: a ``__post_init__`` calls this.
+
+    Raises:
+        OptionError: a value that is not allowed.
+    """
+    for f in fields_of(type(settings)):
+        f.check(getattr(settings, f.name))
+
+
 def make(settings: type[S], given: Mapping[str, Any], owner: str) -> S:
     """Settings from what a person gave; what was not given keeps its default.
 
@@ -241,3 +260,11 @@ def _limit(bound: Ge | Gt | Le | Lt) -> float:
 
 def _is_texts(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(part, str) for part in value)
+
+
+def _is_numbers(value: Any) -> bool:
+    """Whether it is a list of finite numbers, numpy's among them."""
+    return isinstance(value, list | tuple) and all(
+        isinstance(part, Real) and not isinstance(part, bool) and math.isfinite(part)
+        for part in value
+    )

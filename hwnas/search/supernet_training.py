@@ -98,7 +98,10 @@ def lr_at(step: int, settings: TrainingSettings) -> float:
 
 
 def checkpoint_due(step: int, steps: int, every: int = _CHECKPOINT_EVERY) -> bool:
-    """Whether a training saves its state after ``step`` of ``steps``; at least four times."""
+    """Whether a training saves its state after ``step`` of ``steps``.
+
+    It does every ``every`` steps, a short one about every quarter, and at the end.
+    """
     return step % min(every, 1 + steps // 4) == 0 or step == steps
 
 

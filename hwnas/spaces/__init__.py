@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from hwnas.errors import OptionError
+from hwnas.errors import HwnasError, OptionError
 from hwnas.registry import Registry, is_typed_object
 from hwnas.spaces.cell import Cell
 from hwnas.spaces.layout import Decision, Layout, Slot
@@ -175,8 +175,14 @@ def _made(found: SpaceEntry, label: str, arguments: Mapping[str, Any]) -> Search
     """What an entry makes of some arguments."""
     try:
         made = found.make(**arguments)
+    except HwnasError:
+        raise
     except TypeError as error:
         raise OptionError(f"space {label}: {error}") from None
+    except Exception as error:  # whatever a person's own function raises
+        raise OptionError(
+            f"space {label} cannot be made: {type(error).__name__}: {error}"
+        ) from error
     if not isinstance(made, SearchSpace):
         raise OptionError(
             f"space {label} is made by a function that returns a SearchSpace, got a "

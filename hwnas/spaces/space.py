@@ -15,7 +15,7 @@ from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import COSTS, AdditiveCost, workload_costs
 from hwnas.errors import ArchitectureError, OptionError, UnknownNameError
 from hwnas.onnx_graph import Precision, Weights, to_onnx
-from hwnas.ops import Graph, Shape, Workload
+from hwnas.ops import FAMILIES, Graph, Op, Shape, Workload
 from hwnas.spaces.architectures import checked_rows, rows_of
 from hwnas.spaces.emission import emit
 from hwnas.spaces.layout import Decision, Layout, Slot, followed
@@ -140,6 +140,22 @@ class SearchSpace:
             for slot in slots
         ]
         return tuple(dict.fromkeys(w for w in (*others, *chosen) if not w.op.no_op))
+
+    @cached_property
+    def families(self) -> dict[str, type[Op]]:
+        """The operator families of the space by name, those that ship and others.
+
+        Raises:
+            OptionError: one has the name of another that ships, whose latencies it would be given.
+        """
+        ops = {type(w.op) for slot in self.layout.slots for w in slot.workloads}
+        for family in ops:
+            if FAMILIES.get(family.__name__, family) is not family:
+                raise OptionError(
+                    f"{self.name} has an operator family {family.__name__} of its own, a name that "
+                    "ships with hwnas and by which tables know it: name the class otherwise"
+                )
+        return {family.__name__: family for family in ops}
 
     @property
     def additive(self) -> bool:

@@ -8,12 +8,14 @@ from hwnas.testing.conformance import (
 )
 from hwnas.testing.data import check_data
 from hwnas.testing.devices import SyntheticRuntime
+from hwnas.testing.method import check_method
 from hwnas.testing.ops import check_op
 from hwnas.testing.spaces import check_space
 
 __all__ = [
     "SyntheticRuntime",
     "check_data",
+    "check_method",
     "check_op",
     "check_predictor",
     "check_runtime",

@@ -13,7 +13,7 @@ from torch import nn
 from hwnas.costs import workload_costs
 from hwnas.errors import HwnasError, OptionError
 from hwnas.onnx_graph import to_onnx
-from hwnas.ops import Graph, Op, Workload, parse_workload
+from hwnas.ops import FAMILIES, Graph, Op, Workload, parse_workload
 from hwnas.ops.module import GraphModule, initialise
 
 __all__ = [
@@ -30,7 +30,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def check_op(op: Op, *shapes: tuple[int, int, int, int, int]) -> None:
-    """Assert all that the package relies on in an operator of ``hwnas.ops.FAMILIES``.
+    """Assert all that the package relies on in an operator, of `hwnas.ops.FAMILIES` or your own.
 
     Its key and token read back; it writes the same graph alone and inside a network; its MACs and
     parameters are those of its torch module; its ONNX model computes what the module computes.
@@ -69,12 +69,14 @@ def _check_identity(op: Op) -> None:
         f"the token of {op!r} must be of letters, digits, '_', '@' and '.', got {op.token!r}"
     )
     assert isinstance(op.no_op, bool), f"no_op of {op!r} is not a bool"
+    shipped = FAMILIES.get(type(op).__name__, type(op))
+    assert shipped is type(op), f"the name of {op!r} is that of a family that ships"
 
 
 def _check_workload(workload: Workload) -> None:
     key = workload.key
     try:
-        parsed = parse_workload(key)
+        parsed = parse_workload(key, {type(workload.op).__name__: type(workload.op)})
     except HwnasError as error:
         raise AssertionError(f"the key {key!r} does not read back: {error}") from error
     assert parsed == workload, f"the key {key!r} reads back as {parsed}"

@@ -85,6 +85,7 @@ def _check_identifier(space: SearchSpace) -> None:
 def _check_slots(space: SearchSpace) -> None:
     names = [slot.name for slot in space.layout.slots]
     assert len(set(names)) == len(names), f"slots share names: {names}"
+    _ = space.families  # names that ship are of what ships
     for slot in space.layout.slots:
         if slot.decision is None:
             assert slot.workloads, f"slot {slot.name} has no candidates"

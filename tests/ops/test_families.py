@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hwnas.ops
+from hwnas.errors import UnknownNameError
 from hwnas.ops import (
     FAMILIES,
     AvgPool,
@@ -34,7 +35,9 @@ from hwnas.ops import (
     ShuffleUnit,
     ShuffleXception,
     Stem,
+    Workload,
     Zero,
+    parse_workload,
 )
 from hwnas.testing.ops import check_op, count_macs
 
@@ -193,8 +196,17 @@ def test_broken_operator_is_seen(op: Op, complaint: str) -> None:
         check_op(op, (3, 4, 1, 5, 5))
 
 
-def test_unregistered_operator_is_seen() -> None:
-    with pytest.raises(AssertionError, match="does not read back: unknown operator 'Plain"):
+def test_operator_outside_the_families_is_known_by_itself() -> None:
+    key = Workload(Plain(), 3, 4, 1, 5, 5).key
+    with pytest.raises(UnknownNameError, match="unknown operator 'Plain"):
+        parse_workload(key)
+    assert parse_workload(key, {"Plain": Plain}).key == key
+    check_op(Plain(), (3, 4, 1, 5, 5))
+
+
+def test_operator_with_the_name_of_one_that_ships_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(hwnas.ops.FAMILIES, "Plain", FAMILIES["Stem"])
+    with pytest.raises(AssertionError, match="is that of a family that ships"):
         check_op(Plain(), (3, 4, 1, 5, 5))
 
 

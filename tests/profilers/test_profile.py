@@ -158,3 +158,16 @@ def test_a_gpu_that_is_not_there_is_a_clear_error():
         runtime("gpu")
     problem = gpu_problem()
     assert problem is None or "NVIDIA" in problem
+
+
+def test_a_space_whose_costs_are_no_sums_is_profiled():
+    from branches import branches
+
+    space = branches()
+    plan = Plan(tolerance=1.0, min_runs=5, max_runs=5)
+    table = profile_space(space, SyntheticRuntime(), plan=plan)
+    assert table.workloads.keys() == {w.key for w in space.distinct_workloads}
+    assert len(table.networks) >= 3
+    macs = space.macs(np.array([space.parse(name) for name in table.networks]))
+    everything = space.macs(np.array(list(np.ndindex(*space.n_choices))))
+    assert macs.min() == everything.min()  # a third of them are among the cheapest

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from hwnas.errors import OptionError
 from hwnas.registry import Registry
 
-__all__ = ["METHODS", "Method", "register_method"]
+__all__ = ["METHODS", "Method", "accept", "register_method"]
 
 
 class Method(Protocol):
@@ -36,8 +36,8 @@ class Method(Protocol):
         ...
 
 
-def _accept(name: str, thing: Any) -> Method:
-    """Raise `OptionError` if a thing is no method."""
+def accept(name: str, thing: Any) -> Method:
+    """A thing as a method; raises `OptionError` if it is none."""
     lacking = [part for part in ("Settings", "check", "search") if not hasattr(thing, part)]
     if lacking:
         raise OptionError(
@@ -53,7 +53,7 @@ METHODS: Registry[Method] = Registry(
     "method",
     "hwnas.methods",
     {"spos": "hwnas.search.methods.spos", "betanas": "hwnas.search.methods.betanas"},
-    _accept,
+    accept,
 )
 
 

@@ -89,6 +89,7 @@ class Settings(TrainingSettings):
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         parse_betas(self.beta)
         _ = self.rule, self.turns
 

@@ -49,6 +49,7 @@ class Settings(EvolutionSettings, TrainingSettings):
     finalist_steps: Annotated[int, Ge(1)] = setting(300, "Training steps of each finalist.")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.bins is not None and self.sampler != "constraint":
             raise OptionError(f"--bins are of --sampler constraint, got --sampler {self.sampler}")
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Lt
 
-from hwnas.search.settings import setting
+from hwnas.search.settings import check_fields, setting
 from hwnas.supernet.kinds import OptimizerKind
 
 __all__ = ["Autocast", "RankSettings", "RetrainSettings"]
@@ -38,6 +38,9 @@ class RetrainSettings:
         "none", "Convolutions in half precision, where the processor is faster at it."
     )
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
 
 @dataclass(frozen=True, kw_only=True)
 class RankSettings:
@@ -57,3 +60,6 @@ class RankSettings:
     ema: Annotated[float, Ge(0), Lt(1)] = setting(
         0.98, "Test a running average of the weights, which is less noisy."
     )
+
+    def __post_init__(self) -> None:
+        check_fields(self)

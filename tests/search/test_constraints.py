@@ -4,13 +4,14 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hwnas.search.run import Run
-from hwnas.search.verification import verify_proposals
+from problems import problem
 
 from hwnas.costs import Budget, FeasibleSet, parse_budget
 from hwnas.errors import OptionError
 from hwnas.predictors import LatencyRegressor, load_predictor
+from hwnas.search.candidates.verification import verify_proposals
 from hwnas.search.constraints import constraints_for
+from hwnas.search.runs.run import Run
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +56,6 @@ def test_with_a_device_doubts_are_left_to_it(budget, small_space, predictor, eve
 def test_the_last_attempt_is_one_that_is_sure(
     attempts, budget, small_space, predictor, everything, tmp_path
 ):
-    constraints = constraints_for([budget], small_space, predictor, 0.9, measured=True)
-
     def slowest(tightened, _):
         kept = everything[FeasibleSet(tightened).contains(everything)]
         return kept[predictor.predict(kept).argmax()], 0.5
@@ -71,9 +70,8 @@ def test_the_last_attempt_is_one_that_is_sure(
         return {"latency_ms": budget.limit * (1.0001 if doubtful else 0.99)}
 
     run = Run(tmp_path, {})
-    found = verify_proposals(
-        run, small_space, constraints, slowest, export, measure, max_attempts=attempts
-    )
+    searched = problem(small_space, predictor, [budget], measure=measure, confidence=0.9)
+    found = verify_proposals(run, searched, slowest, export, max_attempts=attempts)
     assert found.attempts == attempts
     upper = predictor.predict_interval(found.architecture[None], 0.9)[0, 1]
     assert upper <= budget.limit * (1 + 1e-4)

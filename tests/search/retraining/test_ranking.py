@@ -4,9 +4,9 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hwnas.search.ranking import METRICS, agreement, pairwise_accuracy
 
 from hwnas.errors import OptionError
+from hwnas.search.retraining.ranking import METRICS, pairwise_accuracy, rank_correlation
 
 
 def test_pairs_are_counted():
@@ -33,14 +33,14 @@ def test_the_metrics_are_scipys_and_an_enumeration():
 
 def test_equal_and_opposite_rankings():
     values = np.arange(8.0)
-    same, opposite = agreement(values, 2 * values), agreement(values, -values)
+    same, opposite = rank_correlation(values, 2 * values), rank_correlation(values, -values)
     assert [m["value"] for m in same.values()] == pytest.approx([1.0] * 3)
     assert all(m["interval"] == pytest.approx([1.0, 1.0]) for m in same.values())
     assert [round(m["value"], 9) for m in opposite.values()] == [-1.0, -1.0, 0.0]
 
 
 def test_level_accuracies_rank_nothing():
-    found = agreement([0.5, 0.5, 0.5], [0.1, 0.2, 0.3])
+    found = rank_correlation([0.5, 0.5, 0.5], [0.1, 0.2, 0.3])
     assert all(m == {"value": None, "interval": None} for m in found.values())
 
 
@@ -52,7 +52,7 @@ def test_the_interval_holds_the_truth_as_often_as_it_says():
     for seed in range(repeats):
         x = rng.normal(size=40)
         y = r * x + np.sqrt(1 - r**2) * rng.normal(size=40)
-        low, high = agreement(x, y, resamples=200, seed=seed)["spearman"]["interval"]
+        low, high = rank_correlation(x, y, resamples=200, seed=seed)["spearman"]["interval"]
         hits += low <= truth <= high
     assert hits >= 20  # 95 % of 25 are 23.75; fewer than 20 happen once in a thousand times
 
@@ -60,4 +60,4 @@ def test_the_interval_holds_the_truth_as_often_as_it_says():
 @pytest.mark.parametrize(("truth", "guess"), [([1, 2], [1, 2]), ([1, 2, 3], [1, 2, 3, 4])])
 def test_too_few_or_unequal(truth, guess):
     with pytest.raises(OptionError, match="a ranking needs 3 architectures with both accuracies"):
-        agreement(truth, guess)
+        rank_correlation(truth, guess)

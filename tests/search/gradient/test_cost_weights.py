@@ -1,19 +1,19 @@
-"""The law of beta, on a search whose gradients are known."""
+"""The law of the betas, on a search whose gradients are known."""
 
 import numpy as np
 import pytest
 import torch
-from hwnas.search.beta import FixedBeta, Steering, parse_betas
 
 from hwnas.costs import AdditiveCost, constrained_argmax
 from hwnas.errors import OptionError
+from hwnas.search.gradient.cost_weights import FixedWeights, PIController
 
 DECISIONS, CHOICES = 24, 5
 
 
 def searched(costs, limits, *, seed=0, taste=0.3, loudness=1.0, steps=250):
     """Adam on alpha with a noisy taste for random choices; the costs of what is chosen within."""
-    beta = Steering(limits)
+    weights = PIController(limits)
     generator = torch.Generator().manual_seed(seed)
     shape = (DECISIONS, CHOICES)
     wanted = taste * torch.randn(shape, generator=generator, dtype=torch.float64)
@@ -27,8 +27,8 @@ def searched(costs, limits, *, seed=0, taste=0.3, loudness=1.0, steps=250):
         means = [cost.expected(list(p)) for cost in costs]
         of_costs = [torch.autograd.grad(mean, alpha, retain_graph=True)[0] for mean in means]
         chosen = [float(cost(p.argmax(1).numpy()[None])[0]) for cost in costs]
-        pulls = torch.stack([g.norm() for g in (of_loss, *of_costs)])
-        betas = beta(step / steps, [mean.item() for mean in means], chosen, pulls)
+        norms = torch.stack([g.norm() for g in (of_loss, *of_costs)])
+        betas = weights(step / steps, [mean.item() for mean in means], chosen, norms)
         alpha.grad = of_loss + sum(b * g for b, g in zip(betas, of_costs, strict=True))
         adam.step()
     arch = constrained_argmax(list(alpha.detach().log_softmax(1).numpy()), costs, limits)
@@ -63,51 +63,36 @@ def test_of_several_limits_the_tightest_is_used_and_the_others_are_kept():
 
 
 def test_the_law_to_the_letter():
-    beta = Steering([10.0, 4.0], goal=0.5, proportional=2.0, integral=0.5, most=3.0)
-    pulls = torch.tensor([6.0, 2.0, 3.0], dtype=torch.float64)
+    weights = PIController([10.0, 4.0], goal=0.5, proportional=2.0, integral=0.5, most=3.0)
+    norms = torch.tensor([6.0, 2.0, 3.0], dtype=torch.float64)
     # costs of 6 and 1 against goals of 5 and 2: errors 0.2 and -0.5; at a share of 0 the means
     # count. u = 0.5 e + 2 e = 0.5 for the first, for the other nothing below 0
-    assert beta(0.0, [6.0, 1.0], [99.0, 99.0], pulls).tolist() == pytest.approx([0.5 * 6 / 2, 0])
+    assert weights(0.0, [6.0, 1.0], [99.0, 99.0], norms).tolist() == pytest.approx([0.5 * 6 / 2, 0])
     # at 0.25 half of it is the choice's: 0.5 * (2 + 4) and 0.5 * (0 + 2): errors -0.4 and -0.5;
     # the first is nearest its limit and may go below 0: integral 0.1 - 0.2, u = -0.1 - 0.8
-    assert beta(0.25, [2.0, 0.0], [4.0, 2.0], pulls).tolist() == pytest.approx([-0.9 * 3, 0])
+    assert weights(0.25, [2.0, 0.0], [4.0, 2.0], norms).tolist() == pytest.approx([-0.9 * 3, 0])
     # clipped
-    assert beta(1.0, [0.0, 0.0], [500.0, 0.0], pulls).tolist() == pytest.approx([3.0 * 3, 0])
+    assert weights(1.0, [0.0, 0.0], [500.0, 0.0], norms).tolist() == pytest.approx([3.0 * 3, 0])
 
 
 def test_its_state_is_all_that_it_remembers():
-    pulls = torch.tensor([1.0, 2.0], dtype=torch.float64)
-    first, second = Steering([1.0]), Steering([1.0])
+    norms = torch.tensor([1.0, 2.0], dtype=torch.float64)
+    first, second = PIController([1.0]), PIController([1.0])
     for share in (0.1, 0.2, 0.3):
-        first(share, [1.2], [0.7], pulls * (1 + share))
+        first(share, [1.2], [0.7], norms * (1 + share))
     for name, tensor in second.state.items():
         tensor.copy_(first.state[name])
     for share in (0.4, 0.5):
-        assert torch.equal(first(share, [1.1], [1.3], pulls), second(share, [1.1], [1.3], pulls))
+        assert torch.equal(first(share, [1.1], [1.3], norms), second(share, [1.1], [1.3], norms))
 
 
 def test_a_fixed_beta_is_equation_6():
-    beta = FixedBeta([0.1, 0.0])
-    assert beta(0.3, [1, 2], [3, 4], torch.ones(3)).tolist() == [0.1, 0.0]
-    assert beta.state == {}
+    weights = FixedWeights([0.1, 0.0])
+    assert weights(0.3, [1, 2], [3, 4], torch.ones(3)).tolist() == [0.1, 0.0]
+    assert weights.state == {}
 
 
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
 def test_a_beta_of_the_wrong_sign_is_refused(value):
     with pytest.raises(OptionError, match="dearer networks would be rewarded"):
-        FixedBeta([value])
-
-
-def test_betas_are_read_with_their_units():
-    read = parse_betas(["latency=0.1", "macs = 2e-2", "params=1", "bitops=1"])
-    expected = {"latency": 0.1, "macs": 2e-8, "params": 1e-6, "bitops": 2.0**-30}
-    assert read == pytest.approx(expected)
-    assert parse_betas([]) == {}
-
-
-@pytest.mark.parametrize(
-    "texts", [["latency=-0.1"], ["latency"], ["watts=1"], ["latency=x"], ["macs=1", "macs=2"]]
-)
-def test_betas_that_cannot_be_read_say_how_to_write_them(texts):
-    with pytest.raises(OptionError, match=r"written latency=0\.1.*NATS per ms.*per M MACs.*got"):
-        parse_betas(texts)
+        FixedWeights([value])

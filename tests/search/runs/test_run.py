@@ -1,9 +1,9 @@
 import json
 
 import pytest
-from hwnas.search.run import Run
 
 from hwnas.errors import CheckpointError
+from hwnas.search.runs.run import Run
 
 
 def test_a_run_is_found_again_with_all_its_events(tmp_path):

@@ -2,10 +2,11 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hwnas.search.evolution import Evolution, RandomSearch
 
 from hwnas.costs import AdditiveCost, Budget, Constraint, FeasibleSet
 from hwnas.errors import OptionError
+from hwnas.search.searchers.evolution import Evolution
+from hwnas.search.searchers.random_search import RandomSearch
 from hwnas.testing import check_searcher
 
 COST = AdditiveCost.from_integers(
@@ -44,7 +45,7 @@ def test_finds_the_best_of_a_small_space():
     within = FeasibleSet([Constraint(Budget("macs", 9.0), cost)])
     gain = np.random.default_rng(1).random((4, 3))
     worth = lambda archs: gain[np.arange(4), archs].sum(axis=1)  # noqa: E731
-    best, value = run(Evolution(within, top=5, seed=0), worth)
+    best, value = run(Evolution(within, parents=5, seed=0), worth)
     rows = np.array(list(product(range(3), repeat=4)))
     rows = rows[within.contains(rows)]
     assert value == worth(rows).max()
@@ -77,7 +78,7 @@ def test_what_breaks_the_budget_is_never_the_best():
 
 
 def test_children_come_from_the_parents():
-    searcher = Evolution(feasible(10_000), top=2, mutation=0.1, seed=0)
+    searcher = Evolution(feasible(10_000), parents=2, mutation=0.1, seed=0)
     archs = searcher.suggest(50)
     searcher.update(archs, np.linspace(0, 1, 50))
     parents, children = archs[-2:], searcher.suggest(50)
@@ -87,10 +88,10 @@ def test_children_come_from_the_parents():
     assert 0.5 < np.mean(changes) < 2.5  # 12 decisions, each redrawn with 0.1
 
 
-@pytest.mark.parametrize(("top", "mutation"), [(0, 0.1), (10, 0.0), (10, 1.5)])
-def test_bad_settings(top, mutation):
-    with pytest.raises(OptionError, match="evolution needs top >= 1 and 0 < mutation <= 1"):
-        Evolution(feasible(400), top=top, mutation=mutation)
+@pytest.mark.parametrize(("parents", "mutation"), [(0, 0.1), (10, 0.0), (10, 1.5)])
+def test_bad_settings(parents, mutation):
+    with pytest.raises(OptionError, match="needs 1 or more parents and 0 < mutation <= 1"):
+        Evolution(feasible(400), parents=parents, mutation=mutation)
 
 
 def test_what_was_told_is_not_suggested_again():

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hwnas.search.parallel import Parallel, ParallelAccuracies
 
 from hwnas.errors import MissingPackageError, OptionError, WorkerLostError
+from hwnas.search.candidates.parallel import Parallel, ParallelAccuracies
 from hwnas.supernet import Evaluator, Supernet
 
 

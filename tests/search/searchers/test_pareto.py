@@ -4,11 +4,13 @@ import sys
 
 import numpy as np
 import pytest
-from hwnas.search.evolution import Evolution, RandomSearch
-from hwnas.search.pareto import evolve_front, front
 
 from hwnas.costs import AdditiveCost, Budget, Constraint, FeasibleSet
 from hwnas.errors import MissingPackageError
+from hwnas.search.searchers.evolution import Evolution
+from hwnas.search.searchers.pareto import evolve_front, front
+from hwnas.search.searchers.random_search import RandomSearch
+from hwnas.search.settings import EvolutionSettings
 
 RNG = np.random.default_rng(3)
 COST = AdditiveCost.from_integers(
@@ -38,11 +40,9 @@ def nsga2(feasible, seed, start=NOBODY, population=50, generations=20):
     evolve_front(
         feasible,
         COST,
-        (5,) * 12,
         evaluate,
         start,
-        population=population,
-        generations=generations,
+        EvolutionSettings(population=population, generations=generations),
         seed=seed,
     )
     return np.concatenate(asked)

@@ -1,11 +1,11 @@
 """What searches propose under a predictor that is no sum keeps the budget by its prediction."""
 
 import numpy as np
-from hwnas.search.evolution import Evolution
 
 from hwnas.costs import Budget, FeasibleSet
 from hwnas.predictors import load_predictor
 from hwnas.search.constraints import constraints_for
+from hwnas.search.searchers.evolution import Evolution
 
 PROPOSALS = 10_000
 

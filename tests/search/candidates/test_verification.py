@@ -4,11 +4,12 @@ from itertools import chain, repeat
 from unittest.mock import ANY
 
 import pytest
-from hwnas.search.run import Run
-from hwnas.search.verification import verify_proposals
+from problems import problem
 
-from hwnas.costs import Budget, Constraint, constrained_argmax
+from hwnas.costs import Budget, constrained_argmax
 from hwnas.predictors import load_predictor
+from hwnas.search.candidates.verification import verify_proposals
+from hwnas.search.runs.run import Run
 
 
 class Device:
@@ -37,16 +38,10 @@ class Device:
         def wait(seconds):
             self.waited_s += seconds
 
-        return verify_proposals(
-            self.run,
-            self.space,
-            [Constraint(Budget("latency", self.limit_ms), cost)],
-            propose,
-            lambda arch: self.space.format(arch).encode(),
-            measure,
-            interval_ms=self.predictor.predict_interval,
-            wait=wait,
-        )
+        budgets = [Budget("latency", self.limit_ms)]
+        searched = problem(self.space, self.predictor, budgets, measure=measure)
+        export = lambda arch: self.space.format(arch).encode()  # noqa: E731
+        return verify_proposals(self.run, searched, propose, export, wait=wait)
 
 
 @pytest.fixture
@@ -100,15 +95,13 @@ def test_without_a_latency_budget_the_network_is_measured_once(device):
     def propose(constraints, attempt):
         return macs.minimum()[0], 0.5
 
-    found = verify_proposals(
-        free.run,
+    searched = problem(
         free.space,
-        [Constraint(Budget("macs", macs.minimum()[1]), macs)],
-        propose,
-        lambda arch: b"",
-        lambda model, progress: {"latency_ms": 9.0},
-        interval_ms=free.predictor.predict_interval,
+        free.predictor,
+        [Budget("macs", macs.minimum()[1])],
+        measure=lambda model, progress: {"latency_ms": 9.0},
     )
+    found = verify_proposals(free.run, searched, propose, lambda arch: b"")
     assert found.measured == {
         "architecture": ANY,
         "latency_ms": 9.0,

@@ -1,30 +1,36 @@
-"""Finalists: unlike each other, trained alone, and the best of them first."""
+"""Finalists: mutually dissimilar, trained alone, and the best of them first."""
+
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hwnas.search.finalists import ranked_alone, unlike
-from hwnas.search.run import Run
-from hwnas.search.spos import LoggedEvaluation
 
 from hwnas.costs import Budget, Constraint, FeasibleSet
 from hwnas.errors import OptionError
-from hwnas.search import finalists
+from hwnas.search.candidates.evaluation import LoggedEvaluation
+from hwnas.search.retraining import finalists
+from hwnas.search.retraining.finalists import diverse_subset, rank_finalists
+from hwnas.search.runs.run import Run
 
 
 def test_any_two_differ_in_half_of_their_decisions():
     archs = np.array([[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 1], [1, 1, 0, 0], [1, 1, 1, 1]])
     accuracies = [0.7, 0.9, 0.8, 0.6, 0.5]
-    assert unlike(archs, accuracies, 3).tolist() == [[0, 0, 0, 1], [1, 1, 0, 0], [1, 1, 1, 1]]
-    assert unlike(archs, accuracies, 2, share=0).tolist() == [[0, 0, 0, 1], [0, 0, 1, 1]]
-    assert unlike(archs, accuracies, 9, share=1).tolist() == [[0, 0, 0, 1]]
-    assert unlike(archs, accuracies, 9, share=0.5).tolist()[0] == [0, 0, 0, 1]
-    assert unlike(archs, [0.5] * 5, 1).tolist() == [[0, 0, 0, 0]]  # of equals the first
+    assert diverse_subset(archs, accuracies, 3).tolist() == [
+        [0, 0, 0, 1],
+        [1, 1, 0, 0],
+        [1, 1, 1, 1],
+    ]
+    assert diverse_subset(archs, accuracies, 2, share=0).tolist() == [[0, 0, 0, 1], [0, 0, 1, 1]]
+    assert diverse_subset(archs, accuracies, 9, share=1).tolist() == [[0, 0, 0, 1]]
+    assert diverse_subset(archs, accuracies, 9, share=0.5).tolist()[0] == [0, 0, 0, 1]
+    assert diverse_subset(archs, [0.5] * 5, 1).tolist() == [[0, 0, 0, 0]]  # of equals the first
 
 
 @pytest.mark.parametrize(("count", "share"), [(0, 0.5), (2, 1.5)])
 def test_bad_settings(count, share):
     with pytest.raises(OptionError, match="finalists are 1 or more"):
-        unlike(np.zeros((1, 2), np.int64), [1.0], count, share)
+        diverse_subset(np.zeros((1, 2), np.int64), [1.0], count, share)
 
 
 @pytest.fixture
@@ -39,23 +45,25 @@ def setting(tmp_path, small_space, monkeypatch):
     trained = []
 
     class NoData:
-        validation_images = validation_labels = None
+        def validation(self):
+            return iter(())
 
-    def retrain(alone, space, arch, data, **settings):
-        trained.append((space.format(arch), settings["steps"], settings["seed"]))
-        settings["progress"]("training", 1.0, "")
+    def retrain(alone, space, arch, data, settings, *, seed, progress):
+        trained.append((space.format(arch), settings.steps, seed))
+        progress("training", 1.0, "")
         return arch
 
     monkeypatch.setattr(finalists, "retrain", retrain)
-    monkeypatch.setattr(finalists, "logits", lambda network, data, images: network)
+    monkeypatch.setattr(finalists, "logits", lambda network, batches: (network, None))
     truth = lambda arch, labels: float(1 / cost(arch[None])[0])  # noqa: E731 - small is good
     monkeypatch.setattr(finalists, "accuracy", truth)
 
-    def rank(count, seed=3, progress=lambda *_: None):
-        return ranked_alone(
-            run, small_space, NoData, feasible, evaluate,
-            count=count, steps=7, seed=seed, progress=progress,
-        )  # fmt: skip
+    problem = SimpleNamespace(
+        space=small_space, proxy=small_space, data=NoData(), feasible=feasible, seed=3
+    )
+
+    def rank(count, progress=lambda *_: None):
+        return rank_finalists(run, problem, evaluate, count=count, steps=7, progress=progress)
 
     return rank, trained, cost, limit
 

@@ -1,23 +1,27 @@
-"""The recipe's loops on a synthetic supernet and device, whose truths are known."""
+"""What a searcher proposes, on a synthetic supernet and device whose truths are known."""
 
-import json
 from itertools import product
 
 import numpy as np
 import pytest
-from hwnas.search.evolution import Evolution
-from hwnas.search.run import Run
-from hwnas.search.spos import LoggedEvaluation, evolve, verify
+from problems import Device, Plain, problem
 
-from hwnas.costs import Budget, Constraint, FeasibleSet
+from hwnas.costs import Budget
 from hwnas.errors import BudgetMissedError
 from hwnas.predictors import load_predictor
-from hwnas.progress import silent
+from hwnas.search.candidates.evaluation import LoggedEvaluation
+from hwnas.search.candidates.verification import verify_proposals
+from hwnas.search.runs.run import Run
+from hwnas.search.searchers.evolution import Evolution
+from hwnas.search.searchers.proposals import proposer, random_paths
+from hwnas.search.searchers.random_search import RandomSearch
+from hwnas.search.searchers.searcher import search_generations
 
 
 @pytest.fixture
 def predictor(small_table, small_space):
-    return load_predictor(small_table, small_space)
+    """Without intervals, so that nothing is ever waited for."""
+    return load_predictor(Plain(load_predictor(small_table, small_space)), small_space)
 
 
 @pytest.fixture
@@ -31,40 +35,39 @@ def slower_is_better(predictor, archs):
 
 
 class Setting:
-    """A run with an evolution that has been run, and a device that is off by a factor."""
+    """A run with a searcher that has been run, and a device that is off by a factor."""
 
-    def __init__(self, folder, space, predictor, limit):
+    def __init__(self, folder, space, predictor, limit, make=Evolution):
         self.run, self.space, self.predictor = Run(folder, {}), space, predictor
-        self.constraints = [Constraint(Budget("latency", limit), predictor.cost)]
-        self.calls = []
+        self.make = make
         self.evaluate = LoggedEvaluation(self.run, space, self._accuracies)
         self.evaluations = 0
-        self.searcher = Evolution(FeasibleSet(self.constraints), seed=0)
-        evolve(self.searcher, self.evaluate, generations=4, population=20)
+        self.budgets = [Budget("latency", limit)]
+        self.searcher = make(problem(space, predictor, self.budgets).feasible, seed=0)
+        search_generations(self.searcher, self.evaluate, generations=4, population=20)
 
     def _accuracies(self, archs):
         self.evaluations += len(archs)
         return slower_is_better(self.predictor, archs)
 
-    def verify(self, factor, **options):
-        def measure(model, progress):
-            arch = json.loads(model)
-            self.calls.append(arch)
-            times = factor() if callable(factor) else factor
-            return {"latency_ms": times * float(self.predictor.predict(arch)[0]), "runs": 7}
-
-        export = lambda arch: json.dumps(arch.tolist()).encode()  # noqa: E731
-        return verify(
-            self.run,
-            self.space,
-            self.constraints,
-            self.searcher,
-            self.evaluate,
-            export,
-            measure if factor else None,
-            population=20,
-            **options,
+    def verify(self, factor, finalists=(), **options):
+        self.device = Device(self.space, self.predictor, factor)
+        searched = problem(
+            self.space, self.predictor, self.budgets, measure=self.device if factor else None
         )
+        propose = proposer(
+            self.searcher,
+            lambda feasible, misses: self.make(feasible, seed=misses),
+            self.evaluate,
+            population=20,
+            finalists=finalists,
+        )
+        return verify_proposals(self.run, searched, propose, self.space.to_onnx, **options)
+
+    @property
+    def calls(self):
+        """Architectures that the device was asked for."""
+        return [tuple(self.space.parse(text).tolist()) for text in self.device.asked]
 
 
 def test_a_winner_that_keeps_the_budget_is_measured_once(tmp_path, small_space, predictor, limit):
@@ -104,12 +107,10 @@ def test_a_miss_tightens_until_the_measured_network_keeps_the_budget(
     setting = Setting(tmp_path, small_space, predictor, limit)
     found = setting.verify(factor)
     assert found.measured["latency_ms"] <= limit
-    networks = list(dict.fromkeys(map(tuple, setting.calls)))
+    networks = list(dict.fromkeys(setting.calls))
     assert found.attempts == len(networks) >= 2
     # what misses is measured three times, what keeps the budget once
-    assert setting.calls == [list(n) for n in networks[:-1] for _ in range(3)] + [
-        list(networks[-1])
-    ]
+    assert setting.calls == [n for n in networks[:-1] for _ in range(3)] + [networks[-1]]
     ms = predictor.predict(np.array(networks))
     assert (factor * ms[:-1] > limit).all()
     # not tighter than the device asks for: hardly any network that keeps the budget is slower
@@ -170,26 +171,46 @@ def test_a_resumed_verification_measures_and_evaluates_nothing_again(
     assert list(again.evaluate.asked.items()) == list(first.evaluate.asked.items())
 
 
-def test_evaluations_are_logged_a_few_at_a_time(tmp_path, small_space, predictor):
-    class StoppedError(Exception):
-        pass
+def drawn(feasible, seed):
+    return RandomSearch(feasible, seed)
 
-    def stops(archs):
-        if len(list(run.logged("evaluated"))) >= 16:
-            raise StoppedError
-        return slower_is_better(predictor, archs)
 
-    run = Run(tmp_path, {})
-    archs = np.unique(small_space.sample(40, seed=0), axis=0)
-    with pytest.raises(StoppedError):
-        LoggedEvaluation(run, small_space, stops)(archs)
-    count = 0
+@pytest.mark.parametrize("factor", [1.0, 1.3])
+def test_another_searcher_than_evolution_serves_as_well(
+    tmp_path, small_space, predictor, limit, factor
+):
+    setting = Setting(tmp_path, small_space, predictor, limit, make=drawn)
+    best = setting.searcher.best()
+    archs, accuracies = setting.evaluate.history
+    assert best[1] == accuracies.max()
+    found = setting.verify(factor)
+    assert found.measured["latency_ms"] <= limit
+    assert (predictor.predict(setting.evaluate.history[0]) <= limit).all()
+    if factor == 1.0:
+        assert (found.architecture == best[0]).all()
+    else:
+        assert found.attempts >= 2
+        # what was known, and what was drawn under the tighter limit: the best of both
+        archs, accuracies = setting.evaluate.history
+        kept = predictor.predict(archs) <= predictor.predict(found.architecture)[0]
+        assert found.accuracy == accuracies[kept].max()
+    again = Setting(tmp_path, small_space, predictor, limit, make=drawn)
+    resumed = again.verify(factor)
+    assert (resumed.architecture == found.architecture).all()
+    assert again.evaluations == 0
+    assert again.calls == []
 
-    def counting(rest):
-        nonlocal count
-        count += len(rest)
-        return slower_is_better(predictor, rest)
 
-    evaluate = LoggedEvaluation(Run(tmp_path, {}), small_space, counting, silent)
-    assert np.array_equal(evaluate(archs), slower_is_better(predictor, archs))
-    assert count == len(archs) - 16
+def test_random_paths_are_the_first_fifty_of_the_first_generation(
+    tmp_path, small_space, predictor, limit
+):
+    feasible = problem(small_space, predictor, [Budget("latency", limit)]).feasible
+    evaluate = LoggedEvaluation(
+        Run(tmp_path, {}), small_space, lambda archs: slower_is_better(predictor, archs)
+    )
+    searcher = RandomSearch(feasible, 0)
+    found = random_paths(searcher, evaluate, population=60)
+    first = RandomSearch(feasible, 0).suggest(60)
+    assert np.array_equal(found, slower_is_better(predictor, first[:50]))
+    assert searcher.best()[1] == slower_is_better(predictor, first).max()  # it was told of all
+    assert len(random_paths(RandomSearch(feasible, 1), evaluate, population=4)) == 50

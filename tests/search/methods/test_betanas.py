@@ -5,45 +5,35 @@ import json
 import numpy as np
 import onnx
 import pytest
-from hwnas.search.betanas_session import betanas_session
-from hwnas.search.drop import DropRule
-from hwnas.search.run import Run
+from problems import Device, problem
 
-from hwnas import spaces
 from hwnas.costs import parse_budget
-from hwnas.data import load_data
 from hwnas.errors import BudgetMissedError, InfeasibleBudgetError, OptionError
-from hwnas.predictors import load_predictor
-from hwnas.profilers import Plan, profile_space
-from hwnas.testing import SyntheticRuntime
+from hwnas.search.context import Context
+from hwnas.search.methods.betanas import Settings
+from hwnas.search.methods.betanas import search as betanas
+from hwnas.search.runs.run import Run
 
-QUICK = {"steps": 40, "train_batch": 16, "alpha_batch": 16, "alpha_rate": 0.1, "warm_up": 0.1}
-
-
-@pytest.fixture(scope="module")
-def data():
-    return load_data("digits", input_size=8)
-
-
-@pytest.fixture(scope="module")
-def space(data):
-    return spaces.space(
-        "proxyless",
-        input_size=8,
-        classes=data.classes,
-        stage_widths=(8, 8),
-        stage_depths=(1, 3),
-        stage_strides=(1, 2),
-        first_width=8,
-        stem_width=8,
-        head_width=16,
-    )
+QUICK = {
+    **{"steps": 40, "batch_size": 16, "base_lr": 2e-3, "alpha_batch": 16, "alpha_lr": 0.1},
+    **{"warm_up": 0.1, "prune_margin": 0.5, "prune_start": 0.3},
+}
+NEVER = {"prune_margin": None, "prune_start": 0.0}
 
 
 @pytest.fixture(scope="module")
-def predictor(space):
-    plan = Plan(tolerance=1.0, min_runs=30, max_runs=30)
-    return load_predictor(profile_space(space, SyntheticRuntime(), plan=plan), space)
+def data(digits):
+    return digits
+
+
+@pytest.fixture(scope="module")
+def space(deeper):
+    return deeper
+
+
+@pytest.fixture(scope="module")
+def predictor(deeper_predictor):
+    return deeper_predictor
 
 
 @pytest.fixture(scope="module")
@@ -51,32 +41,9 @@ def limit(space, predictor):
     return float(np.median(predictor.predict(space.sample(500, seed=0))))
 
 
-class Device:
-    """Takes so many times what is predicted."""
-
-    def __init__(self, space, predictor, factor):
-        self.space, self.predictor, self.factor = space, predictor, factor
-        self.asked = []
-
-    def __call__(self, model, progress):
-        about = {p.key: p.value for p in onnx.load_from_string(model).metadata_props}
-        self.asked.append(about["architecture"])
-        arch = self.space.parse(self.asked[-1])
-        return {"latency_ms": self.factor * float(self.predictor.predict(arch)[0]), "runs": 1}
-
-
 def search(folder, space, data, predictor, budgets, measure=None, **options):
-    return betanas_session(
-        Run(folder, {}),
-        space,
-        space,
-        data,
-        predictor,
-        [parse_budget(text) for text in budgets],
-        measure,
-        rule=options.pop("rule", DropRule(margin=0.5, start=0.3)),
-        **{**QUICK, **options},
-    )
+    searched = problem(space, predictor, budgets, data=data, measure=measure)
+    return betanas(Context(searched, Run(folder, {})), Settings(**{**QUICK, **options}))
 
 
 @pytest.fixture(scope="module")
@@ -125,17 +92,17 @@ def test_resumed_behind_its_training_it_measures_nothing_again(
 @pytest.fixture
 def impatient(monkeypatch):
     """A device that is always slow is not waited for."""
-    monkeypatch.setattr("hwnas.search.verification._PAUSES_S", ())
+    monkeypatch.setattr("hwnas.search.candidates.verification._PAUSES_S", ())
 
 
 @pytest.mark.usefixtures("impatient")
-def test_dropped_choices_come_back_where_no_living_one_keeps_the_budget_on_the_device(
+def test_pruned_choices_come_back_where_no_active_one_keeps_the_budget_on_the_device(
     space, data, predictor, limit, tmp_path
 ):
     device = Device(space, predictor, 1.3)
-    rule = DropRule(margin=0.01, start=0.0)
+    rule = {"prune_margin": 0.01, "prune_start": 0.0}
     budget = [f"latency<={limit}ms"]
-    result = search(tmp_path, space, data, predictor, budget, device, rule=rule)
+    result = search(tmp_path, space, data, predictor, budget, device, **rule)
     assert sum(result["living_choices"]) <= 6  # of 27
     assert result["networks_measured"] > 1
     assert result["measured_ms"] <= limit
@@ -153,10 +120,10 @@ def test_a_device_that_keeps_no_promise_fails(space, data, predictor, limit, tmp
 
 def test_fixed_betas_of_two_costs_and_budgets_on_a_third(space, data, predictor, tmp_path):
     params = f"params<={np.median(space.params(space.sample(300, seed=0))) / 1e3:.3f}k"
-    beta = {"latency": 1.0, "macs": 1e-6}
-    result = search(tmp_path, space, data, predictor, [params], beta=beta, rule=DropRule())
+    beta = ["latency=1", "macs=1"]
+    result = search(tmp_path, space, data, predictor, [params], beta=beta, **NEVER)
     assert result["params"] <= parse_budget(params).limit
-    assert result["beta"] == beta
+    assert result["beta"] == {"latency": 1.0, "macs": 1e-6}
     assert result["last_betas"] == [1.0, 1e-6]
     assert result["living_choices"] == list(space.n_choices)
     assert result["measured_ms"] is None
@@ -172,6 +139,6 @@ def test_bad_input_trains_nothing(space, data, predictor, tmp_path):
     with pytest.raises(InfeasibleBudgetError, match=r"no architecture keeps latency<=0\.00001ms"):
         search(tmp_path / "a", space, data, predictor, ["latency<=0.00001ms"])
     with pytest.raises(OptionError, match="dearer networks would be rewarded"):
-        search(tmp_path / "b", space, data, predictor, ["latency<=9s"], beta={"latency": -1.0})
+        search(tmp_path / "b", space, data, predictor, ["latency<=9s"], beta=["latency=-1"])
     for name in "ab":
         assert not (tmp_path / name / "supernet.safetensors").exists()

@@ -1,0 +1,98 @@
+"""Networks trained alone: the recipe, and that a killed training ends as an undisturbed one."""
+
+import numpy as np
+import pytest
+import torch
+
+from hwnas.errors import CheckpointError, OptionError
+from hwnas.search.retraining.retrain import accuracy, logits, paper_lr, retrain
+from hwnas.search.retraining.settings import RetrainSettings
+from hwnas.search.runs.run import Run
+from hwnas.search.settings import make
+from hwnas.supernet import make_network
+
+
+class StoppedError(Exception):
+    pass
+
+
+def trained(folder, space, arch, data, stop_at=2.0, steps=100, **options):
+    def tell(task, share, remark):
+        if share >= stop_at:
+            raise StoppedError
+
+    settings = make(RetrainSettings, {"steps": steps, "batch_size": 16, **options}, "retraining")
+    return retrain(Run(folder, {}), space, arch, data, settings, progress=tell)
+
+
+def test_it_learns(tmp_path, space, arch, data):
+    network = trained(tmp_path, space, arch, data, ema=0.9)
+    assert not network.training
+    assert accuracy(*logits(network, data.test())) > 0.85
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"ema": 0.9, "optimizer": "adam"}, {"autocast": "fp16", "ema": 0.5}]
+)
+def test_interrupted_it_ends_with_equal_weights(tmp_path, space, arch, data, options):
+    whole = trained(tmp_path / "whole", space, arch, data, steps=40, **options)
+    for share in (0.25, 0.75):  # before the first checkpoint, and behind the second
+        with pytest.raises(StoppedError):
+            trained(tmp_path / "cut", space, arch, data, share, steps=40, **options)
+    resumed = trained(tmp_path / "cut", space, arch, data, steps=40, **options)
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[name]), name
+
+
+def test_the_lr_is_the_papers_scaled_to_the_batch():
+    assert paper_lr(1024) == 0.5
+    assert paper_lr(128) == 0.0625
+
+
+def test_the_average_of_weights_is_the_stated_sum(tmp_path, space, arch, data):
+    """The first step keeps a tenth, however much later steps keep."""
+    start = make_network(space, arch, seed=0).state_dict()
+    after = trained(tmp_path / "b", space, arch, data, steps=1, base_lr=0.1).state_dict()
+    average = trained(tmp_path / "a", space, arch, data, steps=1, base_lr=0.1, ema=0.5)
+    for name, tensor in average.state_dict().items():
+        if tensor.is_floating_point():
+            expected = 0.1 * start[name] + 0.9 * after[name]
+            assert torch.allclose(tensor, expected, atol=1e-6), name
+
+
+@pytest.mark.parametrize("autocast", ["bf16", "fp16"])
+def test_half_precision_learns_too(tmp_path, space, arch, data, autocast):
+    network = trained(tmp_path, space, arch, data, autocast=autocast, ema=0.9)
+    assert next(network.parameters()).dtype == torch.float32
+    assert accuracy(*logits(network, data.test())) > 0.85
+
+
+def test_the_loss_scale_halves_when_a_gradient_overflows():
+    from hwnas.search.retraining.retrain import _LossScale
+
+    scale, layer = _LossScale(True), torch.nn.Linear(1, 1)
+    layer.weight.grad = torch.tensor([[2.0**15]])
+    assert scale.unscale(layer)
+    assert layer.weight.grad.item() == 2.0
+    layer.weight.grad = torch.tensor([[float("inf")]])
+    assert not scale.unscale(layer)
+    assert scale.factor.item() == 2.0**13
+
+
+@pytest.mark.parametrize(
+    ("options", "allowed"),
+    [
+        ({"ema": 1.0}, "ema is a number of at least 0 below 1, got 1.0"),
+        ({"ema": -0.1}, "ema is a number of at least 0 below 1, got -0.1"),
+        ({"autocast": "int4"}, "autocast is one of none, bf16, fp16, got 'int4'"),
+    ],
+)
+def test_bad_settings(options, allowed):
+    with pytest.raises(OptionError, match=allowed):
+        RetrainSettings(**options)
+
+
+def test_another_architecture_does_not_go_on_from_a_checkpoint(tmp_path, space, arch, data):
+    trained(tmp_path, space, arch, data, steps=2)
+    with pytest.raises(CheckpointError, match="holds a training of"):
+        trained(tmp_path, space, 1 - np.minimum(arch, 1), data, steps=4)

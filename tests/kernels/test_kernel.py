@@ -42,8 +42,8 @@ def test_families_tell_convolutions_apart():
 
 def test_views_are_free_and_unknown_shapes_are_seen():
     view = Kernel("Reshape", (), (Operand((1, 8)), Operand((2,), "int64", True)), (Operand((8,)),))
-    assert view.free
-    assert not parse_kernel(DENSE).free
+    assert view.no_op
+    assert not parse_kernel(DENSE).no_op
     assert parse_kernel(DENSE).static
     assert not parse_kernel("Relu{}(?)->(?)").static
     assert not parse_kernel("Relu{}(int64:3)->(int64:3)").static

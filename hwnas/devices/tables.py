@@ -128,7 +128,7 @@ def profile_to_file(
                 progress=progress,
             )
         if job.n_workloads is not None:
-            table = filled(table, space)
+            table = filled(table, space, progress)
         return path, keep(path, table, journal, kernel_journal)
 
 
@@ -160,7 +160,9 @@ def keep(path: Path, table: LatencyTable, *journals: Path) -> LatencyTable:
     return table
 
 
-def filled(table: LatencyTable, space: SearchSpace) -> LatencyTable:
+def filled(
+    table: LatencyTable, space: SearchSpace, progress: Progress = silent
+) -> LatencyTable:
     """The table with estimates of what a space needs and it has not measured; says how good.
 
     Raises:
@@ -169,7 +171,7 @@ def filled(table: LatencyTable, space: SearchSpace) -> LatencyTable:
     """
     from hwnas.predictors import fill_gaps
 
-    result = fill_gaps(table, space.distinct_workloads, space.families)
+    result = fill_gaps(table, space.distinct_workloads, space.families, progress)
     added = [entry for key, entry in result.estimates.items() if key not in table.estimates]
     if added:
         say(

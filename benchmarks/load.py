@@ -21,10 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hwnas import spaces
 from hwnas.latency_tables import LatencyTable, Measurement
 from hwnas.ops import MBConv, Workload
-from hwnas.spaces import SearchSpace
 
 MB = 2**20
 #: Wall clock, seconds, after which a row is given up.

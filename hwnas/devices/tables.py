@@ -160,9 +160,7 @@ def keep(path: Path, table: LatencyTable, *journals: Path) -> LatencyTable:
     return table
 
 
-def filled(
-    table: LatencyTable, space: SearchSpace, progress: Progress = silent
-) -> LatencyTable:
+def filled(table: LatencyTable, space: SearchSpace, progress: Progress = silent) -> LatencyTable:
     """The table with estimates of what a space needs and it has not measured; says how good.
 
     Raises:

@@ -7,7 +7,7 @@ change at each end of a part is all that a cut adds.
 from collections.abc import Iterator, Mapping
 
 import onnx
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
+from onnx import GraphProto, ModelProto, NodeProto, helper
 
 __all__ = ["LONG", "crossings", "parts"]
 

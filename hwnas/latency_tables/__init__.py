@@ -3,13 +3,13 @@
 from hwnas.latency_tables.agreement import Agreement, agreement, drift_tolerance
 from hwnas.latency_tables.checks import Finding, check_table, only_noise
 from hwnas.latency_tables.conditions import Conditions, DeviceState
+from hwnas.latency_tables.names import shipped, tables_folder
 from hwnas.latency_tables.store import (
     all_tables,
     default_path,
     earlier_profile,
     find_table,
     table_path,
-    tables_folder,
 )
 from hwnas.latency_tables.table import (
     Estimate,
@@ -20,7 +20,6 @@ from hwnas.latency_tables.table import (
     Provenance,
     SpaceRecord,
     Transfer,
-    shipped,
 )
 from hwnas.latency_tables.target import Target
 

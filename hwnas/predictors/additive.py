@@ -199,18 +199,11 @@ class AdditivePredictor:
         Sampled where the prediction is no sum over decisions, see `sampled_expectation`.
 
         Args:
-            probabilities: one tensor (n_choices,) a decision.
+            probabilities: one tensor (n_choices,) a decision, not negative, each with sum 1.
 
         Raises:
-            OptionError: another number of decisions or choices.
+            OptionError: another number of decisions or choices, or no probabilities.
         """
-        shapes = [tuple(p.shape) for p in probabilities]
-        wanted = [(n,) for n in self.space.n_choices]
-        if shapes != wanted:
-            raise OptionError(
-                f"one tensor of {', '.join(str(n) for (n,) in wanted)} probabilities is needed for "
-                f"the {len(wanted)} decisions, got shapes {shapes}"
-            )
         if not self.additive:
             return sampled_expectation(self, self.space.n_choices, probabilities)
         return self.cost.expected(probabilities)

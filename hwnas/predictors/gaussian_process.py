@@ -55,18 +55,32 @@ class GaussianProcess:
     weights: FloatArray
 
     @classmethod
-    def fit(cls, x: FloatArray, values: FloatArray) -> "GaussianProcess":
-        """Fit to values (n,) at features (n, n_features); of very many, to some drawn at random."""
+    def fit(
+        cls, x: FloatArray, values: FloatArray, like: "GaussianProcess | None" = None
+    ) -> "GaussianProcess":
+        """Fit to values (n,) at features (n, n_features); of very many, to some drawn at random.
+
+        Args:
+            x, values: the samples.
+            like: a process whose units, variance, lengths and noise are taken over.
+        """
         x, values = _some(x, values, _MOST)
-        centre, scale = x.mean(axis=0), x.std(axis=0)
-        kept = scale > 1e-9
+        if like is None:
+            centre, scale = x.mean(axis=0), x.std(axis=0)
+            kept = scale > 1e-9
+        else:
+            centre, scale, kept = like.centre, like.scale, like.kept
         rows = (x[:, kept] - centre[kept]) / scale[kept]
         mean = float(np.median(values))
         # one thread: the matrices are small, and the fit does not depend on the number of cores
         with threadpool_limits(1):
-            theta = _likeliest(*_some(rows, values - mean, _ESTIMATE_ON))
-            variance, *lengths, noise = np.exp(theta).tolist()
-            scaled = rows / np.array(lengths)
+            if like is None:
+                theta = _likeliest(*_some(rows, values - mean, _ESTIMATE_ON))
+                variance, noise = float(np.exp(theta[0])), float(np.exp(theta[-1]))
+                lengths: FloatArray = np.exp(theta[1:-1])
+            else:
+                variance, noise, lengths = like.variance, like.noise, like.lengths
+            scaled = rows / lengths
             covariance = variance * _alike(scaled, scaled)
             covariance[np.diag_indices(len(covariance))] = variance + noise + _JITTER
             lower = np.linalg.cholesky(covariance)
@@ -77,7 +91,7 @@ class GaussianProcess:
             kept,
             variance,
             noise,
-            np.array(lengths),
+            lengths,
             mean,
             scaled,
             lower,

@@ -309,7 +309,7 @@ def test_boosting_is_stored_and_predicts_as_scikit_learn_does(tmp_path):
     archs = rows(400, [4] * 5)
     ms = pairwise_ms(archs) + 1.0
     columns = Columns.of_data(archs.astype(float))
-    batch = Batch(views_of(columns, archs, None), archs, np.zeros((400, 0)))
+    batch = Batch(views_of(columns, archs, None), archs, np.zeros((400, 0)), archs.astype(float))
     fit = fit_boosting(batch, ms, 0)
     reference = GradientBoostingRegressor(
         n_estimators=150,

@@ -4,12 +4,12 @@ The names below are the public face. They load on first use, so that importing h
 does not import torch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
 from hwnas.version import __version__
 
+TYPE_CHECKING = False  # importing typing takes as long as all the rest
 if TYPE_CHECKING:
+    from typing import Any
+
     from hwnas.costs import parse_budget
     from hwnas.data import load_data, register_data
     from hwnas.errors import HwnasError
@@ -60,7 +60,9 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
+    from importlib import import_module
+
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     if name == "spaces":

@@ -21,6 +21,7 @@ __all__ = [
     "ModelFormatError",
     "ModelRejectedError",
     "OptionError",
+    "PictureError",
     "PredictorFormatError",
     "TableFormatError",
     "TableTargetError",
@@ -128,6 +129,12 @@ class BudgetMissedError(HwnasError, RuntimeError):
 
 class ExportError(HwnasError, RuntimeError):
     """An exported file does not compute what the trained network computes."""
+
+    exit_status = 1
+
+
+class PictureError(HwnasError, RuntimeError):
+    """A picture could not be drawn."""
 
     exit_status = 1
 

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from hwnas.visible import console
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -31,10 +33,7 @@ def say(text: str, *, warning: str = "") -> None:
 @lru_cache(maxsize=1)
 def stderr() -> "Console":
     """Where bars are drawn and words are printed, so that neither overwrites the other."""
-    from rich.console import Console
-
-    # names and reasons from files may look like markup: what is coloured is a Text
-    return Console(stderr=True, highlight=False, markup=False)
+    return console(stderr=True)
 
 
 @contextmanager

@@ -1,57 +1,35 @@
-"""The command line: the only place that reads flags, prints, and draws progress."""
+"""The command line: the only place that reads flags, prints, and draws progress.
 
-from importlib import import_module
+This file imports nothing that takes time, so that an interrupt finds `main` ready for it.
+"""
 
-import click
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hwnas.cli.commands import group
 
-from hwnas.version import __version__
-
-__all__ = ["main"]
-
-_COMMANDS = {
-    "predict": "predicted latency of architectures",
-    "profile": "measure this machine into a latency table",
-    "rank": "how well a supernet ranks architectures",
-    "search": "find a network that keeps a latency budget",
-    "verify": "measure a found network on the machine that it is for",
-    "tables": "list, show and check latency tables",
-    "train": "train the network that a search found",
-}
+__all__ = ["group", "main"]
 
 
-class _Commands(click.Group):
-    """Imports a command when it is used, so that ``hwnas --help`` is immediate."""
+def __getattr__(name: str) -> object:
+    if name == "group":
+        from hwnas.cli.commands import group
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in _COMMANDS:
-            return None
-        command: click.Command = import_module(f"hwnas.cli.{name}").command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
-
-
-@click.group(cls=_Commands)
-@click.version_option(__version__, prog_name="hwnas")
-def group() -> None:
-    """From a device to a neural network that keeps its latency budget there, measured.
-
-    \b
-    Examples:
-      hwnas search --latency 6ms            profile this machine if need be, then search
-      hwnas train RUN                       train what the search found
-      hwnas profile --device cpu            only measure this machine
-      hwnas tables list                     what has been measured
-    """
+        return group
+    raise AttributeError(f"module 'hwnas.cli' has no attribute {name!r}")
 
 
 def main() -> None:
-    """Run the command line; errors are one line on stderr, and an exit status of 1 or 2."""
+    """Run the command line; errors are one line on stderr, and an exit status that is not 0."""
+    try:
+        from hwnas.cli.stopping import end_at_once_for_now
+
+        end_at_once_for_now()
+    except KeyboardInterrupt:  # within the first milliseconds
+        import os
+
+        os.write(2, b"error: interrupted; the same command goes on where it stopped\n")
+        os._exit(130)
+    from hwnas.cli.commands import group
     from hwnas.cli.errors import guarded
 
     guarded(group)

@@ -6,11 +6,18 @@ from typing import Any
 
 import click
 
+from hwnas.cli.numbers import Whole, seconds_type
 from hwnas.cli.options import seed_option, space_options
 from hwnas.cli.output import json_option, print_json, say, stdout
 from hwnas.cli.profile_report import described, print_table
 from hwnas.cli.resources import make_space
-from hwnas.devices import PROFILE_SECONDS, keep, precision_for
+from hwnas.devices import (
+    PROFILE_SECONDS,
+    check_exportable,
+    keep,
+    precision_for,
+    saved_already,
+)
 from hwnas.errors import OptionError
 from hwnas.files import write_atomically
 from hwnas.latency_tables import default_path
@@ -21,7 +28,7 @@ __all__ = ["bundle", "collect_results"]
 
 @click.command("bundle")
 @space_options
-@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, metavar="N")
+@click.option("--batch", type=Whole(min=1, most=65_536), default=1, show_default=True, metavar="N")
 @click.option(
     "--precision",
     type=click.Choice(["fp32", "int8"]),
@@ -37,7 +44,7 @@ __all__ = ["bundle", "collect_results"]
 @seed_option()
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0),
+    type=seconds_type(),
     default=PROFILE_SECONDS,
     show_default=True,
     help="Measure for at least so long.",
@@ -68,6 +75,7 @@ def bundle(
         raise OptionError(f"{out} is not empty: name a folder that is empty, or not there yet")
     profiled = make_space(space, **sizes)  # whatever flags a space takes
     kind = precision_for(profiled, precision)
+    check_exportable(profiled)
     plan = profile_plan(seconds)
     made = space_bundle(profiled, precision=kind, batch=batch, plan=plan, seed=seed)
     content = {**made.models, "agent.py": agent_source().encode()}
@@ -114,8 +122,12 @@ def collect_results(results: Path, out: Path | None, as_json: bool) -> None:
     """
     table = collect(results)
     path = out or default_path(table.target, table.space)
-    table = keep(path, table)
-    if as_json:
-        print_json(described(path, table))
+    saved = saved_already(path, table)
+    if saved is None:
+        saved = keep(path, table)
     else:
-        print_table(path, table)
+        say(f"these results are in {path} already")
+    if as_json:
+        print_json(described(path, saved))
+    else:
+        print_table(path, saved)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hwnas.cli.numbers import Whole
 from hwnas.cli.options import stacked
 from hwnas.cli.output import print_json, progress_bars, say
 from hwnas.cli.profile_report import described
@@ -53,7 +54,7 @@ remote_options = stacked(
     ),
     click.option(
         "--samples",
-        type=click.IntRange(min=5),
+        type=Whole(min=5, most=100_000),
         metavar="N",
         help="Measure only N whole networks, and take the rest from --from-table.",
     ),

@@ -1,5 +1,6 @@
 """Flags made from settings: a field of a dataclass says type, bounds and help of its flag."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ import click
 from annotated_types import Ge, Gt, Le, Lt
 from click.core import ParameterSource
 
+from hwnas.cli.numbers import Number, Whole
 from hwnas.search.settings import Field, fields_of
 
 __all__ = ["Flag", "RecordedCommand", "flags_of", "settings_options", "typed_options"]
@@ -93,12 +95,15 @@ def _type(field: Field) -> Any:
         return None
     if field.kind is list:
         return str
-    if field.kind not in (int, float) or not field.bounds:
+    if field.kind not in (int, float):
         return field.kind
     low, low_open = _bound(field.bounds, Ge, Gt)
     high, high_open = _bound(field.bounds, Le, Lt)
     known = {"min": low, "max": high, "min_open": low_open, "max_open": high_open}
-    return click.IntRange(**known) if field.kind is int else click.FloatRange(**known)
+    if field.kind is int:
+        return Whole(most=field.most, **known)
+    most = math.inf if field.infinite else field.most
+    return Number(most=most, infinite=field.infinite, **known)
 
 
 def _bound(bounds: Sequence[Any], closed: type, opened: type) -> tuple[Any, bool]:

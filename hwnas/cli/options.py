@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from hwnas.cli.flags import Flag, settings_options, typed_options
+from hwnas.cli.numbers import seed_type
 from hwnas.costs import QUANTITIES, Budget, parse_budget
 from hwnas.errors import BudgetError
 from hwnas.search.options import SpaceOptions, TargetOptions
@@ -39,7 +40,7 @@ def stacked(*options: Decorator) -> Decorator:
 
 def seed_option(of: str | None = None) -> Decorator:
     """``--seed``, with what it is of as its help."""
-    return click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help=of)
+    return click.option("--seed", type=seed_type(), default=0, show_default=True, help=of)
 
 
 #: What is profiled.

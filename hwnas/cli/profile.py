@@ -13,6 +13,7 @@ from hwnas.cli.devices import (
     profile_each,
     remote_options,
 )
+from hwnas.cli.numbers import Whole, seconds_type
 from hwnas.cli.options import measuring_options, seed_option, space_options, typed_options
 from hwnas.cli.output import json_option, print_json, progress_bars
 from hwnas.cli.profile_report import described, print_table
@@ -54,21 +55,21 @@ __all__ = ["command"]
 @seed_option()
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0),
+    type=seconds_type(),
     metavar="S",
     help="Measure for at least so long; slow spells of a machine last seconds  "
     f"[default: {PROFILE_SECONDS:g} on a CPU, as short as the tolerance allows on a GPU]",
 )
 @click.option(
     "--kernels",
-    type=click.IntRange(min=0),
+    type=Whole(min=0, most=100_000),
     default=0,
     metavar="N",
     help="Measure N kernels of random networks too, to predict any ONNX model; 500 do.",
 )
 @click.option(
     "--estimate-from",
-    type=click.IntRange(min=10),
+    type=Whole(min=10, most=1_000_000),
     metavar="N",
     help="Measure only N of the space's operators, and estimate the others from them.",
 )

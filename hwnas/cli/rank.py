@@ -47,16 +47,20 @@ def command(
     Example:
       hwnas rank runs/spos-proxyless-latency6ms-s0-919aea --count 20
     """
+    from hwnas.search.limits import check_batch
     from hwnas.search.retraining.ranking import check_ranking
     from hwnas.search.runs.run import Run
     from hwnas.search.runs.stored import StoredRun, stored_space
+    from hwnas.search.torchrun import refuse_several
 
+    refuse_several("hwnas rank")
     settings = make(RankSettings, flags, "rank")
     know_space(space, stored_space(folder))
     source = StoredRun.open(folder, data_spec)
     source.supernet()  # is it there, and finished?
     out = out or folder / "rank"
     data = source.data()
+    check_batch(settings, data)
     run = Run(out, {**stored(settings), "seed": seed, **source.identity(out)})
     result = run.read_json("rank.json")
     if result is None:
@@ -84,5 +88,5 @@ def _print_summary(result: dict[str, Any], out: Path) -> None:
     stdout.print(
         f"{result['count']} architectures, {min(alone):.1%} to {max(alone):.1%} on the test images "
         f"when trained alone for {result['steps']} steps; {result['seconds']:.0f} seconds; "
-        f"files in {out}: rank.png, rank.json"
+        f"files in {out}: {', '.join([*result['files'].values(), 'rank.json'])}"
     )

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from hwnas.cli.flags import Flag, RecordedCommand, flags_of, typed_options
+from hwnas.cli.numbers import seed_type
 from hwnas.cli.options import budget_flags, budgets_of
 from hwnas.cli.output import print_json
 from hwnas.cli.search_report import print_result
@@ -56,7 +57,7 @@ _SEARCH = [
         metavar="DIR",
         help="Folder of the run; the same command goes on there  [default: below runs/]",
     ),
-    Flag(["--seed"], type=click.IntRange(min=0), default=0, show_default=True),
+    Flag(["--seed"], type=seed_type(), default=0, show_default=True),
     *flags_of(SearchOptions),
     Flag(
         ["--blocks-then-channels", "--two-step"],

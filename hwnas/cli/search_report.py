@@ -57,5 +57,6 @@ def print_front(result: Mapping[str, Any], folder: Path) -> None:
     stdout.print(front)
     stdout.print(
         f"{result['architectures_evaluated']} evaluated, {result['accuracies_reused']} known from "
-        f"before; {result['seconds']:.0f} seconds; files in {folder}: pareto.png, result.json"
+        f"before; {result['seconds']:.0f} seconds; files in {folder}: "
+        + ", ".join([*result["files"].values(), "result.json"])
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hwnas.cli.numbers import Whole
 from hwnas.cli.options import own_space_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.cli.resources import asking_for_space, findings_in, know_space
@@ -40,7 +41,7 @@ __all__ = ["command"]
 )
 @click.option(
     "--entries",
-    type=click.IntRange(min=3),
+    type=Whole(min=3, most=100_000),
     default=12,
     show_default=True,
     metavar="N",

@@ -11,6 +11,7 @@ from rich import box
 from rich.table import Column, Table
 from rich.text import Text
 
+from hwnas.cli.numbers import Number, Whole
 from hwnas.cli.options import own_space_option, seed_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.cli.resources import asking_for_space, know_space
@@ -34,7 +35,7 @@ _PASS_SECONDS = 10.0
 @click.option(
     "--measure",
     "count",
-    type=click.IntRange(min=4),
+    type=Whole(min=4, most=100_000),
     metavar="N",
     help="Also measure N random networks here, twice, that the table has never seen.",
 )
@@ -47,7 +48,7 @@ _PASS_SECONDS = 10.0
 )
 @click.option(
     "--confidence",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=Number(min=0, max=1, min_open=True, max_open=True, most=1),
     default=0.95,
     show_default=True,
     help="Of the intervals.",
@@ -94,9 +95,7 @@ def command(
         found["measured now"] = _measured(table, count, device, runtime_name, confidence, seed)
     judged = list(found.values())[-1]
     operators, additivity = judged.operators(), judged.additivity()
-    if plot is not None:
-        title = f"{table.space.name} on {table.target}"
-        plot_measured_over_predicted(plot, found, title=title)
+    title = f"{table.space.name} on {table.target}"
     if as_json:
         print_json(
             {
@@ -109,13 +108,14 @@ def command(
                 "plot": None if plot is None else str(plot),
             }
         )
-        return
-    say(f"{table.space.name} on {table.target}")
-    stdout.print(_errors({name: c.report() for name, c in found.items()}))
-    stdout.print(_operators(operators))
-    stdout.print(_additivity(additivity))
-    stdout.print(_verdict(additivity))
-    if plot is not None:
+    else:
+        say(title)
+        stdout.print(_errors({name: c.report() for name, c in found.items()}))
+        stdout.print(_operators(operators))
+        stdout.print(_additivity(additivity))
+        stdout.print(_verdict(additivity))
+    if plot is not None:  # what was measured is printed by now, whatever becomes of the picture
+        plot_measured_over_predicted(plot, found, title=title)
         say(f"drawn into {plot}")
 
 

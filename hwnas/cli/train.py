@@ -59,10 +59,13 @@ def command(
       hwnas train runs/spos-proxyless-latency6ms-s0-919aea
       hwnas train runs/... --full --steps 20000 --autocast bf16 --ema 0.999
     """
+    from hwnas.search.limits import check_batch, check_fits
     from hwnas.search.retraining.found import retrain_found
     from hwnas.search.runs.run import Run
     from hwnas.search.runs.stored import StoredRun, stored_space
+    from hwnas.search.torchrun import refuse_several
 
+    refuse_several("hwnas train")
     settings = make(RetrainSettings, flags, "train")
     know_space(space, stored_space(folder))
     source = StoredRun.open(folder, data_spec)
@@ -74,6 +77,8 @@ def command(
     kind = "full" if full else "proxy"
     out = out or folder / f"train-{kind}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
     data = source.data(full=full)
+    check_batch(settings, data)
+    check_fits(trained, trained, settings)
     config = {
         **stored(settings),
         "seed": seed,

@@ -11,6 +11,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from hwnas import spaces
+from hwnas.cli.numbers import Whole, seconds_type
 from hwnas.cli.options import seed_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.cli.resources import know_space
@@ -18,12 +19,15 @@ from hwnas.costs import parse_budget
 from hwnas.devices import measure_model, precision_for
 from hwnas.devices.target import runtime_of_table
 from hwnas.errors import CheckpointError, OptionError, UnknownNameError
-from hwnas.files import write_atomically
+from hwnas.files import MIB, parse_json, read_bytes, write_atomically
+from hwnas.kernels import check_exported
 from hwnas.latency_tables import LatencyTable, Target
 from hwnas.profilers import Runtime, runtime
 from hwnas.spaces import SearchSpace
 
 __all__ = ["command"]
+
+_MOST_BYTES = 640 * MIB
 
 
 @click.command("verify")
@@ -41,7 +45,7 @@ __all__ = ["command"]
 )
 @click.option(
     "--threads",
-    type=click.IntRange(min=1),
+    type=Whole(min=1, most=4_096),
     metavar="N",
     help="Threads inside an operator, on a CPU  [default: the table's; 1 for a run without one]",
 )
@@ -53,7 +57,7 @@ __all__ = ["command"]
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0),
+    type=seconds_type(),
     default=6.0,
     show_default=True,
     help="Measure for at least so long; slow spells of a machine last seconds.",
@@ -120,21 +124,29 @@ def command(
             say("this runtime does not tell what layers take; TensorRT does")
         else:
             answer["layers"] = [asdict(layer) for layer in layers(model)]
-    write_atomically(folder / "verified.json", (json.dumps(answer, indent=2) + "\n").encode())
     if as_json:
         print_json(answer)
     else:
         _print(answer)
+    _keep(answer, folder / "verified.json")
     if not answer["holds"]:
         raise click.exceptions.Exit(1)
 
 
+def _keep(answer: dict[str, Any], path: Path) -> None:
+    """Write the answer, which is printed by now, where that is possible."""
+    try:
+        write_atomically(path, (json.dumps(answer, indent=2) + "\n").encode())
+    except OSError as error:
+        say(f"({error.strerror or error})", warning=f"{path} could not be written")
+
+
 def _read(folder: Path) -> tuple[dict[str, Any], bytes]:
     """The result of a finished search, and its network."""
-    path = folder / "result.json"
+    path, network = folder / "result.json", folder / "best.onnx"
     try:
-        model = (folder / "best.onnx").read_bytes()
-        content = json.loads(path.read_text())
+        model = read_bytes(network, _MOST_BYTES)
+        content = parse_json(read_bytes(path, _MOST_BYTES))
         missing = {"space", "deployed", "budget", "architecture", "predicted_ms"} - content.keys()
     except (OSError, ValueError, AttributeError) as error:
         raise CheckpointError(
@@ -142,6 +154,7 @@ def _read(folder: Path) -> tuple[dict[str, Any], bytes]:
         ) from None
     if missing:
         raise CheckpointError(f"{path} lacks {', '.join(sorted(missing))}: search again")
+    check_exported(model, str(network))
     return dict(content), model
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hwnas.arrays import IntArray
-from hwnas.data.image_files import check_labels, decoded, read_file
+from hwnas.data.image_files import MOST_BYTES, check_labels, decoded, read_file
 from hwnas.data.labelled import LabelledImages, resized
 from hwnas.errors import DataError
+from hwnas.files import MIB, unpacked_bytes
 
 __all__ = ["cifar10"]
 
@@ -59,7 +60,10 @@ def _jpeg_pack(path: Path) -> tuple[npt.NDArray[np.uint8], IntArray]:
     """32x32 JPEGs that share their header; each is header + payload slice + end marker."""
     names = ("header", "payload", "size", "label")
     try:
-        with np.load(io.BytesIO(read_file(path)), allow_pickle=False) as pack:
+        packed = io.BytesIO(read_file(path))
+        if unpacked_bytes(packed) > MOST_BYTES:
+            raise ValueError(f"it unpacks to more than {MOST_BYTES / MIB:.0f} MiB")
+        with np.load(packed, allow_pickle=False) as pack:
             header, payload, sizes, labels = (pack[name] for name in names)
     except (
         ValueError,
@@ -69,6 +73,8 @@ def _jpeg_pack(path: Path) -> tuple[npt.NDArray[np.uint8], IntArray]:
         zipfile.BadZipFile,
         zlib.error,
         AttributeError,
+        MemoryError,
+        RuntimeError,
     ) as error:
         raise DataError(
             f"{str(path)!r} is not a JPEG pack, a numpy archive of {', '.join(names)}: {error}"
@@ -80,6 +86,8 @@ def _jpeg_pack(path: Path) -> tuple[npt.NDArray[np.uint8], IntArray]:
             f"{str(path)!r} is not a whole JPEG pack: {sizes.size} sizes that add up to "
             f"{sizes.sum()} bytes, {labels.size} labels, {payload.size} bytes; fetch it again"
         )
+    if len(sizes) * 3 * 32 * 32 > MOST_BYTES:
+        raise DataError(f"{str(path)!r} holds {len(sizes)} images, more than any CIFAR-10")
     ends = np.cumsum(sizes.astype(np.int64))
     labels = labels.astype(np.int64)
     check_labels(labels, path)

@@ -1,15 +1,17 @@
 """Fashion-MNIST, and whatever else lies in the four idx files of MNIST."""
 
 import gzip
+import io
 import zlib
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from hwnas.data.image_files import check_labels, read_file
+from hwnas.data.image_files import MOST_BYTES, check_labels, read_file
 from hwnas.data.labelled import LabelledImages, resized
 from hwnas.errors import DataError
+from hwnas.files import MIB
 
 __all__ = ["fashion_mnist"]
 
@@ -39,11 +41,16 @@ def _idx(folder: Path, name: str, dimensions: int) -> npt.NDArray[np.uint8]:
     data = read_file(path)
     if path.suffix == ".gz":
         try:
-            data = gzip.decompress(data)
+            with gzip.open(io.BytesIO(data)) as packed:
+                data = packed.read(MOST_BYTES + 1)
         except (OSError, EOFError, zlib.error) as error:
             raise DataError(
                 f"{str(path)!r} is not a whole gzip file ({error}): fetch it again"
             ) from None
+        if len(data) > MOST_BYTES:
+            raise DataError(
+                f"{str(path)!r} unpacks to more than {MOST_BYTES / MIB:.0f} MiB: it is no such data"
+            )
     header = 4 + 4 * dimensions
     magic = bytes((0, 0, 8, dimensions))
     if data[:4] != magic:

@@ -12,8 +12,15 @@ import numpy.typing as npt
 
 from hwnas.arrays import IntArray
 from hwnas.errors import DataError
+from hwnas.files import MIB, read_bytes
 
-__all__ = ["SUFFIXES", "check_labels", "decoded", "read_file"]
+__all__ = ["MOST_BYTES", "SUFFIXES", "check_labels", "decoded", "read_file"]
+
+#: A file, or what it unpacks to; MNIST with 280,000 images takes 209 MiB.
+MOST_BYTES = 256 * MIB
+#: Pixels of one image, and what it may be: other formats are unpacked by other programs.
+_MOST_PIXELS = 2**26
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
 #: Names of images end so, in capitals or not.
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".webp")
@@ -34,11 +41,16 @@ def decoded(
         DataError: it is no such image, or pillow is not installed.
     """
     try:
-        from PIL import Image, ImageOps
+        from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError:
         raise DataError(f"pillow is needed to read {name}: pip install 'hwnas[images]'") from None
     try:
-        with Image.open(file) as opened:
+        with Image.open(file, formats=_FORMATS) as opened:
+            if opened.width * opened.height > _MOST_PIXELS:
+                raise DataError(
+                    f"{name} has {opened.width} x {opened.height} pixels, more than "
+                    f"{_MOST_PIXELS:,}: make it smaller"
+                )
             if exactly is not None and opened.size != (exactly, exactly):
                 raise DataError(f"{name} must have {exactly} x {exactly} pixels, got {opened.size}")
             if opened.mode.startswith("I;16"):  # conversion would cut off all above 255
@@ -56,7 +68,9 @@ def decoded(
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{name} cannot be read as an image: {error}") from None
+        unknown = isinstance(error, UnidentifiedImageError)
+        reason = f"it is none of {', '.join(_FORMATS)}" if unknown else error
+        raise DataError(f"{name} cannot be read as an image: {reason}") from None
 
 
 def check_labels(labels: IntArray, path: Path) -> None:
@@ -77,7 +91,7 @@ def read_file(path: Path) -> bytes:
         DataError: it cannot be read.
     """
     try:
-        return path.read_bytes()
+        return read_bytes(path, MOST_BYTES)
     except OSError as error:
         raise DataError(
             f"cannot read {str(path)!r} ({error.strerror or error}): it is part of the data set"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from hwnas.data.image_files import SUFFIXES, decoded, read_file
-from hwnas.data.labelled import LabelledImages
+from hwnas.data.labelled import LabelledImages, check_images_fit
 from hwnas.errors import DataError
 
 __all__ = ["image_folder"]
@@ -48,6 +48,7 @@ def _folder(folder: Path, names: Sequence[str], size: int) -> LabelledImages:
             )
         files += found
         labels += [label] * len(found)
+    check_images_fit(len(files), 3, size)
     images = np.empty((len(files), 3, size, size), np.uint8)
     for i, path in enumerate(files):
         images[i] = decoded(io.BytesIO(read_file(path)), repr(str(path)), size).transpose(2, 0, 1)

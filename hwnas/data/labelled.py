@@ -8,13 +8,15 @@ import numpy.typing as npt
 
 from hwnas.arrays import IntArray
 from hwnas.errors import DataError
+from hwnas.memory import check_memory
 
-__all__ = ["Images", "LabelledImages", "resized", "split_off"]
+__all__ = ["Images", "LabelledImages", "check_images_fit", "resized", "split_off"]
 
 Images = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
 _SPLIT_STREAM = 1  # keeps draws of one seed apart
-_CHUNK = 4096  # images resized at a time
+_CHUNK = 4096  # images resized at a time, at most
+_CHUNK_BYTES = 2**28  # of them as floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +124,19 @@ def split_off(
     return train, validation, test
 
 
+def check_images_fit(count: int, channels: int, size: int) -> None:
+    """Refuse images of ``size`` x ``size`` pixels that do not fit into memory.
+
+    Raises:
+        OptionError: they do not, in parts, which are copies.
+    """
+    check_memory(
+        2.0 * count * channels * size**2,
+        f"{count} images of {size} x {size} pixels",
+        "give a smaller proxy_input_size (--proxy-input-size)",
+    )
+
+
 def resized(images: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
     """Images (n, channels, height, width) at size x size, bilinear with antialiasing."""
     if images.shape[2:] == (size, size):
@@ -129,9 +144,11 @@ def resized(images: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
     import torch
     from torch.nn import functional as F
 
+    check_images_fit(len(images), images.shape[1], size)
     result = np.empty((*images.shape[:2], size, size), np.uint8)
-    for start in range(0, len(images), _CHUNK):
-        chunk = torch.from_numpy(images[start : start + _CHUNK].astype(np.float32))
+    most = min(_CHUNK, 1 + _CHUNK_BYTES // (4 * images.shape[1] * size**2))
+    for start in range(0, len(images), most):
+        chunk = torch.from_numpy(images[start : start + most].astype(np.float32))
         scaled = F.interpolate(chunk, (size, size), mode="bilinear", antialias=True)
-        result[start : start + _CHUNK] = scaled.round_().clamp_(0, 255).byte().numpy()
+        result[start : start + most] = scaled.round_().clamp_(0, 255).byte().numpy()
     return result

@@ -1,11 +1,12 @@
 """Devices: what is measured where, and the tables that come of it."""
 
 from hwnas.devices.completing import completed
+from hwnas.devices.fitting import check_exportable, check_profile_fits
+from hwnas.devices.saving import keep, saved_already
 from hwnas.devices.tables import (
     PROFILE_SECONDS,
     ProfileJob,
     filled,
-    keep,
     profile_to_file,
     table_for,
     transfer_to_file,
@@ -25,6 +26,8 @@ __all__ = [
     "Measure",
     "ProfileJob",
     "available",
+    "check_exportable",
+    "check_profile_fits",
     "completed",
     "differences_here",
     "filled",
@@ -34,6 +37,7 @@ __all__ = [
     "precision_for",
     "profile_to_file",
     "runtime_for",
+    "saved_already",
     "table_for",
     "transfer_to_file",
 ]

@@ -1,17 +1,16 @@
 """Tables in files: a space profiled, a table found or completed, one shaped from another's."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hwnas import spaces
+from hwnas.devices.fitting import check_profile_fits
+from hwnas.devices.saving import alone, keep, remove, saved_already
 from hwnas.errors import OptionError
 from hwnas.latency_tables import (
     LatencyTable,
     SpaceRecord,
     default_path,
-    earlier_profile,
     find_table,
 )
 from hwnas.profilers import (
@@ -31,7 +30,6 @@ __all__ = [
     "PROFILE_SECONDS",
     "ProfileJob",
     "filled",
-    "keep",
     "kernel_plan",
     "profile_plan",
     "profile_to_file",
@@ -43,8 +41,6 @@ __all__ = [
 _WORTH_COMPLETING = 0.75
 #: Slow spells last seconds; a profile shorter than this may see little else.
 PROFILE_SECONDS = 38.0
-#: Tables that this process is measuring, where several devices are profiled at once.
-_IN_WORK: set[Path] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,21 +85,22 @@ def profile_to_file(
     """Profile a space, and kernels if asked, into a file; killed, it goes on where it stopped.
 
     Raises:
+        CheckpointError: beside the file lies an unfinished profile of other settings.
         OptionError: the runtime does not run this precision, kernels cannot be profiled on it, or
-            this process is measuring the same table already.
+            the same table is being measured already.
         MeasurementError: the device failed.
     """
     check_precision(runtime, job.precision)
+    check_profile_fits(space, runtime, job.batch)
     target = runtime.target(job.precision, job.batch)
     if job.kernels:
         check_kernels(target, job.kernels)
     path = job.out or default_path(target, _record(space))
     journal = path.with_name(f"{path.name}.partial")
-    kernel_journal = path.with_name(f"{path.name}.kernels.partial")
-    if journal.exists():
-        say(f"going on with the unfinished profile {journal}")
+    kernel_journal = path.with_name(f"{path.name}.kernels.partial") if job.kernels else None
+    begun = journal.exists()
     say(f"profiling {space.name} on {target}")
-    with _alone(path):
+    with alone(path):
         table = profile_space(
             space,
             runtime,
@@ -115,6 +112,11 @@ def profile_to_file(
             journal=journal,
             progress=progress,
         )
+        saved = saved_already(path, table, kernels=job.kernels > 0) if begun else None
+        if saved is not None:
+            say(f"it was measured and saved already, and its journals were left: {path}")
+            remove(kernel_journal, journal)
+            return path, saved
         if job.kernels:
             say(f"profiling {job.kernels} kernels of random networks, to predict any ONNX model")
             table = profile_kernels(
@@ -129,35 +131,8 @@ def profile_to_file(
             )
         if job.n_workloads is not None:
             table = filled(table, space, progress)
-        return path, keep(path, table, journal, kernel_journal)
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Two profiles of one process must not write one journal."""
-    if path in _IN_WORK:
-        raise OptionError(f"{path.name} is being measured already: are two devices one machine?")
-    _IN_WORK.add(path)
-    try:
-        yield
-    finally:
-        _IN_WORK.discard(path)
-
-
-def keep(path: Path, table: LatencyTable, *journals: Path) -> LatencyTable:
-    """Save a measured table at the scale it shares with earlier profiles of its target."""
-    earlier = earlier_profile(table.target, table.space)
-    if earlier is not None:
-        table = table.pooled(earlier)
-        own = table.reference_sessions_ms[-1] / table.reference_ms - 1
-        say(
-            f"scale: the mean of this and {len(table.reference_sessions_ms) - 1} earlier profiles "
-            f"of this machine; it was {abs(own):.1%} {'slower' if own > 0 else 'faster'} this time"
-        )
-    table.save(path)
-    for journal in journals:
-        journal.unlink(missing_ok=True)
-    return table
+        # the space's journal goes last: what is saved is told by it
+        return path, keep(path, table, kernel_journal, journal)
 
 
 def filled(table: LatencyTable, space: SearchSpace, progress: Progress = silent) -> LatencyTable:
@@ -238,6 +213,10 @@ def transfer_to_file(
             f"the table of {source.target} is a transferred table itself: --from-table takes a "
             "measured one"
         )
+    target = runtime.target(job.precision, job.batch)
+    path = default_path(target, _record(space))
+    path = job.out or path.with_name(f"{path.stem}-transferred.json")
+    journal = path.with_name(f"{path.name}.partial")
     networks, call, reference_ms, provenance = profile_networks(
         space,
         runtime,
@@ -246,13 +225,13 @@ def transfer_to_file(
         batch=job.batch,
         plan=profile_plan(0.0),
         seed=job.seed,
+        journal=journal,
         progress=progress,
     )
     archs = [space.parse(text) for text in networks]
     measured_ms = [entry.latency_ms for entry in networks.values()]
     fit = fit_transfer(source, space, archs, measured_ms, call.latency_ms)
     entries, record = transferred(source, fit, call, space.families)
-    target = runtime.target(job.precision, job.batch)
     table = replace(
         source,
         target=target,
@@ -267,9 +246,8 @@ def transfer_to_file(
         kernels=None,
         provenance=replace(provenance, transfer=replace(record, networks=len(networks))),
     )
-    path = default_path(target, table.space)
-    path = job.out or path.with_name(f"{path.stem}-transferred.json")
     table.save(path)
+    remove(journal)
     return path, table
 
 

@@ -1,7 +1,20 @@
 """Kernels: the nodes that a runtime really runs for an ONNX model."""
 
+from hwnas.kernels.canonical import canonical, content
+from hwnas.kernels.exported import check_exported
 from hwnas.kernels.features import features, work
 from hwnas.kernels.kernel import Kernel, Operand, parse_kernel
 from hwnas.kernels.split import Piece, split
 
-__all__ = ["Kernel", "Operand", "Piece", "features", "parse_kernel", "split", "work"]
+__all__ = [
+    "Kernel",
+    "Operand",
+    "Piece",
+    "canonical",
+    "check_exported",
+    "content",
+    "features",
+    "parse_kernel",
+    "split",
+    "work",
+]

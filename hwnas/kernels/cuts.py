@@ -4,15 +4,15 @@ A model is cut where few values cross, all of known shape, and where no fusion i
 change at each end of a part is all that a cut adds.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import onnx
-from onnx import GraphProto, ModelProto, NodeProto, helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 
-__all__ = ["LONG", "crossings", "parts"]
+__all__ = ["LONG", "NoTensorError", "crossings", "parts", "value_info"]
 
 #: Models of more nodes than this are cut, into parts of about so many nodes.
-LONG, _PART = 20_000, 2_000
+LONG, _PART = 20_000, 1_000
 #: Where to cut is looked for in this share of a part.
 _SLACK = 0.25
 #: What runtimes fuse into the node before them: no cut before these.
@@ -22,6 +22,19 @@ _FOLDED = frozenset(
         *("LeakyRelu", "Mul", "Relu", "Sigmoid", "Softmax", "Tanh"),
     }
 )
+
+
+class NoTensorError(Exception):
+    """What crosses a cut is no tensor, and cannot be the input of a part."""
+
+
+def value_info(name: str, sizes: Sequence[int] | None, dtype: str) -> onnx.ValueInfoProto:
+    """A tensor as the input of a model; ``dtype`` as ONNX Runtime prints it, such as ``float``."""
+    try:
+        kind = TensorProto.DataType.Value(dtype.upper())
+    except ValueError:
+        return onnx.ValueInfoProto(name=name)  # a sequence or a map
+    return helper.make_tensor_value_info(name, kind, sizes)
 
 
 def crossings(nodes: list[NodeProto], made: frozenset[str]) -> list[int]:
@@ -80,6 +93,9 @@ def parts(model: ModelProto, values: Mapping[str, onnx.ValueInfoProto]) -> Itera
         model: without functions, its nodes in the order they run.
         values: name -> type and shape, of whatever a part that comes later may read; may be filled
             in between, from a part that was handed out.
+
+    Raises:
+        NoTensorError: a part would read what is no tensor.
     """
     graph: GraphProto = model.graph
     nodes = list(graph.node)
@@ -97,6 +113,8 @@ def parts(model: ModelProto, values: Mapping[str, onnx.ValueInfoProto]) -> Itera
         read = dict.fromkeys(name for node in part for name in sorted(reads(node)))
         outside = [name for name in read if name not in inside]
         model_inputs = [values[name] for name in outside if name in values]
+        if not all(value.type.WhichOneof("value") for value in model_inputs):
+            raise NoTensorError
         kept = [name for name in inside if name in wanted or last.get(name, -1) >= end]
         yield helper.make_model(
             helper.make_graph(

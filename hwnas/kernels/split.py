@@ -1,18 +1,17 @@
 """Any ONNX model as the kernels that ONNX Runtime makes of it."""
 
 import math
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from hwnas.errors import ModelFormatError, OptionError
-from hwnas.kernels.cuts import LONG, parts
 from hwnas.kernels.kernel import Kernel, Operand
+from hwnas.kernels.model import read_model
+from hwnas.kernels.optimise import Values, optimise
 from hwnas.progress import Progress, silent
 
 __all__ = ["Piece", "split"]
@@ -27,7 +26,6 @@ _DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc")
 _NCHWC = "com.microsoft.nchwc"
 #: Constants of more numbers than this are weights.
 _SMALL = 1024
-_READING = "reading the model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,8 @@ def split(
     """The kernels that ONNX Runtime runs for a model on this machine, in their order.
 
     ONNX Runtime optimises the model for its CPU provider and saves the graph it would run, fused
-    and laid out for this processor. Nothing else reads or runs the model, and it is not run.
+    and laid out for this processor. The model is not run; what is constant in it is computed, in
+    a process of its own with limits where that may take long.
 
     Args:
         model: an ONNX model, or the path of one.
@@ -83,17 +82,16 @@ def split(
         progress: told after each part of a model of very many nodes.
 
     Raises:
-        ModelFormatError: the model cannot be read, keeps weights in other files, uses operators of
-            its own, or has inputs of unknown shape.
+        ModelFormatError: the model cannot be read, keeps weights outside its own folder, uses
+            operators of its own, has inputs of unknown shape, or takes too long to optimise.
         OptionError: ``shapes`` names an input that is not there, or contradicts its fixed sizes.
     """
     source = "the model" if isinstance(model, bytes) else str(model)
-    proto = _parsed(model, source)
-    _refuse(proto, source)
+    proto = read_model(model)
     _fix_shapes(proto, shapes or {}, source)
     pieces = []
-    for optimised in _optimised(proto, source, progress):
-        values = _values(optimised, source)
+    for optimised, inferred in optimise(proto, source, progress):
+        values = _values(optimised, inferred)
         constants = {tensor.name: _bare(tensor) for tensor in optimised.graph.initializer}
         opsets = tuple(helper.make_opsetid(o.domain, o.version) for o in optimised.opset_import)
         for node in optimised.graph.node:
@@ -131,68 +129,6 @@ def _is_large(tensor: TensorProto) -> bool:
     return tensor.data_type == TensorProto.FLOAT and math.prod(tensor.dims) > _SMALL
 
 
-def _parsed(model: bytes | str | Path, source: str) -> ModelProto:
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-
-    try:
-        data = model if isinstance(model, bytes) else Path(model).read_bytes()
-    except OSError as error:
-        raise ModelFormatError(
-            f"no ONNX model at {source!r} ({error.strerror}): give the path of one"
-        ) from None
-    try:
-        proto = onnx.load_from_string(data)
-    except DecodeError:
-        proto = ModelProto()
-    if not proto.graph.node:
-        raise ModelFormatError(
-            f"{source} is not an ONNX model with at least one node: export the network to ONNX"
-        )
-    return proto
-
-
-def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """A graph and those inside its control flow."""
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                if inner.node:
-                    yield from _graphs(inner)
-
-
-def _refuse(proto: ModelProto, source: str) -> None:
-    """Complain about what would make ONNX Runtime read other files or code."""
-    graphs = list(_graphs(proto.graph))
-    held = [tensor for graph in graphs for tensor in graph.initializer]
-    for graph in graphs:
-        for node in graph.node:
-            for attribute in node.attribute:
-                held += [attribute.t, *attribute.tensors]
-    for function in proto.functions:
-        for node in function.node:
-            held += [attribute.t for attribute in node.attribute]
-    if any(t.data_location == TensorProto.EXTERNAL or t.external_data for t in held):
-        raise ModelFormatError(
-            f"{source} keeps weights in other files, and one whole file is needed: save it with "
-            "onnx.save(onnx.load(PATH), PATH, save_as_external_data=False)"
-        )
-    own = {function.domain for function in proto.functions}
-    foreign = sorted(
-        {
-            f"{node.domain}.{node.op_type}"
-            for graph in graphs
-            for node in graph.node
-            if node.domain not in (*_DOMAINS, *own)
-        }
-    )
-    if foreign:
-        raise ModelFormatError(
-            f"{source} uses operators of its own ({', '.join(foreign)}); operators of ONNX and "
-            "ONNX Runtime can be predicted: export it without custom operators"
-        )
-
-
 def _fix_shapes(proto: ModelProto, given: Mapping[str, Sequence[int]], source: str) -> None:
     """Write the given sizes into the model's inputs; complain about those still unknown."""
     shapes = dict(given)
@@ -225,92 +161,15 @@ def _fix_shapes(proto: ModelProto, given: Mapping[str, Sequence[int]], source: s
             dim.dim_value = size
 
 
-def _session(model: bytes, source: str, level: str, save: Path | None = None) -> Any:
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, level)
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 1
-    options.add_session_config_entry("session.disable_prepacking", "1")  # it is never run
-    if save is not None:
-        options.optimized_model_filepath = str(save)
-    try:
-        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its errors share no class but this one
-        reason = " ".join(str(error).split())[:300]
-        raise ModelFormatError(
-            f"ONNX Runtime {ort.__version__} cannot load {source}: {reason}; "
-            "check it with onnx.checker.check_model"
-        ) from None
-
-
-def _optimised(proto: ModelProto, source: str, progress: Progress) -> Iterator[ModelProto]:
-    """The graph that ONNX Runtime would run; a long one in parts, one after the other."""
-    if len(proto.graph.node) <= LONG:
-        yield _loaded(proto.SerializeToString(), source, "ORT_ENABLE_ALL")[0]
-        return
-    # what is constant is folded first, in one piece: shapes may be computed across any cut
-    progress(_READING, 0.0, "")
-    folded, session = _loaded(proto.SerializeToString(), source, "ORT_ENABLE_BASIC")
-    values = {value.name: value for value in folded.graph.input}
-    done, count = 0, len(folded.graph.node)
-    for part in parts(folded, values):
-        done += len(part.graph.node)
-        optimised, session = _loaded(part.SerializeToString(), source, "ORT_ENABLE_ALL")
-        values |= {value.name: _info(value) for value in session.get_outputs()}
-        yield optimised
-        progress(_READING, done / count, "")
-
-
-def _loaded(model: bytes, source: str, level: str) -> tuple[ModelProto, Any]:
-    """A model as ONNX Runtime optimises it, and the session of it."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "optimised.onnx"
-        session = _session(model, source, level, path)
-        return onnx.load(path), session
-
-
-def _info(value: Any) -> onnx.ValueInfoProto:
-    """A session's output as a model's input; sizes that are not known stay so."""
-    sizes = [size if isinstance(size, int) and size > 0 else None for size in value.shape or ()]
-    dtype = TensorProto.DataType.Value(_onnx_dtype(value.type))
-    return helper.make_tensor_value_info(value.name, dtype, sizes if value.shape else None)
-
-
-def _onnx_dtype(text: str) -> str:
-    """``tensor(float)`` -> ``FLOAT``."""
-    return text.removeprefix("tensor(").removesuffix(")").upper()
-
-
-def _values(optimised: ModelProto, source: str) -> dict[str, Operand]:
+def _values(optimised: ModelProto, inferred: Values) -> dict[str, Operand]:
     """Shape and type of every tensor, as ONNX Runtime infers them for its own operators."""
     values = {
         tensor.name: Operand(tuple(tensor.dims) or (1,), _dtype(tensor.data_type), constant=True)
         for tensor in optimised.graph.initializer
     }
-    every = ModelProto(ir_version=optimised.ir_version, opset_import=optimised.opset_import)
-    for part in ("node", "input", "output"):
-        getattr(every.graph, part).extend(getattr(optimised.graph, part))
-    every.graph.name = "shapes"
-    for tensor in optimised.graph.initializer:  # megabytes of weights say nothing about shapes
-        if tensor.data_type == TensorProto.FLOAT and len(tensor.dims) > 1:
-            info = helper.make_tensor_value_info(tensor.name, TensorProto.FLOAT, tensor.dims)
-            every.graph.input.append(info)
-        else:
-            every.graph.initializer.append(tensor)
-    seen = {value.name for value in every.graph.output}
-    for node in every.graph.node:
-        for name in node.output:
-            if name and name not in seen:
-                every.graph.output.append(onnx.ValueInfoProto(name=name))
-                seen.add(name)
-    session = _session(every.SerializeToString(), source, "ORT_DISABLE_ALL")
-    for value in (*session.get_inputs(), *session.get_outputs()):
-        sizes = value.shape
-        fixed = sizes is not None and all(isinstance(size, int) and size > 0 for size in sizes)
-        dtype = value.type.removeprefix("tensor(").removesuffix(")")
-        values.setdefault(value.name, Operand(tuple(sizes) or (1,) if fixed else None, dtype))
+    for name, shape, dtype in inferred:
+        sizes = None if shape is None else tuple(shape) or (1,)
+        values.setdefault(name, Operand(sizes, dtype))
     return values
 
 

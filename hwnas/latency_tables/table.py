@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
+from errno import EFBIG
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,7 +12,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, MinLen
 
 from hwnas.errors import TableFormatError, WorkloadNotInTableError
-from hwnas.files import write_atomically
+from hwnas.files import check_json_size, read_bytes, write_atomically
 from hwnas.latency_tables.conditions import Conditions
 from hwnas.latency_tables.names import known_tables, shipped
 from hwnas.latency_tables.target import Target
@@ -226,10 +227,12 @@ class LatencyTable:
         """
         path = shipped().get(str(source), Path(source))
         try:
-            if path.stat().st_size > _MAX_BYTES:
-                raise TableFormatError(f"{source} is larger than any latency table (64 MiB)")
-            text = path.read_bytes()
+            text = read_bytes(path, _MAX_BYTES)
         except OSError as error:
+            if error.errno == EFBIG:
+                raise TableFormatError(
+                    f"{source} is larger than any latency table (64 MiB)"
+                ) from None
             raise TableFormatError(
                 f"no latency table at {str(source)!r} ({error.strerror}): give the path of one, or "
                 f"a table's name ({known_tables()})"
@@ -242,6 +245,7 @@ class LatencyTable:
         from pydantic import ValidationError
 
         try:
+            check_json_size(text)
             table: LatencyTable = _schema().validate_json(text)
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False)[0]
@@ -251,6 +255,8 @@ class LatencyTable:
                 f"({error.error_count()} problem{'s'[: error.error_count() > 1]}); "
                 "make one with 'hwnas profile'"
             ) from None
+        except ValueError as error:
+            raise TableFormatError(f"{source} is no latency table: {error}") from None
         if both := sorted(table.estimates.keys() & table.workloads.keys()):
             raise TableFormatError(
                 f"{source} has {both[0]} both measured and estimated, and an entry is one or the "

@@ -79,7 +79,7 @@ class AdditivePredictor:
         for calibration in calibrate_without_each(known.parts, known.sums, known.wholes):
             other = copy(self)
             other.__dict__.pop("cost", None)
-            other.__dict__.pop("_doubts", None)
+            other.__dict__.pop("_spreads", None)
             other._calibrate_by(calibration)
             yield other
 
@@ -144,8 +144,8 @@ class AdditivePredictor:
         for start in range(0, len(rows), _ROWS):  # as integers of 8 bytes, all are many times more
             part = rows[start : start + _ROWS]
             ms = self.predict(part)
-            doubt = self._doubt_ms(self.space.check(part))
-            spread = quantile * np.hypot(self._residual, doubt / ms)
+            spread_ms = self._spread_of(self.space.check(part))
+            spread = quantile * np.hypot(self._residual, spread_ms / ms)
             interval[start : start + _ROWS, 0] = ms * np.exp(-spread)
             interval[start : start + _ROWS, 1] = ms * np.exp(spread)
         return interval
@@ -162,7 +162,7 @@ class AdditivePredictor:
         """
         quantile = self._quantile(confidence)
         self._check_additive()
-        fixed, doubts = self._doubts
+        fixed, spreads = self._spreads
         # hypot(a, b) <= a + b, and exp(q x) <= 1 + steepness x for 0 <= x <= most
         most = max((self.table.spread(w) for w in self.space.distinct_workloads), default=0.0)
         steepness = np.expm1(quantile * most) / most if most > 0 else 0.0
@@ -171,7 +171,7 @@ class AdditivePredictor:
         whole = cost.fixed * cost.unit + steepness * fixed
         rows = [
             steps * cost.unit + steepness * row
-            for steps, row in zip(cost.entries, doubts, strict=True)
+            for steps, row in zip(cost.entries, spreads, strict=True)
         ]
         return AdditiveCost.from_floats(factor * whole, [factor * row for row in rows])
 
@@ -209,16 +209,16 @@ class AdditivePredictor:
         return self.cost.expected(probabilities)
 
     @cached_property
-    def _doubts(self) -> tuple[float, list[FloatArray]]:
-        return self._entries(_doubt_ms)
+    def _spreads(self) -> tuple[float, list[FloatArray]]:
+        return self._entries(_spread_ms)
 
-    def _doubt_ms(self, archs: IntArray) -> FloatArray:
+    def _spread_of(self, archs: IntArray) -> FloatArray:
         """What the estimates in architectures (n, n_decisions) are uncertain, in ms (n,)."""
         if not self.estimated:
             return np.zeros(len(archs))
         if not self.additive:
-            return WorkloadSums.of(self.space, 0.0, self._within(_doubt_ms))(archs)
-        fixed, entries = self._doubts
+            return WorkloadSums.of(self.space, 0.0, self._within(_spread_ms))(archs)
+        fixed, entries = self._spreads
         return np.asarray(fixed + sum(row[c] for row, c in zip(entries, archs.T, strict=True)))
 
     def _within(self, value: Callable[[Part], float]) -> Callable[[Workload], float]:
@@ -251,5 +251,5 @@ def _ms(part: Part) -> float:
     return part.ms
 
 
-def _doubt_ms(part: Part) -> float:
-    return part.doubt_ms
+def _spread_ms(part: Part) -> float:
+    return part.spread_ms

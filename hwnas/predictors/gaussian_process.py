@@ -77,10 +77,10 @@ class GaussianProcess:
             if like is None:
                 theta = _likeliest(*_some(rows, values - mean, _ESTIMATE_ON))
                 variance, noise = float(np.exp(theta[0])), float(np.exp(theta[-1]))
-                lengths: FloatArray = np.exp(theta[1:-1])
+                lengths = np.asarray(np.exp(theta[1:-1]))
             else:
                 variance, noise, lengths = like.variance, like.noise, like.lengths
-            scaled = rows / lengths
+            scaled: FloatArray = rows / lengths
             covariance = variance * _alike(scaled, scaled)
             covariance[np.diag_indices(len(covariance))] = variance + noise + _JITTER
             lower = np.linalg.cholesky(covariance)

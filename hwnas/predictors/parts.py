@@ -23,12 +23,12 @@ class Part:
 
     Attributes:
         ms: milliseconds, the runtime's call taken off.
-        doubt_ms: standard deviation of the same; 0 where it was measured.
+        spread_ms: standard deviation of the same; 0 where it was measured.
         groups: what it shares with others.
     """
 
     ms: float
-    doubt_ms: float
+    spread_ms: float
     groups: tuple[Hashable, ...]
 
 

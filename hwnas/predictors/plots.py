@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hwnas.files import write_atomically
+from hwnas.pictures import picture
 from hwnas.predictors.comparison import Comparison
 
 __all__ = ["plot_measured_over_predicted"]
@@ -23,34 +23,26 @@ def plot_measured_over_predicted(
         comparisons: by the name that the legend gives them.
         title: above the picture.
     """
-    from io import BytesIO
-
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 5.5), layout="constrained")
-    axes = figure.subplots()
     every = [np.concatenate([c.measured_ms, c.predicted_ms]) for c in comparisons.values()]
     ends = np.array([0.95 * np.concatenate(every).min(), 1.05 * np.concatenate(every).max()])
     floor = list(comparisons.values())[-1].noise_floor
-    axes.fill_between(
-        ends, ends * (1 - floor), ends * (1 + floor), color="0.85", label=f"noise floor {floor:.1%}"
-    )
-    axes.plot(ends, ends, color="0.4", linewidth=1, label="predicted = measured")
-    for at, (name, found) in enumerate(comparisons.items()):
-        colour = f"C{at}"
-        axes.vlines(
-            found.predicted_ms,
-            found.interval_ms[:, 0],
-            found.interval_ms[:, 1],
-            color=colour,
-            alpha=0.35,
-            label=f"{found.confidence:.0%} interval",
-        )
-        axes.scatter(found.predicted_ms, found.measured_ms, s=14, color=colour, label=name)
-    axes.set(xlabel="predicted (ms)", ylabel="measured (ms)", xlim=tuple(ends))
-    axes.set_title(title, fontsize=9)
-    axes.grid(alpha=0.3)
-    axes.legend(loc="upper left", fontsize=8)
-    picture = BytesIO()
-    figure.savefig(picture, format="png", dpi=120)
-    write_atomically(path, picture.getvalue())
+    band = f"noise floor {floor:.1%}"
+    with picture(path, (6, 5.5)) as figure:
+        axes = figure.subplots()
+        axes.fill_between(ends, ends * (1 - floor), ends * (1 + floor), color="0.85", label=band)
+        axes.plot(ends, ends, color="0.4", linewidth=1, label="predicted = measured")
+        for at, (name, found) in enumerate(comparisons.items()):
+            colour = f"C{at}"
+            axes.vlines(
+                found.predicted_ms,
+                found.interval_ms[:, 0],
+                found.interval_ms[:, 1],
+                color=colour,
+                alpha=0.35,
+                label=f"{found.confidence:.0%} interval",
+            )
+            axes.scatter(found.predicted_ms, found.measured_ms, s=14, color=colour, label=name)
+        axes.set(xlabel="predicted (ms)", ylabel="measured (ms)", xlim=tuple(ends))
+        axes.set_title(title, fontsize=9)
+        axes.grid(alpha=0.3)
+        axes.legend(loc="upper left", fontsize=8)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from hwnas.errors import OptionError
-from hwnas.kernels import Piece, features, split
+from hwnas.kernels import Piece, canonical, content, features, split
 from hwnas.latency_tables import KernelNetwork, KernelRecord, LatencyTable, Target
 from hwnas.onnx_graph import to_onnx
 from hwnas.profilers.measuring import CALL, empty_graph, measure
@@ -99,7 +99,7 @@ def profile_kernels(
         {
             f"random {seeds[at]}": KernelNetwork(
                 measured[_NETWORK + str(at)],
-                dict(Counter(piece.kernel.key for piece in split_up[at])),
+                dict(sorted(Counter(piece.kernel.key for piece in split_up[at]).items())),
             )
             for at in whole
         },
@@ -128,13 +128,11 @@ def choose_kernels(pieces: Sequence[Piece], count: int, rng: np.random.Generator
 
     Every family gets a few. The others are shared by how many different kernels a family has, a
     little in favour of the small families, and much of those that multiply: they take the time.
+
+    The order of ``pieces`` decides nothing: ONNX Runtime writes the nodes of a model in another
+    order in each process.
     """
-    families: dict[str, dict[str, Piece]] = {}
-    for piece in pieces:
-        kernel = piece.kernel
-        small = kernel.macs <= _MOST_MACS and kernel.elements_constant <= _MOST_CONSTANTS
-        if kernel.static and not kernel.no_op and small:
-            families.setdefault(kernel.family, {}).setdefault(kernel.key, piece)
+    families = _families(pieces)
     sizes = {name: len(found) for name, found in families.items()}
     weights = {
         name: sizes[name] ** 0.85 * (_WEIGHT if next(iter(found.values())).kernel.macs else 1)
@@ -147,6 +145,22 @@ def choose_kernels(pieces: Sequence[Piece], count: int, rng: np.random.Generator
         members = list(found.values())
         chosen += [members[at] for at in _spread_out(members, share, rng)]
     return chosen
+
+
+def _families(pieces: Sequence[Piece]) -> dict[str, dict[str, Piece]]:
+    """Family -> key -> kernel, sorted; of several pieces with one key the first by its content."""
+    found: dict[str, dict[str, dict[bytes, Piece]]] = {}
+    for piece in pieces:
+        kernel = piece.kernel
+        small = kernel.macs <= _MOST_MACS and kernel.elements_constant <= _MOST_CONSTANTS
+        if kernel.static and not kernel.no_op and small:
+            same = found.setdefault(kernel.family, {}).setdefault(kernel.key, {})
+            plain = canonical(piece)
+            same[content(plain)] = plain
+    return {
+        family: {key: same[min(same)] for key, same in sorted(members.items())}
+        for family, members in sorted(found.items())
+    }
 
 
 def _spread_out(pieces: Sequence[Piece], count: int, rng: np.random.Generator) -> Iterator[int]:

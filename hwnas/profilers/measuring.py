@@ -27,7 +27,7 @@ from hwnas.profilers.runtime import (
     Watched,
     is_remote,
 )
-from hwnas.progress import Progress
+from hwnas.progress import Progress, say
 from hwnas.spaces import SearchSpace
 from hwnas.version import __version__
 
@@ -73,7 +73,8 @@ def measure(
         target: of the runtime, with precision and batch.
         plan: when a median is tight enough.
         seed: of the order of the runs.
-        journal: where a killed measurement goes on.
+        journal: where a killed measurement goes on; one that belongs to another measurement is
+            refused with `CheckpointError`.
         progress: told after every round.
         refused: receives the models that the runtime refuses, with the reason; without it, and for
             the almost empty one, that is an error.
@@ -82,13 +83,17 @@ def measure(
     plan = plan or Plan()
     if isinstance(runtime, NeedsSession):
         plan = runtime.coarse(plan)
-    header = {"target": asdict(target), "reference": origin.identifier, "jobs": list(models)}
-    book = Journal(journal, header, list(models))
-    samples = book.read()
+    names = list(models)
+    header = {"target": asdict(target), "reference": origin.identifier, "seed": seed, "jobs": names}
+    book = Journal(journal, header, names)
+    samples, kept = book.read()
+    if kept:
+        say(f"going on with the unfinished profile {journal}: {kept} rounds are there")
+    if kept and not samples.pending(names, plan):
+        return samples
     reference = reference_model(origin, *form(target))
-    with _session(runtime):
+    with book.held(), _session(runtime):
         if isinstance(runtime, MeasuresRounds):
-            names = list(models)
             rounds = runtime.rounds(models, reference, samples, plan, seed=seed, progress=progress)
         else:
             jobs, reference_job = _loaded(models, reference, runtime, progress, refused, warm)

@@ -72,7 +72,8 @@ def load_session(
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads if provider == "cpu" else 1
-    options.inter_op_num_threads = 1
+    # its errors are raised; what it logs holds a model's names as they are
+    options.inter_op_num_threads, options.log_severity_level = 1, 4
     # threads that wait by spinning would take the cores from the next job
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     providers: list[Any] = ["CPUExecutionProvider"]

@@ -77,6 +77,7 @@ def profile_space(
         progress: told after every round.
 
     Raises:
+        CheckpointError: the journal holds rounds of a profile of other settings.
         OptionError: the runtime does not run this precision, or the batch is below 1.
         MeasurementError: the clock cannot be used.
         ModelRejectedError: the runtime refuses the reference or the almost empty model.
@@ -171,6 +172,7 @@ def profile_networks(
     batch: int = 1,
     plan: Plan | None = None,
     seed: int = 0,
+    journal: Path | None = None,
     progress: Progress = silent,
 ) -> tuple[dict[str, Measurement], Measurement, float, Provenance]:
     """Measure some whole networks, and what a call costs: what a device with little time can give.
@@ -185,7 +187,7 @@ def profile_networks(
     graphs = profile_graphs(space, count, seed)
     chosen = {k: graph for k, graph in graphs.items() if k.startswith((NETWORK, CALL))}
     models = onnx_models(chosen, *form(target))
-    samples = measure(models, space, runtime, target, plan, seed, None, progress)
+    samples = measure(models, space, runtime, target, plan, seed, journal, progress)
     measured = summarise(samples)
     made = provenance(runtime, started)
     return _networks(measured), measured[CALL], samples.steady_reference_ms, made

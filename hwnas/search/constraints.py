@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import Budget, Check, Constraint, nearest_sum
-from hwnas.errors import BudgetError
+from hwnas.errors import BudgetError, OptionError
 from hwnas.predictors import (
     AdditivePredictor,
     GivesIntervals,
@@ -15,7 +15,7 @@ from hwnas.predictors import (
 from hwnas.predictors.intervals import check_confidence
 from hwnas.spaces import SearchSpace
 
-__all__ = ["check_budgets", "constraints_for"]
+__all__ = ["check_budgets", "check_confidence_used", "constraints_for"]
 
 
 def constraints_for(
@@ -62,6 +62,16 @@ def check_budgets(budgets: Sequence[Budget], space: SearchSpace) -> None:
         raise BudgetError(
             f"{space.name} quantises nothing, so that every network keeps a budget of BitOps: "
             "search resnet18-bits or resnet34-bits, or give another budget"
+        )
+
+
+def check_confidence_used(confidence: float | None, budgets: Sequence[Budget]) -> None:
+    """Raise `OptionError` if a confidence is given, and no latency budget that it could be of."""
+    if confidence is not None and all(budget.quantity != "latency" for budget in budgets):
+        given = ", ".join(map(str, budgets)) or "no budget"
+        raise OptionError(
+            f"a confidence is of the latency budget, got {confidence:g} and {given}: give a "
+            "latency budget, or leave the confidence out"
         )
 
 

@@ -13,8 +13,9 @@ from hwnas.data import Dataset, check_dataset, default_proxy_size, load_data
 from hwnas.errors import BudgetError, HwnasError, OptionError
 from hwnas.latency_tables import LatencyTable
 from hwnas.predictors import load_predictor
-from hwnas.search.constraints import check_budgets
+from hwnas.search.constraints import check_budgets, check_confidence_used
 from hwnas.search.deployment import fingerprint, read_source
+from hwnas.search.limits import check_batch, check_budgets_are_numbers, check_fits, check_seed
 from hwnas.search.methods import METHODS, Method
 from hwnas.search.options import UNIMPORTANT, SearchOptions
 from hwnas.search.settings import fields_of, make, stored
@@ -87,6 +88,9 @@ def prepare(request: Request) -> Job:
         raise BudgetError(
             "a search needs a budget: give --latency 6ms, --macs 330M, --params 4M or --bitops 14G"
         )
+    check_budgets_are_numbers(budgets)
+    check_confidence_used(options.confidence, budgets)
+    seed = check_seed(request.seed)
     source = read_source(request.predictor)
     known = _origin(source, request.space)
     data = _data(request, options, known)
@@ -96,6 +100,8 @@ def prepare(request: Request) -> Job:
     if counted and space.additive:  # what needs no table is known before one is measured
         FeasibleSet([Constraint(b, space.cost(b.quantity)) for b in counted], space.format)
     proxy = spaces.proxy(space, data.input_shape[1], data.classes, _proxy_width(options, space))
+    check_batch(settings, data)
+    check_fits(space, proxy, settings)
     job = Job(
         method,
         name,
@@ -108,7 +114,7 @@ def prepare(request: Request) -> Job:
         request.data if isinstance(request.data, str) else data.name,
         request.predictor,
         request.device,
-        request.seed,
+        seed,
         Path(request.out or ""),
     )
     return job if request.out is not None else replace(job, out=_default_folder(job, request))
@@ -117,12 +123,20 @@ def prepare(request: Request) -> Job:
 def _split(method: Method, name: str, given: Mapping[str, Any]) -> tuple[SearchOptions, Any]:
     """The options of every search, and the settings of the method."""
     shared = {f.name for f in fields_of(SearchOptions)}
-    doubled = shared & {f.name for f in fields_of(method.Settings)}
+    own = {f.name for f in fields_of(method.Settings)}
+    doubled = shared & own
     if doubled:
         raise OptionError(
             f"the method {name} has a setting {sorted(doubled)[0]!r}, which every search has: give "
             "it another name"
         )
+    for key in given:
+        if key not in shared | own:
+            raise OptionError(
+                f"method {name} takes {', '.join(f.name for f in fields_of(method.Settings))}; "
+                f"every search takes {', '.join(f.name for f in fields_of(SearchOptions))} and "
+                f"progress; got {key!r}"
+            )
     mine = {key: value for key, value in given.items() if key in shared}
     rest = {key: value for key, value in given.items() if key not in shared}
     return make(SearchOptions, mine, "a search"), make(method.Settings, rest, f"method {name}")

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Lt
 
-from hwnas.search.settings import setting
+from hwnas.search.settings import MOST_SECONDS, setting
 
 __all__ = ["SearchOptions", "SpaceOptions", "TargetOptions"]
 
@@ -19,9 +19,10 @@ class SpaceOptions:
         "Height and width of the deployed network's input  [default: the space's own, or the "
         "table's]",
         metavar="PIXELS",
+        most=8_192,
     )
     width_mult: Annotated[float, Gt(0)] | None = setting(
-        None, "Width multiplier of the deployed network (not nasbench201).", metavar="X"
+        None, "Width multiplier of the deployed network (not nasbench201).", metavar="X", most=100
     )
     channels: bool = setting(
         False, "Middle channels of each block from 0.2 to 1.6 times as well (shufflenet)."
@@ -35,6 +36,7 @@ class SpaceOptions:
         None,
         "Outputs of the deployed classifier  [default: the table's, else those of the data]",
         metavar="N",
+        most=1_000_000,
     )
 
 
@@ -43,9 +45,11 @@ class TargetOptions:
     """How the target is used; None takes the table's, else the first of what is allowed."""
 
     threads: int | None = setting(
-        None, "Threads inside an operator, on a CPU  [default: 1]", metavar="N"
+        None, "Threads inside an operator, on a CPU  [default: 1]", metavar="N", most=4_096
     )
-    batch: Annotated[int, Ge(1)] | None = setting(None, "Images a run  [default: 1]", metavar="N")
+    batch: Annotated[int, Ge(1)] | None = setting(
+        None, "Images a run  [default: 1]", metavar="N", most=65_536
+    )
     runtime: str | None = setting(
         None,
         "On a GPU: tensorrt, torch, torch-channels-last or onnxruntime  [default: the first of "
@@ -71,16 +75,21 @@ class SearchOptions(TargetOptions, SpaceOptions):
         None,
         "Input of the network that is trained  [default: 16 for digits, else 32]",
         metavar="PIXELS",
+        most=8_192,
     )
-    proxy_width: Annotated[float, Gt(0)] = setting(0.25, "Its width, times the deployed network's.")
+    proxy_width: Annotated[float, Gt(0)] = setting(
+        0.25, "Its width, times the deployed network's.", most=100
+    )
     verify_seconds: Annotated[float, Ge(0)] = setting(
         6.0,
         "Measure the winner for at least so long; slow spells of a machine last seconds.",
+        most=MOST_SECONDS,
     )
     workers: Annotated[int, Ge(1)] | None = setting(
         None,
         "Processes that evaluate candidates, a thread each  [default: this process]",
         metavar="N",
+        most=1_024,
     )
     worker_backend: Literal["loky", "dask", "ray"] = setting(
         "loky", "What starts them; Dask and Ray where they are installed."

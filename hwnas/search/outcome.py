@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from hwnas.search.candidates.evaluation import Evaluation, tested_accuracy
 from hwnas.search.candidates.export import exporter, predicted_interval
 from hwnas.search.candidates.verification import Winner, verify_command
 from hwnas.search.problem import Problem
-from hwnas.search.runs.plots import plot_accuracy_over_latency
+from hwnas.search.runs.plots import plot_accuracy_over_latency, write_and_draw
 from hwnas.search.runs.run import NETWORK, PLOT, PROXY_NETWORK, RESULT, WEIGHTS, Run
 
 __all__ = ["conclude"]
@@ -27,7 +28,7 @@ def conclude(
     random_accuracies: FloatArray,
     extras: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Write the deliverables, ``result.json`` last.
+    """Write the deliverables, ``result.json`` last but for the picture, without which all is well.
 
     Args:
         run: the folder.
@@ -86,14 +87,16 @@ def conclude(
         | extras.get("files", {}),
     }
     archs, accuracies = evaluation.accuracies.history
-    plot_accuracy_over_latency(
-        run.folder / PLOT,
-        predictor.predict(archs),
-        accuracies,
-        winner=(result["predicted_ms"], result["accuracy"]),
-        measured_ms=result["measured_ms"],
-        limit_ms=problem.latency_limit_ms,
-        title=f"{space.name}, {result['data']}, {predictor.target}",
-    )
-    run.write_json(RESULT, result)
-    return result
+
+    def draw(path: Path) -> None:
+        plot_accuracy_over_latency(
+            path,
+            predictor.predict(archs),
+            accuracies,
+            winner=(result["predicted_ms"], result["accuracy"]),
+            measured_ms=result["measured_ms"],
+            limit_ms=problem.latency_limit_ms,
+            title=f"{space.name}, {result['data']}, {predictor.target}",
+        )
+
+    return write_and_draw(run, RESULT, result, draw)

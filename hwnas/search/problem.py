@@ -11,7 +11,7 @@ from hwnas.errors import OptionError
 from hwnas.latency_tables import Target
 from hwnas.predictors import LatencyPredictor, predictor_name
 from hwnas.progress import Progress
-from hwnas.search.constraints import constraints_for
+from hwnas.search.constraints import check_confidence_used, constraints_for
 from hwnas.spaces import SearchSpace
 
 __all__ = ["Measure", "Problem"]
@@ -35,8 +35,8 @@ class Problem:
         seed: of everything random.
 
     Raises:
-        OptionError: spaces of different decisions, data of another input shape, or a predictor of
-            another space.
+        OptionError: spaces of different decisions, data of another input shape, a predictor of
+            another space, or a confidence without a latency budget.
     """
 
     space: SearchSpace
@@ -49,6 +49,7 @@ class Problem:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_confidence_used(self.confidence, self.budgets)
         if self.proxy.n_choices != self.space.n_choices:
             raise OptionError(
                 f"a proxy has the decisions of the space, got {self.proxy.n_choices} choices of "

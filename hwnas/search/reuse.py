@@ -19,7 +19,7 @@ from hwnas.search.candidates.parallel import Parallel
 from hwnas.search.context import Context
 from hwnas.search.deployment import Deployment
 from hwnas.search.problem import Problem
-from hwnas.search.runs.plots import plot_front
+from hwnas.search.runs.plots import plot_front, write_and_draw
 from hwnas.search.runs.run import RESULT, Run
 from hwnas.search.runs.stored import StoredRun
 from hwnas.search.searchers.evolution import Evolution
@@ -238,14 +238,6 @@ def _summary(
     archs, accuracies = _within(evaluation.accuracies.history, feasible)
     latency_ms = predictor.predict(archs)
     chosen = front(latency_ms, accuracies)
-    plot_front(
-        run.folder / _PLOT,
-        latency_ms,
-        accuracies,
-        chosen,
-        limits_ms=limits_ms,
-        title=f"{space.name}, {source.config['data'].partition(':')[0]}, {predictor.target}",
-    )
     result = {
         **extras,
         "front": [
@@ -265,5 +257,12 @@ def _summary(
         "seconds": round(run.seconds, 1),
         "files": {"plot": _PLOT},
     }
-    run.write_json(RESULT, result)
-    return result
+    title = f"{space.name}, {source.config['data'].partition(':')[0]}, {predictor.target}"
+    return write_and_draw(
+        run,
+        RESULT,
+        result,
+        lambda path: plot_front(
+            path, latency_ms, accuracies, chosen, limits_ms=limits_ms, title=title
+        ),
+    )

@@ -9,7 +9,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from numbers import Real
+from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -19,6 +19,8 @@ from hwnas.errors import OptionError
 from hwnas.supernet.kinds import OptimizerKind, Sharing
 
 __all__ = [
+    "MOST_SECONDS",
+    "MOST_SEED",
     "EvolutionSettings",
     "Field",
     "TrainingSettings",
@@ -32,6 +34,13 @@ __all__ = [
 S = TypeVar("S")
 _KEY = "hwnas"
 
+#: The largest seed: what torch and a file of an archive hold.
+MOST_SEED = 2**63 - 1
+#: The longest that anything is measured on request: a day.
+MOST_SECONDS = 86_400.0
+#: Of numbers whose field names no other limit.
+_MOST = {int: float(MOST_SEED), float: 1e30}
+
 
 def setting(
     default: Any,
@@ -42,6 +51,7 @@ def setting(
     metavar: str | None = None,
     key: str | None = None,
     infinite: bool = False,
+    most: float | None = None,
 ) -> Any:
     """A field of a settings dataclass.
 
@@ -53,15 +63,11 @@ def setting(
         metavar: what the flag takes, for its help.
         key: its name in ``config.json``, where earlier versions wrote another than the field's.
         infinite: whether a number may be infinite.
+        most: a size, either way from 0, that nobody needs exceeded: a slip of the finger would run
+            for years, or fill the memory. It is said where it is exceeded, and not in the help.
     """
-    about = {
-        "help": help,
-        "flag": flag,
-        "old_flag": old_flag,
-        "metavar": metavar,
-        "key": key,
-        "infinite": infinite,
-    }
+    about: dict[str, Any] = {"help": help, "flag": flag, "old_flag": old_flag, "metavar": metavar}
+    about |= {"key": key, "infinite": infinite, "most": most}
     return field(default=default, metadata={_KEY: about})
 
 
@@ -73,9 +79,9 @@ class TrainingSettings:
     """
 
     sharing: Sharing = setting("slices", "One kernel for all candidates of a block, or a set each.")
-    steps: Annotated[int, Ge(1)] = setting(600, "Training steps of the supernet.")
+    steps: Annotated[int, Ge(1)] = setting(600, "Training steps of the supernet.", most=10_000_000)
     batch_size: Annotated[int, Ge(1)] = setting(
-        128, "Images a training step.", flag="--train-batch", key="train_batch"
+        128, "Images a training step.", flag="--train-batch", key="train_batch", most=65_536
     )
     optimizer: OptimizerKind = setting("adam", "Of the supernet's weights.")
     base_lr: Annotated[float, Gt(0)] | None = setting(
@@ -83,20 +89,29 @@ class TrainingSettings:
         "At the first step; falls linearly to 0  [default: 2e-3, for shufflenet 1e-2]",
         flag="--learning-rate",
         key="base_rate",
+        most=1000,
     )
 
     def __post_init__(self) -> None:
         check_fields(self)
+
+    @property
+    def peak_lr(self) -> float:
+        """The learning rate at the first step, once it is known which the space needs."""
+        assert self.base_lr is not None
+        return self.base_lr
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvolutionSettings:
     """How architectures are evolved."""
 
-    population: Annotated[int, Ge(2)] = setting(50, "Architectures a generation.")
-    generations: Annotated[int, Ge(1)] = setting(20, "Generations, the first included.")
+    population: Annotated[int, Ge(2)] = setting(50, "Architectures a generation.", most=100_000)
+    generations: Annotated[int, Ge(1)] = setting(
+        20, "Generations, the first included.", most=100_000
+    )
     parents: Annotated[int, Ge(1)] = setting(
-        10, "Parents of the next generation.", old_flag="--top", key="top"
+        10, "Parents of the next generation.", old_flag="--top", key="top", most=100_000
     )
     mutation: Annotated[float, Gt(0), Le(1)] = setting(
         0.1, "Probability with which a decision is redrawn."
@@ -117,7 +132,7 @@ class Field:
         bounds: of numbers.
         optional: whether None is allowed.
         numbers: whether a sequence of numbers is allowed in place of a text.
-        default, help, flag, old_flag, metavar, key, infinite: see `setting`.
+        default, help, flag, old_flag, metavar, key, infinite, most: see `setting`.
     """
 
     name: str
@@ -133,9 +148,10 @@ class Field:
     metavar: str | None
     key: str
     infinite: bool
+    most: float
 
     def check(self, value: Any) -> Any:
-        """The value, a whole float as the float it stands for.
+        """The value; a number, numpy's among them, as Python's int or float.
 
         Raises:
             OptionError: it is of another type, or out of bounds; the message says what is allowed.
@@ -144,21 +160,24 @@ class Field:
             return None
         if self.numbers and _is_numbers(value):
             return tuple(float(v) for v in value)
-        if self.kind is float and type(value) is int:
-            value = float(value)
-        good = (
-            _is_texts(value)
-            if self.kind is list
-            else isinstance(value, self.kind) and (self.kind is bool or type(value) is not bool)
-        )
+        given, value = value, _number(value, self.kind)
+        good = _is_texts(value) if self.kind is list else type(value) is self.kind
+        if self.kind is str:
+            good = isinstance(value, str)
         if good and self.choices:
             good = value in self.choices
         if good and self.kind in (int, float):
-            finite = math.isfinite(value) or (self.infinite and not math.isnan(value))
-            good = finite and all(_holds(bound, value) for bound in self.bounds)
+            good = self._finite(value) and all(_holds(bound, value) for bound in self.bounds)
         if not good:
-            raise OptionError(f"{self.name} is {self.allowed}, got {value!r}")
+            raise OptionError(f"{self.name} is {self.allowed}, got {given!r}")
+        if self.kind in (int, float) and not self.infinite and abs(value) > self.most:
+            raise OptionError(
+                f"{self.name} is at most {self.most:g}, more than which nobody needs, got {given!r}"
+            )
         return value
+
+    def _finite(self, value: float) -> bool:
+        return self.kind is int or math.isfinite(value) or (self.infinite and not math.isnan(value))
 
     @property
     def allowed(self) -> str:
@@ -211,17 +230,20 @@ def _field(name: str, hint: Any, default: Any, about: Mapping[str, Any]) -> Fiel
     given = dict(about)
     given["flag"] = given["flag"] or f"--{name.replace('_', '-')}"
     given["key"] = given["key"] or name
+    given["most"] = _MOST.get(hint, math.inf) if given["most"] is None else given["most"]
     return Field(name, hint, choices, bounds, optional, numbers, default, **given)
 
 
 def check_fields(settings: Any) -> None:
     """Check every field of settings, however they were made: a ``__post_init__`` calls this.
 
+    Numbers of numpy become Python's.
+
     Raises:
         OptionError: a value that is not allowed.
     """
     for f in fields_of(type(settings)):
-        f.check(getattr(settings, f.name))
+        object.__setattr__(settings, f.name, f.check(getattr(settings, f.name)))
 
 
 def make(settings: type[S], given: Mapping[str, Any], owner: str) -> S:
@@ -256,6 +278,18 @@ def _holds(bound: Ge | Gt | Le | Lt, value: float) -> bool:
 
 def _limit(bound: Ge | Gt | Le | Lt) -> float:
     return float(getattr(bound, type(bound).__name__.lower()))
+
+
+def _number(value: Any, kind: type) -> Any:
+    """A number as Python's own int or float, where one is wanted; else the value itself."""
+    if isinstance(value, bool):
+        return value
+    if kind is int and isinstance(value, Integral):
+        return int(value)
+    try:
+        return float(value) if kind is float and isinstance(value, Real) else value
+    except OverflowError:  # a whole number beyond all floats
+        return math.inf
 
 
 def _is_texts(value: Any) -> bool:

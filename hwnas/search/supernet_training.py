@@ -77,7 +77,7 @@ def train_supernet(
             optimizer,
             *to_tensors(data.train_batch(step, settings.batch_size, seed)),
             arch,
-            lr=lr_at(step, settings),
+            lr=lr_at(step, settings.steps, settings.peak_lr),
             micro_batches=micro_batches,
             workers=workers,
         )
@@ -90,11 +90,9 @@ def train_supernet(
     supernet.to("cpu")
 
 
-def lr_at(step: int, settings: TrainingSettings) -> float:
-    """The learning rate of a step: a short rise, then a linear fall to 0."""
-    assert settings.base_lr is not None
-    warm_up = min(_WARM_UP, settings.steps // 10)
-    return learning_rate(step, settings.steps, settings.base_lr, warm_up=warm_up)
+def lr_at(step: int, steps: int, base_lr: float) -> float:
+    """The learning rate of a step, 0 to ``steps - 1``: a short rise, then a linear fall to 0."""
+    return learning_rate(step, steps, base_lr, warm_up=min(_WARM_UP, steps // 10))
 
 
 def checkpoint_due(step: int, steps: int, every: int = _CHECKPOINT_EVERY) -> bool:

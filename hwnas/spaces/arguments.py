@@ -9,23 +9,37 @@ from hwnas.errors import OptionError
 __all__ = ["check_sizes", "check_width_mult"]
 
 
+#: Larger ones belong to no network; what names them is damaged, or wants memory without end.
+_MOST, _MOST_STAGES, _MOST_BLOCKS, _MOST_TIMES = 2**16, 64, 256, 100
+#: Arguments that say how often something stands in a network.
+_REPEATS = ("cells", "stage_depths")
+
+
 def check_sizes(space: str, sizes: Mapping[str, Any]) -> None:
-    """Check arguments that are whole numbers of at least 1, or lists of them.
+    """Check arguments that are whole numbers of at least 1, or lists of them; none is absurd.
 
     Raises:
-        OptionError: one is not.
+        OptionError: one is not, or is.
     """
     for name, value in sizes.items():
         values = value if isinstance(value, list) else [value]
         if not values or any(type(v) is not int or v < 1 for v in values):
             raise OptionError(f"{name} of {space} takes whole numbers of at least 1, got {value!r}")
+        many = name in _REPEATS and sum(values) > _MOST_BLOCKS
+        if many or len(values) > _MOST_STAGES or max(values) > _MOST:
+            raise OptionError(
+                f"{name} of {space} takes at most {_MOST_STAGES} numbers of at most {_MOST}, and "
+                f"{_MOST_BLOCKS} blocks in all, got {str(value)[:60]}"
+            )
 
 
 def check_width_mult(space: str, width_mult: Any) -> None:
     """Check a factor of all widths.
 
     Raises:
-        OptionError: it is not a finite number above 0.
+        OptionError: it is not a number above 0, or absurd.
     """
     if not (isinstance(width_mult, int | float) and 0 < width_mult < math.inf):
         raise OptionError(f"width_mult of {space} is a number above 0, got {width_mult!r}")
+    if width_mult > _MOST_TIMES:
+        raise OptionError(f"width_mult of {space} is at most {_MOST_TIMES}, got {width_mult!r}")

@@ -11,7 +11,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from hwnas.errors import CheckpointError
-from hwnas.files import write_atomically
+from hwnas.files import open_regular, parse_json, write_atomically
 from hwnas.supernet.network import Supernet
 
 __all__ = ["load_checkpoint", "load_weights", "save_checkpoint"]
@@ -111,13 +111,15 @@ def load_weights(path: Path, supernet: Supernet) -> int:
 def _read(path: Path) -> tuple[dict[str, str], int, dict[str, Tensor]]:
     """What a checkpoint says of itself, its step, and its tensors."""
     try:
+        open_regular(path).close()
         with safe_open(path, framework="pt") as file:
-            about = json.loads(file.metadata()["hwnas"])
+            about = parse_json(file.metadata()["hwnas"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return about, int(about.pop("step")), tensors
     except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or error
         raise CheckpointError(
-            f"{path} is not a checkpoint that can be read ({error}): remove it to train anew"
+            f"{path} is not a checkpoint that can be read ({reason}): remove it to train anew"
         ) from None
 
 

@@ -6,7 +6,6 @@ statistics. It does not matter which process computes a micro-batch: two process
 take the same steps as one process that accumulates the gradients of both.
 """
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from hwnas.errors import OptionError, WorkerLostError
+from hwnas.supernet.ranks import torchrun_ranks
 
 __all__ = ["SINGLE_PROCESS", "Workers", "torchrun_workers"]
 
@@ -106,17 +106,21 @@ def torchrun_workers() -> Iterator[Workers]:
     """Meet the other processes that ``torchrun`` started; `SINGLE_PROCESS` where it did not.
 
     NCCL joins them where each has a GPU of its own, Gloo elsewhere.
+
+    Raises:
+        OptionError: what torchrun sets is incomplete, see `torchrun_ranks`.
+        WorkerLostError: another process ended.
     """
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count == 1 or "RANK" not in os.environ:
+    ranks = torchrun_ranks()
+    if ranks.count == 1:
         yield SINGLE_PROCESS
         return
-    local, local_count = (int(os.environ[f"LOCAL_{name}"]) for name in ("RANK", "WORLD_SIZE"))
-    on_gpus = torch.cuda.is_available() and torch.cuda.device_count() >= local_count
+    on_gpus = torch.cuda.is_available() and torch.cuda.device_count() >= ranks.local_count
     with _lost_workers():
         dist.init_process_group("nccl" if on_gpus else "gloo", timeout=_PATIENCE)
     try:
-        yield Workers(dist.get_rank(), count, f"cuda:{local}" if on_gpus else "cpu")
+        device = f"cuda:{ranks.local_rank}" if on_gpus else "cpu"
+        yield Workers(dist.get_rank(), ranks.count, device)
     finally:
         dist.destroy_process_group()
 

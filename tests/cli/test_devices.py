@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hwnas.latency_tables import LatencyTable
+from hwnas.profilers.remote import ssh
 from hwnas.profilers.remote.transport import REMOTE_COMMAND, Transport
 
 SMALL = ("--space", "nasbench201", "--input-size", "8")
@@ -45,6 +46,9 @@ def test_a_bundle_is_written_run_and_collected(hwnas, tmp_path):
     assert status == 0, said
     table = LatencyTable.load(json.loads(out)["table"])
     assert len(table.workloads) == 13
+    status, out, said = hwnas("profile", "collect", str(folder / "results.json"), "--json")
+    assert "these results are in" in said
+    assert len(LatencyTable.load(json.loads(out)["table"]).reference_sessions_ms) == 1
     assert "collect results.json" in hwnas("profile", "bundle", "--help")[1]
 
 
@@ -70,6 +74,39 @@ def test_several_devices_at_once_and_one_that_fails(hwnas, no_ssh, tmp_path):
     status, _, said = hwnas("profile", *QUICK, *words, "--out", str(tmp_path / "t.json"))
     assert status == 2
     assert "--out names one table" in said
+
+
+def test_a_machine_that_lies_stops_no_other(hwnas, no_ssh, monkeypatch):
+    host = {"device": "A", "device_id": "1", "cores": 4, "core_groups": [], "system": "S"}
+    host |= {"python": "3", "numpy": "1", "onnxruntime": "2", "providers": []}
+    good, deep = ssh.ssh_transport, json.loads(90 * "[" + 90 * "]")
+    said = {
+        "ssh://done": [{"hello": host}, {"done": {}}],
+        "ssh://tiny": [
+            {"hello": {**host, "device_id": "2"}},
+            {"round": {"runs": [[0, 1e-300]], "reference": [1.0]}},
+        ],
+        "ssh://deep": [{"hello": {**host, "device_id": "3"}}, {"done": deep}],
+        "ssh://wrong": [{"hello": 5}],
+    }
+
+    def transport(address):
+        if address not in said:
+            return good(address)
+        lines = "\n".join(map(json.dumps, said[address])) + "\n"
+        return Transport(address, ("sh", "-c", 'printf %s "$0"; cat >/dev/null', lines), "a hint")
+
+    monkeypatch.setattr(ssh, "ssh_transport", transport)
+    words = [word for name in ("ssh://good", *said) for word in ("--device", name)]
+    status, out, told = hwnas("profile", *QUICK, *words, "--json")
+    assert status == 1, told
+    good_one, *others = json.loads(out)
+    assert LatencyTable.load(good_one["table"]).networks
+    reasons = ("says that it is done", "is no time of a run", "nested too deeply", "as no agent")
+    for record, reason in zip(others, reasons, strict=True):
+        assert reason in record["error"]
+        assert "\n" not in record["error"]
+    assert "1 of 5 devices profiled" in told
 
 
 def test_two_ways_to_one_machine_do_not_mix_their_runs(hwnas, no_ssh):

@@ -1,11 +1,13 @@
 import json
 import logging
+from pathlib import Path
 
 import pytest
 
 from hwnas.devices import ProfileJob, profile_to_file, table_for, transfer_to_file
-from hwnas.errors import OptionError
+from hwnas.errors import CheckpointError, OptionError
 from hwnas.latency_tables import LatencyTable
+from hwnas.profilers import Plan
 from hwnas.testing import SyntheticRuntime
 
 
@@ -49,3 +51,125 @@ def test_a_transfer_needs_a_measured_table_of_the_same_space(small_space, five_c
         transfer_to_file(small_space, runtime, table, 10, ProfileJob())
     with pytest.raises(OptionError, match="lacks 1 workloads of proxyless, such as ConvHead"):
         transfer_to_file(five_classes, runtime, source, 10, ProfileJob())
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.fixture
+def killed_at():
+    """Makes the removal of a file whose name ends so a kill, until it is undone."""
+
+    def kill(ending):
+        patched = pytest.MonkeyPatch()
+        unlink = Path.unlink
+
+        def killed(path, missing_ok=False):
+            if path.name.endswith(ending) and path.exists():
+                raise KilledError
+            unlink(path, missing_ok)
+
+        patched.setattr(Path, "unlink", killed)
+        return patched
+
+    return kill
+
+
+@pytest.mark.parametrize("where", [None, "t.json"])
+def test_a_profile_killed_after_it_was_saved_counts_once(small_space, tmp_path, killed_at, where):
+    job = ProfileJob(seconds=0.0, out=where and tmp_path / where)
+    first = SyntheticRuntime(seed=1)
+    profile_to_file(small_space, first, ProfileJob(seconds=0.0))  # an earlier one, to be pooled
+    patched = killed_at(".partial")
+    with pytest.raises(KilledError):
+        profile_to_file(small_space, SyntheticRuntime(seed=2), job)
+    patched.undo()
+    (journal,) = (path for path in tmp_path.rglob("*.partial"))
+    path = journal.with_suffix("")
+    before = LatencyTable.load(path)
+    assert len(before.reference_sessions_ms) == 2
+    after = SyntheticRuntime(seed=3)
+    again, table = profile_to_file(small_space, after, job)
+    assert (again, after.runs) == (path, 0)
+    assert table.to_json() == before.to_json() == path.read_text()
+    assert not journal.exists()
+    _, third = profile_to_file(small_space, SyntheticRuntime(seed=4), job)
+    sessions = 3 if where is None else 2  # the earlier profile among the user's tables, and this
+    assert len(third.reference_sessions_ms) == sessions
+
+
+def test_kernels_that_were_saved_are_not_measured_again(
+    small_space, tmp_path, monkeypatch, killed_at
+):
+    monkeypatch.setattr("hwnas.profilers.kernels._POOL", 9)
+    monkeypatch.setattr("hwnas.devices.tables.kernel_plan", lambda: Plan(min_runs=3, max_runs=3))
+    job = ProfileJob(seconds=0.0, kernels=20, out=tmp_path / "t.json")
+    patched = killed_at("t.json.partial")  # the journal of the kernels is gone by then
+    with pytest.raises(KilledError):
+        profile_to_file(small_space, SyntheticRuntime(), job)
+    patched.undo()
+    assert [path.name for path in tmp_path.glob("*.partial")] == ["t.json.partial"]
+    after = SyntheticRuntime(seed=3)
+    _, table = profile_to_file(small_space, after, job)
+    assert after.runs == 0
+    assert table.kernels is not None
+
+
+def test_a_profile_without_kernels_leaves_the_kernels_of_an_unfinished_one(
+    small_space, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("hwnas.profilers.kernels._POOL", 9)
+    monkeypatch.setattr("hwnas.devices.tables.kernel_plan", lambda: Plan(min_runs=9, max_runs=9))
+    out = tmp_path / "t.json"
+
+    def kill(task, share, remark):
+        kernels = out.with_name("t.json.kernels.partial").exists()
+        if kernels and task == "measuring" and share > 0.5:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        profile_to_file(
+            small_space, SyntheticRuntime(), ProfileJob(seconds=0.0, kernels=20, out=out), kill
+        )
+    profile_to_file(small_space, SyntheticRuntime(), ProfileJob(seconds=0.0, out=out))
+    assert len(out.with_name("t.json.kernels.partial").read_text().splitlines()) > 2
+
+
+def test_an_unfinished_profile_of_another_seed_is_refused(small_space, tmp_path, caplog):
+    caplog.set_level(logging.INFO, "hwnas")
+    out = tmp_path / "t.json"
+
+    def kill(task, share, remark):
+        if task == "measuring":
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        profile_to_file(small_space, SyntheticRuntime(), ProfileJob(seconds=0.0, out=out), kill)
+    before = out.with_name("t.json.partial").read_bytes()
+    with pytest.raises(CheckpointError, match="seed 0 instead of 1"):
+        profile_to_file(small_space, SyntheticRuntime(), ProfileJob(seed=1, seconds=0.0, out=out))
+    assert "going on" not in caplog.text
+    assert out.with_name("t.json.partial").read_bytes() == before
+    profile_to_file(small_space, SyntheticRuntime(), ProfileJob(seconds=0.0, out=out))
+    assert "going on with the unfinished profile" in caplog.text
+
+
+def test_a_killed_transfer_goes_on(small_space, tmp_path):
+    _, source = profile_to_file(small_space, SyntheticRuntime(), ProfileJob(seconds=0.0))
+    job = ProfileJob(out=tmp_path / "shaped.json")
+    rounds = 0
+
+    def kill(task, share, remark):
+        nonlocal rounds
+        rounds += task == "measuring"
+        if rounds == 15:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        transfer_to_file(small_space, SyntheticRuntime(name="b"), source, 10, job, kill)
+    whole, after = SyntheticRuntime(name="b"), SyntheticRuntime(name="b")
+    transfer_to_file(small_space, whole, source, 10, ProfileJob(out=tmp_path / "o.json"))
+    transfer_to_file(small_space, after, source, 10, job)
+    assert after.runs < 0.7 * whole.runs
+    assert list(tmp_path.glob("*.partial")) == []

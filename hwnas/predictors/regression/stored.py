@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from hwnas.errors import PredictorFormatError
-from hwnas.files import write_atomically
+from hwnas.files import parse_json, read_bytes, unpacked_bytes, write_atomically
 from hwnas.predictors.gaussian_process import GaussianProcess
 from hwnas.predictors.regression.boosting import BoostingFit
 from hwnas.predictors.regression.choice import Choice
@@ -76,12 +76,12 @@ def read(path: Path) -> dict[str, Any]:
         PredictorFormatError: the file is no predictor of a schema that this version reads.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
+        packed = io.BytesIO(read_bytes(path, _MOST_BYTES))
+        size = unpacked_bytes(packed)
         if size > _MOST_BYTES:
             raise ValueError(f"it unpacks to {size} bytes, at most {_MOST_BYTES} are read")
-        with np.load(path, allow_pickle=False) as file:
-            described = json.loads(str(file[_HEADER]))
+        with np.load(packed, allow_pickle=False) as file:
+            described = parse_json(str(file[_HEADER]))
             if described["schema"] != _SCHEMA:
                 raise ValueError(f"its schema is {described['schema']!r}, not {_SCHEMA!r}")
             content = _decode(described["content"], file)
@@ -90,8 +90,9 @@ def read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise PredictorFormatError(f"no predictor at {path}") from None
     except _DAMAGED as error:
+        reason = (isinstance(error, OSError) and error.strerror) or error
         raise PredictorFormatError(
-            f"{path} is not a predictor that this version reads: {error}. Predictors are written "
+            f"{path} is not a predictor that this version reads: {reason}. Predictors are written "
             "by LatencyRegressor.save"
         ) from None
     return content

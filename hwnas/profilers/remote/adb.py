@@ -18,7 +18,8 @@ from typing import Any
 from hwnas.errors import DeviceUnavailableError, MeasurementError, OptionError
 from hwnas.latency_tables import Target
 from hwnas.profilers.protocol import Job, Plan
-from hwnas.profilers.remote.answers import Host, clean, target_of
+from hwnas.profilers.remote.answers import Host, clean, read_ms, target_of
+from hwnas.profilers.remote.pipes import Drain, kill
 from hwnas.profilers.remote.runtime import RemoteRuntime
 from hwnas.profilers.remote.transport import REMOTE_SCRIPT, Transport
 
@@ -43,9 +44,13 @@ _CLOCKS = (
     "for c in /sys/devices/system/cpu/cpu[0-9]*; do "
     "echo ${c##*cpu} $(cat $c/cpufreq/cpuinfo_max_freq); done"
 )
+_CLOCK = re.compile(r"^([0-9]{1,4})\s+([0-9]{1,9})\s*$", re.MULTILINE)
 _SERIAL = re.compile(r"adb(?::([A-Za-z0-9][A-Za-z0-9._:-]{0,99}))?", re.ASCII)
 _ITERATION = re.compile(r"iteration:\d+,\s*time_cost:\s*([0-9.eE+-]+)")
 _RUNS = 10
+#: What a command may print, and how long it may take.
+_MOST_BYTES = 2**20
+_CALL_SECONDS = 600.0
 
 
 def adb_runtime(
@@ -84,23 +89,44 @@ def _ask(adb: Sequence[str], command: str, device: str) -> str:
 
 
 def _call(words: Sequence[str], device: str, what: str) -> str:
+    pipe = subprocess.PIPE
     try:
-        done = subprocess.run(
-            words, stdin=subprocess.DEVNULL, capture_output=True, timeout=600, check=False
+        process = subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True
         )
     except FileNotFoundError:
         raise DeviceUnavailableError(
             f"{device} needs the program adb on PATH: install Android's platform-tools"
         ) from None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    ends = (process.stdout, process.stderr)
+    heard = [Drain(end, _MOST_BYTES, _MOST_BYTES, lambda: kill(process)) for end in ends]
+    try:
+        for drain in heard:
+            drain.start()
+        status = process.wait(_CALL_SECONDS)
     except subprocess.TimeoutExpired:
-        raise MeasurementError(f"{device}: {what} did not end within ten minutes") from None
-    if done.returncode != 0:
-        said = clean(done.stderr.decode(errors="replace") or done.stdout.decode(errors="replace"))
+        raise MeasurementError(
+            f"{device}: {what} did not end within {_CALL_SECONDS:g} seconds"
+        ) from None
+    finally:
+        if process.poll() is None:
+            kill(process)
+            process.wait()
+        for drain, end in zip(heard, ends, strict=True):
+            drain.join(2.0)
+            end.close()
+    if any(drain.too_much for drain in heard):
+        raise MeasurementError(f"{device}: {what} says more than {_MOST_BYTES} bytes")
+    printed, complained = (drain.kept.decode(errors="replace") for drain in heard)
+    if status != 0:
+        said = clean(complained or printed)
         raise DeviceUnavailableError(
-            f"{device}: {what} failed ({said or f'status {done.returncode}'}); 'adb devices' must "
+            f"{device}: {what} failed ({said or f'status {status}'}); 'adb devices' must "
             "list it as 'device'"
         )
-    return done.stdout.decode(errors="replace")
+    return printed
 
 
 class PerfTest:
@@ -138,7 +164,7 @@ class PerfTest:
     def host(self) -> Host:
         """The device, as its properties tell it; ``onnxruntime`` is a digest of the binary."""
         lines = [clean(line) for line in _ask(self._adb, _FACTS, self._device).splitlines()]
-        if len(lines) < 7 or not lines[4].isdigit():
+        if len(lines) < 7 or not re.fullmatch("[1-9][0-9]{0,3}", lines[4]):
             raise MeasurementError(f"{self._device} does not tell what it is: got {lines[:7]}")
         maker, model, chip, serial, cores, system, binary = lines[:7]
         name = " ".join(word for word in (maker, model, chip) if word) or "unknown device"
@@ -196,7 +222,13 @@ class PerfTest:
                     f"onnxruntime_perf_test on {self._device} printed {len(found)} times instead "
                     f"of {_RUNS}: is it of a release that knows -v and -I?"
                 )
-            return 1000 * statistics.median(float(seconds) for seconds in found)
+            try:
+                return read_ms(1000 * statistics.median(float(seconds) for seconds in found))
+            except ValueError as problem:
+                raise MeasurementError(
+                    f"onnxruntime_perf_test on {self._device} printed a time that is none "
+                    f"({clean(problem)})"
+                ) from None
 
         return job
 
@@ -205,8 +237,8 @@ class PerfTest:
         if self._cores == "any":
             return 0
         if self._cores in ("big", "little"):
-            lines = [line.split() for line in _ask(self._adb, _CLOCKS, self._device).splitlines()]
-            clocks = {int(w[0]): int(w[1]) for w in lines if len(w) == 2 and "".join(w).isdigit()}
+            found = _CLOCK.findall(_ask(self._adb, _CLOCKS, self._device))
+            clocks = {int(core): int(clock) for core, clock in found}
             if not clocks:
                 raise OptionError(f"{self._device} hides its cores' clocks: give their numbers")
             wanted = (max if self._cores == "big" else min)(clocks.values())

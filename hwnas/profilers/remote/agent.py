@@ -93,10 +93,8 @@ def measure(
         check()
         loaded.append(load_session(str(folder / f"m{number:05}.onnx"), threads, provider))
         tell("loading", (number + 1) / (len(plan["names"]) + 1))
-    cooling = Cooling(lambda: read_state(cores))
     jobs = {str(at): job for at, job in enumerate(loaded[1:])}
-    stop = Plan(**plan["plan"])
-    throttled = 0
+    stop, cooling, throttled = Plan(**plan["plan"]), Cooling(lambda: read_state(cores)), 0
     for taken in run_rounds(jobs, loaded[0], samples, stop, seed=int(plan["seed"])):
         tell("round", taken)
         check()
@@ -147,8 +145,7 @@ def _serve() -> int:
                 return 1
             Path(name).write_bytes(data)
         samples = Samples(**request["samples"])
-        plan, settings = request["plan"], request["settings"]
-        say("done", measure(plan, settings, Path(), samples, say, check))
+        say("done", measure(request["plan"], request["settings"], Path(), samples, say, check))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody is there to flush to
         return 1
@@ -169,26 +166,36 @@ def _by_hand() -> int:
     settings = {"threads": given.threads, "cores": given.cores, "provider": given.provider}
     folder = Path(__file__).resolve().parent
     plan = json.loads((folder / "plan.json").read_text())
-    jobs = {str(at): None for at in range(len(plan["names"]))}
     stop, samples = Plan(**plan["plan"]), Samples()
     partial = given.out.with_name(given.out.name + ".partial")
     first = json.dumps({"plan": plan, "settings": settings, "hello": facts()})
-    lines = partial.read_text().split("\n")[:-1] if partial.exists() else []
-    if lines[:1] != [first]:
-        lines = [first]
-    for line in lines[1:]:
+    lines = partial.read_text().split("\n") if partial.exists() else [""]
+    told = [line for line in lines if line.endswith("}}")]  # others were cut short
+    told = told if len(told) > 1 else []  # a first line alone holds nothing
+    if told and told[0] != first:
+        sys.exit(f"error: {partial} is of another plan, machine or flags: give --out, or delete it")
+    for line in told[1:]:
         past = json.loads(line)["round"]
         samples.add(Round({str(at): ms for at, ms in past["runs"]}, tuple(past["reference"])))
-    partial.write_text("".join(line + "\n" for line in lines))
+    book = partial.open("a" if told else "w")
+    book.write("\n" if told and lines[-1] else "")
+
+    def keep(line: str) -> None:
+        told.append(line)
+        print(line, file=book, flush=True)
+
+    if not told:
+        keep(first)
 
     def tell(kind: str, value: Any) -> None:
         share = value if kind == "loading" else 0.0
         if kind == "round":
-            with partial.open("a") as file:
-                file.write(_line(kind, value) + "\n")
-            least = sum(min(len(q), stop.min_runs) for q in samples.quotients.values())
-            timed = samples.total_ms / 1000 / (stop.min_seconds or 1e-9)
-            share = min(least / max(stop.min_runs * len(jobs), 1), timed)
+            keep(_line(kind, value))
+            share = min(
+                sum(min(len(q), stop.min_runs) for q in samples.quotients.values())
+                / max(stop.min_runs * len(plan["names"]), 1),
+                samples.total_ms / 1000 / (stop.min_seconds or 1e-9),
+            )
         print(f"\r{kind} {share:4.0%}  ", end="", file=sys.stderr, flush=True)
 
     try:
@@ -197,11 +204,10 @@ def _by_hand() -> int:
         print("\ninterrupted; the same command goes on where it stopped", file=sys.stderr)
         return 130
     except (OptionError, MeasurementError, OSError) as error:
-        print(f"\nerror: {error}", file=sys.stderr)
-        return 1
-    told = [*partial.read_text().splitlines(), _line("done", state)]
+        sys.exit(f"\nerror: {error}")
+    book.close()
     whole = given.out.with_name(given.out.name + ".new")
-    whole.write_text("[" + ",\n".join(told) + "]\n")
+    whole.write_text("[" + ",\n".join([*told, _line("done", state)]) + "]\n")
     whole.replace(given.out)
     partial.unlink()
     print(f"\nwritten: {given.out}", file=sys.stderr)

@@ -1,12 +1,12 @@
 """From the results file of an agent that was started by hand to a latency table."""
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from hwnas import spaces
 from hwnas.errors import HwnasError, MeasurementError, TableFormatError
+from hwnas.files import parse_json, read_bytes
 from hwnas.latency_tables import LatencyTable, Provenance
 from hwnas.profilers.measuring import onnx_models, reference_model
 from hwnas.profilers.profile import profile_graphs, table_of
@@ -53,9 +53,7 @@ def collect(path: Path) -> LatencyTable:
         TableFormatError: it is no results file, an unfinished one, or of another space.
     """
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise ValueError("it is larger than any")
-        events = json.loads(path.read_bytes())
+        events = parse_json(read_bytes(path, _MAX_BYTES))
         if not isinstance(events, list) or len(events) < 3:
             raise ValueError("it is no list of events")
         first, *rounds, last = events

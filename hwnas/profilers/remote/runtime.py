@@ -23,6 +23,7 @@ from hwnas.profilers.remote.answers import (
 from hwnas.profilers.remote.bundle import Bundle, make_bundle
 from hwnas.profilers.remote.transport import (
     BrokenTransportError,
+    EndlessError,
     RefusedError,
     Transport,
     session,
@@ -32,6 +33,12 @@ from hwnas.progress import Progress, silent
 __all__ = ["RemoteRuntime"]
 
 Provider = Literal["cpu", "xnnpack"]
+
+
+#: Rounds beyond the plan, since sums of times may end in another bit there, and other answers.
+_SLACK = 20
+#: Runs of one measurement; they lie in the memory here. An hour of runs of 200 us each.
+_MOST_RUNS = 20_000_000
 
 
 class RemoteRuntime:
@@ -121,20 +128,27 @@ class RemoteRuntime:
         progress("writing models", 0.0, "")
         bundle = make_bundle(models, reference, plan, seed=seed)
         progress("writing models", 1.0, "")
-        failed = 0
+        failed = needless = remarks = runs = 0
         while True:
             try:
                 upload = self._upload(bundle, samples)
                 with closing(session(self.transport, self.python, upload)) as events:
                     for kind, value in events:
-                        if kind == "loading" and isinstance(value, float):
-                            progress("loading models", min(max(value, 0.0), 1.0), "")
+                        remarks += kind != "round"
+                        too_many = max(needless, remarks - 2 * len(names)) > _SLACK
+                        if too_many or runs > _MOST_RUNS:
+                            raise EndlessError("it goes on without end")
+                        if kind == "loading" and _is_share(value):
+                            progress("loading models", value, "")
                         elif kind == "round":
                             taken = read_round(value, names, self.transport.name)
+                            needless += not _is_needed(taken, samples, plan)
                             samples.add(taken)
-                            failed = 0
+                            runs += len(taken.runs_ms) + len(taken.reference_ms)
+                            failed = remarks = 0
                             yield taken
                         elif kind == "done":
+                            self._check_done(samples, names, plan)
                             self.conditions = read_conditions(value, self.transport.name)
                             return
             except RefusedError as problem:
@@ -148,6 +162,14 @@ class RemoteRuntime:
                 progress("measuring", 0.0, f"connection broke ({problem}), trying again")
                 time.sleep(self.waits[failed])
                 failed += 1
+
+    def _check_done(self, samples: Samples, names: list[str], plan: Plan) -> None:
+        known = sum(len(samples.quotients.get(name, ())) >= plan.min_runs for name in names)
+        if known < len(names):
+            raise MeasurementError(
+                f"{self.transport.name} says that it is done, and {known} of {len(names)} models "
+                f"have their {plan.min_runs} runs: is another program than the agent answering?"
+            )
 
     def _settings(self) -> dict[str, Any]:
         return {"threads": self.threads, "cores": self.cores, "provider": self.provider}
@@ -166,3 +188,14 @@ class RemoteRuntime:
             },
         }
         return json.dumps(request).encode() + b"\n" + b"".join(models.values())
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and 0 <= value <= 1
+
+
+def _is_needed(taken: Round, samples: Samples, plan: Plan) -> bool:
+    """Whether a round brings what the plan asks for beyond all before it."""
+    if samples.total_ms < 1000 * plan.min_seconds:
+        return True
+    return not all(samples.finished(key, plan) for key in taken.runs_ms)

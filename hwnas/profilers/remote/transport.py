@@ -7,21 +7,20 @@ what comes back is read as numbers.
 
 import json
 import subprocess
-import tempfile
-import threading
 import time
-from collections.abc import Generator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 from hwnas.profilers.remote.answers import clean
 from hwnas.profilers.remote.bundle import agent_source
+from hwnas.profilers.remote.pipes import Drain, Feeder, Listener, kill
 
 __all__ = [
     "REMOTE_COMMAND",
     "REMOTE_SCRIPT",
     "BrokenTransportError",
+    "EndlessError",
     "RefusedError",
     "Transport",
     "session",
@@ -40,8 +39,20 @@ REMOTE_COMMAND = f"exec sh -c '{REMOTE_SCRIPT}'"
 
 #: One line of an answer; a longer one is no agent's.
 _LONGEST_LINE = 2**22
+#: Lines that are no answer, such as the greeting of a shell there: so many bytes of them, where
+#: each line counts as so many more.
+_MOST_NOISE = 2**20
+_LINE = 100
+#: What may come on stderr. Runtimes warn for each model.
+_MOST_WORDS = 2**24
+#: No answer is nested deeper.
+_DEEPEST = 8
 _SIGN_SECONDS = 5.0
+#: Until the first answer, and between two of them.
+_HELLO_SECONDS = 120.0
 _SILENT_SECONDS = 600.0
+#: The shell there removes its folder.
+_FAREWELL_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +78,10 @@ class RefusedError(Exception):
     """The other machine said that it cannot do what it was asked."""
 
 
+class EndlessError(RefusedError):
+    """The other machine says too much, or nothing, or what no agent says; it is left at once."""
+
+
 def session(
     transport: Transport, python: str, upload: bytes
 ) -> Generator[tuple[str, Any], None, None]:
@@ -78,67 +93,77 @@ def session(
         upload: what the agent reads after itself.
 
     Raises:
-        BrokenTransportError: it fell silent before it was done.
+        BrokenTransportError: it ended before it was done.
         RefusedError: it said that it cannot do what it was asked.
+        EndlessError: it says too much, or nothing for too long, or what no agent says.
     """
     agent = agent_source().encode()
     first = b"%s\n%d\n%s" % (python.encode(), len(agent), agent)
-    with tempfile.TemporaryFile() as said:
-        try:
-            process = subprocess.Popen(
-                transport.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said
-            )
-        except OSError as error:
-            raise BrokenTransportError(f"{transport.command[0]}: {error.strerror}") from None
-        assert process.stdin is not None
-        assert process.stdout is not None
-        heard_on = process.stdout
-        feeder = _Feeder(process, process.stdin, first + upload)
-        feeder.start()
-        try:
-            while line := heard_on.readline(_LONGEST_LINE):
-                feeder.heard = time.monotonic()
-                event = _event(line)
-                if event is None:
-                    continue  # a greeting of the shell there
-                if event[0] == "error":
-                    raise RefusedError(clean(event[1]))
-                yield event
-            status = process.wait()
-            raise BrokenTransportError(_reason(status, said, python))
-        finally:
-            feeder.over.set()
-            feeder.join(2.0)  # closes stdin, and so ends the agent
-            if feeder.is_alive():
-                process.kill()
-            try:
-                process.wait(10.0)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            heard_on.close()
+    pipe = subprocess.PIPE
+    try:
+        process = subprocess.Popen(
+            transport.command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+        )
+    except OSError as error:
+        raise BrokenTransportError(f"{transport.command[0]}: {error.strerror}") from None
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    feeder = Feeder(process.stdin, first + upload, _SIGN_SECONDS)
+    listener = Listener(process.stdout, _LONGEST_LINE)
+    words = Drain(process.stderr, 4000, _MOST_WORDS, lambda: kill(process))
+    threads = (feeder, listener, words)
+    for thread in threads:
+        thread.start()
+    try:
+        yield from _events(feeder, listener)
+        status = _ended(process)
+        words.join(1.0)
+        if words.too_much:
+            raise EndlessError("it writes errors without end")
+        raise BrokenTransportError(_reason(status, words.kept, python))
+    except EndlessError:
+        kill(process)
+        raise
+    finally:
+        feeder.over.set()
+        feeder.join(2.0)  # closes stdin, and so ends the agent
+        if feeder.is_alive():
+            kill(process)
+        listener.over.set()  # what it still says is passed over
+        _ended(process)
+        for thread, end in ((listener, process.stdout), (words, process.stderr)):
+            thread.join(2.0)
+            end.close()
 
 
-class _Feeder(threading.Thread):
-    """Writes to the other machine: what it needs, then a sign of life every few seconds."""
+def _events(feeder: Feeder, listener: Listener) -> Iterator[tuple[str, Any]]:
+    """What it says, until it says nothing more."""
+    heard, patience, noise = time.monotonic(), _HELLO_SECONDS, 0
+    while (line := listener.take(0.5)) != b"":
+        event = None if line is None else _event(line)
+        if event is not None:
+            if event[0] == "error":
+                raise RefusedError(clean(event[1]))
+            patience = _SILENT_SECONDS
+            yield event
+            heard = time.monotonic()
+            continue
+        if line is not None:
+            noise += len(line) + _LINE  # a greeting of the shell there
+        if noise > _MOST_NOISE:
+            raise EndlessError("it talks without end, and says nothing that an agent says")
+        if time.monotonic() - max(heard, feeder.moved) > patience:
+            raise EndlessError(f"it gave no answer for {patience:g} seconds")
 
-    def __init__(self, process: "subprocess.Popen[bytes]", pipe: IO[bytes], content: bytes):
-        super().__init__(daemon=True)
-        self.over = threading.Event()
-        self.heard = time.monotonic()
-        self._process, self._pipe, self._content = process, pipe, content
 
-    def run(self) -> None:
-        with suppress(OSError, ValueError):
-            self._pipe.write(self._content)
-            self._pipe.flush()
-            while not self.over.wait(_SIGN_SECONDS):
-                self._pipe.write(b"\n")
-                self._pipe.flush()
-                if time.monotonic() - self.heard > _SILENT_SECONDS:
-                    self._process.kill()
-        with suppress(OSError, ValueError):
-            self._pipe.close()
+def _ended(process: "subprocess.Popen[bytes]") -> int:
+    """The exit status of a process that should end by itself; it is ended if it does not."""
+    try:
+        return process.wait(_FAREWELL_SECONDS)
+    except subprocess.TimeoutExpired:
+        kill(process)
+        return process.wait()
 
 
 def _event(line: bytes) -> tuple[str, Any] | None:
@@ -149,13 +174,21 @@ def _event(line: bytes) -> tuple[str, Any] | None:
     if not isinstance(record, dict) or len(record) != 1:
         return None
     ((kind, value),) = record.items()
+    if not _is_shallow(value, _DEEPEST):
+        raise EndlessError(f"it sent an answer that is none ({clean(kind)} is nested too deeply)")
     return kind, value
 
 
-def _reason(status: int, said: IO[bytes], python: str) -> str:
+def _is_shallow(value: object, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return True
+    within = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_is_shallow(part, levels - 1) for part in within)
+
+
+def _reason(status: int, said: bytes, python: str) -> str:
     """Why a session ended, from its exit status and its last words."""
-    said.seek(0)
-    words = [clean(line.decode(errors="replace")) for line in said.read()[-4000:].splitlines()]
+    words = [clean(line.decode(errors="replace")) for line in said.splitlines()]
     last = " / ".join([line for line in words if line][-3:])
     if status == 127:
         return f"there is no {python!r} there, or no such command here ({last})"

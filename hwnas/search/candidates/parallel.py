@@ -4,6 +4,7 @@ Every process holds a copy of the supernet and computes with one thread, so that
 not depend on how many processes there are, or on which of them computed it.
 """
 
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -122,7 +123,7 @@ class ParallelAccuracies:
         for last in (False, True):
             try:
                 with _cluster(self._parallel):
-                    return list(JoblibParallel(n_jobs=self._parallel.workers)(tasks))
+                    return _results(tasks, self._parallel)
             except BrokenProcessPool as error:
                 if last:
                     raise WorkerLostError(
@@ -187,6 +188,28 @@ def _register(backend: str) -> None:
         raise MissingPackageError(
             f"the {backend} workers need a package that is not installed: pip install {name}"
         ) from None
+
+
+def _results(tasks: list[Any], parallel: Parallel) -> list[FloatArray]:
+    """What the tasks give, in order."""
+    if parallel.backend != "loky":
+        return list(JoblibParallel(n_jobs=parallel.workers)(tasks))
+    with _interrupts_held():
+        results = JoblibParallel(n_jobs=parallel.workers, return_as="generator")(tasks)
+    return list(results)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Processes that are started meanwhile never see Ctrl-C: this one does, and ends them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

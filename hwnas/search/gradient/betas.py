@@ -17,6 +17,10 @@ BETA_UNITS = {
 }
 
 
+#: Nats per unit that no loss needs exceeded.
+_MOST = 1e6
+
+
 def parse_betas(texts: Sequence[str]) -> dict[str, float]:
     """Read ``latency=0.1`` and the like: nats per unit of the cost itself, by quantity.
 
@@ -30,7 +34,7 @@ def parse_betas(texts: Sequence[str]) -> dict[str, float]:
             value = float(number)
         except ValueError:
             value = math.nan
-        if quantity not in BETA_UNITS or quantity in betas or not 0 <= value < math.inf:
+        if quantity not in BETA_UNITS or quantity in betas or not 0 <= value <= _MOST:
             units = ", ".join(f"{name}=NATS per {unit}" for name, (unit, _) in BETA_UNITS.items())
             raise OptionError(
                 "a beta is written latency=0.1, once for each cost, and is not below 0, where "

@@ -19,6 +19,7 @@ from hwnas.arrays import IntArray
 from hwnas.costs import Budget, Constraint
 from hwnas.data import TrainableValidation
 from hwnas.errors import OptionError
+from hwnas.pictures import said_if_not_drawn
 from hwnas.predictors import require
 from hwnas.search.constraints import check_budgets
 from hwnas.search.gradient.betas import parse_betas
@@ -60,9 +61,11 @@ class Settings(TrainingSettings):
     )
     alpha_every: Annotated[int, Ge(1)] = setting(2, "Training steps for each step of alpha.")
     alpha_lr: Annotated[float, Gt(0)] = setting(
-        0.05, "Learning rate of alpha.", old_flag="--alpha-rate", key="alpha_rate"
+        0.05, "Learning rate of alpha.", old_flag="--alpha-rate", key="alpha_rate", most=1000
     )
-    alpha_batch: Annotated[int, Ge(1)] = setting(64, "Validation images for each step of alpha.")
+    alpha_batch: Annotated[int, Ge(1)] = setting(
+        64, "Validation images for each step of alpha.", most=65_536
+    )
     prune_margin: float | None = setting(
         1.0,
         "Prune a choice whose alpha is so far below the mean of the others; inf for never.",
@@ -77,6 +80,7 @@ class Settings(TrainingSettings):
         metavar="ALPHA",
         old_flag="--drop-threshold",
         key="drop_threshold",
+        most=1e6,
     )
     prune_start: Annotated[float, Ge(0), Le(1)] = setting(
         0.25,
@@ -173,7 +177,10 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     past = history(context.run.logged("alpha"))
     tokens = {d.name: [op.token for op in d.choices] for d in space.decisions}
     title = f"BetaNAS, {space.name}, {problem.data.name}"
-    plot_alphas(context.run.folder / _PLOT, past, tokens, title=title)
+    files = {}
+    with said_if_not_drawn():
+        plot_alphas(context.run.folder / _PLOT, past, tokens, title=title)
+        files["architecture parameters"] = _PLOT
     chosen = alphas.probabilities[np.arange(len(winner.architecture)), winner.architecture]
     pruned = int((chosen == 0).sum())
     extras = {
@@ -185,7 +192,7 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         "log_probability": None if pruned else float(np.log(chosen).sum()),
         "dropped_choices_taken": pruned,
         "most_probable": space.format(constrained_argmax(alphas)),
-        "files": {"architecture parameters": _PLOT},
+        "files": files,
     }
     return context.conclude(winner, evaluation, random_accuracies, extras)
 
@@ -251,7 +258,7 @@ def train_alphas(
         )
         arch = sampler.sample(step)
         images, labels = to_tensors(data.train_batch(step, settings.batch_size, seed))
-        lr = lr_at(step, settings)
+        lr = lr_at(step, settings.steps, settings.peak_lr)
         loss = train_step(supernet, optimizer, images, labels, arch, lr=lr)
         alphas.trained[np.arange(len(arch)), arch] += 1
         step += 1

@@ -11,6 +11,7 @@ from annotated_types import Ge
 
 from hwnas.costs import FeasibleSet, parse_budget
 from hwnas.errors import OptionError
+from hwnas.progress import say
 from hwnas.search.problem import Problem
 from hwnas.search.settings import EvolutionSettings, TrainingSettings, setting
 from hwnas.supernet.kinds import SamplerKind
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from hwnas.supernet import PathSampler
 
 __all__ = ["Settings", "check", "search"]
+
+#: Each bin is counted by itself.
+_MOST_BINS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,16 +46,30 @@ class Settings(EvolutionSettings, TrainingSettings):
         metavar="N",
         old_flag="--shares",
         key="shares",
+        most=65_536,
     )
     finalists: Annotated[int, Ge(1)] = setting(
-        1, "Train the N best, mutually dissimilar, alone, and take the best of them.", metavar="N"
+        1,
+        "Train the N best, mutually dissimilar, alone, and take the best of them.",
+        metavar="N",
+        most=10_000,
     )
-    finalist_steps: Annotated[int, Ge(1)] = setting(300, "Training steps of each finalist.")
+    finalist_steps: Annotated[int, Ge(1)] = setting(
+        300, "Training steps of each finalist.", most=10_000_000
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        evaluated = self.population * self.generations
+        if self.finalists > evaluated:
+            raise OptionError(
+                f"finalists are among the {evaluated} architectures of {self.generations} "
+                f"generations of {self.population} at most, got {self.finalists}"
+            )
         if self.bins is not None and self.sampler != "constraint":
             raise OptionError(f"--bins are of --sampler constraint, got --sampler {self.sampler}")
+        if not isinstance(self.bins, str | None) and len(self.bins) > _MOST_BINS + 1:
+            raise OptionError(f"--bins are {_MOST_BINS} or fewer, got {len(self.bins) - 1}")
 
 
 def check(problem: Problem, settings: Settings) -> Settings:
@@ -83,6 +101,13 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
 
     problem, progress = context.problem, context.progress
     seed = problem.seed
+
+    if settings.finalists > 1:
+        say(
+            f"the {settings.finalists} best are then trained alone, {settings.finalist_steps} "
+            f"steps each: {settings.finalists * settings.finalist_steps:,} steps, beside the "
+            f"supernet's {settings.steps:,}"
+        )
 
     # one path a step, eq. 7
     supernet = Supernet(problem.proxy, sharing=settings.sharing, seed=seed)
@@ -162,7 +187,9 @@ def _edges(bins: str, quantity: str) -> list[float]:
         raise OptionError(
             f"--bins are LOW:HIGH:STEP of the {quantity} budget, got {bins!r}: {error}"
         ) from None
-    count = round((high - low) / step)
+    count = round(min((high - low) / step, _MOST_BINS + 1))
+    if count > _MOST_BINS:
+        raise OptionError(f"--bins are {_MOST_BINS} or fewer, got {bins!r}: give larger steps")
     if count < 1 or abs(low + count * step - high) > 1e-6 * high:
         raise OptionError(f"--bins need a whole number of steps from LOW to HIGH, got {bins!r}")
     return [low + at * step for at in range(count)] + [high]

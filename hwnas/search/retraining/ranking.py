@@ -1,7 +1,6 @@
 """Does a supernet rank architectures as training each of them alone does?"""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,13 +9,12 @@ import numpy.typing as npt
 from hwnas.arrays import FloatArray
 from hwnas.data import Dataset
 from hwnas.errors import OptionError
-from hwnas.files import write_atomically
 from hwnas.progress import Progress, silent
 from hwnas.search.candidates.evaluation import validation_evaluator
 from hwnas.search.candidates.parallel import Parallel, logged_evaluation
 from hwnas.search.retraining.retrain import accuracy, logits, retrain
 from hwnas.search.retraining.settings import RankSettings, RetrainSettings
-from hwnas.search.runs.plots import picture
+from hwnas.search.runs.plots import plot_ranking, write_and_draw
 from hwnas.search.runs.run import Run
 from hwnas.search.runs.stored import StoredRun
 
@@ -175,9 +173,10 @@ def check_ranking(
         "seconds": round(run.seconds, 1),
         "files": {"plot": "rank.png"},
     }
-    _plot(run.folder / "rank.png", shared, alone, result["agreement"]["kendall"])
-    run.write_json("rank.json", result)
-    return result
+    kendall = result["agreement"]["kendall"]["value"]
+    return write_and_draw(
+        run, "rank.json", result, lambda path: plot_ranking(path, shared, alone, kendall)
+    )
 
 
 def _part(progress: Progress, at: int, count: int) -> Progress:
@@ -185,19 +184,3 @@ def _part(progress: Progress, at: int, count: int) -> Progress:
     return lambda _, share, remark: progress(
         "training alone", (at + share) / count, f"{at + 1} of {count}, {remark}"
     )
-
-
-def _plot(path: Path, shared: FloatArray, alone: FloatArray, kendall: dict[str, Any]) -> None:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5, 4.5), layout="constrained")
-    axes = figure.subplots()
-    axes.scatter(100 * shared, 100 * alone, s=16)
-    axes.set(
-        xlabel="validation accuracy with shared weights (%)",
-        ylabel="test accuracy trained alone (%)",
-    )
-    value = kendall["value"]
-    axes.set_title("all level" if value is None else f"Kendall {value:.2f}", fontsize=9)
-    axes.grid(alpha=0.3)
-    write_atomically(path, picture(figure))

@@ -20,10 +20,9 @@ from hwnas.data import Batch, Dataset
 from hwnas.progress import Progress, silent
 from hwnas.search.retraining.settings import Autocast, RetrainSettings
 from hwnas.search.runs.run import Run
-from hwnas.search.supernet_training import checkpoint_due, to_tensors
+from hwnas.search.supernet_training import checkpoint_due, lr_at, to_tensors
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import (
-    learning_rate,
     load_checkpoint,
     make_network,
     make_optimizer,
@@ -90,7 +89,7 @@ def retrain(
     while step < steps:
         images, labels = to_tensors(data.train_batch(step, settings.batch_size, seed))
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, steps, lr, warm_up=min(30, steps // 10))
+            group["lr"] = lr_at(step, steps, lr)
         optimizer.zero_grad(set_to_none=True)
         with _autocast(device, settings.autocast):
             found = network(images.to(device).contiguous(memory_format=torch.channels_last))

@@ -17,9 +17,9 @@ Autocast = Literal["none", "bf16", "fp16"]
 class RetrainSettings:
     """How one network is trained alone."""
 
-    steps: Annotated[int, Ge(1)] = setting(1000, "Training steps.")
+    steps: Annotated[int, Ge(1)] = setting(1000, "Training steps.", most=10_000_000)
     batch_size: Annotated[int, Ge(2)] = setting(
-        128, "Images a step.", flag="--train-batch", key="batch"
+        128, "Images a step.", flag="--train-batch", key="batch", most=65_536
     )
     optimizer: OptimizerKind = setting("sgd", "Of the weights.")
     base_lr: Annotated[float, Gt(0)] | None = setting(
@@ -27,6 +27,7 @@ class RetrainSettings:
         "At the first step; falls linearly to 0  [default: the paper's, 0.5 at 1,024 images]",
         flag="--learning-rate",
         key="base_rate",
+        most=1000,
     )
     label_smoothing: Annotated[float, Ge(0), Lt(1)] = setting(
         0.1, "Share of the target that is spread over all classes."
@@ -46,16 +47,17 @@ class RetrainSettings:
 class RankSettings:
     """How a supernet's ranking is checked: networks that are trained alone."""
 
-    count: Annotated[int, Ge(3)] = setting(20, "Architectures to train alone.")
-    steps: Annotated[int, Ge(1)] = setting(400, "Training steps of each.")
+    count: Annotated[int, Ge(3)] = setting(20, "Architectures to train alone.", most=100_000)
+    steps: Annotated[int, Ge(1)] = setting(400, "Training steps of each.", most=10_000_000)
     batch_size: Annotated[int, Ge(2)] = setting(
-        128, "Images a step.", flag="--train-batch", key="batch"
+        128, "Images a step.", flag="--train-batch", key="batch", most=65_536
     )
     base_lr: Annotated[float, Gt(0)] | None = setting(
         None,
         "[default: the paper's, 0.5 at 1,024 images]",
         flag="--learning-rate",
         key="base_rate",
+        most=1000,
     )
     ema: Annotated[float, Ge(0), Lt(1)] = setting(
         0.98, "Test a running average of the weights, which is less noisy."

@@ -1,19 +1,48 @@
 """What a search found, as a picture."""
 
-from collections.abc import Mapping, Sequence
-from io import BytesIO
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from hwnas.arrays import FloatArray
-from hwnas.files import write_atomically
+from hwnas.pictures import picture, said_if_not_drawn
+from hwnas.search.runs.run import Run
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+__all__ = [
+    "plot_accuracy_over_latency",
+    "plot_alphas",
+    "plot_front",
+    "plot_ranking",
+    "write_and_draw",
+]
 
-__all__ = ["picture", "plot_accuracy_over_latency", "plot_alphas", "plot_front"]
+_SIZE = (7.0, 4.5)
+
+
+def write_and_draw(
+    run: Run, name: str, content: dict[str, Any], draw: Callable[[Path], None]
+) -> dict[str, Any]:
+    """Write a result, and then its picture, whose failure is said and costs nothing else.
+
+    Args:
+        run: the folder.
+        name: of the result's file.
+        content: of it; ``content["files"]["plot"]`` names the picture.
+        draw: makes the file of this path.
+
+    Returns:
+        The content that was written, which names no picture if there is none.
+    """
+    run.write_json(name, content)
+    with said_if_not_drawn():
+        draw(run.folder / content["files"]["plot"])
+        return content
+    files = {what: file for what, file in content["files"].items() if what != "plot"}
+    content = {**content, "files": files}
+    run.write_json(name, content)
+    return content
 
 
 def plot_accuracy_over_latency(
@@ -37,19 +66,19 @@ def plot_accuracy_over_latency(
         limit_ms: the latency budget, if there is one.
         title: above the picture.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.subplots()
-    axes.scatter(latency_ms, 100 * np.asarray(accuracies), s=9, alpha=0.5, label="evaluated")
-    if limit_ms is not None:
-        axes.axvline(limit_ms, color="tab:red", linestyle="--", label=f"budget {limit_ms:g} ms")
-    axes.scatter(*_point(winner), marker="*", s=160, color="tab:orange", label="winner, predicted")
-    if measured_ms is not None:
+    with picture(path, _SIZE) as figure:
+        axes = figure.subplots()
+        axes.scatter(latency_ms, 100 * np.asarray(accuracies), s=9, alpha=0.5, label="evaluated")
+        if limit_ms is not None:
+            axes.axvline(limit_ms, color="tab:red", linestyle="--", label=f"budget {limit_ms:g} ms")
         axes.scatter(
-            *_point((measured_ms, winner[1])), marker="x", s=60, color="black", label="measured"
+            *_point(winner), marker="*", s=160, color="tab:orange", label="winner, predicted"
         )
-    _finish(path, figure, axes, title)
+        if measured_ms is not None:
+            axes.scatter(
+                *_point((measured_ms, winner[1])), marker="x", s=60, color="black", label="measured"
+            )
+        _finish(axes, title)
 
 
 def plot_front(
@@ -71,33 +100,30 @@ def plot_front(
         limits_ms: latency budgets.
         title: above the picture.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.subplots()
     percent = 100 * np.asarray(accuracies)
-    axes.scatter(latency_ms, percent, s=9, alpha=0.4, label="evaluated")
     chosen = np.asarray(front, np.int64)
-    axes.step(
-        latency_ms[chosen],
-        percent[chosen],
-        where="post",
-        color="tab:orange",
-        marker="o",
-        label="Pareto front",
-    )
-    for limit in limits_ms:
-        axes.axvline(limit, color="tab:red", linestyle="--", linewidth=0.8)
-    _finish(path, figure, axes, title)
+    with picture(path, _SIZE) as figure:
+        axes = figure.subplots()
+        axes.scatter(latency_ms, percent, s=9, alpha=0.4, label="evaluated")
+        axes.step(
+            latency_ms[chosen],
+            percent[chosen],
+            where="post",
+            color="tab:orange",
+            marker="o",
+            label="Pareto front",
+        )
+        for limit in limits_ms:
+            axes.axvline(limit, color="tab:red", linestyle="--", linewidth=0.8)
+        _finish(axes, title)
 
 
-def _finish(path: Path, figure: Any, axes: Any, title: str) -> None:
-    """Name the axes and write the file."""
+def _finish(axes: Any, title: str) -> None:
+    """Name the axes."""
     axes.set(xlabel="latency (ms)", ylabel="validation accuracy with shared weights (%)")
     axes.set_title(title, fontsize=9)
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right", fontsize=8)
-    write_atomically(path, picture(figure))
 
 
 def plot_alphas(
@@ -118,49 +144,58 @@ def plot_alphas(
         choices: decision -> names of its choices, of the decisions to draw, in order.
         title: above the picture.
     """
-    from matplotlib.figure import Figure
-
     steps = np.array([entry["step"] for entry in history])
     alphas = np.array([entry["alpha"] for entry in history], np.float64)
     trained = np.array([entry["trained"] for entry in history])
     shares = np.diff(trained, axis=0, prepend=0) / np.diff(steps, prepend=0)[:, None, None]
     shares[np.isnan(alphas)] = np.nan
     height = 1.2 + 1.5 * len(choices)
-    figure = Figure(figsize=(9, height))  # laid out by hand: to compute it takes seconds
-    figure.subplots_adjust(0.08, 0.5 / height, 0.9, 1 - 0.6 / height, wspace=0.12, hspace=0.15)
-    rows = figure.subplots(len(choices), 2, sharex=True, squeeze=False)
-    before: Sequence[str] = ()
-    for decision, ((name, names), (left, right)) in enumerate(
-        zip(choices.items(), rows, strict=True)
-    ):
-        for choice, label in enumerate(names):
-            left.plot(steps, alphas[:, decision, choice], label=label)
-            right.plot(steps, _smoothed(shares[:, decision, choice]), label=label)
-        left.set_ylabel(name, fontsize=8)
-        for axes in (left, right):
-            axes.tick_params(labelsize=6)
-        if names != before:
-            right.legend(fontsize=6, loc="upper left", bbox_to_anchor=(1, 1))
-        before = names
-        right.set_ylim(bottom=0)  # from 0, so that balanced looks balanced
-    rows[0][0].set_title("alpha", fontsize=9)
-    rows[0][1].set_title("share of training steps", fontsize=9)
-    for axes in rows[-1]:
-        axes.set_xlabel("training steps of the weights")
-    figure.suptitle(title, y=1 - 0.1 / height, fontsize=9)
-    write_atomically(path, picture(figure))
+    with picture(path, (9, height), layout=None) as figure:  # to compute a layout takes seconds
+        figure.subplots_adjust(0.08, 0.5 / height, 0.9, 1 - 0.6 / height, wspace=0.12, hspace=0.15)
+        rows = figure.subplots(len(choices), 2, sharex=True, squeeze=False)
+        before: Sequence[str] = ()
+        for decision, ((name, names), (left, right)) in enumerate(
+            zip(choices.items(), rows, strict=True)
+        ):
+            for choice, label in enumerate(names):
+                left.plot(steps, alphas[:, decision, choice], label=label)
+                right.plot(steps, _smoothed(shares[:, decision, choice]), label=label)
+            left.set_ylabel(name, fontsize=8)
+            for axes in (left, right):
+                axes.tick_params(labelsize=6)
+            if names != before:
+                right.legend(fontsize=6, loc="upper left", bbox_to_anchor=(1, 1))
+            before = names
+            right.set_ylim(bottom=0)  # from 0, so that balanced looks balanced
+        rows[0][0].set_title("alpha", fontsize=9)
+        rows[0][1].set_title("share of training steps", fontsize=9)
+        for axes in rows[-1]:
+            axes.set_xlabel("training steps of the weights")
+        figure.suptitle(title, y=1 - 0.1 / height, fontsize=9)
+
+
+def plot_ranking(path: Path, shared: FloatArray, alone: FloatArray, kendall: float | None) -> None:
+    """Draw accuracies of networks trained alone over those with shared weights into a PNG file.
+
+    Args:
+        path: of the file.
+        shared, alone: 0 to 1, (n,).
+        kendall: their rank correlation; None where all are level.
+    """
+    with picture(path, (5, 4.5)) as figure:
+        axes = figure.subplots()
+        axes.scatter(100 * shared, 100 * alone, s=16)
+        axes.set(
+            xlabel="validation accuracy with shared weights (%)",
+            ylabel="test accuracy trained alone (%)",
+        )
+        axes.set_title("all level" if kendall is None else f"Kendall {kendall:.2f}", fontsize=9)
+        axes.grid(alpha=0.3)
 
 
 def _smoothed(values: FloatArray, width: int = 5) -> FloatArray:
     """The mean of each value and those just before it."""
     return np.array([values[max(0, at + 1 - width) : at + 1].mean() for at in range(len(values))])
-
-
-def picture(figure: "Figure") -> bytes:
-    """A figure as a PNG file."""
-    content = BytesIO()
-    figure.savefig(content, format="png", dpi=120)
-    return content.getvalue()
 
 
 def _point(winner: tuple[float, float]) -> tuple[float, float]:

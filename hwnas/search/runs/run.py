@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hwnas.errors import CheckpointError
-from hwnas.files import write_atomically
+from hwnas.files import MIB, naming, parse_json, read_bytes, write_atomically
 
 __all__ = [
     "CHECKPOINT",
@@ -29,6 +29,8 @@ CONFIG, LOG, RESULT = "config.json", "log.jsonl", "result.json"
 TABLE, CHECKPOINT, WEIGHTS = "table.json", "supernet.safetensors", "weights.safetensors"
 NETWORK, PROXY_NETWORK, PLOT = "best.onnx", "proxy.onnx", "accuracy_latency.png"
 
+#: Logs and results are read whole.
+_MOST_BYTES = 256 * MIB
 #: Settings that are paths, and may change on resume.
 _PATHS = {"supernet"}
 
@@ -90,7 +92,7 @@ class Run:
         """Add one line."""
         seconds = round(time.monotonic() - self._started, 3)
         record = {"event": event, "seconds": seconds, **facts}
-        with self._log.open("a") as file:
+        with naming(self._log), self._log.open("a") as file:
             file.write(json.dumps(record) + "\n")
         self.events.append(record)
 
@@ -109,9 +111,23 @@ class Run:
         return read_json(path) if path.exists() else None
 
 
+def _read(path: Path) -> bytes:
+    """The bytes of a file of a run.
+
+    Raises:
+        CheckpointError: it is no regular file, or larger than any of a run.
+    """
+    try:
+        return read_bytes(path, _MOST_BYTES)
+    except OSError as error:
+        raise CheckpointError(
+            f"{path} cannot be read ({error.strerror}): remove the folder, or give another --out"
+        ) from None
+
+
 def _drop_torn_line(path: Path) -> None:
     """Remove from the file what a kill left of a line."""
-    text = path.read_bytes() if path.exists() else b""
+    text = _read(path) if path.exists() else b""
     if not text.endswith(b"\n") and text:
         write_atomically(path, text[: text.rfind(b"\n") + 1])
 
@@ -122,10 +138,10 @@ def read_events(path: Path) -> Iterator[dict[str, Any]]:
     Raises:
         CheckpointError: a whole line is not an event.
     """
-    text = path.read_bytes() if path.exists() else b""
+    text = _read(path) if path.exists() else b""
     for number, line in enumerate(text[: text.rfind(b"\n") + 1].splitlines(), start=1):
         try:
-            record = json.loads(line)
+            record = parse_json(line)
             record["event"], float(record["seconds"])
         except (ValueError, KeyError, TypeError):
             raise CheckpointError(
@@ -142,7 +158,7 @@ def read_json(path: Path) -> dict[str, Any]:
         CheckpointError: the file is damaged.
     """
     try:
-        content = json.loads(path.read_text())
+        content = parse_json(_read(path))
     except (ValueError, UnicodeDecodeError) as error:
         raise CheckpointError(
             f"{path} is damaged ({error}): remove the folder, or give another --out"

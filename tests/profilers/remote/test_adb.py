@@ -132,6 +132,48 @@ def test_what_is_lacking_is_named(phone, monkeypatch, small_space, quick):
         remote_runtime("adb")
 
 
+@pytest.mark.parametrize(
+    "seconds", ["0", "1e-300", "1e999", "-1", "1e--", "9" * 500, "e", "99999999"]
+)
+def test_times_that_are_none_are_refused(with_binary, small_space, quick, seconds):
+    path = with_binary / "tmp" / "hwnas" / "onnxruntime_perf_test"
+    line = f"echo 'iteration:1,time_cost:{seconds}'"
+    program(path, f"#!/bin/sh\nfor at in 1 2 3 4 5 6 7 8 9 0; do {line}; done\n")
+    with pytest.raises(MeasurementError, match="printed a time that is none") as caught:
+        profile_space(small_space, remote_runtime("adb"), plan=quick, n_networks=3)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("cores", ["", "0", "²", "٣", "-1", "9" * 30, "8; reboot"])
+def test_a_phone_that_does_not_tell_its_cores_is_refused(with_binary, cores):
+    program(with_binary / "bin" / "nproc", f"#!/bin/sh\necho '{cores}'\n")
+    with pytest.raises(MeasurementError, match="does not tell what it is"):
+        remote_runtime("adb")
+
+
+def test_clocks_that_are_none_are_passed_over(with_binary):
+    for core, text in (("0", "²"), ("1", "9" * 40), ("999999999", "1"), ("x", "1"), ("2", "")):
+        path = with_binary / f"sys/devices/system/cpu/cpu{core}/cpufreq/cpuinfo_max_freq"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n")
+    assert remote_runtime("adb", threads=2, cores="big").target("fp32", 1).threads == 2
+    assert remote_runtime("adb", threads=3, cores="little")._mask() == 0b00111000
+
+
+@pytest.mark.parametrize("end", ["1", "2"])
+def test_a_phone_that_talks_without_end_is_left(phone, tmp_path, end):
+    program(tmp_path / "bin" / "adb", f"#!/bin/sh\nexec yes welcome >&{end}\n")
+    with pytest.raises(MeasurementError, match="says more than 1048576 bytes"):
+        remote_runtime("adb")
+
+
+def test_a_phone_that_is_silent_is_left(phone, tmp_path, monkeypatch):
+    monkeypatch.setattr("hwnas.profilers.remote.adb._CALL_SECONDS", 0.3)
+    program(tmp_path / "bin" / "adb", "#!/bin/sh\nsleep 600 & sleep 600\n")
+    with pytest.raises(MeasurementError, match=r"did not end within 0\.3 seconds"):
+        remote_runtime("adb")
+
+
 @pytest.mark.parametrize("device", ["adb:", "adb:-e", "adb:a b", "adb:$(x)", "adb:a;b", "adb:\n"])
 def test_hostile_serial_numbers_are_refused(device):
     with pytest.raises(OptionError, match="written adb or adb:SERIAL"):

@@ -147,6 +147,20 @@ def test_by_hand_killed_and_taken_up_nothing_is_measured_twice(kit_folder, small
     assert table.space.arguments == dict(small_space.arguments)
 
 
+def test_by_hand_with_other_settings_wipes_nothing(kit_folder):
+    plan = json.loads((kit_folder / "plan.json").read_text())
+    names = plan["names"]
+    first = {"plan": plan, "settings": {"threads": 9, "cores": "any", "provider": "cpu"}}
+    taken = {"runs": [[at, 1.0] for at in range(len(names))], "reference": [1.0]}
+    lines = [json.dumps({**first, "hello": agent.facts()}), json.dumps({"round": taken})]
+    partial = kit_folder / "results.json.partial"
+    partial.write_text("".join(line + "\n" for line in lines))
+    done = run_agent(kit_folder)
+    assert done.returncode == 1
+    assert "is of another plan, machine or flags: give --out, or delete it" in done.stderr
+    assert partial.read_text().splitlines() == lines
+
+
 def test_by_hand_on_chosen_cores_in_int8(small_space, tmp_path):
     bundle = space_bundle(small_space, precision="int8", n_networks=3, plan=Plan(1.0, 2, 2))
     folder = write_bundle(bundle, tmp_path / "bundle")

@@ -8,8 +8,9 @@ import pytest
 from hwnas.errors import DeviceUnavailableError, MeasurementError, OptionError
 from hwnas.onnx_graph import to_onnx
 from hwnas.profilers import Plan, RemoteRuntime, measure_models, profile_space
+from hwnas.profilers.profile import profile_graphs
 from hwnas.profilers.protocol import Samples
-from hwnas.profilers.remote.answers import clean
+from hwnas.profilers.remote.answers import clean, read_conditions
 from hwnas.profilers.remote.transport import REMOTE_COMMAND, Transport
 
 HOST = {
@@ -131,6 +132,16 @@ def test_a_clock_that_jumps_back_ends_the_measurement(
         '{"round": {"runs": [[0, -1.0]], "reference": [1.0]}}',
         '{"round": {"runs": [[0, NaN]], "reference": [1.0]}}',
         '{"round": {"runs": [[0, 1e99]], "reference": [1.0]}}',
+        '{"round": {"runs": [[0, 1e-300]], "reference": [1.0]}}',
+        '{"round": {"runs": [[0, 1.0]], "reference": [1e-300]}}',
+        '{"round": {"runs": [[0, 1.0]], "reference": [0]}}',
+        '{"round": {"runs": [[0, true]], "reference": [1.0]}}',
+        '{"round": {"runs": [[0, 1' + 400 * "0" + ']], "reference": [1.0]}}',
+        '{"round": {"runs": {"0": 1.0}, "reference": [1.0]}}',
+        '{"round": ' + 500 * "[" + 500 * "]" + "}",
+        '{"error": ' + 500 * "[" + 500 * "]" + "}",
+        '{"done": ' + 30 * '{"a": ' + "1" + 30 * "}" + "}",
+        '{"done": {}}',
         '{"round": {"runs": [[0, "1"]], "reference": [1.0]}}',
         '{"round": {"runs": [["__import__(\'os\')", 1.0]], "reference": [1.0]}}',
         '{"round": null}',
@@ -144,6 +155,56 @@ def test_what_another_machine_says_is_checked(line, quick):
     assert str(caught.value).isprintable()
 
 
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('{"done": {}}', "0 of 2 models have their 3 runs"),
+        ('{"round": {"runs": [[0, 1.0]], "reference": [1.0]}}', "goes on without end"),
+        ('{"loading": NaN}', "goes on without end"),
+        ('{"hello": {}}', "goes on without end"),
+    ],
+)
+def test_a_machine_that_repeats_one_thing_is_left(line, says, quick):
+    with pytest.raises(MeasurementError, match=says):
+        rounds_of(liar(*(400 * [line])), quick)
+
+
+def test_a_state_of_a_device_is_small_and_finite():
+    given = {"a": float("nan"), "b": float("-inf"), "c": 10**400, "d": [10**400], "e": 1.5}
+    state = read_conditions({**given, "f": {"mhz": 7}, "g": None, "h": [1, 2]}, "x")
+    assert state["e"] == 1.5
+    assert (state["f"], state["g"], state["h"]) == ({"mhz": 7}, None, [1, 2])
+    assert all(isinstance(state[key], str) and len(state[key]) <= 400 for key in "abcd")
+    with pytest.raises(MeasurementError, match="a state of the device that is none"):
+        read_conditions({"a": {"b": {"c": {}}}}, "x")
+
+
+def test_the_rounds_of_another_machine_survive_a_kill(small_space, tmp_path):
+    class KilledError(Exception):
+        pass
+
+    names = [w.key for w in small_space.distinct_workloads]
+    count = len(list(profile_graphs(small_space, 3, 0)))
+    line = json.dumps(
+        {"round": {"runs": [[at, 1.0 + at] for at in range(count)], "reference": [2.0]}}
+    )
+    plan, journal = Plan(tolerance=0.0, min_runs=9, max_runs=9), tmp_path / "t.partial"
+
+    def kill(task, share, remark):
+        if task == "measuring" and share > 0.5:
+            raise KilledError
+
+    options = {"plan": plan, "n_networks": 3, "journal": journal}
+    with pytest.raises(KilledError):
+        profile_space(small_space, liar(*(9 * [line])), progress=kill, **options)
+    kept = len(journal.read_text().splitlines()) - 1
+    assert kept == 5
+    # the rest comes from a machine that says no more than that
+    table = profile_space(small_space, liar(*((9 - kept) * [line]), '{"done": {}}'), **options)
+    assert {entry.runs for entry in table.workloads.values()} == {9}
+    assert table.workloads.keys() == set(names)
+
+
 @pytest.mark.parametrize("noise", ["Welcome!", "{", "[1, 2]", '{"a": 1, "b": 2}', "[" * 5000])
 def test_greetings_of_a_remote_shell_are_passed_over(noise, quick):
     good = '{"round": {"runs": [[0, 1.0], [1, 2.0]], "reference": [1.0]}}'
@@ -152,7 +213,11 @@ def test_greetings_of_a_remote_shell_are_passed_over(noise, quick):
 
 
 @pytest.mark.parametrize(
-    "change", [{"cores": 0}, {"device": ""}, {"device": 7}, {"numpy": None}, {"more": 1}]
+    "change",
+    [
+        *({"cores": 0}, {"cores": 10**400}, {"device": ""}, {"device": 7}, {"numpy": None}),
+        *({"core_groups": 20_000 * [[]]}, {"providers": 1000 * ["x"]}, {"more": 1}),
+    ],
 )
 def test_a_host_that_is_none_is_refused(change):
     script = f"print({json.dumps({'hello': {**HOST, **change}})!r})"

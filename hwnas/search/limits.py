@@ -1,0 +1,104 @@
+"""What a search may not be asked for, since it would say nothing or never end."""
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
+from hwnas.costs import Budget
+from hwnas.data import Dataset
+from hwnas.devices import check_exportable
+from hwnas.errors import BudgetError, OptionError
+from hwnas.memory import check_memory
+from hwnas.search.settings import MOST_SEED
+from hwnas.spaces import SearchSpace
+from hwnas.supernet.kinds import Sharing
+
+__all__ = ["check_batch", "check_budgets_are_numbers", "check_fits", "check_seed"]
+
+_FLOAT = 4  # bytes
+#: Of each weight in training: itself, its gradient, and two moments of the optimizer.
+_OF_A_WEIGHT = 4
+#: A batch that draws some images twice is fine up to here: what is taken where nothing is said.
+_USUAL_BATCH = 128
+
+
+def check_seed(seed: Any) -> int:
+    """A seed as Python's int.
+
+    Raises:
+        OptionError: it is none.
+    """
+    if not isinstance(seed, Integral) or isinstance(seed, bool) or not 0 <= int(seed) <= MOST_SEED:
+        raise OptionError(f"a seed is a whole number from 0 to {MOST_SEED}, got {seed!r}")
+    return int(seed)
+
+
+def check_batch(settings: Any, data: Dataset) -> None:
+    """Refuse a batch that must hold most images several times over.
+
+    Args:
+        settings: whose ``batch_size`` and ``alpha_batch`` are looked at, where they have them.
+        data: whose training and validation images are counted.
+
+    Raises:
+        OptionError: there are fewer images.
+    """
+    for name, of, count in (
+        ("batch_size", "training", data.train_count),
+        ("alpha_batch", "validation", getattr(data, "validation_count", None)),
+    ):
+        size = getattr(settings, name, 0)
+        if count is not None and size > max(count, _USUAL_BATCH):
+            raise OptionError(
+                f"{name} is at most {max(count, _USUAL_BATCH)}, since {data.name} has {count} "
+                f"{of} images, got {size}"
+            )
+
+
+def check_fits(space: SearchSpace, proxy: SearchSpace, settings: Any) -> None:
+    """Refuse networks that cannot be exported, or cannot be trained in this machine's memory.
+
+    What is counted is less than what training takes: weights with gradients and moments, and one
+    copy of what the layers of the largest network give for a batch.
+
+    Args:
+        space: the deployed one.
+        proxy: what is trained.
+        settings: their ``batch_size`` and ``sharing``, where they have them.
+
+    Raises:
+        OptionError: they do not fit.
+    """
+    check_exportable(space)
+    weights, activations = _largest(proxy, getattr(settings, "sharing", "slices"))
+    batch = getattr(settings, "batch_size", 1)
+    check_memory(
+        _FLOAT * (_OF_A_WEIGHT * weights + batch * activations),
+        f"training {proxy.name} at {proxy.input_shape[1]} pixels with {batch} images a step",
+        "give a smaller proxy_width, proxy_input_size or batch_size",
+    )
+
+
+def check_budgets_are_numbers(budgets: Sequence[Budget]) -> None:
+    """Raise `BudgetError` for limits that are no finite numbers."""
+    for budget in budgets:
+        if not abs(budget.limit) < float("inf"):
+            raise BudgetError(f"a budget is a finite number, got {budget.quantity}<={budget.limit}")
+
+
+def _largest(space: SearchSpace, sharing: Sharing) -> tuple[float, float]:
+    """Parameters of the weights that are shared, and numbers that the layers give for an image.
+
+    Both are of the largest network, where its candidates share slices; where they are separate,
+    all of their weights count.
+    """
+    if not space.additive:
+        archs = space.sample(20, seed=0)
+        params, moved = float(space.params(archs).max()), float(space.bytes(archs).max())
+        return params, max(0.0, moved / _FLOAT - params) / 2
+    params = space.cost("params").maximum()[1]
+    moved = space.cost("bytes").maximum()[1]
+    weights = params
+    if sharing == "separate":
+        weights = sum(float(entry.sum()) for entry in space.cost("params").entries)
+    return weights, max(0.0, moved / _FLOAT - params) / 2

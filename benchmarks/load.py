@@ -1,9 +1,9 @@
 """Time and memory of the commands and calls that large inputs strain, beside what they may take.
 
-python benchmarks/load.py [--only WORDS] [--folder DIR]
+python benchmarks/load.py [--only WORDS] [--json]
 
 All inputs are made here from a seed: nothing is measured. Every row runs in a process of its own,
-so that its memory is its own; ``start`` is what importing and reading the input take before.
+so that its memory is its own. Lines of ``hwnas`` are commands, with the start of Python.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -125,7 +126,7 @@ def folder_of_tables(folder: Path) -> Path:
     return saved(example(), folder / "small.json")
 
 
-def one_search_table(path: object) -> None:
+def named_table(path: object) -> None:
     from hwnas.latency_tables import table_path
 
     LatencyTable.load(table_path(str(path)))
@@ -221,22 +222,33 @@ ROWS = (
         lambda folder: long_model(folder / "long.onnx", 100_000),
         kernels_of,
     ),
-    Row("--table PATH beside 30 large tables", 0.3, None, folder_of_tables, one_search_table),
+    Row("--table PATH beside 30 large tables", 0.3, None, folder_of_tables, named_table),
 )
 
 
-def measure(row: Row, folder: Path, pipe: object) -> None:
-    os.environ["HWNAS_HOME"] = str(folder / "home")
-    held = row.make(folder)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak_of_this_process() -> int:
+    """Bytes, the most since `forget_peak`."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024
+
+
+def forget_peak() -> None:
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def measure(name: str, folder: str, pipe: Connection) -> None:
+    (row,) = (row for row in ROWS if row.name == name)
+    os.environ["HWNAS_HOME"] = str(Path(folder) / "home")
+    held = row.make(Path(folder))
+    forget_peak()
+    before = peak_of_this_process()
     start = time.perf_counter()
-    row.run(held)
+    kept = row.run(held)
     seconds = time.perf_counter() - start
-    grown = [
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before,
-        resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss,
-    ]
-    pipe.send((seconds, max(grown) * 1024 / MB))  # type: ignore[attr-defined]
+    child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    pipe.send((seconds, max(peak_of_this_process() - before, child) / MB))
+    del kept
 
 
 def main() -> None:
@@ -251,7 +263,7 @@ def main() -> None:
             continue
         with tempfile.TemporaryDirectory() as folder:
             mine, other = context.Pipe()
-            process = context.Process(target=measure_named, args=(row.name, folder, other))
+            process = context.Process(target=measure, args=(row.name, folder, other))
             process.start()
             other.close()
             try:
@@ -265,11 +277,6 @@ def main() -> None:
             continue
         aims = [f"{aim:g}" if aim else "" for aim in (row.seconds, row.megabytes)]
         print(f"{row.name:44s} {seconds:8.2f} {aims[0]:>9s} {grown:7.0f} {aims[1]:>9s}", flush=True)
-
-
-def measure_named(name: str, folder: str, pipe: object) -> None:
-    (row,) = (row for row in ROWS if row.name == name)
-    measure(row, Path(folder), pipe)
 
 
 if __name__ == "__main__":

@@ -37,20 +37,21 @@ def value_info(name: str, sizes: Sequence[int] | None, dtype: str) -> onnx.Value
     return helper.make_tensor_value_info(name, kind, sizes)
 
 
-def crossings(nodes: list[NodeProto], made: frozenset[str]) -> list[int]:
-    """How many of the values ``made`` by nodes are made before each node and read by it or later.
+def crossings(nodes: Sequence[NodeProto], read: Sequence[set[str]]) -> list[int]:
+    """How many values are made before each node and read by it or later, (n + 1,).
 
-    (n + 1,): the first and the last are of the ends, where nothing crosses.
+    Args:
+        nodes: n, in the order they run.
+        read: of each what it reads, see `reads`.
     """
     first: dict[str, int] = {}
     last: dict[str, int] = {}
-    for at, node in enumerate(nodes):
-        for name in reads(node):
+    for at, (node, names) in enumerate(zip(nodes, read, strict=True)):
+        for name in names:
             if name in first:
                 last[name] = at
         for name in node.output:
-            if name in made:
-                first[name] = at
+            first[name] = at
     steps = [0] * (len(nodes) + 2)
     for name, end in last.items():
         steps[first[name] + 1] += 1
@@ -72,9 +73,9 @@ def reads(node: NodeProto) -> set[str]:
     return names
 
 
-def _ends(nodes: list[NodeProto], made: frozenset[str]) -> list[int]:
+def _ends(nodes: Sequence[NodeProto], read: Sequence[set[str]]) -> list[int]:
     """Where parts end: in each stretch the place that the fewest values cross."""
-    crossing = crossings(nodes, made)
+    crossing = crossings(nodes, read)
     ends, start = [], 0
     while len(nodes) - start > _PART * (1 + _SLACK):
         low, high = (start + round(_PART * (1 + sign * _SLACK)) for sign in (-1, 1))
@@ -101,17 +102,17 @@ def parts(model: ModelProto, values: Mapping[str, onnx.ValueInfoProto]) -> Itera
     nodes = list(graph.node)
     weights = {tensor.name: tensor for tensor in graph.initializer}
     sparse = {tensor.values.name: tensor for tensor in graph.sparse_initializer}
-    made = frozenset(name for node in nodes for name in node.output if name)
+    read = [reads(node) for node in nodes]
     wanted = {value.name for value in graph.output}
     last: dict[str, int] = {}
-    for at, node in enumerate(nodes):
-        last |= dict.fromkeys(reads(node), at)
+    for at, names in enumerate(read):
+        last |= dict.fromkeys(names, at)
     start = 0
-    for end in _ends(nodes, made):
+    for end in _ends(nodes, read):
         part = nodes[start:end]
         inside = {name for node in part for name in node.output if name}
-        read = dict.fromkeys(name for node in part for name in sorted(reads(node)))
-        outside = [name for name in read if name not in inside]
+        used = dict.fromkeys(name for names in read[start:end] for name in sorted(names))
+        outside = [name for name in used if name not in inside]
         model_inputs = [values[name] for name in outside if name in values]
         if not all(value.type.WhichOneof("value") for value in model_inputs):
             raise NoTensorError

@@ -75,7 +75,7 @@ def _in_parts(
     found, done, count = [], 0, len(folded.graph.node)
     for part in parts(folded, known):
         done += len(part.graph.node)
-        optimised, values = _here(part, source, _WHOLE)
+        optimised, values = _bounded(part, source, _WHOLE)
         for name, sizes, dtype in values:
             known.setdefault(name, value_info(name, sizes, dtype))
         found.append((optimised, values))
@@ -94,7 +94,7 @@ def _here(proto: ModelProto, source: str, level: str) -> tuple[ModelProto, Value
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / _RESULT
         _session(proto.SerializeToString(), source, level, path)
-        optimised = onnx.load(path)
+        optimised = ModelProto.FromString(path.read_bytes())
     return optimised, _values(optimised, source) if level == _WHOLE else []
 
 

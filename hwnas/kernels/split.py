@@ -185,8 +185,10 @@ def _name(node: NodeProto) -> str:
 def _attributes(node: NodeProto) -> tuple[tuple[str, str], ...]:
     found = []
     for attribute in node.attribute:
+        if attribute.name not in _TELLING:
+            continue
         value = helper.get_attribute_value(attribute)
-        if attribute.name not in _TELLING or value in (b"NOTSET", b""):
+        if value in (b"NOTSET", b""):
             continue
         if isinstance(value, bytes):
             value = value.decode(errors="replace")

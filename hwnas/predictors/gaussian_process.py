@@ -20,7 +20,7 @@ __all__ = ["GaussianProcess"]
 _JITTER = 1e-8
 #: Samples that lengths and noise are estimated on, and samples that predictions are drawn from.
 #: More change little, and cost their cube.
-_ESTIMATE_ON, _MOST = 500, 1000
+_ESTIMATE_ON, _MOST = 300, 1000
 #: Rows predicted at once.
 _ROWS = 4096
 #: Bounds of the variance, of each length (in standard deviations of the feature), of the noise.
@@ -80,10 +80,10 @@ class GaussianProcess:
                 lengths = np.asarray(np.exp(theta[1:-1]))
             else:
                 variance, noise, lengths = like.variance, like.noise, like.lengths
-            scaled: FloatArray = rows / lengths
+            scaled = rows / lengths
             covariance = variance * _alike(scaled, scaled)
             covariance[np.diag_indices(len(covariance))] = variance + noise + _JITTER
-            lower = np.linalg.cholesky(covariance)
+            lower = np.asarray(np.linalg.cholesky(covariance), np.float64)
             weights = cho_solve((lower, True), values - mean)
         return cls(
             centre,

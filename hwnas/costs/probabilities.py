@@ -41,8 +41,12 @@ def checked_probabilities(
         rounding = torch.finfo(p.dtype).eps if p.dtype.is_floating_point else 0.0
         if not (np.all(row >= 0) and abs(row.sum() - 1) <= max(_OFF, 2 * rounding)):
             raise OptionError(
-                f"probabilities are not negative and have sum 1, got {np.array2string(row)} for "
+                f"probabilities are not negative and have sum 1, got {_printed(row)} for "
                 f"decision {d}, whose sum is {row.sum():.4g}: of logits, take softmax(dim=0)"
             )
         values.append(row)
     return values
+
+
+def _printed(row: FloatArray) -> str:
+    return np.array2string(row, precision=4, threshold=8, max_line_width=10**6)

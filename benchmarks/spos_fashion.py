@@ -25,7 +25,7 @@ from hwnas.search.retraining.retrain import accuracy, logits, retrain
 from hwnas.search.runs.run import Run
 from hwnas.search.searchers.evolution import Evolution
 from hwnas.search.searchers.searcher import search_generations
-from hwnas.search.settings import TrainingSettings
+from hwnas.search.shared_settings import TrainingSettings
 from hwnas.search.supernet_training import train_supernet
 from hwnas.supernet import Evaluator, FeasibleSampler, PathSampler, Supernet
 

@@ -13,7 +13,8 @@ IMPORTS = imported_modules(SOURCES)
 #: Floors of the room ``search``, from the ground up; files and folders that are not listed fail.
 SEARCH_FLOORS = (
     {"constraints", "runs", "settings", "torchrun"},
-    {"limits", "options", "problem", "result", "supernet_training"},
+    {"options", "shared_settings"},
+    {"limits", "problem", "result", "supernet_training"},
     {"candidates", "gradient"},
     {"outcome", "retraining", "searchers"},
     {"context", "deployment"},

@@ -15,7 +15,8 @@ from hwnas.errors import OptionError
 from hwnas.progress import Progress
 from hwnas.search.methods import spos
 from hwnas.search.options import SearchOptions, SpaceOptions
-from hwnas.search.settings import EvolutionSettings, fields_of, make
+from hwnas.search.settings import fields_of, make
+from hwnas.search.shared_settings import EvolutionSettings
 
 __all__ = ["reuse_command"]
 

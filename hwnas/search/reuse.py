@@ -26,7 +26,7 @@ from hwnas.search.searchers.evolution import Evolution
 from hwnas.search.searchers.pareto import evolve_front, front, require_pymoo
 from hwnas.search.searchers.proposals import proposer, random_paths
 from hwnas.search.searchers.searcher import Searcher, search_generations
-from hwnas.search.settings import EvolutionSettings
+from hwnas.search.shared_settings import EvolutionSettings
 
 __all__ = ["Reuse", "budget_name", "feasible_front", "search_front", "search_supernet"]
 

@@ -12,7 +12,7 @@ import torch
 from hwnas.data import Dataset
 from hwnas.progress import Progress, silent
 from hwnas.search.runs.run import CHECKPOINT, Run
-from hwnas.search.settings import TrainingSettings
+from hwnas.search.shared_settings import TrainingSettings
 from hwnas.supernet import (
     SINGLE_PROCESS,
     PathSampler,

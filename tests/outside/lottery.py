@@ -11,7 +11,8 @@ from hwnas.arrays import IntArray
 from hwnas.costs import Constraint, FeasibleSet
 from hwnas.search.context import Context
 from hwnas.search.problem import Problem
-from hwnas.search.settings import TrainingSettings, setting
+from hwnas.search.settings import setting
+from hwnas.search.shared_settings import TrainingSettings
 from hwnas.search.supernet_training import train_supernet
 from hwnas.supernet import Supernet, UniformSampler
 

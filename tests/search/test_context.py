@@ -14,7 +14,7 @@ from hwnas.search.runs.run import CHECKPOINT, Run
 from hwnas.search.searchers.proposals import proposer, random_paths
 from hwnas.search.searchers.random_search import RandomSearch
 from hwnas.search.searchers.searcher import search_generations
-from hwnas.search.settings import TrainingSettings
+from hwnas.search.shared_settings import TrainingSettings
 from hwnas.search.supernet_training import train_supernet
 from hwnas.supernet import FeasibleSampler, Supernet
 

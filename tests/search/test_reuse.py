@@ -16,7 +16,7 @@ from hwnas.search.reuse import Reuse, budget_name, search_front, search_supernet
 from hwnas.search.runs.run import CHECKPOINT, Run
 from hwnas.search.runs.stored import StoredRun
 from hwnas.search.searchers.pareto import front
-from hwnas.search.settings import EvolutionSettings
+from hwnas.search.shared_settings import EvolutionSettings
 
 QUICK = {"population": 6, "generations": 3, "parents": 3}
 

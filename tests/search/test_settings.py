@@ -12,14 +12,8 @@ from hwnas.errors import OptionError
 from hwnas.search.methods import betanas, spos
 from hwnas.search.options import SearchOptions
 from hwnas.search.retraining.settings import RankSettings, RetrainSettings
-from hwnas.search.settings import (
-    EvolutionSettings,
-    TrainingSettings,
-    fields_of,
-    make,
-    setting,
-    stored,
-)
+from hwnas.search.settings import fields_of, make, setting, stored
+from hwnas.search.shared_settings import EvolutionSettings, TrainingSettings
 
 ALL = (
     *(TrainingSettings, EvolutionSettings, SearchOptions, spos.Settings, betanas.Settings),

@@ -7,7 +7,7 @@ import torch
 from hwnas.errors import CheckpointError, OptionError
 from hwnas.search.methods import spos
 from hwnas.search.runs.run import CHECKPOINT, Run
-from hwnas.search.settings import TrainingSettings
+from hwnas.search.shared_settings import TrainingSettings
 from hwnas.search.supernet_training import checkpoint_due, lr_at, train_supernet
 from hwnas.supernet import Supernet, UniformSampler
 from hwnas.testing import check_sampler

@@ -8,7 +8,8 @@ import pytest
 
 from hwnas.errors import InfeasibleBudgetError, OptionError
 from hwnas.search.methods import betanas, spos
-from hwnas.search.settings import TrainingSettings, setting
+from hwnas.search.settings import setting
+from hwnas.search.shared_settings import TrainingSettings
 from hwnas.testing import check_method
 
 SMALL = {

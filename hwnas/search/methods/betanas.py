@@ -25,7 +25,8 @@ from hwnas.search.constraints import check_budgets
 from hwnas.search.gradient.betas import parse_betas
 from hwnas.search.gradient.pruning import PruneRule, active_choices, prune
 from hwnas.search.problem import Problem
-from hwnas.search.settings import TrainingSettings, setting
+from hwnas.search.settings import setting
+from hwnas.search.shared_settings import TrainingSettings
 
 if TYPE_CHECKING:
     from hwnas.search.context import Context

@@ -13,7 +13,8 @@ from hwnas.costs import FeasibleSet, parse_budget
 from hwnas.errors import OptionError
 from hwnas.progress import say
 from hwnas.search.problem import Problem
-from hwnas.search.settings import EvolutionSettings, TrainingSettings, setting
+from hwnas.search.settings import setting
+from hwnas.search.shared_settings import EvolutionSettings, TrainingSettings
 from hwnas.supernet.kinds import SamplerKind
 
 if TYPE_CHECKING:

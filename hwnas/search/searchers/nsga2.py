@@ -12,7 +12,7 @@ from pymoo.operators.crossover.ux import UX
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import FeasibleSet
 from hwnas.search.candidates.evaluation import Evaluate
-from hwnas.search.settings import EvolutionSettings
+from hwnas.search.shared_settings import EvolutionSettings
 
 __all__ = ["make_algorithm"]
 

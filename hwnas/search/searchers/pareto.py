@@ -11,7 +11,7 @@ from hwnas.costs import FeasibleSet
 from hwnas.errors import MissingPackageError
 from hwnas.progress import Progress, silent
 from hwnas.search.candidates.evaluation import Evaluate
-from hwnas.search.settings import EvolutionSettings
+from hwnas.search.shared_settings import EvolutionSettings
 
 __all__ = ["evolve_front", "front", "require_pymoo"]
 

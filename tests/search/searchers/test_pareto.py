@@ -10,7 +10,7 @@ from hwnas.errors import MissingPackageError
 from hwnas.search.searchers.evolution import Evolution
 from hwnas.search.searchers.pareto import evolve_front, front
 from hwnas.search.searchers.random_search import RandomSearch
-from hwnas.search.settings import EvolutionSettings
+from hwnas.search.shared_settings import EvolutionSettings
 
 RNG = np.random.default_rng(3)
 COST = AdditiveCost.from_integers(

@@ -386,6 +386,9 @@ def _low_bit(weight: Array, bits: int) -> Array:
         return weight
     squashed = np.tanh(weight)
     levels = np.float32(2**bits - 1)
-    rounded = np.rint(squashed * (levels / (2 * np.abs(squashed).max())) + levels / 2)
+    largest = np.abs(squashed).max()
+    if largest <= levels / np.finfo(np.float32).max:  # all weights are zero
+        largest = np.float32(1)
+    rounded = np.rint(squashed * (levels / (2 * largest)) + levels / 2)
     low: Array = rounded * (2 / levels) - 1
     return low

@@ -33,8 +33,8 @@ def predict_models(
 
     table = LatencyTable.load(table_name)
     sizes = _shapes(shapes)
-    models = {path: split(path, sizes) for path in paths}
     with progress_bars() as progress:
+        models = {path: split(path, sizes, progress) for path in paths}
         predictor = KernelPredictor(table, progress=progress)
     found = {
         path: predict_pieces(pieces, predictor, strict=strict) for path, pieces in models.items()

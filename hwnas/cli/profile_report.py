@@ -65,7 +65,10 @@ def print_table(path: Path, table: LatencyTable) -> None:
         say("", warning=conditions.warning)
     findings = findings_in(table)
     if findings:
-        say(f"{len(findings)} entries are marked: hwnas tables check {path}")
+        marked = len({finding.entry for finding in findings})
+        say(
+            f"{marked} entr{'y is' if marked == 1 else 'ies are'} marked: hwnas tables check {path}"
+        )
 
 
 def _say_calibration(known: "Calibration") -> None:

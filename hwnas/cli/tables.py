@@ -11,7 +11,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from hwnas.cli.options import space_options
-from hwnas.cli.output import json_option, print_json, say, stdout
+from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.cli.resources import make_space
 from hwnas.cli.tables_check import command as check
 from hwnas.cli.tables_report import command as report
@@ -152,7 +152,9 @@ def fill(table_name: str, space: str, out: Path, as_json: bool, **sizes: Any) ->
       hwnas tables fill my.json --input-size 192 --out my-192.json
     """
     table = LatencyTable.load(table_path(table_name))
-    result = filled(table, make_space(space, **sizes))  # whatever flags a space takes
+    wanted = make_space(space, **sizes)  # whatever flags a space takes
+    with progress_bars() as progress:
+        result = filled(table, wanted, progress)
     result.save(out)
     if as_json:
         print_json(

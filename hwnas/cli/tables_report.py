@@ -88,8 +88,9 @@ def command(
 
     know_space(space)
     table = LatencyTable.load(table_path(table_name))
-    with asking_for_space():
-        found = {"the table's own, each left out": leave_out(table, confidence)}
+    with asking_for_space(), progress_bars() as progress:
+        own = leave_out(table, confidence, progress)
+    found = {"the table's own, each left out": own}
     if count is not None:
         found["measured now"] = _measured(table, count, device, runtime_name, confidence, seed)
     judged = list(found.values())[-1]

@@ -15,6 +15,7 @@ from hwnas.costs.counting import (
 from hwnas.costs.feasible_set import FeasibleSet, can_be_kept, sample_choices
 from hwnas.costs.most_probable import most_probable_within
 from hwnas.costs.nearest_sum import Approximation, nearest_sum
+from hwnas.costs.probabilities import checked_probabilities
 
 __all__ = [
     "COSTS",
@@ -27,6 +28,7 @@ __all__ = [
     "FeasibleRegion",
     "FeasibleSet",
     "can_be_kept",
+    "checked_probabilities",
     "constrained_argmax",
     "graph_bitops",
     "graph_bytes",

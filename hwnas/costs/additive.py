@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs.gather import can_pair, pair_sums
+from hwnas.costs.probabilities import checked_probabilities
 from hwnas.errors import InfeasibleBudgetError, OptionError
 
 if TYPE_CHECKING:
@@ -99,13 +100,17 @@ class AdditiveCost:
         """Mean cost if each decision is drawn from its own distribution (BetaNAS, eq. 6).
 
         Args:
-            probabilities: one tensor (n_choices,) a decision.
+            probabilities: one tensor (n_choices,) a decision, not negative, each with sum 1.
 
         Returns:
             A float64 scalar in the cost's unit, differentiable.
+
+        Raises:
+            OptionError: another number of decisions or choices, or no probabilities.
         """
         import torch
 
+        checked_probabilities(probabilities, [len(entry) for entry in self.entries])
         total = torch.tensor(self.fixed * self.unit, dtype=torch.float64)
         for p, steps in zip(probabilities, self.entries, strict=True):
             total = total + (p.double() * torch.from_numpy(steps * self.unit).to(p.device)).sum()

@@ -130,12 +130,12 @@ def profile_to_file(
                 progress=progress,
             )
         if job.n_workloads is not None:
-            table = filled(table, space)
+            table = filled(table, space, progress)
         # the space's journal goes last: what is saved is told by it
         return path, keep(path, table, kernel_journal, journal)
 
 
-def filled(table: LatencyTable, space: SearchSpace) -> LatencyTable:
+def filled(table: LatencyTable, space: SearchSpace, progress: Progress = silent) -> LatencyTable:
     """The table with estimates of what a space needs and it has not measured; says how good.
 
     Raises:
@@ -144,7 +144,7 @@ def filled(table: LatencyTable, space: SearchSpace) -> LatencyTable:
     """
     from hwnas.predictors import fill_gaps
 
-    result = fill_gaps(table, space.distinct_workloads, space.families)
+    result = fill_gaps(table, space.distinct_workloads, space.families, progress)
     added = [entry for key, entry in result.estimates.items() if key not in table.estimates]
     if added:
         say(

@@ -12,7 +12,9 @@ import onnx
 from onnx import ModelProto, TensorProto, helper
 
 from hwnas.errors import ModelFormatError
+from hwnas.kernels.cuts import LONG, NoTensorError, parts, value_info
 from hwnas.kernels.model import computes_when_loaded
+from hwnas.progress import Progress, silent
 from hwnas.reading import MIB, parse_json, read_bytes
 
 __all__ = ["Values", "optimise"]
@@ -24,6 +26,9 @@ Values = list[tuple[str, list[int] | None, str]]
 _SECONDS = 5
 _NODES_A_SECOND = 5000
 _BYTES = 1536 * MIB
+#: Levels of ONNX Runtime's optimiser: what is constant computed, and everything.
+_FOLDED, _WHOLE = "ORT_ENABLE_BASIC", "ORT_ENABLE_ALL"
+_READING = "reading the model"
 _PATIENCE = 4  # times as long may pass on a busy machine
 _MODEL, _RESULT, _VALUES = "model.onnx", "optimised.onnx", "values.json"
 _NO_MEMORY = ("bad_alloc", "bad allocation", "Failed to allocate")
@@ -36,8 +41,10 @@ _CHILD = (
 )
 
 
-def optimise(proto: ModelProto, source: str) -> tuple[ModelProto, Values]:
-    """A model as ONNX Runtime would run it here, and its tensors.
+def optimise(
+    proto: ModelProto, source: str, progress: Progress = silent
+) -> list[tuple[ModelProto, Values]]:
+    """A model as ONNX Runtime would run it here, and its tensors; a long one in parts, in order.
 
     What is constant in a model is computed when it is loaded. Where that may take long, another
     process does it that is ended when it takes too long, or too much memory.
@@ -45,25 +52,60 @@ def optimise(proto: ModelProto, source: str) -> tuple[ModelProto, Values]:
     Args:
         proto: read by `hwnas.kernels.model.read_model`.
         source: names it in errors.
+        progress: told after each part of a long model.
 
     Raises:
         ModelFormatError: ONNX Runtime cannot load it, or not within the limits.
     """
+    if len(proto.graph.node) <= LONG:
+        return [_bounded(proto, source, _WHOLE)]
+    # what is constant is folded first, in one piece: shapes may be computed across any cut
+    progress(_READING, 0.0, "")
+    folded, _ = _bounded(proto, source, _FOLDED)
+    try:
+        return _in_parts(folded, source, progress)
+    except NoTensorError:
+        return [_bounded(proto, source, _WHOLE)]
+
+
+def _in_parts(
+    folded: ModelProto, source: str, progress: Progress
+) -> list[tuple[ModelProto, Values]]:
+    known = {value.name: value for value in folded.graph.input}
+    found, done, count = [], 0, len(folded.graph.node)
+    for part in parts(folded, known):
+        done += len(part.graph.node)
+        optimised, values = _bounded(part, source, _WHOLE)
+        for name, sizes, dtype in values:
+            known.setdefault(name, value_info(name, sizes, dtype))
+        found.append((optimised, values))
+        progress(_READING, done / count, "")
+    return found
+
+
+def _bounded(proto: ModelProto, source: str, level: str) -> tuple[ModelProto, Values]:
+    if not computes_when_loaded(proto):
+        return _here(proto, source, level)
     with tempfile.TemporaryDirectory() as folder:
-        if computes_when_loaded(proto):
-            return _in_child(proto, source, Path(folder))
+        return _in_child(proto, source, Path(folder), level)
+
+
+def _here(proto: ModelProto, source: str, level: str) -> tuple[ModelProto, Values]:
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / _RESULT
-        _session(proto.SerializeToString(), source, "ORT_ENABLE_ALL", path)
-        optimised = onnx.load(path)
-    return optimised, _values(optimised, source)
+        _session(proto.SerializeToString(), source, level, path)
+        optimised = ModelProto.FromString(path.read_bytes())
+    return optimised, _values(optimised, source) if level == _WHOLE else []
 
 
-def _in_child(proto: ModelProto, source: str, folder: Path) -> tuple[ModelProto, Values]:
+def _in_child(
+    proto: ModelProto, source: str, folder: Path, level: str
+) -> tuple[ModelProto, Values]:
     model = proto.SerializeToString()
     (folder / _MODEL).write_bytes(model)
     seconds = _SECONDS + len(proto.graph.node) // _NODES_A_SECOND
     memory = _BYTES + 4 * len(model)
-    words = [json.dumps(sys.path), str(folder), source, str(seconds), str(memory)]
+    words = [json.dumps(sys.path), str(folder), source, str(seconds), str(memory), level]
     refusal = ModelFormatError(
         f"{source} computes constants, branches, loops or functions when it is loaded, and that "
         f"takes more than {seconds} s or {memory / MIB:.0f} MiB: export it without them, or fold "
@@ -91,14 +133,14 @@ def _in_child(proto: ModelProto, source: str, folder: Path) -> tuple[ModelProto,
         raise refusal from None
 
 
-def work(folder: str, source: str, seconds: str, memory: str) -> None:
+def work(folder: str, source: str, seconds: str, memory: str, level: str) -> None:
     """What the other process does: optimise the model in a folder, within limits."""
     _limit(int(seconds), int(memory))
     place = Path(folder)
     try:
         model = (place / _MODEL).read_bytes()
-        _session(model, source, "ORT_ENABLE_ALL", place / _RESULT)
-        values = _values(onnx.load(place / _RESULT), source)
+        _session(model, source, level, place / _RESULT)
+        values = _values(onnx.load(place / _RESULT), source) if level == _WHOLE else []
     except MemoryError:
         sys.exit(1)
     except ModelFormatError as error:

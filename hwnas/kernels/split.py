@@ -12,6 +12,7 @@ from hwnas.errors import ModelFormatError, OptionError
 from hwnas.kernels.kernel import Kernel, Operand
 from hwnas.kernels.model import read_model
 from hwnas.kernels.optimise import Values, optimise
+from hwnas.progress import Progress, silent
 
 __all__ = ["Piece", "split"]
 
@@ -64,7 +65,9 @@ class Piece:
 
 
 def split(
-    model: bytes | str | Path, shapes: Mapping[str, Sequence[int]] | None = None
+    model: bytes | str | Path,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    progress: Progress = silent,
 ) -> list[Piece]:
     """The kernels that ONNX Runtime runs for a model on this machine, in their order.
 
@@ -76,6 +79,7 @@ def split(
         model: an ONNX model, or the path of one.
         shapes: input name -> its sizes, for inputs whose shapes are dynamic; an empty name is the
             model's only input.
+        progress: told after each part of a model of very many nodes.
 
     Raises:
         ModelFormatError: the model cannot be read, keeps weights outside its own folder, uses
@@ -85,22 +89,22 @@ def split(
     source = "the model" if isinstance(model, bytes) else str(model)
     proto = read_model(model)
     _fix_shapes(proto, shapes or {}, source)
-    optimised, inferred = optimise(proto, source)
-    values = _values(optimised, inferred)
-    constants = {tensor.name: _bare(tensor) for tensor in optimised.graph.initializer}
-    opsets = tuple(helper.make_opsetid(o.domain, o.version) for o in optimised.opset_import)
     pieces = []
-    for node in optimised.graph.node:
-        kernel = Kernel(
-            _name(node),
-            _attributes(node),
-            tuple(values[name] for name in node.input if name),
-            tuple(values[name] for name in node.output if name),
-        )
-        held = tuple(constants[name] for name in dict.fromkeys(node.input) if name in constants)
-        alone = NodeProto()
-        alone.CopyFrom(node)
-        pieces.append(Piece(kernel, alone, held, opsets))
+    for optimised, inferred in optimise(proto, source, progress):
+        values = _values(optimised, inferred)
+        constants = {tensor.name: _bare(tensor) for tensor in optimised.graph.initializer}
+        opsets = tuple(helper.make_opsetid(o.domain, o.version) for o in optimised.opset_import)
+        for node in optimised.graph.node:
+            kernel = Kernel(
+                _name(node),
+                _attributes(node),
+                tuple(values[name] for name in node.input if name),
+                tuple(values[name] for name in node.output if name),
+            )
+            held = tuple(constants[name] for name in dict.fromkeys(node.input) if name in constants)
+            alone = NodeProto()
+            alone.CopyFrom(node)
+            pieces.append(Piece(kernel, alone, held, opsets))
     return pieces
 
 
@@ -181,8 +185,10 @@ def _name(node: NodeProto) -> str:
 def _attributes(node: NodeProto) -> tuple[tuple[str, str], ...]:
     found = []
     for attribute in node.attribute:
+        if attribute.name not in _TELLING:
+            continue
         value = helper.get_attribute_value(attribute)
-        if attribute.name not in _TELLING or value in (b"NOTSET", b""):
+        if value in (b"NOTSET", b""):
             continue
         if isinstance(value, bytes):
             value = value.decode(errors="replace")

@@ -1,15 +1,15 @@
 """Latency tables: their schema and store, and the measured tables that ship, one JSON file each."""
 
 from hwnas.latency_tables.agreement import Agreement, agreement, drift_tolerance
-from hwnas.latency_tables.checks import Finding, check_table
+from hwnas.latency_tables.checks import Finding, check_table, only_noise
 from hwnas.latency_tables.conditions import Conditions, DeviceState
+from hwnas.latency_tables.names import shipped, tables_folder
 from hwnas.latency_tables.store import (
     all_tables,
     default_path,
     earlier_profile,
     find_table,
     table_path,
-    tables_folder,
 )
 from hwnas.latency_tables.table import (
     Estimate,
@@ -20,7 +20,6 @@ from hwnas.latency_tables.table import (
     Provenance,
     SpaceRecord,
     Transfer,
-    shipped,
 )
 from hwnas.latency_tables.target import Target
 
@@ -45,6 +44,7 @@ __all__ = [
     "drift_tolerance",
     "earlier_profile",
     "find_table",
+    "only_noise",
     "shipped",
     "table_path",
     "tables_folder",

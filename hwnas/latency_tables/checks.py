@@ -1,14 +1,16 @@
 """What is suspicious in a table that is formally right."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+
+import numpy as np
 
 from hwnas.errors import OptionError, UnknownNameError
 from hwnas.latency_tables.table import LatencyTable, Measurement
 from hwnas.ops import MBConv, Op, Workload, parse_workload
 
-__all__ = ["Finding", "check_table"]
+__all__ = ["Finding", "check_table", "only_noise"]
 
 #: A median that is not known to this is marked.
 _LOOSE = 0.025
@@ -19,14 +21,24 @@ _VAGUE = 0.25
 _VARIATION, _DECILES = 0.025, 2.563
 #: A larger operator that is faster than a smaller one by more than this is marked.
 _INVERSION = 0.10
+#: Noise marks some entries of every profile. More than this share of them, and it is the profile
+#: that is noisy; single ones are no reason to measure again, nor are this many of a small table.
+_ORDINARY_SHARE, _ORDINARY_COUNT = 0.25, 3
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One suspicious entry: which, and what about it."""
+    """One suspicious entry: which, and what about it.
+
+    Attributes:
+        entry: its key, or what of the table it is.
+        problem: in words.
+        noise: whether it is no more than what a machine's noise does to some entries of a profile.
+    """
 
     entry: str
     problem: str
+    noise: bool = False
 
 
 def check_table(
@@ -46,10 +58,11 @@ def check_table(
         measured += table.kernels.entries.items()
         measured += ((name, net.measurement) for name, net in table.kernels.networks.items())
     for key, measurement in measured:
-        findings += [Finding(key, problem) for problem in _spread(measurement)]
+        findings += [Finding(key, problem, noise=True) for problem in _spread(measurement)]
         variation = (measurement.p90_ms - measurement.p10_ms) / _DECILES / measurement.latency_ms
         if table.target.kind == "gpu" and variation > _VARIATION:
-            findings.append(Finding(key, f"unsteady: coefficient of variation {variation:.1%}"))
+            text = f"unsteady: coefficient of variation {variation:.1%}"
+            findings.append(Finding(key, text, noise=True))
     known: dict[Workload, float] = {}
     for key, measurement in table.workloads.items():
         try:
@@ -69,6 +82,17 @@ def check_table(
     return findings
 
 
+def only_noise(table: LatencyTable, findings: Sequence[Finding]) -> bool:
+    """Whether findings are what every profile has: a few entries that the machine's noise hit."""
+    if not all(finding.noise for finding in findings):
+        return False
+    kernels = table.kernels
+    count = len(table.workloads) + len(table.networks)
+    count += 0 if kernels is None else len(kernels.entries) + len(kernels.networks)
+    marked = len({finding.entry for finding in findings})
+    return marked <= max(_ORDINARY_COUNT, _ORDINARY_SHARE * count)
+
+
 def _spread(entry: Measurement) -> Iterator[str]:
     if entry.p90_ms - entry.p10_ms > entry.latency_ms / 3:
         yield (f"wide spread: 80 % of the runs take {entry.p10_ms:.3g} to {entry.p90_ms:.3g} ms")
@@ -77,24 +101,24 @@ def _spread(entry: Measurement) -> Iterator[str]:
 
 
 def _inversions(known: dict[Workload, float]) -> Iterator[Finding]:
-    for small, small_ms in known.items():
-        for large, large_ms in known.items():
-            if _does_more(large, small) and large_ms < small_ms * (1 - _INVERSION):
-                yield Finding(
-                    large.key, f"{large_ms:.3g} ms, but {small.key} takes {small_ms:.3g} ms"
-                )
-
-
-def _does_more(large: Workload, small: Workload) -> bool:
-    """Whether one bottleneck has a larger kernel or expansion at the same shapes."""
-    if not (isinstance(large.op, MBConv) and isinstance(small.op, MBConv)):
-        return False
-    same = (large.in_channels, large.out_channels, large.stride, large.height, large.width) == (
-        small.in_channels,
-        small.out_channels,
-        small.stride,
-        small.height,
-        small.width,
-    )
-    grown = large.op.kernel >= small.op.kernel and large.op.expand >= small.op.expand
-    return same and grown and large.op != small.op
+    """Bottlenecks that are faster than one of the same shapes that does less, each named once."""
+    alike: dict[tuple[int, ...], list[tuple[Workload, MBConv, float]]] = {}
+    for workload, ms in known.items():
+        if isinstance(workload.op, MBConv):
+            shape = (workload.in_channels, workload.out_channels, workload.stride)
+            sizes = (workload.height, workload.width)
+            alike.setdefault((*shape, *sizes), []).append((workload, workload.op, ms))
+    for members in alike.values():
+        latency = np.array([ms for *_, ms in members])
+        kernel = np.array([op.kernel for _, op, _ in members])
+        expand = np.array([op.expand for _, op, _ in members])
+        for large, op, ms in members:
+            less = (kernel <= op.kernel) & (expand <= op.expand)
+            slower = less & (ms < latency * (1 - _INVERSION))  # never itself
+            if slower.any():
+                worst = int(np.where(slower, latency, 0.0).argmax())
+                others = int(slower.sum()) - 1
+                more = f", as do {others} others that do less" if others else ""
+                small, _, small_ms = members[worst]
+                text = f"{ms:.3g} ms, but {small.key} takes {small_ms:.3g} ms{more}"
+                yield Finding(large.key, text, noise=True)

@@ -1,14 +1,14 @@
 """Where this user's tables lie, and which of them belongs to a target."""
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple
 from pathlib import Path
 from typing import TypeGuard
 
 from hwnas.errors import TableFormatError
-from hwnas.latency_tables.table import LatencyTable, SpaceRecord, shipped
+from hwnas.latency_tables.names import own_tables, shipped, tables_folder
+from hwnas.latency_tables.table import LatencyTable, SpaceRecord
 from hwnas.latency_tables.target import Target
 from hwnas.ops import Workload
 
@@ -18,18 +18,7 @@ __all__ = [
     "earlier_profile",
     "find_table",
     "table_path",
-    "tables_folder",
 ]
-
-
-def tables_folder() -> Path:
-    """The folder of this user's tables: below ``$HWNAS_HOME``, else the platform's data folder."""
-    home = os.environ.get("HWNAS_HOME")
-    if home:
-        return Path(home) / "tables"
-    from platformdirs import user_data_path
-
-    return user_data_path("hwnas") / "tables"
 
 
 def default_path(target: Target, space: SpaceRecord) -> Path:
@@ -44,17 +33,13 @@ def default_path(target: Target, space: SpaceRecord) -> Path:
 
 def all_tables() -> Iterator[tuple[str, Path, LatencyTable | TableFormatError]]:
     """Name, path and content of the user's tables and the shipped ones; errors are handed over."""
-    yield from _read(_mine())
+    yield from _read(own_tables())
     yield from _read(shipped())
 
 
 def table_path(name: str) -> str:
     """The path of a table of the user's, or one that ships, by name; anything else as it is."""
-    return str({**shipped(), **_mine()}.get(name, name))
-
-
-def _mine() -> dict[str, Path]:
-    return {path.stem: path for path in sorted(tables_folder().glob("*.json"))}
+    return str({**shipped(), **own_tables()}.get(name, name))
 
 
 def _read(
@@ -80,7 +65,7 @@ def earlier_profile(target: Target, space: SpaceRecord) -> LatencyTable | None:
     """The user's table of the same target and space that most profiles stand behind."""
     same = [
         table
-        for _, _, table in _read(_mine())
+        for _, _, table in _read(own_tables())
         if _measured_on(table, target) and table.space == space
     ]
     return max(same, key=lambda table: len(table.reference_sessions_ms), default=None)
@@ -101,7 +86,7 @@ def find_table(
     needed = list(workloads)
     best: tuple[Path, LatencyTable] | None = None
     fewest = (1 - least) * len(needed)
-    for _, path, table in _read(_mine()):
+    for _, path, table in _read(own_tables()):
         if _measured_on(table, target):
             lacking = len(table.missing(needed))
             if lacking < fewest or (lacking <= fewest and best is None):

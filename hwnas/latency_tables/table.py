@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
 from errno import EFBIG
-from importlib.resources import files
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +14,7 @@ from annotated_types import Ge, Gt, MinLen
 from hwnas.errors import TableFormatError, WorkloadNotInTableError
 from hwnas.files import write_atomically
 from hwnas.latency_tables.conditions import Conditions
+from hwnas.latency_tables.names import known_tables, shipped
 from hwnas.latency_tables.target import Target
 from hwnas.ops import Workload
 from hwnas.reading import check_json_size, read_bytes
@@ -27,13 +28,14 @@ __all__ = [
     "Provenance",
     "SpaceRecord",
     "Transfer",
-    "shipped",
 ]
 
 _Ms = Annotated[float, Gt(0)]
 _STRICT = {"extra": "forbid", "allow_inf_nan": False}
 #: Profiles of a target whose scale is pooled; older ones are forgotten.
 _SESSIONS = 8
+#: Keys that one which is missing is compared with, to name the nearest.
+_COMPARED = 1000
 #: A file larger than this is no table of ours; refuse it before reading it whole.
 _MAX_BYTES = 64 * 2**20
 
@@ -234,18 +236,18 @@ class LatencyTable:
                 ) from None
             raise TableFormatError(
                 f"no latency table at {str(source)!r} ({error.strerror}): give the path of one, or "
-                f"a shipped name ({', '.join(shipped()) or 'none ship'})"
+                f"a table's name ({known_tables()})"
             ) from None
         return cls.from_json(text, str(source))
 
     @classmethod
     def from_json(cls, text: str | bytes, source: str = "table") -> "LatencyTable":
         """Validate a table's JSON; ``source`` names it in errors."""
-        from pydantic import TypeAdapter, ValidationError
+        from pydantic import ValidationError
 
         try:
             check_json_size(text)
-            table = TypeAdapter(cls).validate_json(text)
+            table: LatencyTable = _schema().validate_json(text)
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -342,17 +344,33 @@ class LatencyTable:
                     f"{workload.key} is not in the table since it could not be measured "
                     f"({self.unmeasured[workload.key]}): use a space without it, or another runtime"
                 )
-            near = get_close_matches(workload.key, self.workloads, n=3, cutoff=0.0)
+            near = get_close_matches(workload.key, self._comparable(workload), n=3, cutoff=0.0)
             raise WorkloadNotInTableError(
                 f"{workload.key} is not in the table, which holds {len(self.workloads)} workloads, "
                 f"the nearest {'; '.join(near)}: profile the space that needs it"
             )
         return entry.latency_ms
 
+    def _comparable(self, workload: Workload) -> list[str]:
+        """Keys to look for near ones among: of a large table some of the same operator."""
+        keys = list(self.workloads)
+        if len(keys) > _COMPARED:
+            family = workload.key.partition("(")[0]
+            keys = [key for key in keys if key.startswith(f"{family}(")] or keys
+        return keys[:: -(-len(keys) // _COMPARED)] if keys else keys
+
     def spread(self, workload: Workload) -> float:
         """Spread of the logarithm of a workload's estimate; 0 where it was measured."""
         estimate = self.estimates.get(workload.key)
         return 0.0 if estimate is None else estimate.spread
+
+
+@cache
+def _schema() -> Any:
+    """What validates a table's JSON; it takes longer to make than a small table to read."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(LatencyTable)
 
 
 def _line(key: str, value: Any) -> str:
@@ -363,9 +381,3 @@ def _rows(key: str, section: Mapping[str, Any], indent: str = "  ") -> str:
     """A section of many entries, one a line."""
     rows = [f"{indent}  {json.dumps(name)}: {json.dumps(row)}" for name, row in section.items()]
     return f"{indent}{json.dumps(key)}: {{\n" + ",\n".join(rows) + f"\n{indent}}}"
-
-
-def shipped() -> Mapping[str, Path]:
-    """Name -> path of the tables that come with hwnas."""
-    folder = Path(str(files("hwnas.latency_tables")))
-    return {path.stem: path for path in sorted(folder.glob("*.json"))}

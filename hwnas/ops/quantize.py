@@ -36,6 +36,8 @@ class _DoReFa(torch.autograd.Function):
     def forward(ctx: Any, weight: Tensor, levels: int) -> Tensor:
         squashed = weight.tanh()
         largest = torch.stack(squashed.aminmax()).abs().max()
+        nothing = largest <= levels / torch.finfo(largest.dtype).max  # all weights are zero
+        largest = torch.where(nothing, torch.ones_like(largest), largest)
         ctx.save_for_backward(squashed, largest)
         scaled = squashed * (levels / (2 * largest))
         return scaled.add_(levels / 2).round_().mul_(2 / levels).sub_(1)
@@ -66,8 +68,8 @@ def dorefa(weight: Tensor, bits: int) -> Tensor:
     """Weights of ``2**bits`` values between -1 and 1 (DoReFa-Net, Zhou et al. 2016, eq. 9).
 
     ``2 * round(n * s) / s - 1`` with ``n = tanh(w) / (2 max |tanh(w)|) + 1/2`` and
-    ``s = 2**bits - 1``; 1 bit gives -1 and 1. The rounding and the maximum count as constant in the
-    gradient.
+    ``s = 2**bits - 1``; 1 bit gives -1 and 1. Where all weights are zero, ``n`` is 1/2. The
+    rounding and the maximum count as constant in the gradient.
 
     Args:
         weight: any shape.

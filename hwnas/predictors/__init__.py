@@ -11,7 +11,7 @@ from hwnas.predictors.additivity import AdditivityReport, additivity_report
 from hwnas.predictors.calibrated import Calibration
 from hwnas.predictors.expectation import SampledExpectation, sampled_expectation
 from hwnas.predictors.kernels import KernelPredictor
-from hwnas.predictors.loading import load_predictor, shipped_predictors
+from hwnas.predictors.loading import load_predictor, load_table, shipped_predictors
 from hwnas.predictors.onnx_model import KernelLatency, ModelPrediction, predict_onnx, predict_pieces
 from hwnas.predictors.own import OwnPredictor
 from hwnas.predictors.protocol import (
@@ -49,6 +49,7 @@ __all__ = [
     "additivity_report",
     "fill_gaps",
     "load_predictor",
+    "load_table",
     "predict_onnx",
     "predict_pieces",
     "prediction_report",

@@ -1,8 +1,8 @@
 """Latency as a sum of table entries, corrected by a few whole networks."""
 
 import math
-from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -12,12 +12,13 @@ import numpy.typing as npt
 
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import AdditiveCost, nearest_sum
-from hwnas.errors import ArchitectureError, OptionError, TableTargetError
+from hwnas.errors import OptionError
 from hwnas.latency_tables import LatencyTable, Target
 from hwnas.ops import Workload
-from hwnas.predictors.calibrated import Calibration, calibrate, workload_groups
+from hwnas.predictors.calibrated import Calibration, calibrate, calibrate_without_each
 from hwnas.predictors.expectation import sampled_expectation
 from hwnas.predictors.intervals import student_quantile
+from hwnas.predictors.parts import Alone, Networks, Part
 from hwnas.predictors.workload_sums import WorkloadSums
 from hwnas.spaces import SearchSpace
 
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AdditivePredictor"]
 
-_LEAST_NETWORKS = 3
+#: Architectures whose intervals are computed at once.
+_ROWS = 2**17
 
 
 class AdditivePredictor:
@@ -64,16 +66,36 @@ class AdditivePredictor:
     def __init__(self, table: LatencyTable, space: SearchSpace, origin: SearchSpace | None = None):
         self.table = table
         self.space = space
-        self.calibration = _calibrate(table, space if origin is None else origin)
         self.additive: bool = getattr(space, "additive", True)
-        call_ms = table.call.latency_ms
+        self._alone = Alone(table)
+        self._networks = Networks.of(self._alone, space if origin is None else origin)
+        known = self._networks
+        self._calibrate_by(calibrate(known.parts, known.sums, known.wholes))
+        self.estimated = sum(table.spread(w) > 0 for w in space.distinct_workloads)
+
+    def without_each_network(self) -> Iterator["AdditivePredictor"]:
+        """Predictors of the table without its first network, without its second, and so on."""
+        known = self._networks
+        for calibration in calibrate_without_each(known.parts, known.sums, known.wholes):
+            other = copy(self)
+            other.__dict__.pop("cost", None)
+            other.__dict__.pop("_spreads", None)
+            other._calibrate_by(calibration)
+            yield other
+
+    def _calibrate_by(self, known: Calibration) -> None:
+        transfer = self.table.provenance.transfer
+        if transfer is not None:
+            # the fit has seen these networks; its own error left them out
+            known = replace(known, residual=max(known.residual, transfer.residual))
+        self.calibration = known
+        call_ms = self.table.call.latency_ms
         self._ms: AdditiveCost | WorkloadSums
         if self.additive:
-            fixed, entries = _entries(table, space, self.calibration, _alone)
+            fixed, entries = self._entries(_ms)
             self._ms = AdditiveCost.from_floats(call_ms + fixed, entries)
         else:
-            self._ms = WorkloadSums.of(space, call_ms, self._within(_alone))
-        self.estimated = sum(table.spread(w) > 0 for w in space.distinct_workloads)
+            self._ms = WorkloadSums.of(self.space, call_ms, self._within(_ms))
 
     @property
     def target(self) -> Target:
@@ -117,10 +139,16 @@ class AdditivePredictor:
             OptionError: the confidence is not between 0 and 1.
         """
         quantile = self._quantile(confidence)
-        ms = self.predict(archs)
-        spread_ms = self._spread_of(self.space.check(archs))
-        spread = quantile * np.hypot(self._residual, spread_ms / ms)
-        return np.stack([ms * np.exp(-spread), ms * np.exp(spread)], axis=1)
+        rows = self.space.rows(archs)
+        interval = np.empty((len(rows), 2))
+        for start in range(0, len(rows), _ROWS):  # as integers of 8 bytes, all are many times more
+            part = rows[start : start + _ROWS]
+            ms = self.predict(part)
+            spread_ms = self._spread_of(self.space.check(part))
+            spread = quantile * np.hypot(self._residual, spread_ms / ms)
+            interval[start : start + _ROWS, 0] = ms * np.exp(-spread)
+            interval[start : start + _ROWS, 1] = ms * np.exp(spread)
+        return interval
 
     def upper_cost(self, confidence: float) -> AdditiveCost:
         """A cost in ms that no architecture's upper end of `predict_interval` exceeds.
@@ -171,36 +199,45 @@ class AdditivePredictor:
         Sampled where the prediction is no sum over decisions, see `sampled_expectation`.
 
         Args:
-            probabilities: one tensor (n_choices,) a decision.
+            probabilities: one tensor (n_choices,) a decision, not negative, each with sum 1.
 
         Raises:
-            OptionError: another number of decisions or choices.
+            OptionError: another number of decisions or choices, or no probabilities.
         """
-        shapes = [tuple(p.shape) for p in probabilities]
-        wanted = [(n,) for n in self.space.n_choices]
-        if shapes != wanted:
-            raise OptionError(
-                f"one tensor of {', '.join(str(n) for (n,) in wanted)} probabilities is needed for "
-                f"the {len(wanted)} decisions, got shapes {shapes}"
-            )
         if not self.additive:
             return sampled_expectation(self, self.space.n_choices, probabilities)
         return self.cost.expected(probabilities)
 
     @cached_property
     def _spreads(self) -> tuple[float, list[FloatArray]]:
-        return _entries(self.table, self.space, self.calibration, _spread_ms)
+        return self._entries(_spread_ms)
 
     def _spread_of(self, archs: IntArray) -> FloatArray:
         """What the estimates in architectures (n, n_decisions) are uncertain, in ms (n,)."""
+        if not self.estimated:
+            return np.zeros(len(archs))
         if not self.additive:
             return WorkloadSums.of(self.space, 0.0, self._within(_spread_ms))(archs)
         fixed, entries = self._spreads
         return np.asarray(fixed + sum(row[c] for row, c in zip(entries, archs.T, strict=True)))
 
-    def _within(self, value: Callable[[LatencyTable, Workload], float]) -> Callable[..., float]:
+    def _within(self, value: Callable[[Part], float]) -> Callable[[Workload], float]:
         """A value of a workload alone as within a network."""
-        return lambda w: value(self.table, w) * self.calibration.factor(workload_groups(w))
+
+        def within(workload: Workload) -> float:
+            part = self._alone[workload]
+            return value(part) * self.calibration.factor(part.groups)
+
+        return within
+
+    def _entries(self, value: Callable[[Part], float]) -> tuple[float, list[FloatArray]]:
+        """Fixed ms, and one array (n_choices,) of ms a decision, each part as within a network."""
+        space, within = self.space, self._within(value)
+        rows = [
+            np.array([sum(map(within, space.choice_workloads(d, c))) for c in range(n)])
+            for d, n in enumerate(space.n_choices)
+        ]
+        return sum(map(within, space.fixed_workloads)), rows
 
     def _check_additive(self) -> None:
         if not self.additive:
@@ -210,61 +247,9 @@ class AdditivePredictor:
             )
 
 
-def _alone(table: LatencyTable, workload: Workload) -> float:
-    """Milliseconds of a workload alone, the runtime's call taken off."""
-    if workload.op.no_op:
-        return 0.0
-    return max(table.latency_ms(workload) - table.call.latency_ms, 0.0)
+def _ms(part: Part) -> float:
+    return part.ms
 
 
-def _spread_ms(table: LatencyTable, workload: Workload) -> float:
-    """Standard deviation of the same, in ms; 0 where it was measured."""
-    return _alone(table, workload) * table.spread(workload)
-
-
-def _entries(
-    table: LatencyTable,
-    space: SearchSpace,
-    known: Calibration,
-    value: Callable[[LatencyTable, Workload], float],
-) -> tuple[float, list[FloatArray]]:
-    """Fixed ms, and one array (n_choices,) of ms a decision, each part as within a network."""
-
-    def ms(workloads: Iterable[Workload]) -> float:
-        return sum(value(table, w) * known.factor(workload_groups(w)) for w in workloads)
-
-    rows = [
-        np.array([ms(space.choice_workloads(d, c)) for c in range(n)])
-        for d, n in enumerate(space.n_choices)
-    ]
-    return ms(space.fixed_workloads), rows
-
-
-def _calibrate(table: LatencyTable, origin: SearchSpace) -> Calibration:
-    """From sums to wholes, and the leave-one-out error."""
-    if len(table.networks) < _LEAST_NETWORKS:
-        raise TableTargetError(
-            f"a predictor needs {_LEAST_NETWORKS} whole networks in the table to know how far sums "
-            f"are off, got {len(table.networks)}: profile the device again"
-        )
-    try:
-        archs = np.stack([origin.parse(text) for text in table.networks])
-    except ArchitectureError as error:
-        raise TableTargetError(f"the table's networks are of another space: {error}") from None
-    parts: list[Mapping[Hashable, float]] = []
-    sums = []
-    for arch in archs:
-        row: Counter[Hashable] = Counter()
-        alone = [(workload, _alone(table, workload)) for workload in origin.workloads(arch)]
-        for workload, ms in alone:
-            row.update(dict.fromkeys(workload_groups(workload), ms))
-        parts.append(row)
-        sums.append(sum(ms for _, ms in alone))
-    call_ms = table.call.latency_ms
-    wholes = [entry.latency_ms - call_ms for entry in table.networks.values()]
-    known = calibrate(parts, sums, wholes)
-    transfer = table.provenance.transfer
-    if transfer is None:
-        return known
-    # the fit has seen these networks; its own error left them out
-    return replace(known, residual=max(known.residual, transfer.residual))
+def _spread_ms(part: Part) -> float:
+    return part.spread_ms

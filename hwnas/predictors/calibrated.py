@@ -9,8 +9,9 @@ likeliest (evidence: MacKay 1992; Rasmussen 2006, section 5.4). No width at all,
 parts, is kept unless a width is likelier by far.
 """
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from hwnas.arrays import FloatArray
 from hwnas.ops import Workload
 
-__all__ = ["Calibration", "calibrate", "workload_groups"]
+__all__ = ["Calibration", "calibrate", "calibrate_without_each", "workload_groups"]
 
 #: Standard deviations of the deltas, and of a whole network's relative error, that are tried.
 _WIDTHS = (0.01, 0.02, 0.04, 0.08, 0.15)
@@ -61,13 +62,39 @@ def calibrate(
         sums: (n,) ms, each part counted once.
         wholes: (n,) ms, measured, n at least 2.
     """
-    whole = np.asarray(wholes, np.float64)
-    base = np.asarray(sums, np.float64) / whole
+    names, table, _ = _table(parts)
+    return _fit(names, table, np.asarray(sums, np.float64), np.asarray(wholes, np.float64))
+
+
+def calibrate_without_each(
+    parts: Sequence[Mapping[Hashable, float]], sums: npt.ArrayLike, wholes: npt.ArrayLike
+) -> Iterator[Calibration]:
+    """As `calibrate`, of all networks but the first, of all but the second, and so on."""
+    names, table, there = _table(parts)
+    base, whole = np.asarray(sums, np.float64), np.asarray(wholes, np.float64)
+    for left in range(len(whole)):
+        kept = np.delete(np.arange(len(whole)), left)
+        columns = np.flatnonzero(there[kept].any(axis=0))
+        known = [names[at] for at in columns]
+        yield _fit(known, table[np.ix_(kept, columns)], base[kept], whole[kept])
+
+
+def _table(parts: Sequence[Mapping[Hashable, float]]) -> tuple[list[Hashable], FloatArray, Any]:
+    """Names of all groups in order, ms (n, n_groups), and which of them each network has."""
     names = sorted({name for row in parts for name in row}, key=repr)
     table = np.array([[row.get(name, 0.0) for name in names] for row in parts])
-    table = table.reshape(len(whole), len(names)) / whole[:, None]
-    strength = _strength(base, table)
-    solution, left_out = _ridge(base, table, strength)
+    there = np.array([[name in row for name in names] for row in parts], bool)
+    shape = (len(parts), len(names))
+    return names, table.reshape(shape), there.reshape(shape)
+
+
+def _fit(
+    names: Sequence[Hashable], table: FloatArray, sums: FloatArray, whole: FloatArray
+) -> Calibration:
+    """Fit to networks of which ``table`` (n, n_groups) says the ms by group."""
+    base, shares = sums / whole, table / whole[:, None]
+    strength = _strength(base, shares)
+    solution, left_out = _ridge(base, shares, strength)
     scale = float(solution[0])
     deltas = (float(value) / scale for value in solution[1:])
     return Calibration(
@@ -79,25 +106,31 @@ def calibrate(
 
 
 def _strength(base: FloatArray, table: FloatArray) -> float:
-    """Variance of the errors over that of the deltas, at the greatest evidence; inf: no deltas."""
-    shared = table @ table.T
-    best, strength = -np.inf, np.inf
-    for width in (0.0, *_WIDTHS):
-        for noise in _NOISES:
-            evidence = _evidence(base, width**2 * shared + noise**2 * np.eye(len(base)))
-            evidence += 0.0 if width else _MARGIN
-            if evidence > best:
-                best, strength = evidence, (noise / width) ** 2 if width else np.inf
-    return strength
+    """Variance of the errors over that of the deltas, at the greatest evidence; inf: no deltas.
 
-
-def _evidence(base: FloatArray, covariance: FloatArray) -> float:
-    """Log density of the wholes, the scale integrated out (Rasmussen 2006, equation 2.45)."""
-    root = np.linalg.cholesky(covariance)
-    ones, slope = np.linalg.solve(root, np.column_stack([np.ones(len(base)), base])).T
-    rest = ones - slope * (slope @ ones) / (slope @ slope)
-    result = -0.5 * (rest @ rest) - np.log(np.diag(root)).sum() - 0.5 * np.log(slope @ slope)
-    return float(result)
+    The evidence is the log density of the wholes with the scale integrated out (Rasmussen 2006,
+    equation 2.45). Their covariance is ``width^2 table table' + noise^2``, whose eigenvectors are
+    the left singular vectors of the table for all widths and noises: one decomposition, linear in
+    the number of networks, serves all.
+    """
+    n = len(base)
+    left, sizes, _ = np.linalg.svd(table, full_matrices=False)
+    grid = [(width, noise) for width in (0.0, *_WIDTHS) for noise in _NOISES]
+    width, noise = np.array(grid).T
+    inside = np.outer(width**2, sizes**2) + noise[:, None] ** 2  # variances along ``left``
+    ones, slope = left.sum(axis=0), left.T @ base
+    other_ones, other_slope = 1 - left @ ones, base - left @ slope  # what lies outside of it
+    square = (slope**2 / inside).sum(axis=1) + (other_slope @ other_slope) / noise**2
+    share = (slope * ones / inside).sum(axis=1) + (other_slope @ other_ones) / noise**2
+    share /= square
+    rest = ((ones - share[:, None] * slope) ** 2 / inside).sum(axis=1)
+    rest += ((other_ones - share[:, None] * other_slope) ** 2).sum(axis=1) / noise**2
+    determinant = np.log(inside).sum(axis=1) + 2 * (n - len(sizes)) * np.log(noise)
+    evidence = -0.5 * (rest + determinant + np.log(square))
+    evidence += np.where(width > 0, 0.0, _MARGIN)
+    evidence[~(evidence > -np.inf)] = -np.inf
+    best = int(evidence.argmax())
+    return float((noise[best] / width[best]) ** 2) if width[best] > 0 else np.inf
 
 
 def _ridge(base: FloatArray, table: FloatArray, strength: float) -> tuple[FloatArray, FloatArray]:

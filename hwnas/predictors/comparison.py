@@ -1,7 +1,7 @@
 """Whole networks beside what a table predicts for them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from hwnas.predictors.report import (
     operator_errors,
     prediction_report,
 )
+from hwnas.progress import Progress, silent
 from hwnas.spaces import SearchSpace
 
 __all__ = ["Comparison", "compare", "leave_out"]
@@ -78,7 +79,9 @@ class Comparison:
         )
 
 
-def leave_out(table: LatencyTable, confidence: float = 0.95) -> Comparison:
+def leave_out(
+    table: LatencyTable, confidence: float = 0.95, progress: Progress = silent
+) -> Comparison:
     """A table's own whole networks, each predicted from the table without it.
 
     They were measured together with the entries: the drift of the machine between two sessions is
@@ -96,11 +99,12 @@ def leave_out(table: LatencyTable, confidence: float = 0.95) -> Comparison:
     everything = AdditivePredictor(table, space)
     archs = np.stack([space.parse(name) for name in table.networks])
     predicted, intervals = [], []
-    for arch, name in zip(archs, table.networks, strict=True):
-        others = {key: entry for key, entry in table.networks.items() if key != name}
-        predictor = AdditivePredictor(replace(table, networks=others), space)
+    for at, (arch, predictor) in enumerate(
+        zip(archs, everything.without_each_network(), strict=True), start=1
+    ):
         predicted.append(predictor.predict(arch)[0])
         intervals.append(predictor.predict_interval(arch, confidence)[0])
+        progress("predicting each network from the others", at / len(archs), "")
     entries = table.networks.values()
     return Comparison(
         space=space,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from hwnas.arrays import FloatArray, IntArray
+from hwnas.costs import checked_probabilities
 from hwnas.errors import OptionError
 
 if TYPE_CHECKING:
@@ -63,17 +64,7 @@ class SampledExpectation:
         """
         import torch
 
-        if [tuple(p.shape) for p in probabilities] != [(n,) for n in self.n_choices]:
-            raise OptionError(
-                f"one tensor of {', '.join(map(str, self.n_choices))} probabilities is needed, got "
-                f"shapes {[tuple(p.shape) for p in probabilities]}"
-            )
-        values = [p.detach().double().cpu().numpy() for p in probabilities]
-        for d, row in enumerate(values):
-            if not (np.all(row >= 0) and abs(row.sum() - 1) < 1e-3):
-                raise OptionError(
-                    f"probabilities are not negative and have sum 1, got {row} for decision {d}"
-                )
+        values = checked_probabilities(probabilities, self.n_choices)
         slopes = self._slopes(values)
         means = [float(row @ slope) for row, slope in zip(values, slopes, strict=True)]
         total = torch.tensor(float(np.mean(means)), dtype=torch.float64)

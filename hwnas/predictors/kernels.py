@@ -59,8 +59,11 @@ class KernelPredictor:
 
     def predict(self, kernels: Sequence[Kernel]) -> FloatArray:
         """Milliseconds of each kernel within a network, (n,); nan where it cannot be predicted."""
-        factors = [self.calibration.factor(_groups(kernel)) for kernel in kernels]
-        return self._alone(kernels) * np.array(factors, np.float64)
+        distinct = list(dict.fromkeys(kernels))  # a model of many nodes repeats most of them
+        factors = [self.calibration.factor(_groups(kernel)) for kernel in distinct]
+        ms = self._alone(distinct) * np.array(factors, np.float64)
+        place = {kernel: at for at, kernel in enumerate(distinct)}
+        return ms[np.array([place[kernel] for kernel in kernels], np.int64)]
 
     def _alone(self, kernels: Sequence[Kernel]) -> FloatArray:
         """Milliseconds of each kernel alone, without the call."""

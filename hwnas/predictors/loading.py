@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from hwnas import spaces
-from hwnas.errors import OptionError, PredictorFormatError
+from hwnas.errors import OptionError, PredictorFormatError, TableFormatError
 from hwnas.latency_tables import LatencyTable
 from hwnas.predictors.additive import AdditivePredictor
 from hwnas.predictors.kernels import KernelPredictor
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hwnas.predictors.of_space import SpacePredictor
     from hwnas.predictors.regression import LatencyRegressor
 
-__all__ = ["load_predictor", "shipped_predictors"]
+__all__ = ["load_predictor", "load_table", "shipped_predictors"]
 
 
 def shipped_predictors() -> Mapping[str, Path]:
@@ -62,7 +62,24 @@ def load_predictor(source: Any, space: SearchSpace | None = None) -> LatencyPred
         return _fitted(Path(source), space, text)
     if is_typed_object(text) and not Path(source).exists():
         return _of_object(typed_object(text), space, text)
-    return _of_table(LatencyTable.load(source), space)
+    return _of_table(load_table(source), space)
+
+
+def load_table(source: str | Path) -> LatencyTable:
+    """A table where a predictor of any kind could stand: an unknown name lists all kinds.
+
+    Raises:
+        TableFormatError: there is no such table, or it cannot be read.
+    """
+    try:
+        return LatencyTable.load(source)
+    except TableFormatError as error:
+        if Path(source).exists():
+            raise
+        raise TableFormatError(
+            f"{error}; a predictor's name ({', '.join(shipped_predictors())}); or the path of a "
+            "saved predictor (.npz)"
+        ) from None
 
 
 def _of_object(source: Any, space: SearchSpace | None, name: str | None) -> LatencyPredictor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,6 @@ from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import AdditiveCost, Approximation, nearest_sum
 from hwnas.errors import OptionError
 from hwnas.predictors.expectation import sampled_expectation
-from hwnas.predictors.intervals import check_confidence
 from hwnas.predictors.regression import LatencyRegressor
 from hwnas.spaces import SearchSpace
 from hwnas.spaces.record import Columns
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = ["SpacePredictor"]
+
+#: Architectures predicted at once.
+_ROWS = 2**17
 
 
 class SpacePredictor:
@@ -75,16 +78,23 @@ class SpacePredictor:
 
     def predict(self, archs: npt.ArrayLike) -> FloatArray:
         """Latencies in ms, (n,), of an integer array (n, n_decisions)."""
-        rows = self.space.check(archs)
-        return self.regressor.predict(self._columns_of(rows)) if len(rows) else np.empty(0)
+        rows = self.space.rows(archs)
+        ms = np.empty(len(rows))
+        # of equal size, since few rows are computed more exactly than many
+        parts = np.linspace(0, len(rows), -(-len(rows) // _ROWS) + 1).astype(int)
+        for start, end in pairwise(parts.tolist()):
+            part = self.space.check(rows[start:end])
+            ms[start:end] = self.regressor.predict(self._columns_of(part))
+        return ms
 
     def predict_interval(self, archs: npt.ArrayLike, confidence: float = 0.95) -> FloatArray:
         """Interval (n, 2) in ms, see `LatencyRegressor.predict_interval`."""
-        rows = self.space.check(archs)
-        if not len(rows):
-            check_confidence(confidence)
-            return np.empty((0, 2))
-        return self.regressor.predict_interval(self._columns_of(rows), confidence)
+        low, high = self.regressor.interval_factors(confidence)
+        ms = self.predict(archs)
+        interval = np.empty((len(ms), 2))
+        np.multiply(ms, low, out=interval[:, 0])
+        np.multiply(ms, high, out=interval[:, 1])
+        return interval
 
     @cached_property
     def approximation(self) -> Approximation:

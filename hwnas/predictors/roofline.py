@@ -7,22 +7,20 @@ beyond it depends on shapes smoothly, in logarithms; a Gaussian process learns t
 sure it is. Far from all samples it falls back to the roofline.
 """
 
-import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hwnas.arrays import FloatArray
 from hwnas.errors import OptionError
+from hwnas.predictors.gaussian_process import GaussianProcess
 
 __all__ = ["Roofline"]
 
 _LEAST = 3
 #: Fewer samples than this cannot tell the shape of what the roofline leaves over.
 _LEAST_PROCESS = 8
-_JITTER = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +34,7 @@ class Roofline:
     """
 
     weights: FloatArray
-    process: "_Process | None"
+    process: GaussianProcess | None
     spread: float
 
     @classmethod
@@ -61,7 +59,7 @@ class Roofline:
         rest = np.log(y / _roof(weights, w))
         if len(y) < _LEAST_PROCESS:
             return cls(weights, None, float(np.std(rest, ddof=1)))
-        process = _Process.fit(x, rest)
+        process = GaussianProcess.fit(x, rest)
         return cls(weights, process, float(np.sqrt(np.mean(process.left_out() ** 2))))
 
     def predict(
@@ -71,8 +69,15 @@ class Roofline:
         roof = _roof(self.weights, np.asarray(work, np.float64))
         if self.process is None:
             return roof, np.full(len(roof), self.spread)
-        mean, deviation = self.process.predict(np.asarray(features, np.float64))
-        return roof * np.exp(mean), deviation
+        rows = np.asarray(features, np.float64)
+        return roof * np.exp(self.process.predict(rows)), self.process.deviation(rows)
+
+    def expected(self, work: npt.ArrayLike, features: npt.ArrayLike) -> FloatArray:
+        """The milliseconds alone, (n,), which takes less."""
+        roof = _roof(self.weights, np.asarray(work, np.float64))
+        if self.process is None:
+            return roof
+        return roof * np.exp(self.process.predict(np.asarray(features, np.float64)))
 
 
 def _roof(weights: FloatArray, work: FloatArray) -> FloatArray:
@@ -97,54 +102,3 @@ def _relative_nnls(work: FloatArray, ms: FloatArray) -> FloatArray:
     weights[used] = found / scale[used]
     weights[-1] = max(weights[-1], 1e-6 * float(ms.min()))  # a kernel takes more than no time
     return weights
-
-
-@dataclass(frozen=True, eq=False)
-class _Process:
-    """A Gaussian process with one length a feature, fitted to be likely (Rasmussen 2006, ch. 5)."""
-
-    model: Any
-    centre: FloatArray
-    scale: FloatArray
-    kept: npt.NDArray[np.bool_]
-    mean: float
-    rows: FloatArray
-    rest: FloatArray
-
-    @classmethod
-    def fit(cls, x: FloatArray, rest: FloatArray) -> "_Process":
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.gaussian_process import GaussianProcessRegressor
-        from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
-        from threadpoolctl import threadpool_limits
-
-        centre, scale = x.mean(axis=0), x.std(axis=0)
-        kept = scale > 1e-9
-        rows = (x[:, kept] - centre[kept]) / scale[kept]
-        mean = float(np.median(rest))
-        variance = max(float(np.var(rest)), 1e-6)
-        shape = ConstantKernel(variance, (1e-6, 10.0)) * RBF(
-            np.full(max(rows.shape[1], 1), 3.0), (0.3, 100.0)
-        )
-        kernel = shape + WhiteKernel(0.1 * variance, (1e-6, 1.0))
-        model = GaussianProcessRegressor(kernel, alpha=_JITTER, random_state=0)
-        if rows.shape[1] == 0:
-            rows = np.zeros((len(rest), 1))
-        # one thread: the matrices are small, and the fit does not depend on the number of cores
-        with threadpool_limits(1), warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(rows, rest - mean)
-        return cls(model, centre, scale, kept, mean, rows, rest - mean)
-
-    def predict(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        rows = (x[:, self.kept] - self.centre[self.kept]) / self.scale[self.kept]
-        rows = rows if rows.shape[1] else np.zeros((len(x), 1))
-        mean, deviation = self.model.predict(rows, return_std=True)
-        return mean + self.mean, deviation
-
-    def left_out(self) -> FloatArray:
-        """Error at each sample by the others (Rasmussen 2006, equation 5.12)."""
-        covariance = self.model.kernel_(self.rows) + _JITTER * np.eye(len(self.rows))
-        inverse = np.linalg.inv(covariance)
-        errors: FloatArray = (inverse @ self.rest) / np.diag(inverse)
-        return errors

@@ -16,7 +16,7 @@ from hwnas.devices import (
 )
 from hwnas.errors import OptionError
 from hwnas.latency_tables import LatencyTable, Target, table_path
-from hwnas.predictors import LatencyPredictor, load_predictor, shipped_predictors
+from hwnas.predictors import LatencyPredictor, load_predictor, load_table, shipped_predictors
 from hwnas.profilers import runtime
 from hwnas.progress import Progress, say
 from hwnas.registry import is_typed_object
@@ -98,7 +98,7 @@ def read_source(source: Any) -> Any:
     fitted = text in shipped_predictors() or text.endswith(".npz")
     if fitted or (is_typed_object(text) and not Path(text).exists()):
         return source
-    return LatencyTable.load(table_path(text))
+    return load_table(table_path(text))
 
 
 def deploy(

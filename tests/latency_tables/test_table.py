@@ -1,6 +1,8 @@
 import json
 import re
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,8 @@ from hwnas.latency_tables import (
     earlier_profile,
     find_table,
     shipped,
+    table_path,
+    tables_folder,
 )
 from hwnas.ops import Identity, MBConv, Workload
 
@@ -192,6 +196,37 @@ def test_earlier_profiles_are_those_of_the_same_target_and_space(small_table):
     assert earlier_profile(replace(small_table.target, threads=2), small_table.space) is None
     other = SpaceRecord("proxyless", {**small_table.space.arguments, "classes": 11})
     assert earlier_profile(small_table.target, other) is None
+
+
+def test_a_table_of_a_path_reads_no_other(small_table, tmp_path, monkeypatch):
+    home = tables_folder()
+    for at in range(5):
+        small_table.save(home / f"other-{at}.json")
+    small_table.save(tmp_path / "t.json")
+    read = []
+    plain = Path.open
+    monkeypatch.setattr(Path, "open", lambda self, *a, **k: (read.append(self), plain(self))[1])
+    monkeypatch.setattr(
+        LatencyTable, "from_json", classmethod(lambda cls, text, source: read.append(source))
+    )
+    LatencyTable.load(table_path(str(tmp_path / "t.json")))
+    assert [path for path in read if "other-" in str(path)] == []
+
+
+def test_an_unknown_name_lists_the_tables(small_table):
+    small_table.save(tables_folder() / "mine.json")
+    with pytest.raises(TableFormatError, match=r"a table's name \(mine, amd-epyc-1thread"):
+        LatencyTable.load(table_path("mein"))
+
+
+def test_what_a_large_table_lacks_is_named_quickly(small_table):
+    entry = small_table.call
+    keys = [Workload(MBConv(3 + 2 * (n % 3), 3), 8 + n, 16, 1, 8, 8).key for n in range(20_000)]
+    large = replace(small_table, workloads=dict.fromkeys(keys, entry))
+    start = time.process_time()
+    with pytest.raises(WorkloadNotInTableError, match=r"the nearest MBConv\(.*; MBConv\("):
+        large.latency_ms(Workload(MBConv(3, 6), 8, 16, 1, 8, 8))
+    assert time.process_time() - start < 2
 
 
 def test_an_unreadable_table_does_not_hide_the_others(small_table):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hwnas.errors import OptionError
-from hwnas.onnx_graph import to_onnx
+from hwnas.onnx_graph import _low_bit, to_onnx
 from hwnas.ops import Graph, QuantizedBasicBlock, Workload
 from hwnas.ops.module import GraphModule, node_ranges
 from hwnas.ops.quantize import dorefa, pact
@@ -88,3 +88,21 @@ def test_int8_model_holds_few_bit_weights_and_activations_to_8_bits() -> None:
     got = run_onnx(to_onnx(graph, weights, precision="int8", ranges=ranges), x.numpy())
     assert np.abs(got - expected).max() < 0.05 * np.abs(expected).max()
     assert np.corrcoef(got.ravel(), expected.ravel())[0, 1] > 0.995
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+@pytest.mark.parametrize("value", [0.0, 1e-44, 1e-7])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_weights_that_are_all_zero_have_values_and_gradients(
+    bits: int, value: float, dtype: torch.dtype
+) -> None:
+    weight = torch.full((3, 4), value, dtype=dtype, requires_grad=True)
+    low = dorefa(weight, bits)
+    low.sum().backward()
+    assert low.isfinite().all()
+    assert weight.grad is not None
+    assert weight.grad.isfinite().all()
+    exported = _low_bit(np.full((3, 4), value, np.float32), bits)
+    assert np.isfinite(exported).all()
+    if value == 0 and dtype == torch.float32:
+        np.testing.assert_allclose(exported, low.detach().numpy(), atol=1e-6)

@@ -1,3 +1,4 @@
+import tracemalloc
 from dataclasses import replace
 from itertools import product
 
@@ -8,7 +9,7 @@ import torch
 from hwnas import spaces
 from hwnas.errors import ArchitectureError, OptionError, TableTargetError, WorkloadNotInTableError
 from hwnas.latency_tables import Measurement
-from hwnas.predictors import fill_gaps, load_predictor
+from hwnas.predictors import additive, fill_gaps, load_predictor
 from hwnas.spaces import SearchSpace
 from hwnas.testing import check_predictor
 
@@ -177,3 +178,42 @@ def test_a_space_of_no_sums_is_predicted_by_the_workloads_that_run(
         predictor.upper_cost(0.9)
     with pytest.raises(OptionError, match="no sums over its decisions"):
         predictor.lower_cost(0.9)
+
+
+def test_intervals_of_very_many_take_little_more_than_themselves(
+    small_table, small_space, monkeypatch
+):
+    predictor = load_predictor(small_table, small_space)
+    archs = small_space.sample(100_000, seed=0).astype(np.uint8)
+    whole = predictor.predict_interval(archs)
+    monkeypatch.setattr(additive, "_ROWS", 4099)
+    tracemalloc.start()
+    parts = predictor.predict_interval(archs)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    np.testing.assert_array_equal(parts, whole)
+    assert peak < parts.nbytes + 2**20
+
+
+@pytest.mark.parametrize("kind", ["logits", "negative", "half of it", "nan"])
+def test_what_does_not_add_up_to_one_is_no_probability(predictor, kind):
+    given = [torch.full((n,), 1 / n) for n in predictor.space.n_choices]
+    given[1] = {
+        "logits": torch.randn(len(given[1]), generator=torch.Generator().manual_seed(0)).abs(),
+        "negative": torch.tensor([-1.0, 2.0] + [0.0] * (len(given[1]) - 2)),
+        "half of it": given[1] / 2,
+        "nan": given[1] * torch.nan,
+    }[kind]
+    for expected in (predictor.expected, predictor.cost.expected):
+        with pytest.raises(OptionError, match=r"have sum 1, got .* for decision 1"):
+            expected(given)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_rounding_is_no_error(predictor, dtype):
+    torch.manual_seed(0)
+    for _ in range(50):
+        given = [torch.softmax(3 * torch.randn(n).to(dtype), 0) for n in predictor.space.n_choices]
+        exact = [torch.softmax(p.double().log(), 0) for p in given]
+        ms = float(predictor.expected(given))
+        assert ms == pytest.approx(float(predictor.expected(exact)), rel=0.02)

@@ -1,3 +1,4 @@
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -6,8 +7,16 @@ import pytest
 from hwnas import spaces
 from hwnas.latency_tables import LatencyTable
 from hwnas.ops import MBConv, parse_workload
-from hwnas.predictors import AdditivePredictor
-from hwnas.predictors.calibrated import Calibration, calibrate, workload_groups
+from hwnas.predictors import AdditivePredictor, calibrated
+from hwnas.predictors.calibrated import (
+    _MARGIN,
+    _NOISES,
+    _WIDTHS,
+    Calibration,
+    calibrate,
+    calibrate_without_each,
+    workload_groups,
+)
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +127,61 @@ def test_one_scale_is_kept_where_it_says_it_all():
     assert known.deltas == {}
     assert known.scale == pytest.approx(0.9)
     assert known.residual == pytest.approx(0, abs=1e-9)
+
+
+def wholes_of(n, groups, seed):
+    """Networks of some of the groups, whose factors differ more or less or not at all."""
+    rng = np.random.default_rng(seed)
+    rows = rng.uniform(0.1, 2, (n, groups)) * (rng.random((n, groups)) < 0.7)
+    rows[:, 0] += 0.5
+    factors = 1 + rng.choice([0, 0.03, 0.1]) * rng.standard_normal(groups)
+    wholes = (rows @ factors) * np.exp(rng.choice([0.003, 0.02]) * rng.standard_normal(n))
+    parts = [{at: float(ms) for at, ms in enumerate(row) if ms} for row in rows]
+    return parts, rows, wholes
+
+
+def likeliest(base, table):
+    """Strength by the density itself, from a Cholesky factor for every width and noise."""
+    best, strength = -np.inf, np.inf
+    for width in (0.0, *_WIDTHS):
+        for noise in _NOISES:
+            root = np.linalg.cholesky(width**2 * table @ table.T + noise**2 * np.eye(len(base)))
+            ones, slope = np.linalg.solve(root, np.column_stack([np.ones(len(base)), base])).T
+            rest = ones - slope * (slope @ ones) / (slope @ slope)
+            evidence = -0.5 * (rest @ rest) - np.log(np.diag(root)).sum()
+            evidence -= 0.5 * np.log(slope @ slope) - (0.0 if width else _MARGIN)
+            if evidence > best:
+                best, strength = evidence, (noise / width) ** 2 if width else np.inf
+    return strength
+
+
+def test_widths_are_those_of_the_density_itself():
+    told = set()
+    for seed in range(12):
+        _, rows, wholes = wholes_of(6 + 2 * seed, 3 + seed, seed)
+        table = rows / wholes[:, None]
+        found = calibrated._strength(rows.sum(axis=1) / wholes, table)
+        assert found == likeliest(rows.sum(axis=1) / wholes, table)
+        told.add(np.isinf(found))
+    assert told == {True, False}
+
+
+def test_without_each_is_a_calibration_of_the_others():
+    """Bit for bit, in the groups too: one that only the network left out has is not there."""
+    parts, rows, wholes = wholes_of(9, 6, 3)
+    parts[4]["rare"] = 0.1
+    sums = rows.sum(axis=1)
+    for left, found in enumerate(calibrate_without_each(parts, sums, wholes)):
+        kept = [at for at in range(9) if at != left]
+        assert found == calibrate([parts[at] for at in kept], sums[kept], wholes[kept])
+
+
+def test_thousands_of_networks_are_calibrated_in_a_moment():
+    parts, rows, wholes = wholes_of(3000, 20, 0)
+    start = time.process_time()
+    known = calibrate(parts, rows.sum(axis=1), wholes)
+    assert time.process_time() - start < 2
+    assert known.count == 3000
 
 
 def test_factors_stay_positive():

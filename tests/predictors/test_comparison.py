@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hwnas.errors import TableTargetError
+from hwnas.latency_tables import Estimate
 from hwnas.predictors import load_predictor
 from hwnas.predictors.comparison import compare, leave_out
 from hwnas.predictors.plots import plot_measured_over_predicted
@@ -20,6 +21,33 @@ def test_left_out_networks_are_predicted_without_themselves(small_table):
     assert changed.predicted_ms[0] == plain.predicted_ms[0]
     assert (changed.predicted_ms[1:] > plain.predicted_ms[1:] * 1.02).all()
     assert changed.measured_ms[0] == 2 * plain.measured_ms[0]
+
+
+@pytest.mark.parametrize("estimated", [False, True])
+def test_each_is_predicted_as_by_the_table_without_it(small_table, small_space, estimated):
+    """Bit for bit."""
+    table = small_table
+    if estimated:
+        key, entry = list(table.workloads.items())[5]
+        others = {k: m for k, m in table.workloads.items() if k != key}
+        estimates = {key: Estimate(entry.latency_ms, 0.2)}
+        table = replace(table, workloads=others, estimates=estimates)
+    found = leave_out(table, 0.8)
+    for at, name in enumerate(table.networks):
+        kept = {key: entry for key, entry in table.networks.items() if key != name}
+        predictor = load_predictor(replace(table, networks=kept), small_space)
+        arch = small_space.parse(name)
+        assert predictor.predict(arch)[0] == found.predicted_ms[at]
+        np.testing.assert_array_equal(
+            predictor.predict_interval(arch, 0.8)[0], found.interval_ms[at]
+        )
+
+
+def test_progress_is_told(small_table):
+    shares = []
+    leave_out(small_table, progress=lambda task, share, remark: shares.append(share))
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
 
 
 def test_an_additive_device_is_reported_as_additive(small_table):

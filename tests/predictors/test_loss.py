@@ -48,7 +48,7 @@ def test_expectation_is_the_exact_mean_over_all_architectures(predictor, small_s
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_gradient_of_the_expectation_is_the_entries(predictor, small_space, dtype):
-    given = [torch.rand(n, dtype=dtype, requires_grad=True) for n in small_space.n_choices]
+    given = [torch.rand(n, dtype=dtype).softmax(0).requires_grad_() for n in small_space.n_choices]
     predictor.expected(given).backward()
     for p, steps in zip(given, predictor.cost.entries, strict=True):
         assert p.grad.tolist() == (steps * predictor.cost.unit).tolist()

@@ -11,6 +11,7 @@ from hwnas.arrays import FloatArray, IntArray
 from hwnas.predictors.regression.boosting import fit_boosting
 from hwnas.predictors.regression.gaussian import fit_gaussian
 from hwnas.predictors.regression.nonnegative import Prices, fit_prices
+from hwnas.predictors.regression.ordered import Numbers, fit_ordered
 from hwnas.predictors.regression.terms import Alike, Effects, Near, Placed, Term, Trend
 from hwnas.predictors.regression.views import Batch
 
@@ -30,6 +31,7 @@ FEW = 40
 _RIDGES = (0.01, 0.03, 0.1)
 _FOLDS = 10
 _BOOSTING_FOLDS = 3
+_ORDERED_FOLDS = 5
 #: Length scale, in standard deviations, of effects of quantities that jump (sizes of tiles).
 _ROUGH = 0.15
 #: From this many samples on, leaving some out does not change variances of terms noticeably.
@@ -47,7 +49,7 @@ class Candidate:
 
     Attributes:
         name: what reports print.
-        kind: ``prices`` (non-negative least squares), ``gaussian`` or ``boosting``.
+        kind: ``prices`` (non-negative least squares), ``gaussian``, ``ordered`` or ``boosting``.
         parts: keys of `Problem.terms`, or of `Problem.prices`; the candidate is tried where all of
             those that are marked with ``!`` exist, without the others that do not.
         link: what the terms add up to.
@@ -55,7 +57,7 @@ class Candidate:
     """
 
     name: str
-    kind: Literal["prices", "gaussian", "boosting"]
+    kind: Literal["prices", "gaussian", "ordered", "boosting"]
     parts: tuple[str, ...] = ()
     link: Link = "identity"
     least: int = 40
@@ -109,6 +111,7 @@ CANDIDATES = (
     Candidate("log quantities and operators", "gaussian", _QUANTITIES, "log", least=_FEWEST),
     Candidate("log decisions", "gaussian", _DECISIONS, "log"),
     Candidate("log everything", "gaussian", (*_DECISIONS, *_PAIRS, *_BLOCKS, *_NEAR), "log"),
+    Candidate("numbers in order", "ordered", least=20),
     Candidate("boosting", "boosting", least=200),
 )
 
@@ -141,6 +144,7 @@ class Problem:
         costs: of each entry of ``decisions``, (size, n_costs); ``None`` without a space.
         free: which of those entries run nothing, (size,); ``None`` without a space.
         seed: for what draws random numbers.
+        numbers: the columns whose values have an order; ``None`` where there are none.
     """
 
     train: Batch
@@ -148,6 +152,7 @@ class Problem:
     costs: FloatArray | None
     free: FloatArray | None
     seed: int
+    numbers: Numbers | None = None
 
     @cached_property
     def terms(self) -> dict[str, tuple[Term, ...]]:
@@ -210,6 +215,8 @@ class Problem:
             return None
         if candidate.kind == "boosting":
             return []
+        if candidate.kind == "ordered":
+            return None if self.numbers is None else []
         known = set(self.prices if candidate.kind == "prices" else self.terms)
         named = [part.rstrip("!") for part in candidate.parts]
         needed = [part[:-1] for part in candidate.parts if part.endswith("!")]
@@ -236,6 +243,8 @@ def fit_candidates(problem: Problem, only: Iterable[str] | None = None) -> list[
             fits += [_prices(candidate.name, problem, *parts, ridge=ridge) for ridge in _RIDGES]
         elif candidate.kind == "gaussian":
             fits.append(_gaussian(candidate, problem, parts, placed))
+        elif candidate.kind == "ordered":
+            fits.append(_ordered(candidate.name, problem))
         else:
             fits.append(_boosting(candidate.name, problem))
     return fits
@@ -270,6 +279,18 @@ def _gaussian(
         return fit_gaussian(terms, problem.train.take(rows), ms[rows], candidate.link, theta=theta)
 
     return Fitted(candidate.name, model, model.left_out_ms, again)
+
+
+def _ordered(name: str, problem: Problem) -> Fitted:
+    ms, numbers, left_out = problem.ms, problem.numbers, np.empty(len(problem.ms))
+    assert numbers is not None
+    model = fit_ordered(numbers, problem.train, ms)
+    like = model if len(ms) >= _VARIANCES_STAY else None
+    # its many lengths fit the samples too well for a formula that has seen them
+    for rows, others in folds(len(ms), _ORDERED_FOLDS):
+        fit = fit_ordered(numbers, problem.train.take(others), ms[others], like)
+        left_out[rows] = fit(problem.train.take(rows))
+    return Fitted(name, model, left_out)
 
 
 def _boosting(name: str, problem: Problem) -> Fitted:

@@ -7,7 +7,7 @@ from math import comb
 import numpy as np
 import numpy.typing as npt
 
-from hwnas.arrays import FloatArray, IntArray
+from hwnas.arrays import BoolArray, FloatArray, IntArray
 from hwnas.errors import ArchitectureError, OptionError
 from hwnas.spaces import SearchSpace
 
@@ -20,6 +20,10 @@ _OVERLAP = 0.7
 #: What is rarer than this is not put down to chance.
 _CHANCE = 0.01
 _LONGEST_BLOCK = 6
+#: Numbers of an open column are at most this factor below or above those seen.
+_FAR = 4.0
+#: What counts as zero where logarithms are taken.
+_LEAST = 1e-9
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,9 @@ class Columns:
         blocks: indices into ``chosen``, grouped where the kinds repeat in a rhythm, as in
             (expansion, kernel, layers) for block after block; empty where they do not.
         quantities: the columns that are numbers to interpolate between, ascending.
+        numbers: of the chosen columns, those whose values are no codes but numbers in an order,
+            such as widths or kernel sizes.
+        open: of those, the ones that may hold numbers that no sample had.
     """
 
     count: int
@@ -45,6 +52,8 @@ class Columns:
     kinds: tuple[int, ...]
     blocks: tuple[tuple[int, ...], ...]
     quantities: tuple[int, ...]
+    numbers: tuple[int, ...] = ()
+    open: tuple[int, ...] = ()
 
     @classmethod
     def of_space(cls, space: SearchSpace) -> "Columns":
@@ -99,29 +108,60 @@ class Columns:
         if categories is None:
             values = _with_relatives(values, kinds, n)
             labels = tuple(tuple(float(v) for v in column) for column in values)
+        numbers = tuple(c for c, v in zip(chosen, values, strict=True) if _are_numbers(v))
         return cls(
-            count, tuple(chosen), tuple(values), labels, kinds, _blocks(kinds), tuple(quantities)
+            count,
+            tuple(chosen),
+            tuple(values),
+            labels,
+            kinds,
+            _blocks(kinds),
+            tuple(quantities),
+            numbers,
+            numbers if categories is None else (),
         )
 
-    def codes(self, rows: FloatArray) -> IntArray:
+    def known(self, rows: FloatArray) -> BoolArray:
+        """Which rows hold only values that may come, (n,)."""
+        found = np.ones(len(rows), bool)
+        for column, values in zip(self.chosen, self.values, strict=True):
+            found &= self._code(column, values, rows[:, column])[1]
+        return found
+
+    def codes(self, rows: FloatArray, first: int = 0) -> IntArray:
         """Index of each value among its column's values, (n, len(chosen)).
+
+        A number that no sample had is the nearest one in an open column, if it is not far away.
+
+        Args:
+            rows: (n, columns).
+            first: number of the first row, for errors.
 
         Raises:
             ArchitectureError: a value that may not come.
         """
         codes = np.empty((len(rows), len(self.chosen)), np.int64)
         for at, (column, values) in enumerate(zip(self.chosen, self.values, strict=True)):
-            got = rows[:, column]
-            code = np.minimum(np.searchsorted(values, got), len(values) - 1)
-            wrong = np.flatnonzero(values[code] != got)
-            if len(wrong):
+            codes[:, at], known = self._code(column, values, rows[:, column])
+            if not known.all():
+                wrong = int(np.flatnonzero(~known)[0])
                 raise ArchitectureError(
-                    f"column {column} is {got[wrong[0]]:g} in row {wrong[0]}, which was never seen "
-                    f"in fit; known there: {_listed(values)}. Fit on samples that have it, or name "
-                    "the allowed values by space= or categories="
+                    f"column {column} is {rows[wrong, column]:g} in row {first + wrong}, which was "
+                    f"never seen in fit; known there: {_listed(values)}. Fit on samples that have "
+                    "it, or name the allowed values by space= or categories="
                 )
-            codes[:, at] = code
         return codes
+
+    def _code(self, column: int, values: FloatArray, got: FloatArray) -> tuple[IntArray, BoolArray]:
+        """Index among the values of a column, (n,), and whether the value may come."""
+        code = np.minimum(np.searchsorted(values, got), len(values) - 1)
+        known = values[code] == got
+        if column in self.open and not known.all():
+            known |= (got >= values[0] / _FAR) & (got <= values[-1] * _FAR)
+            sizes = np.log(np.maximum(values, _LEAST))
+            near = np.searchsorted((sizes[1:] + sizes[:-1]) / 2, np.log(np.maximum(got, _LEAST)))
+            code = np.asarray(near, np.int64)
+        return code, known
 
 
 def _listed(values: FloatArray) -> str:
@@ -133,6 +173,12 @@ def _is_quantity(seen: FloatArray, n: int) -> bool:
         return True
     span = float(seen[-1] - seen[0])
     return len(seen) > n / 2 and span > 4 * _MOST_CATEGORIES
+
+
+def _are_numbers(values: FloatArray) -> bool:
+    """Whether the values of a column are sizes, and no codes that count from 0 or 1."""
+    codes = np.arange(len(values)) + min(values[0], 1.0)
+    return bool(len(values) > 2 and values[0] >= 0 and values[1] > 0 and np.any(values != codes))
 
 
 def _plausible(seen: int, possible: int, n: int) -> bool:

@@ -1,6 +1,7 @@
 """Architectures to milliseconds, by whichever model the samples themselves recommend."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from hwnas.predictors.regression.candidates import Problem, fit_candidates
 from hwnas.predictors.regression.cells import entry_costs
 from hwnas.predictors.regression.choice import choose, combine, leave_out
 from hwnas.predictors.regression.columns import Columns
+from hwnas.predictors.regression.ordered import numbers_of
 from hwnas.predictors.regression.stored import read, write
 from hwnas.predictors.regression.views import Batch, views_of
+from hwnas.progress import say
 from hwnas.spaces import SearchSpace
 
 __all__ = ["LatencyRegressor"]
@@ -27,6 +30,8 @@ __all__ = ["LatencyRegressor"]
 _LEAST = 5
 #: Cubic time: larger samples are thinned to this.
 _MOST_ROWS = 2000
+#: Rows predicted at once.
+_ROWS = 2**17
 #: Predictions are never below this share of the lowest latency in the sample.
 _LOWEST = 0.1
 #: A gap of this factor between neighbouring latencies is a change of units.
@@ -49,9 +54,11 @@ _STATE = (
 class LatencyRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Predicts latency from integer-coded architectures, from 5 to thousands of samples.
 
-    Columns of whole numbers are categories, and nothing is assumed about their order. Columns with
-    other numbers, or with more than 16 distinct ones, are quantities (an input resolution): their
-    effect is interpolated, and they may take new values. A category that no sample had is an error;
+    Columns of whole numbers are categories. Values that do not count from 0 or 1 (widths, kernel
+    sizes) may have an order: a model that uses it is compared with those that do not, and numbers
+    that no sample had may come, up to four times below or above. Columns with other numbers, or
+    with more than 16 distinct ones, are quantities (an input resolution): their effect is
+    interpolated, and they may take new values. Another category that no sample had is an error;
     with few samples a column may take those of columns that choose among the same things, as
     long as its own sample can have missed them by chance.
 
@@ -115,15 +122,16 @@ class LatencyRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         order = np.random.default_rng(self.random_state).permutation(len(rows))[:_MOST_ROWS]
         self.columns_ = columns
         self._measure_quantities(rows)
-        codes, numbers = self._split(rows)
+        codes, numbers = self._split(rows, 0)
         cell = None if self.space is None else self.space.layout.cell
         self.views_ = views_of(columns, codes[order], cell)
         problem = Problem(
-            Batch(self.views_, codes[order], numbers[order]),
+            Batch(self.views_, codes[order], numbers[order], rows[order]),
             ms[order],
             None if self.space is None else entry_costs(self.space),
             None if self.space is None else _free(self.space),
             self.random_state,
+            numbers_of(columns, rows),
         )
         self.lowest_ms_ = _LOWEST * float(ms.min())
         self.left_out_ms_ = np.full(len(ms), np.nan)
@@ -148,13 +156,42 @@ class LatencyRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         rows = validate_data(self, X, dtype="numeric", reset=False)
-        rows = np.asarray(rows, float)
-        codes, numbers = self._split(rows)
         total = np.zeros(len(rows))
-        batch = Batch(self.views_, codes, numbers)
-        for model, weight in self.model_:
-            total += weight * np.maximum(model(batch), self.lowest_ms_)
+        # of equal size, since few rows are computed more exactly than many
+        parts = np.linspace(0, len(rows), -(-len(rows) // _ROWS) + 1).astype(int)
+        for start, end in pairwise(parts.tolist()):
+            part = np.asarray(rows[start:end], float)
+            codes, numbers = self._split(part, start)
+            batch = Batch(self.views_, codes, numbers, part)
+            for model, weight in self.model_:
+                total[start:end] += weight * np.maximum(model(batch), self.lowest_ms_)
         return total
+
+    def score(
+        self,
+        X: npt.ArrayLike,  # noqa: N803
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> float:
+        """R^2 of the predictions, as scikit-learn has it, of the rows that can be predicted.
+
+        Rows that hold a category which fit never saw are left out and counted in a warning: a fold
+        of a cross-validation must not void it.
+
+        Raises:
+            ArchitectureError: fewer than two rows can be predicted.
+        """
+        check_is_fitted(self)
+        rows = np.asarray(validate_data(self, X, dtype="numeric", reset=False), float)
+        known = self.columns_.known(rows)
+        if not known.all() and known.sum() > 1:
+            say(
+                f"{(~known).sum()} of {len(known)} rows hold values that fit never saw",
+                warning="not scored:",
+            )
+            weight = None if sample_weight is None else np.asarray(sample_weight)[known]
+            return float(super().score(rows[known], np.asarray(y)[known], weight))
+        return float(super().score(X, y, sample_weight))
 
     def predict_interval(
         self,
@@ -170,6 +207,19 @@ class LatencyRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Raises:
             OptionError: the confidence is not between 0 and 1, or needs more samples.
         """
+        low, high = self.interval_factors(confidence)
+        ms = self.predict(X)
+        interval = np.empty((len(ms), 2))
+        np.multiply(ms, low, out=interval[:, 0])
+        np.multiply(ms, high, out=interval[:, 1])
+        return interval
+
+    def interval_factors(self, confidence: float = 0.95) -> tuple[float, float]:
+        """What predictions are multiplied by, to get the two ends of `predict_interval`.
+
+        Raises:
+            OptionError: the confidence is not between 0 and 1, or needs more samples.
+        """
         check_is_fitted(self)
         check_confidence(confidence)
         scores = np.sort(self.scores_)
@@ -177,11 +227,11 @@ class LatencyRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         if rank > len(scores):
             raise OptionError(
                 f"an interval of confidence {confidence:g} needs at least "
-                f"{int(np.ceil(confidence / (1 - confidence) - 1e-9))} samples, got {len(scores)}"
+                f"{int(np.ceil(confidence / (1 - confidence) - 1e-9))} samples, got {len(scores)}: "
+                f"measure more, or ask for at most {1000 * len(scores) // (len(scores) + 1) / 1000}"
             )
-        ms = self.predict(X)
         spread = float(scores[rank - 1])
-        return np.stack([ms * np.exp(-spread), ms * np.exp(spread)], axis=1)
+        return float(np.exp(-spread)), float(np.exp(spread))
 
     def save(self, path: str | Path, notes: Mapping[str, str] | None = None) -> None:
         """Write the fitted model to a file, whole or not at all; by convention ``.npz``.
@@ -245,10 +295,10 @@ class LatencyRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         spread = numbers.std(axis=0)
         self.spread_ = np.where(spread > 0, spread, 1.0)
 
-    def _split(self, rows: FloatArray) -> tuple[IntArray, FloatArray]:
-        """Codes of the categories and standardised quantities."""
+    def _split(self, rows: FloatArray, first: int) -> tuple[IntArray, FloatArray]:
+        """Codes of the categories and standardised quantities; errors count rows from ``first``."""
         numbers = (rows[:, self.columns_.quantities] - self.centre_) / self.spread_
-        return self.columns_.codes(rows), numbers
+        return self.columns_.codes(rows, first), numbers
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -17,10 +17,12 @@ import numpy as np
 
 from hwnas.errors import PredictorFormatError
 from hwnas.files import write_atomically
+from hwnas.predictors.gaussian_process import GaussianProcess
 from hwnas.predictors.regression.boosting import BoostingFit
 from hwnas.predictors.regression.choice import Choice
 from hwnas.predictors.regression.columns import Columns
 from hwnas.predictors.regression.gaussian import GaussianFit
+from hwnas.predictors.regression.ordered import Numbers, OrderedFit
 from hwnas.predictors.regression.terms import Linear, Near, PlacedNear, Smooth
 from hwnas.predictors.regression.views import View
 from hwnas.reading import parse_json, read_bytes, unpacked_bytes
@@ -38,8 +40,11 @@ _CLASSES = {
         Choice,
         Columns,
         GaussianFit,
+        GaussianProcess,
         Linear,
         Near,
+        Numbers,
+        OrderedFit,
         PlacedNear,
         Smooth,
         View,

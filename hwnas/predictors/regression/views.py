@@ -89,12 +89,22 @@ class View:
 
 
 class Batch:
-    """Architectures, and what the views make of them, each computed when first needed."""
+    """Architectures, and what the views make of them, each computed when first needed.
 
-    def __init__(self, views: dict[str, View], codes: IntArray, numbers: FloatArray):
+    Args:
+        views: by name.
+        codes: (n, n_chosen), see `Columns.codes`.
+        numbers: (n, n_quantities), standardised.
+        rows: (n, n_columns), as they came.
+    """
+
+    def __init__(
+        self, views: dict[str, View], codes: IntArray, numbers: FloatArray, rows: FloatArray
+    ):
         self.views = views
         self.codes = codes
         self.numbers = numbers
+        self.rows = rows
         self._entries: dict[str, IntArray] = {}
 
     def __len__(self) -> int:
@@ -108,7 +118,7 @@ class Batch:
 
     def take(self, rows: slice | IntArray) -> "Batch":
         """Some of the architectures."""
-        part = Batch(self.views, self.codes[rows], self.numbers[rows])
+        part = Batch(self.views, self.codes[rows], self.numbers[rows], self.rows[rows])
         part._entries = {name: entries[rows] for name, entries in self._entries.items()}
         return part
 

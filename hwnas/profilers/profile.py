@@ -145,6 +145,14 @@ def table_of(
             f"{len(lacking)} of the models of {space.name} were not measured, such as "
             f"{min(lacking)}: profile again, with the version of hwnas that reads it"
         )
+    call_ms = measured[CALL].latency_ms
+    wholes = {name: entry.latency_ms for name, entry in _networks(measured).items()}
+    if wholes and min(wholes.values()) <= call_ms:
+        raise MeasurementError(
+            f"{min(wholes, key=wholes.__getitem__)} took {min(wholes.values()):.3g} ms and an "
+            f"almost empty model {call_ms:.3g} ms: by a clock that does not tell them apart no "
+            "network can be predicted; measure with another runtime, or a larger --batch"
+        )
     entries = with_slopes(measured, chain, measured[CALL])
     return LatencyTable(
         target=target,

@@ -243,11 +243,11 @@ def measure(name: str, folder: str, pipe: Connection) -> None:
     held = row.make(Path(folder))
     forget_peak()
     before = peak_of_this_process()
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), sum(os.times()[:4])
     kept = row.run(held)
-    seconds = time.perf_counter() - start
+    seconds, busy = time.perf_counter() - start, sum(os.times()[:4]) - busy
     child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-    pipe.send((seconds, max(peak_of_this_process() - before, child) / MB))
+    pipe.send((seconds, busy, max(peak_of_this_process() - before, child) / MB))
     del kept
 
 
@@ -257,7 +257,9 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON line a row")
     options = parser.parse_args()
     context = multiprocessing.get_context("spawn")
-    print(f"{'':44s} {'seconds':>8s} {'to reach':>9s} {'+MB':>7s} {'to reach':>9s}")
+    print(
+        f"{'':44s} {'seconds':>8s} {'of a CPU':>9s} {'to reach':>9s} {'+MB':>7s} {'to reach':>9s}"
+    )
     for row in ROWS:
         if options.only not in row.name:
             continue
@@ -267,16 +269,21 @@ def main() -> None:
             process.start()
             other.close()
             try:
-                seconds, grown = mine.recv() if mine.poll(4 * GIVE_UP) else (np.inf, np.inf)
+                seconds, busy, grown = mine.recv() if mine.poll(4 * GIVE_UP) else [np.inf] * 3
             except EOFError:
-                seconds, grown = np.inf, np.inf
+                seconds, busy, grown = [np.inf] * 3
             process.kill()
             process.join()
         if options.json:
-            print(json.dumps({"row": row.name, "seconds": seconds, "megabytes": grown}))
+            print(
+                json.dumps({"row": row.name, "seconds": seconds, "cpu": busy, "megabytes": grown})
+            )
             continue
         aims = [f"{aim:g}" if aim else "" for aim in (row.seconds, row.megabytes)]
-        print(f"{row.name:44s} {seconds:8.2f} {aims[0]:>9s} {grown:7.0f} {aims[1]:>9s}", flush=True)
+        print(
+            f"{row.name:44s} {seconds:8.2f} {busy:9.2f} {aims[0]:>9s} {grown:7.0f} {aims[1]:>9s}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

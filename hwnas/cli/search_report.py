@@ -51,8 +51,8 @@ def print_front(result: Mapping[str, Any], folder: Path) -> None:
                 found["folder"],
             )
         stdout.print(rows)
-    names = ("ms", "validation", "MACs", "Pareto front: architecture")
-    front = Table(*(Column(name, overflow="fold") for name in names), box=box.SIMPLE)
+    headings = ("ms", "validation", "MACs", "Pareto front: architecture")
+    front = Table(*(Column(name, overflow="fold") for name in headings), box=box.SIMPLE)
     for point in result["front"]:
         front.add_row(
             f"{point['predicted_ms']:.3f}",

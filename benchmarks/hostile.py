@@ -4,10 +4,10 @@ python benchmarks/hostile.py [COUNT [SEED]]
 
 Generates inputs: every field of a table and of a predictor with wrong values and damaged bytes,
 ONNX models that name other files or compute without end, packed images, what is no regular file
-wherever a path is read, terminals, pipes and limits. Each command runs in a process of its own, which is
-ended after 10 seconds. Of all that is generated COUNT tries are run, drawn by SEED; all by default.
-Prints tries and failures, and exits with 1 if there was one: a traceback, a hang, more than 2 GB, a
-control character that reaches the terminal, or another exit status than 0, 1 and 2.
+wherever a path is read, terminals, pipes and limits. Each command runs in a process of its own,
+which is ended after 10 seconds. Of all that is generated COUNT tries are run, drawn by SEED; all by
+default. Prints tries and failures, and exits with 1 if there was one: a traceback, a hang, more
+than 2 GB, a control character that reaches the terminal, or another exit status than 0, 1 and 2.
 """
 
 import gzip

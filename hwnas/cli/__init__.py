@@ -29,7 +29,13 @@ def main() -> None:
 
         os.write(2, b"error: interrupted; the same command goes on where it stopped\n")
         os._exit(130)
-    from hwnas.cli.commands import group
-    from hwnas.cli.errors import guarded
+    try:
+        from hwnas.cli.commands import group
+        from hwnas.cli.errors import guarded
+    except (ImportError, MemoryError, OSError) as error:
+        import sys
 
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        sys.stderr.write(f"error: hwnas cannot be loaded ({ascii(reason)[1:-1]})\n")
+        sys.exit(1)
     guarded(group)

@@ -5,7 +5,6 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from hwnas.cli.numbers import Number
 from hwnas.cli.options import own_space_option
 from hwnas.cli.output import json_option, print_json, say, stdout
 from hwnas.cli.predict_models import predict_models
@@ -21,7 +20,7 @@ __all__ = ["command"]
 )
 @click.option(
     "--confidence",
-    type=Number(min=0, max=1, min_open=True, max_open=True, most=1),
+    type=float,
     default=0.95,
     show_default=True,
     help="Of the interval.",

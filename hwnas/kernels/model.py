@@ -5,7 +5,9 @@ when it is loaded. Weights may lie in its own folder and below; nothing else out
 ever read.
 """
 
+from collections import Counter
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from itertools import chain
 from math import prod
 from pathlib import Path
@@ -22,6 +24,8 @@ _MOST_BYTES = 640 * MIB
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc")
 #: Numbers of weights that optimising may copy or convert before that is done in bounds.
 _MOST_CONSTANTS = 2**27
+#: Nodes that a function may stand for.
+_MOST_NODES = 1_000_000
 #: Operators whose result is as large as their first input.
 _CONVERSIONS = ("DequantizeLinear", "Identity", "QuantizeLinear")
 #: What an entry of external data says beside the file; both may be missing.
@@ -42,6 +46,7 @@ def read_model(model: bytes | str | Path) -> ModelProto:
     """
     source = "the model" if isinstance(model, bytes) else str(model)
     proto = _parsed(model, source)
+    _check_functions(proto, source)
     parts = list(nodes_and_tensors(proto))
     outside = [t for t in parts if isinstance(t, TensorProto) and _is_external(t)]
     _take_in(outside, None if isinstance(model, bytes) else Path(model).parent, source)
@@ -83,7 +88,11 @@ def _parsed(model: bytes | str | Path, source: str) -> ModelProto:
 def nodes_and_tensors(proto: ModelProto) -> Iterator[NodeProto | TensorProto]:
     """All of them, also those in branches, loops, functions and trainings, however deep."""
     trainings = chain.from_iterable((t.initialization, t.algorithm) for t in proto.training_info)
-    waiting: list[GraphProto | FunctionProto] = [proto.graph, *proto.functions, *trainings]
+    return _parts(proto.graph, *proto.functions, *trainings)
+
+
+def _parts(*roots: GraphProto | FunctionProto) -> Iterator[NodeProto | TensorProto]:
+    waiting = list(roots)
     while waiting:
         part = waiting.pop()
         attributes = []
@@ -103,8 +112,37 @@ def nodes_and_tensors(proto: ModelProto) -> Iterator[NodeProto | TensorProto]:
             if attribute.HasField("g"):
                 waiting.append(attribute.g)
             waiting += attribute.graphs
-            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+            if attribute.HasField("sparse_tensor"):
+                yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
+            for sparse in attribute.sparse_tensors:
                 yield from (sparse.values, sparse.indices)
+
+
+def _check_functions(proto: ModelProto, source: str) -> None:
+    """Refuse functions that call each other without end, or nearly so.
+
+    Raises:
+        ModelFormatError: they do.
+    """
+    known = {(f.domain, f.name): f for f in proto.functions}
+    calls = {
+        key: Counter(
+            (node.domain, node.op_type) for node in _parts(function) if isinstance(node, NodeProto)
+        )
+        for key, function in known.items()
+    }
+    within = {key: [name for name in called if name in known] for key, called in calls.items()}
+    sizes: dict[tuple[str, str], int] = {}
+    try:
+        for key in TopologicalSorter(within).static_order():
+            sizes[key] = sum(count * sizes.get(name, 1) for name, count in calls[key].items())
+            if sizes[key] > _MOST_NODES:
+                raise CycleError
+    except CycleError:
+        raise ModelFormatError(
+            f"{source} has functions that call each other without end, or more than "
+            f"{_MOST_NODES:,} times: export it without functions"
+        ) from None
 
 
 def _is_external(tensor: TensorProto) -> bool:

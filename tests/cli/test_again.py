@@ -246,6 +246,20 @@ def test_other_images_are_refused(typed, source, tmp_path):
     assert "holds other images than digits did when the supernet of" in message
 
 
+def test_data_that_are_elsewhere_now_are_asked_for(typed, source, tmp_path):
+    """A relative folder is not found from another folder."""
+    copy = tmp_path / "run"
+    shutil.copytree(source, copy)
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({**config, "data": "imagefolder:some/images"}))
+    for words in (("train", copy), ("search", "--supernet", copy, "--latency", "1s")):
+        status, message = typed(*words)
+        assert status == 2
+        assert f"that is where the data of {copy} were" in message
+        assert message.endswith("say where they are now, --data SPEC")
+    assert "--data" not in typed("train", copy, "--data", "imagefolder:nowhere")[1]
+
+
 def test_several_budgets_and_fronts_need_a_supernet(typed):
     assert typed("search", "--latency", "4ms,6ms")[1].endswith("which --supernet RUN names")
     assert "name its run with --supernet RUN" in typed("search", "--latency", "4ms", "--pareto")[1]

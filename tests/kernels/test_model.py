@@ -133,13 +133,25 @@ def function_bomb(levels=40):
     return model([node(f"f{levels - 1}", "x", "y", domain="mine")], [first, *calls])
 
 
-@pytest.mark.parametrize("bomb", [constant_bomb, memory_bomb, function_bomb])
+@pytest.mark.parametrize("bomb", [constant_bomb, memory_bomb])
 def test_what_computes_without_end_is_refused(monkeypatch, bomb):
     monkeypatch.setattr(optimising, "_SECONDS", 1)
     start = time.monotonic()
     with pytest.raises(ModelFormatError, match="takes more than 1 s or 1536 MiB"):
         split(bomb().SerializeToString())
     assert time.monotonic() - start < 8
+
+
+def test_functions_without_end_are_refused_before_anything_is_loaded():
+    itself = model(
+        [node("f", "x", "y", domain="mine")], [function("f", [node("f", "x", "y", domain="mine")])]
+    )
+    start = time.monotonic()
+    for bomb in (function_bomb(), itself):
+        with pytest.raises(ModelFormatError, match="functions that call each other without end"):
+            split(bomb.SerializeToString())
+    assert time.monotonic() - start < 1
+    assert len(split(function_bomb(4).SerializeToString())) == 8
 
 
 def test_another_process_gives_the_same_kernels(monkeypatch):

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hwnas.spaces
+from hwnas import spaces
 from hwnas.errors import ArchitectureError, OptionError, UnknownNameError
 from hwnas.spaces import SearchSpace
 
@@ -223,3 +224,23 @@ def test_impossible_arguments_are_refused(
 ) -> None:
     with pytest.raises(OptionError, match=complaint):
         hwnas.spaces.space(name, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("nasbench201", {"cells": 10**7}),
+        ("nasbench201", {"input_size": 2**40}),
+        ("proxyless", {"stage_depths": [10**7] * 6}),
+        ("proxyless", {"stage_depths": [200] * 6}),
+        ("proxyless", {"width_mult": 1e300}),
+        ("shufflenet", {"stage_widths": [64] * 1000}),
+        ("resnet18-bits", {"stem_kernel": 10**9}),
+        ("ofa", {"classes": 10**30}),
+        ("fbnet", {"head_width": 2**62}),
+    ],
+)
+def test_sizes_of_no_network_are_refused_at_once(name, arguments):
+    """A file of a stranger names them, and making the space would fill the memory."""
+    with pytest.raises(OptionError, match="at most"):
+        spaces.remake(name, arguments)

@@ -22,6 +22,7 @@ from hwnas.errors import OptionError
 from hwnas.pictures import said_if_not_drawn
 from hwnas.predictors import require
 from hwnas.search.constraints import check_budgets
+from hwnas.search.gradient.alpha_steps import alpha_steps
 from hwnas.search.gradient.betas import parse_betas
 from hwnas.search.gradient.pruning import PruneRule, active_choices, prune
 from hwnas.search.problem import Problem
@@ -96,7 +97,7 @@ class Settings(TrainingSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         parse_betas(self.beta)
-        _ = self.rule, self.turns
+        _ = self.rule, self.schedule
 
     @property
     def rule(self) -> PruneRule:
@@ -106,24 +107,9 @@ class Settings(TrainingSettings):
         )
 
     @property
-    def first(self) -> int:
-        """Steps of phase 1 before the first turn of phase 2 counts."""
-        return int(self.warm_up * self.steps)
-
-    @property
-    def turns(self) -> int:
-        """Turns of phase 2 in all.
-
-        Raises:
-            OptionError: there would be none.
-        """
-        turns = (self.steps - self.first) // self.alpha_every
-        if turns < 1:
-            raise OptionError(
-                f"{self.steps} steps, {self.first} of them warm-up, leave alpha no step at one "
-                f"every {self.alpha_every}: take more steps"
-            )
-        return turns
+    def schedule(self) -> tuple[int, int]:
+        """Steps of phase 1 before the first turn of phase 2 counts, and turns of it in all."""
+        return alpha_steps(self.steps, self.warm_up, self.alpha_every)
 
 
 def check(problem: Problem, settings: Settings) -> Settings:
@@ -258,8 +244,9 @@ def train_alphas(
     step = 0
     if path.exists():
         step = load_checkpoint(path, supernet, optimizer, about, state, steps=settings.steps)
-    turns = max(0, (step - settings.first) // settings.alpha_every)
-    check_resumed(run, alphas, logged=turns >= min(_LOG_EVERY, settings.turns))
+    first, turns = settings.schedule
+    done = max(0, (step - first) // settings.alpha_every)
+    check_resumed(run, alphas, logged=done >= min(_LOG_EVERY, turns))
     while step < settings.steps:
         # Phase 1: the weights of one path, alpha fixed
         sampler = (
@@ -275,7 +262,7 @@ def train_alphas(
         step += 1
 
         # Phase 2: alpha, weights fixed
-        turn, waiting = divmod(step - settings.first, settings.alpha_every)
+        turn, waiting = divmod(step - first, settings.alpha_every)
         if turn > 0 and not waiting:
             arch = ProbabilitySampler(alphas.probabilities, seed=seed, stream=_PHASE_2).sample(turn)
             images, labels = to_tensors(data.validation_batch(turn, settings.alpha_batch, seed))
@@ -285,18 +272,18 @@ def train_alphas(
             expected, of_costs = cost_gradients(alphas, terms)
             chosen = constrained_argmax(alphas)
             betas = weights(
-                turn / settings.turns,
+                turn / turns,
                 expected,
                 [float(term(chosen[None])[0]) for term in terms],
                 torch.stack([gradient.norm() for gradient in (of_accuracy, *of_costs)]),
             )
             alpha.grad = of_accuracy + sum(b * g for b, g in zip(betas, of_costs, strict=True))
             adam.step()
-            if rule.due(turn, settings.turns):
+            if rule.due(turn, turns):
                 values = alpha.detach().numpy()
                 for gone in prune(rule, values, alphas.active, problem.constraints):
                     alphas.active[gone] = False
-            if turn % _LOG_EVERY == 0 or turn == settings.turns:
+            if turn % _LOG_EVERY == 0 or turn == turns:
                 log_alphas(run, step, alphas, expected=expected, betas=betas, loss=alpha_loss)
         if checkpoint_due(step, settings.steps):
             save_checkpoint(path, supernet, optimizer, step, about, state)

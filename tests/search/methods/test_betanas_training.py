@@ -103,7 +103,7 @@ def test_alpha_rests_while_weights_warm_up_and_weights_while_alpha_moves(tiny, d
     with pytest.raises(StoppedError):  # no alpha is logged, or moves, before the warm-up ends
         train(tmp_path / "a", tiny, digits, warm_up=0.9, stop_at=27)
     settings = Settings(steps=STEPS, warm_up=0.9, alpha_every=2)
-    assert (settings.first, settings.turns) == (27, 1)
+    assert settings.schedule == (27, 1)
     assert history(Run(tmp_path / "a", {}).logged("alpha")) == []
     again, _ = train(tmp_path / "b", tiny, digits, alpha_lr=1e-9, **NEVER)
     loud, _ = train(tmp_path / "c", tiny, digits, alpha_lr=1.0, **NEVER)

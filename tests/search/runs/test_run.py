@@ -1,5 +1,7 @@
 import json
+import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,29 @@ def test_a_run_is_found_again_with_all_its_events(tmp_path):
     (event,) = again.logged("evaluated")
     assert event["accuracy"] == 0.1 + 0.2  # floats survive to the last digit
     assert len(list(again.logged("start"))) == 2
+
+
+@pytest.mark.parametrize("name", ["config.json", "log.jsonl"])
+@pytest.mark.parametrize("kind", ["fifo", "zero", "deep"])
+def test_what_is_no_file_of_a_run_is_refused_at_once(tmp_path, name, kind):
+    Run(tmp_path, {"seed": 1})
+    path = tmp_path / name
+    path.unlink()
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "zero":
+        path.symlink_to("/dev/zero")
+    else:
+        path.write_text('{"event": ' + "[" * 10**5 + "]" * 10**5 + "}\n")
+    with pytest.raises(CheckpointError, match=r"a FIFO|a device|deeper|not an event"):
+        Run(tmp_path, {"seed": 1})
+
+
+def test_a_full_disk_names_the_log(tmp_path):
+    run = Run(tmp_path / "r", {})
+    run._log = Path("/dev/full")
+    with pytest.raises(OSError, match=r"No space left on device: '/dev/full'"):
+        run.log("evaluated")
 
 
 def test_other_settings_are_refused_by_name(tmp_path):

@@ -158,3 +158,10 @@ def test_a_gpu_that_is_not_there_is_a_clear_error():
         runtime("gpu")
     problem = gpu_problem()
     assert problem is None or "NVIDIA" in problem
+
+
+def test_a_clock_that_does_not_tell_networks_from_nothing_is_refused(small_space):
+    device = SyntheticRuntime(noise=0, spell=1, outliers=0, slow_first=1)
+    device.true_ms = lambda model: 1.0
+    with pytest.raises(MeasurementError, match="by a clock that does not tell them apart"):
+        profile_space(small_space, device, plan=Plan(min_runs=3, max_runs=3), n_networks=3)

@@ -171,3 +171,10 @@ def test_a_space_whose_costs_are_no_sums_is_profiled():
     macs = space.macs(np.array([space.parse(name) for name in table.networks]))
     everything = space.macs(np.array(list(np.ndindex(*space.n_choices))))
     assert macs.min() == everything.min()  # a third of them are among the cheapest
+
+
+def test_a_clock_that_does_not_tell_networks_from_nothing_is_refused(small_space):
+    device = SyntheticRuntime(noise=0, spell=1, outliers=0, slow_first=1)
+    device.true_ms = lambda model: 1.0
+    with pytest.raises(MeasurementError, match="by a clock that does not tell them apart"):
+        profile_space(small_space, device, plan=Plan(min_runs=3, max_runs=3), n_networks=3)

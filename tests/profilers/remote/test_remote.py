@@ -186,7 +186,7 @@ def test_the_rounds_of_another_machine_survive_a_kill(small_space, tmp_path):
     names = [w.key for w in small_space.distinct_workloads]
     count = len(list(profile_graphs(small_space, 3, 0)))
     line = json.dumps(
-        {"round": {"runs": [[at, 1.0 + at] for at in range(count)], "reference": [2.0]}}
+        {"round": {"runs": [[at, 1.0 + count - at] for at in range(count)], "reference": [2.0]}}
     )
     plan, journal = Plan(tolerance=0.0, min_runs=9, max_runs=9), tmp_path / "t.partial"
 

@@ -363,6 +363,12 @@ def result_file() -> None:
     write_file("result.json", json.dumps(result).encode())
 
 
+def sparse(path: Path) -> None:
+    """A file that says it is of 64 GB, and holds nothing."""
+    path.touch()
+    os.truncate(path, 2**36)
+
+
 def irregular() -> Iterator[Try]:
     """No regular file wherever a path is read."""
     run = ("config.json", "result.json", "best.onnx", "table.json", "log.jsonl")
@@ -391,7 +397,7 @@ def irregular() -> Iterator[Try]:
         "stdin": lambda path: path.symlink_to("/dev/stdin"),
         "folder": lambda path: path.mkdir(),
         "itself": lambda path: path.symlink_to(path.name),
-        "sparse": lambda path: os.truncate(path.open("wb").fileno(), 2**36),
+        "sparse": sparse,
         "maps": lambda path: path.symlink_to("/proc/self/maps"),
         "unreadable": lambda path: path.touch(0),
     }

@@ -24,14 +24,13 @@ def main() -> None:
         from hwnas.cli.stopping import end_at_once_for_now
 
         end_at_once_for_now()
+        from hwnas.cli.commands import group
+        from hwnas.cli.errors import guarded
     except KeyboardInterrupt:  # within the first milliseconds
         import os
 
         os.write(2, b"error: interrupted; the same command goes on where it stopped\n")
         os._exit(130)
-    try:
-        from hwnas.cli.commands import group
-        from hwnas.cli.errors import guarded
     except (ImportError, MemoryError, OSError) as error:
         import sys
 

@@ -37,6 +37,8 @@ _LOWEST = 0.1
 #: A gap of this factor between neighbouring latencies is a change of units.
 _UNITS_APART = 100
 #: Fitted attributes that are stored: all that predictions, intervals and reports need.
+#: Rows that a predictor must predict before it is taken from a file, beside every value.
+_TRIALS = 32
 _STATE = (
     "columns_",
     "views_",
@@ -262,17 +264,25 @@ class LatencyRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             for name in (*_STATE, "n_features_in_"):
                 setattr(model, name, content[name])
             model.notes_ = content["notes"]
-            model.predict(model._any_row())
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            model.predict(model._some_rows())
+        except (
+            *(LookupError, TypeError, ValueError, AttributeError),
+            *(ArithmeticError, RuntimeError, MemoryError),
+        ) as error:
             raise PredictorFormatError(f"{path} holds no working predictor: {error}") from None
         return model
 
-    def _any_row(self) -> FloatArray:
-        row = np.zeros((1, self.columns_.count))
+    def _some_rows(self) -> FloatArray:
+        """Rows that hold every value of every column, and others by chance."""
+        most = max(map(len, self.columns_.values), default=1)
+        rng = np.random.default_rng(0)
+        rows = np.zeros((most + _TRIALS, self.columns_.count))
         for column, values in zip(self.columns_.chosen, self.columns_.values, strict=True):
-            row[0, column] = values[0]
-        row[0, list(self.columns_.quantities)] = self.centre_
-        return row
+            every = np.minimum(np.arange(most), len(values) - 1)
+            drawn = rng.integers(0, len(values), _TRIALS)
+            rows[:, column] = np.asarray(values)[np.concatenate([every, drawn])]
+        rows[:, list(self.columns_.quantities)] = self.centre_
+        return rows
 
     def _read_columns(self, rows: FloatArray) -> Columns:
         if self.space is None:

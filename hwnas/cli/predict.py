@@ -5,11 +5,13 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
+from hwnas.cli.numbers import Number
 from hwnas.cli.options import own_space_option
 from hwnas.cli.output import json_option, print_json, say, stdout
 from hwnas.cli.predict_models import predict_models
 from hwnas.cli.resources import asking_for_space, know_space
 from hwnas.latency_tables import table_path
+from hwnas.predictors.intervals import check_confidence
 
 __all__ = ["command"]
 
@@ -20,7 +22,7 @@ __all__ = ["command"]
 )
 @click.option(
     "--confidence",
-    type=float,
+    type=Number(most=100),
     default=0.95,
     show_default=True,
     help="Of the interval.",
@@ -54,6 +56,7 @@ def command(
       hwnas predict --table my.json k3e3-skip-skip-skip-k5e6-...
       hwnas predict --table my.json model.onnx
     """
+    check_confidence(confidence)
     models = [text for text in wanted if text.lower().endswith(".onnx")]
     if models and len(models) < len(wanted):
         raise click.UsageError("give architectures or ONNX models, not both at once")

@@ -128,10 +128,10 @@ def check_images_fit(count: int, channels: int, size: int) -> None:
     """Refuse images of ``size`` x ``size`` pixels that do not fit into memory.
 
     Raises:
-        OptionError: they do not, in parts, which are copies.
+        OptionError: they do not, with their parts, which are copies.
     """
     check_memory(
-        2.0 * count * channels * size**2,
+        3.0 * count * channels * size**2,
         f"{count} images of {size} x {size} pixels",
         "give a smaller proxy_input_size (--proxy-input-size)",
     )

@@ -93,7 +93,7 @@ def prepare(request: Request) -> Job:
     seed = check_seed(request.seed)
     source = read_source(request.predictor)
     known = _origin(source, request.space)
-    data = _data(request, options, known)
+    data = _data(request, options, settings, known)
     space = _deployed(request.space, options, known, data.classes)
     check_budgets(budgets, space)
     counted = [b for b in budgets if b.quantity != "latency"]
@@ -187,9 +187,12 @@ def _deployed(
 
 
 def _data(
-    request: Request, options: SearchOptions, known: tuple[str, Mapping[str, Any]] | None
+    request: Request,
+    options: SearchOptions,
+    settings: Any,
+    known: tuple[str, Mapping[str, Any]] | None,
 ) -> Dataset:
-    """The data, at the size that the proxy is trained at."""
+    """The data, at the size that the proxy is trained at, if it can be trained at that size."""
     if not isinstance(request.data, str):
         check_dataset(request.data)
         size = request.data.input_shape[1]
@@ -200,13 +203,16 @@ def _data(
             )
         return request.data
     size = options.proxy_input_size or default_proxy_size(request.data)
+    space = _deployed(request.space, options, known, None)
     if not _has_proxy(request.space, known):
-        size = _deployed(request.space, options, known, None).input_shape[1]
+        size = space.input_shape[1]
         if options.proxy_input_size not in (None, size):
             raise OptionError(
                 f"the space has no proxy: it is trained at its own {size} pixels, got "
                 f"proxy_input_size {options.proxy_input_size}"
             )
+    width = _proxy_width(options, space)
+    check_fits(space, spaces.proxy(space, size, space.classes, width), settings)
     return load_data(request.data, input_size=size, seed=0)
 
 

@@ -23,7 +23,8 @@ class Supernet(nn.Module):
 
     Parameters and activations are kept in the channels-last memory format, which oneDNN needs to
     be fast on CPUs. Parameters off the path that was run get no gradient (None), so that weight
-    decay and momentum leave them alone.
+    decay and momentum leave them alone; of a kernel that candidates share, that is said of the
+    whole kernel, and not of the part that the path did not take (`hwnas.supernet.sharing`).
 
     Args:
         space: its architectures are the paths.

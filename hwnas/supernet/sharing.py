@@ -5,6 +5,12 @@ parameter per node name, as large as the largest candidate needs, and each candi
 channels and the middle of the kernel (once-for-all, Single-Path NAS): a 7x7 depthwise convolution
 contains the 5x5 and the 3x3, expansion 6 contains expansion 3. Batch-norms are never shared: each
 candidate needs its own scale and statistics.
+
+A step gives a gradient to the whole of each kernel of which its path took a slice: zero outside the
+slice. The optimizer moves what lies outside all the same, by the momentum (Adam's moments, SGD's
+velocity and weight decay) of earlier steps that did take it. Kernels of which no slice was taken,
+and all of a candidate's own under ``separate``, have no gradient and stay bit for bit.
+docs/spos.md says what this is worth, `benchmarks/unused_slices.py` measures it.
 """
 
 from collections.abc import Callable, Sequence

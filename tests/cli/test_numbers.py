@@ -81,10 +81,14 @@ SEARCH = ("search", "--macs", "330M")
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ((*SEARCH, "--train-batch", "60000"), "batch_size is at most 1079, since digits has 1079"),
+        ((*SEARCH, "--train-batch", "30000"), "batch_size is at most 1079, since digits has 1079"),
         ((*SEARCH, "--method", "betanas", "--alpha-batch", "9999"), "alpha_batch is at most 359"),
         ((*SEARCH, "--proxy-width", "50"), "training proxyless at 16 pixels .* of memory or more"),
-        ((*SEARCH, "--proxy-input-size", "8000"), r"1797 images of 8000 x 8000 pixels takes 2\d\d"),
+        ((*SEARCH, "--proxy-input-size", "2048"), "training proxyless at 2048 pixels"),
+        (
+            (*SEARCH, "--proxy-input-size", "2400", "--train-batch", "1", "--proxy-width", "0.01"),
+            r"1797 images of 2400 x 2400 pixels takes 31 GB",
+        ),
         (("search", "--macs", "900000G", "--width-mult", "60"), "an ONNX file holds 537 M"),
         ((*SEARCH, "--finalists", "1001"), "among the 1000 architectures of 20 generations of 50"),
         (

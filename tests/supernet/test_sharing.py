@@ -10,7 +10,15 @@ from torch.nn import functional as F
 
 from hwnas import spaces
 from hwnas.ops import FBNetBlock, MobileNetV3Block, Workload
-from hwnas.supernet import SHARINGS, Sharing, Supernet
+from hwnas.supernet import (
+    OPTIMIZERS,
+    SHARINGS,
+    OptimizerKind,
+    Sharing,
+    Supernet,
+    make_optimizer,
+    train_step,
+)
 from hwnas.supernet.sharing import Block
 from hwnas.testing.ops import randomise
 
@@ -79,6 +87,31 @@ def test_one_path_learns_and_leaves_the_others_alone(
         for at, candidate in enumerate(candidates):
             used = [parameter.grad is not None for parameter in candidate.parameters()]
             assert all(used) if at == choice else not any(used)
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_what_momentum_moves_is_as_the_docstring_says(kind: OptimizerKind) -> None:
+    space = spaces.space("fbnet", input_size=16, classes=5, width_mult=0.25, head_width=16)
+    tokens = [op.token for op in space.decisions[0].choices]
+    small, large = (np.full(len(space.n_choices), tokens.index(t)) for t in ("k3e6", "k5e6"))
+    generator = torch.Generator().manual_seed(0)
+    images, labels = torch.randn(8, 3, 16, 16, generator=generator), torch.arange(8) % 5
+    for sharing in SHARINGS:
+        supernet = Supernet(space, sharing=sharing, seed=0)
+        optimizer = make_optimizer(supernet, kind)
+        for _ in range(3):
+            train_step(supernet, optimizer, images, labels, large, lr=0.01)
+        before = {name: p.detach().clone() for name, p in supernet.named_parameters()}
+        train_step(supernet, optimizer, images, labels, small, lr=0.01)
+        moved = {name: (p.detach() - before[name]).abs() for name, p in supernet.named_parameters()}
+        unused = [name for name, p in supernet.named_parameters() if p.grad is None]
+        assert all(not moved[name].any() for name in unused)
+        if sharing == "slices":  # the rim of a 5x5 of which the step took the middle
+            name = next(n for n in moved if n.startswith("slots.1.") and "depthwise" in n)
+            gradient = dict(supernet.named_parameters())[name].grad
+            assert moved[name].shape[2:] == (5, 5)
+            assert not gradient[..., 0, :].any()
+            assert moved[name][..., 0, :].max() > 0
 
 
 def test_a_convolution_in_groups_is_no_slice_of_a_dense_one() -> None:

@@ -24,7 +24,7 @@ Values = list[tuple[str, list[int] | None, str]]
 _SECONDS = 5
 _NODES_A_SECOND = 5000
 _BYTES = 1536 * MIB
-_PATIENCE = 4  # times as long may pass on a busy machine
+_PATIENCE = 1.6  # times as long may pass on a busy machine
 _MODEL, _RESULT, _VALUES = "model.onnx", "optimised.onnx", "values.json"
 _NO_MEMORY = ("bad_alloc", "bad allocation", "Failed to allocate")
 #: Says the words of the last line to the parent: nothing else of this status is an answer.

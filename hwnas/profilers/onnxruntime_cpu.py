@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from hwnas.errors import OptionError
+from hwnas.errors import ModelRejectedError, OptionError
 from hwnas.latency_tables import Target
 from hwnas.profilers.host import cpu_cores, cpu_name, machine_digest
 from hwnas.profilers.protocol import Job
@@ -47,9 +47,18 @@ class OnnxRuntimeCpu:
         ``warm`` touches its input and output before each run. A kernel then finds its input in the
         cache, where a network's kernel before it would have left it, and its weights where they
         were.
+
+        Raises:
+            ModelRejectedError: ONNX Runtime does not take it.
         """
         kept: list[Any] = []
-        run = load_session(model, self.threads, kept=kept)
+        try:
+            run = load_session(model, self.threads, kept=kept)
+        except MemoryError:
+            raise
+        except Exception as error:  # its errors share no class but this one
+            reason = " ".join(str(error).split())[:300]
+            raise ModelRejectedError(f"ONNX Runtime cannot load the model: {reason}") from None
 
         def job() -> float:
             for array, _ in kept:  # the memory that is bound

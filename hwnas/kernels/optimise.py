@@ -29,7 +29,7 @@ _BYTES = 1536 * MIB
 #: Levels of ONNX Runtime's optimiser: what is constant computed, and everything.
 _FOLDED, _WHOLE = "ORT_ENABLE_BASIC", "ORT_ENABLE_ALL"
 _READING = "reading the model"
-_PATIENCE = 4  # times as long may pass on a busy machine
+_PATIENCE = 1.6  # times as long may pass on a busy machine
 _MODEL, _RESULT, _VALUES = "model.onnx", "optimised.onnx", "values.json"
 _NO_MEMORY = ("bad_alloc", "bad allocation", "Failed to allocate")
 #: Says the words of the last line to the parent: nothing else of this status is an answer.

@@ -54,9 +54,11 @@ class OnnxRuntimeCpu:
         kept: list[Any] = []
         try:
             run = load_session(model, self.threads, kept=kept)
-        except Exception as error:  # its errors have no common root
-            why = " ".join(str(error).split())[:300]
-            raise ModelRejectedError(f"ONNX Runtime cannot load the model: {why}") from error
+        except MemoryError:
+            raise
+        except Exception as error:  # its errors share no class but this one
+            reason = " ".join(str(error).split())[:300]
+            raise ModelRejectedError(f"ONNX Runtime cannot load the model: {reason}") from None
 
         def job() -> float:
             for array, _ in kept:  # the memory that is bound

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hwnas.errors import OptionError, UnknownNameError
+from hwnas.errors import ModelRejectedError, OptionError, UnknownNameError
 from hwnas.profilers import (
     RUNTIMES,
     is_remote,
@@ -138,3 +138,20 @@ def test_a_remote_runtime_is_one_by_what_it_does(small_space, plan):
     assert there.happened == ["coarse", "in", "out"]
     assert table.provenance.system == "Board OS"
     assert table.provenance.python_version == "none"
+
+
+def test_a_model_that_onnxruntime_refuses_is_one_line():
+    """Its own errors share no class, and would leave the command line as tracebacks."""
+    import onnx
+
+    from hwnas import spaces
+
+    space = spaces.space("nasbench201", input_size=8)
+    model = onnx.load_from_string(space.to_onnx([3] * 6))
+    model.graph.node[0].attribute[0].name = "p\x19ds"
+    for data in (model.SerializeToString(), b"garbage", b""):
+        with pytest.raises(
+            ModelRejectedError, match="ONNX Runtime cannot load the model: "
+        ) as said:
+            OnnxRuntimeCpu(1).load(data)
+        assert "\n" not in str(said.value)

@@ -23,6 +23,8 @@ __all__ = [
 ]
 
 MIB = 2**20
+#: What a file may hold beyond its size.
+_AT_ONCE = 16 * MIB
 #: What one JSON document may hold; every value is an object of Python, of about 100 bytes.
 _MOST_VALUES = 2_000_000
 _MOST_DEPTH = 64
@@ -71,10 +73,13 @@ def read_bytes(path: str | Path, most: int) -> bytes:
         OSError: as `open_regular`, or the file is larger, which is noticed before it is read.
     """
     with open_regular(path) as file:
-        content = b"" if os.fstat(file.fileno()).st_size > most else file.read(most + 1)
-        if os.fstat(file.fileno()).st_size > most or len(content) > most:
+        size = os.fstat(file.fileno()).st_size
+        content = b"" if size > most else file.read(size)
+        # a file of /proc has no size, and others grow: there may be more
+        rest = b"" if size > most else file.read(min(most - len(content), _AT_ONCE) + 1)
+        if size > most or len(rest) > min(most - len(content), _AT_ONCE):
             raise OSError(EFBIG, f"it is larger than {most / MIB:g} MiB", str(path))
-    return content
+    return content + rest if rest else content
 
 
 def parse_json(text: str | bytes) -> Any:

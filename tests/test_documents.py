@@ -91,7 +91,7 @@ def test_only_regular_files_of_bounded_size_are_read(tmp_path: Path) -> None:
     for name in ("folder", "pipe", "zeros", "circle", "nothing"):
         with pytest.raises(CheckpointError, match=rf"{name} (is no regular|cannot be).*: do this"):
             read_regular(tmp_path / name, "do this")
-    with pytest.raises(CheckpointError, match="file is 2 bytes large, more than any such"):
+    with pytest.raises(CheckpointError, match=r"file cannot be read \(it is larger than"):
         read_regular(tmp_path / "file", "do this", 1)
 
 

@@ -20,7 +20,6 @@ from hwnas.devices import measure_model, precision_for
 from hwnas.devices.target import runtime_of_table
 from hwnas.errors import BudgetError, CheckpointError, HwnasError, OptionError, UnknownNameError
 from hwnas.files import write_atomically
-from hwnas.kernels import check_exported
 from hwnas.latency_tables import LatencyTable, Target
 from hwnas.profilers import Runtime, runtime
 from hwnas.search.runs.network import read_network, read_result
@@ -90,7 +89,6 @@ def command(
     know_space(space_text, str(result["space"]))
     space, limit_ms = _space(result, folder / RESULT), _limit_ms(result, folder / RESULT)
     model = read_network(folder, result)
-    check_exported(model, str(folder / NETWORK))
     if result["digest"] is None:
         say(
             f"{folder} is of a version that kept no digest of {NETWORK}: whether it is the network "

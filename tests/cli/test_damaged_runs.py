@@ -164,6 +164,6 @@ def test_a_pipe_does_not_stop_a_command(said, copied):
         whole = path.read_bytes()
         path.unlink()
         os.mkfifo(path)
-        assert f"{name} is no regular file" in said("search")[1]
+        assert f"{name} cannot be read (it is a FIFO" in said("search")[1]
         path.unlink()
         path.write_bytes(whole)

@@ -9,6 +9,7 @@ from typing import Any
 
 from hwnas.documents import read_document, read_regular
 from hwnas.errors import CheckpointError
+from hwnas.kernels import check_exported
 from hwnas.search.runs.run import NETWORK, RESULT
 from hwnas.search.runs.schema import ANOTHER, Network, with_defaults
 
@@ -47,6 +48,7 @@ def read_network(folder: Path, result: Mapping[str, Any]) -> bytes:
     path, digest = folder / NETWORK, result.get("digest")
     model = read_regular(path, ANOTHER, _MOST_BYTES)
     known = _metadata(model, path)
+    check_exported(model, str(path))
     compared = {"architecture": (known.get("architecture"), result["architecture"])}
     if "hwnas.arguments" in known:
         compared["deployed"] = known["hwnas.arguments"], json.dumps(result["deployed"])

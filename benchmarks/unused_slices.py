@@ -63,14 +63,7 @@ def moments(optimizer: torch.optim.Optimizer, parameter: torch.nn.Parameter) -> 
 def step_masked(masks: Masks, optimizer: torch.optim.Optimizer, images, labels, arch, lr) -> float:
     """`train_step`, after which what was not used is as it was; returns how far it had moved."""
     used = masks.used(arch)
-    moments = ("exp_avg", "exp_avg_sq")
-    before = {
-        p: [
-            p.detach().clone(),
-            *(optimizer.state[p][m].clone() for m in moments if optimizer.state[p]),
-        ]
-        for p in used
-    }
+    before = {p: [t.clone() for t in (p.detach(), *moments(optimizer, p))] for p in used}
     train_step(masks.supernet, optimizer, images, labels, arch, lr=lr)
     moved = 0.0
     with torch.no_grad():

@@ -264,7 +264,7 @@ def with_defaults(content: Mapping[str, Any], shape: type) -> dict[str, Any]:
             given[part.name] = part.default
         elif part.default_factory is not MISSING:
             given[part.name] = part.default_factory()
-    return {**given, **content}
+    return dict(content) | {name: v for name, v in given.items() if name not in content}
 
 
 def parse_of_file(space: SearchSpace, text: str, path: Path, advice: str) -> IntArray:

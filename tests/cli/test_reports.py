@@ -18,8 +18,8 @@ def printed(monkeypatch):
         from hwnas.cli.output import stdout
 
         text = io.StringIO()
-        monkeypatch.setattr(stdout, "file", text)
-        monkeypatch.setattr(stdout, "width", width)
+        monkeypatch.setattr(stdout, "_file", text)  # what `file` and `width` fall back from
+        monkeypatch.setattr(stdout, "_width", width)
         function(*given)
         return text.getvalue()
 
@@ -65,6 +65,7 @@ def test_a_ranking_of_few_networks_says_so(printed, count, says):
         "count": count,
         "steps": 3,
         "seconds": 1.0,
+        "files": {"plot": "rank.png"},
     }
     text = printed(80, _print_summary, result, Path("x"))
     assert says in text

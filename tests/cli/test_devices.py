@@ -111,7 +111,7 @@ def test_a_machine_that_lies_stops_no_other(hwnas, no_ssh, monkeypatch):
 
 def test_two_ways_to_one_machine_do_not_mix_their_runs(hwnas, no_ssh):
     words = ("--device", "ssh://good1", "--device", "ssh://good2")
-    status, out, _ = hwnas("profile", *SMALL, "--seconds", "1", *words, "--json")
+    status, out, _ = hwnas("profile", *SMALL, "--seconds", "4", *words, "--json")
     assert status == 1
     tables = [LatencyTable.load(r["table"]) for r in json.loads(out) if "table" in r]
     errors = [r["error"] for r in json.loads(out) if "error" in r]

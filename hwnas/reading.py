@@ -74,12 +74,14 @@ def read_bytes(path: str | Path, most: int) -> bytes:
     """
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
-        content = b"" if size > most else file.read(size)
-        # a file of /proc has no size, and others grow: there may be more
-        rest = b"" if size > most else file.read(min(most - len(content), _AT_ONCE) + 1)
-        if size > most or len(rest) > min(most - len(content), _AT_ONCE):
-            raise OSError(EFBIG, f"it is larger than {most / MIB:g} MiB", str(path))
-    return content + rest if rest else content
+        if size <= most:
+            content = file.read(size)
+            # a file of /proc has no size, and others grow: there may be more
+            room = min(most - len(content), _AT_ONCE)
+            rest = file.read(room + 1)
+            if len(rest) <= room:
+                return content + rest if rest else content
+    raise OSError(EFBIG, f"it is larger than {most / MIB:g} MiB", str(path))
 
 
 def parse_json(text: str | bytes) -> Any:

@@ -11,10 +11,10 @@ from annotated_types import Ge, Le
 from hwnas.documents import Document, parse_document, read_regular
 from hwnas.search.runs.schema import OWN, AtLeastOne, Count, Ms, Seconds, Share, Text
 
-__all__ = ["EVENTS", "Event", "read_events"]
+__all__ = ["EVENTS", "MOST_LOG_BYTES", "Event", "read_events"]
 
 #: A log larger than this is none of ours; refuse it before reading it whole.
-_MOST_BYTES = 2**30
+MOST_LOG_BYTES = 2**30
 #: How a line begins that we wrote.
 _KIND = re.compile(rb'\{"event": "([ -!#-\[\]-~]*)"')
 
@@ -107,7 +107,7 @@ def read_events(path: Path, advice: str = OWN) -> Iterator[dict[str, Any]]:
     Raises:
         CheckpointError: a whole line is not an event, or one of another shape than its kind.
     """
-    text = read_regular(path, advice, _MOST_BYTES) if path.exists() else b""
+    text = read_regular(path, advice, MOST_LOG_BYTES) if path.exists() else b""
     for number, line in enumerate(text[: text.rfind(b"\n") + 1].splitlines(), start=1):
         name, begins = f"line {number} of {path}", _KIND.match(line)
         shape = EVENTS.get(begins[1].decode(), Event) if begins else Event

@@ -1,6 +1,7 @@
 """The folder of a run: its configuration, its log, and what it ends with."""
 
 import json
+import os
 import reprlib
 import time
 from collections.abc import Iterator, Mapping
@@ -10,8 +11,8 @@ from typing import Any
 from hwnas.documents import Document, inside, read_document, read_regular
 from hwnas.errors import CheckpointError
 from hwnas.files import naming, write_atomically
-from hwnas.reading import MIB
-from hwnas.search.runs.events import read_events
+from hwnas.reading import open_regular
+from hwnas.search.runs.events import MOST_LOG_BYTES, read_events
 from hwnas.search.runs.schema import OWN, with_defaults
 
 __all__ = [
@@ -32,8 +33,6 @@ CONFIG, LOG, RESULT = "config.json", "log.jsonl", "result.json"
 TABLE, CHECKPOINT, WEIGHTS = "table.json", "supernet.safetensors", "weights.safetensors"
 NETWORK, PROXY_NETWORK, PLOT = "best.onnx", "proxy.onnx", "accuracy_latency.png"
 
-#: Logs and results are read whole.
-_MOST_BYTES = 256 * MIB
 #: Settings that are paths, and may change on resume.
 _PATHS = {"supernet"}
 
@@ -125,9 +124,14 @@ class Run:
 
 def _drop_torn_line(path: Path) -> None:
     """Remove from the file what a kill left of a line."""
-    text = read_regular(path, OWN, _MOST_BYTES) if path.exists() else b""
-    if not text.endswith(b"\n") and text:
-        write_atomically(path, text[: text.rfind(b"\n") + 1])
+    if not path.exists():
+        return
+    with open_regular(path) as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
+        if file.read(1) in (b"", b"\n"):
+            return
+    text = read_regular(path, OWN, MOST_LOG_BYTES)
+    write_atomically(path, text[: text.rfind(b"\n") + 1])
 
 
 def _short(value: Any) -> str:

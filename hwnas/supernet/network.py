@@ -52,7 +52,9 @@ class Supernet(nn.Module):
         self.space = space
         self.sharing: Sharing = sharing
         self._layout = space.layout
-        self.slots = nn.ModuleList(Block(slot.workloads, sharing) for slot in self._layout.slots)
+        self.slots = nn.ModuleList(
+            Block(slot.workloads, sharing, slot.reads) for slot in self._layout.slots
+        )
         if sharing == "slices":
             initialise(self, seed)
             self._candidates_start_alike()
@@ -134,8 +136,7 @@ class Supernet(nn.Module):
     def _start_as(self, other: "Supernet") -> None:
         """Every candidate begins with the weights that it has in another supernet."""
         for block, source in zip(self._blocks, other._blocks, strict=True):
-            for choice, candidate in enumerate(block.choices):
-                candidate.load_state_dict(source.state(choice))
+            block.start_as(source)
 
     def _zero_residuals(self) -> None:
         for slot, block in zip(self._layout.slots, self._blocks, strict=True):

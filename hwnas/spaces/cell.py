@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwnas.arrays import IntArray
+from hwnas.arrays import BoolArray, IntArray
 
 __all__ = ["Cell"]
 
@@ -30,6 +30,11 @@ class Cell:
             for second, (source, _) in enumerate(self.edges)
             if source == target
         )
+
+    def connected(self, codes: IntArray) -> BoolArray:
+        """Which of architectures (n, n_decisions) have a path of edges from input to output."""
+        there: BoolArray = (self.live(codes) != np.array(self.zero)).any(axis=1)
+        return there
 
     def live(self, codes: IntArray) -> IntArray:
         """The same architectures without dead operators, (n, n_decisions).

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hwnas.arrays import FloatArray, IntArray
+from hwnas.arrays import BoolArray, FloatArray, IntArray
 from hwnas.costs import COSTS, AdditiveCost, workload_costs
 from hwnas.errors import ArchitectureError, OptionError, UnknownNameError
 from hwnas.onnx_graph import Precision, Weights, to_onnx
@@ -157,6 +157,27 @@ class SearchSpace:
                     "ships with hwnas and by which tables know it: name the class otherwise"
                 )
         return {family.__name__: family for family in ops}
+
+    @property
+    def may_be_cut(self) -> bool:
+        """Whether some architecture has no path from its input to its output; see `connected`."""
+        return self.layout.cell is not None
+
+    def connected(self, archs: npt.ArrayLike) -> BoolArray:
+        """Which architectures (n, n_decisions) have a path from the input to the output, (n,).
+
+        The others, cells of edges that are not there, give all images the same; no search
+        evaluates or returns one.
+        """
+        rows = self.check(archs)
+        cell = self.layout.cell
+        return np.ones(len(rows), bool) if cell is None else cell.connected(rows)
+
+    def live(self, archs: npt.ArrayLike) -> IntArray:
+        """The architectures (n, n_decisions) without dead operators, which no runtime runs."""
+        rows = self.check(archs)
+        cell = self.layout.cell
+        return rows if cell is None else cell.live(rows)
 
     @property
     def additive(self) -> bool:

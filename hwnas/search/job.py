@@ -180,7 +180,7 @@ def _deployed(
     if classes is not None and "classes" in inspect.signature(entry.make).parameters:
         arguments["classes"] = classes
     if known and known[0] == entry.name:
-        sizes = ("input_size", "width_mult", "classes")
+        sizes = ("input_size", "width_mult", "classes", "channels", "cells", "repeats")
         arguments |= {key: known[1][key] for key in sizes if key in known[1]}
     if options.channels:
         arguments["scales"] = entry.channel_scales

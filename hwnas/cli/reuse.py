@@ -16,20 +16,24 @@ from hwnas.progress import Progress
 from hwnas.search.methods import spos
 from hwnas.search.options import SearchOptions, SpaceOptions
 from hwnas.search.settings import fields_of, make
-from hwnas.search.shared_settings import EvolutionSettings
+from hwnas.search.shared_settings import EvaluationSettings, EvolutionSettings, TrainingSettings
 
 __all__ = ["reuse_command"]
 
 #: What a supernet is: settings that may be typed again, and must be those of the run.
+_TRAINED = {
+    f.name: f
+    for f in (
+        *fields_of(TrainingSettings),
+        *fields_of(EvaluationSettings),
+        *(f for f in fields_of(spos.Settings) if f.name == "micro_batches"),
+    )
+}
 _DESCRIBING = {
     "space": "space",
     "input_size": "input_size",
     "width_mult": "width_mult",
-    **{
-        f.name: f.key
-        for f in fields_of(spos.Settings)
-        if f.name in ("sharing", "steps", "batch_size", "base_lr", "optimizer", "micro_batches")
-    },
+    **{name: f.key for name, f in _TRAINED.items()},
 }
 _EVOLUTION = {f.name for f in fields_of(EvolutionSettings)}
 _OPTIONS = {f.name for f in fields_of(SearchOptions)} - {f.name for f in fields_of(SpaceOptions)}
@@ -145,14 +149,28 @@ def _check_flags(flags: dict[str, Any], typed: dict[str, str], source: Any) -> N
     if flags["pareto"] and "parents" in typed:
         flag = typed["parents"]
         raise OptionError(f"{flag} does not go together with --pareto, which keeps the whole front")
-    given = {typed[name]: (key, flags[name]) for name, key in _DESCRIBING.items() if name in typed}
+    given = {
+        typed[name]: (key, flags[name])
+        for name, key in _DESCRIBING.items()
+        if name in typed and (key in source.config or not _unwritten(name, flags[name]))
+    }
     if "space" in typed:
         given[typed["space"]] = ("space", spaces.resolve(flags["space"]).name)
     source.check_flags(given)
 
 
+def _unwritten(name: str, value: Any) -> bool:
+    """Whether a value is one that no configuration says, since earlier versions had no other."""
+    field = _TRAINED.get(name)
+    return field is not None and field.later and value == field.default
+
+
 def _default_name(source: Path, flags: dict[str, Any], lists: Sequence[Sequence[Budget]]) -> str:
     """A folder name that the same flags give again."""
-    kept = {k: str(v) for k, v in flags.items() if k not in ("out", "workers", "worker_backend")}
+    kept = {
+        k: str(v)
+        for k, v in flags.items()
+        if k not in ("out", "workers", "worker_backend") and not _unwritten(k, v)
+    }
     digest = hashlib.sha256(repr((sorted(kept.items()), lists)).encode()).hexdigest()[:6]
     return f"{source.name}-{'pareto' if flags['pareto'] else 'again'}-{digest}"

@@ -102,15 +102,15 @@ def help_training(request: Request) -> None:
 
     Where torchrun starts several processes, that of rank 0 calls `find`, the others this.
     """
-    from hwnas.search.supernet_training import train_supernet
-    from hwnas.supernet import Supernet, UniformSampler, torchrun_workers
+    from hwnas.search.supernet_training import make_supernet, train_supernet
+    from hwnas.supernet import UniformSampler, torchrun_workers
 
     job = prepare(request)
     if (job.out / RESULT).exists():
         return  # the leader only reads it
     with torchrun_workers() as workers:
         _refuse_several(job, workers.count)
-        supernet = Supernet(job.proxy, sharing=job.settings.sharing, seed=job.seed)
+        supernet = make_supernet(job.proxy, job.settings, seed=job.seed)
         paths = UniformSampler(job.proxy, seed=job.seed)  # the leader's are trained
         train_supernet(
             None, supernet, paths, job.data, job.settings, seed=job.seed, workers=workers
@@ -121,6 +121,7 @@ def _search(job: Job, progress: Progress) -> Result:
     """Deploy, state the problem, and let the method search."""
     from hwnas.search.candidates.parallel import Parallel
     from hwnas.search.context import Context
+    from hwnas.search.outcome import draw_if_missing
     from hwnas.supernet import torchrun_workers
 
     options = job.options
@@ -152,6 +153,7 @@ def _search(job: Job, progress: Progress) -> Result:
         content = run.read_json(RESULT, Found)
         if content is not None:
             parse_of_file(job.space, content["architecture"], job.out / RESULT, OWN)
+            draw_if_missing(run, problem, content)
             say(f"this search is finished; {job.out} holds its result")
             return Result(job.out, content, job.space, job.proxy)
         deployment.save(job.out)

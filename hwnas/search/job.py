@@ -15,7 +15,13 @@ from hwnas.latency_tables import LatencyTable
 from hwnas.predictors import load_predictor
 from hwnas.search.constraints import check_budgets, check_confidence_used
 from hwnas.search.deployment import fingerprint, read_source
-from hwnas.search.limits import check_batch, check_budgets_are_numbers, check_fits, check_seed
+from hwnas.search.limits import (
+    check_batch,
+    check_budgets_are_numbers,
+    check_classes,
+    check_fits,
+    check_seed,
+)
 from hwnas.search.methods import METHODS, Method
 from hwnas.search.options import UNIMPORTANT, SearchOptions
 from hwnas.search.settings import fields_of, make, stored
@@ -95,6 +101,7 @@ def prepare(request: Request) -> Job:
     known = _origin(source, request.space)
     data = _data(request, options, settings, known)
     space = _deployed(request.space, options, known, data.classes)
+    check_classes(space, data, options.classes, known)
     check_budgets(budgets, space)
     counted = [b for b in budgets if b.quantity != "latency"]
     if counted and space.additive:  # what needs no table is known before one is measured
@@ -181,6 +188,8 @@ def _deployed(
     if known and known[0] == entry.name:
         sizes = ("input_size", "width_mult", "classes")
         arguments |= {key: known[1][key] for key in sizes if key in known[1]}
+        if classes is not None and arguments.get("classes", classes) < classes:
+            arguments["classes"] = classes
     if options.channels:
         arguments["scales"] = entry.channel_scales
     return spaces.space(entry.name, **{**arguments, **asked})

@@ -1,6 +1,6 @@
 """The deliverables of every search: ``result.json``, ``best.onnx``, and a picture."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
-from hwnas.arrays import FloatArray
+from hwnas.arrays import FloatArray, IntArray
 from hwnas.files import write_atomically
 from hwnas.search.candidates.evaluation import Evaluation, tested_accuracy
 from hwnas.search.candidates.export import exporter, predicted_interval
 from hwnas.search.candidates.verification import Winner, verify_command
 from hwnas.search.problem import Problem
-from hwnas.search.runs.plots import plot_accuracy_over_latency, write_and_draw
-from hwnas.search.runs.run import NETWORK, PLOT, PROXY_NETWORK, RESULT, WEIGHTS, Run
+from hwnas.search.runs.plots import draw_missing, plot_accuracy_over_latency, write_and_draw
+from hwnas.search.runs.run import LOG, NETWORK, PLOT, PROXY_NETWORK, RESULT, WEIGHTS, Run
+from hwnas.search.runs.schema import OWN, parse_of_file
 
-__all__ = ["conclude"]
+__all__ = ["conclude", "draw_if_missing"]
 
 
 def conclude(
@@ -89,7 +90,33 @@ def conclude(
         | ({} if same else {"trained proxy": PROXY_NETWORK})
         | extras.get("files", {}),
     }
-    archs, accuracies = evaluation.accuracies.history
+    draw = _drawing(problem, result, *evaluation.accuracies.history)
+    return write_and_draw(run, RESULT, result, draw)
+
+
+def draw_if_missing(run: Run, problem: Problem, result: Mapping[str, Any]) -> None:
+    """Draw the picture of a finished run that was killed before it had one."""
+    found = {e["architecture"]: float(e["accuracy"]) for e in run.logged("evaluated")}
+    path = run.folder / LOG
+
+    def draw(picture: Path) -> None:
+        archs = np.array([parse_of_file(problem.space, name, path, OWN) for name in found])
+        _drawing(problem, result, archs, np.array(list(found.values())))(picture)
+
+    draw_missing(run, result, draw)
+
+
+def _drawing(
+    problem: Problem, result: Mapping[str, Any], archs: IntArray, accuracies: FloatArray
+) -> Callable[[Path], None]:
+    """What draws a result among all that was evaluated into a file.
+
+    Args:
+        problem: that was solved.
+        result: the content of ``result.json``.
+        archs, accuracies: (n, n_decisions) and (n,).
+    """
+    predictor = problem.predictor
 
     def draw(path: Path) -> None:
         plot_accuracy_over_latency(
@@ -99,7 +126,7 @@ def conclude(
             winner=(result["predicted_ms"], result["accuracy"]),
             measured_ms=result["measured_ms"],
             limit_ms=problem.latency_limit_ms,
-            title=f"{space.name}, {result['data']}, {predictor.target}",
+            title=f"{problem.space.name}, {problem.data.name}, {predictor.target}",
         )
 
-    return write_and_draw(run, RESULT, result, draw)
+    return draw

@@ -1,5 +1,6 @@
 """One training step of a single path, and what it needs; the loop belongs to the recipe."""
 
+from math import cos, pi
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hwnas.errors import OptionError
-from hwnas.supernet.kinds import OPTIMIZERS, OptimizerKind
+from hwnas.supernet.kinds import OPTIMIZERS, OptimizerKind, Schedule
 from hwnas.supernet.network import Supernet
 from hwnas.supernet.workers import SINGLE_PROCESS, Workers
 
@@ -45,16 +46,20 @@ def make_optimizer(
     return torch.optim.SGD(groups, lr=0.0, momentum=0.9, foreach=True)
 
 
-def learning_rate(step: int, steps: int, base: float, warm_up: int = 30) -> float:
-    """The learning rate of a step: a linear rise over ``warm_up`` steps, a linear fall to zero.
+def learning_rate(
+    step: int, steps: int, base: float, warm_up: int = 30, schedule: Schedule = "linear"
+) -> float:
+    """The learning rate of a step: a linear rise over ``warm_up`` steps, and a fall to zero.
 
     Args:
         step: 0 to ``steps - 1``.
         steps: length of the training.
         base: the highest rate.
         warm_up: steps.
+        schedule: the fall: ``linear``, or half a ``cosine``.
     """
-    return base * min(1.0, (step + 1) / max(1, warm_up)) * (1.0 - step / steps)
+    fall = 1.0 - step / steps if schedule == "linear" else (1 + cos(pi * step / steps)) / 2
+    return base * min(1.0, (step + 1) / max(1, warm_up)) * fall
 
 
 def train_step(

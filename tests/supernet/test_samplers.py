@@ -115,7 +115,7 @@ def test_samplers_by_name(small_space: SearchSpace) -> None:
     macs = small_space.macs([sampler.sample(step) for step in range(100)])
     assert macs.min() > constraint.budget.limit * 290 / 330
     assert macs.max() <= constraint.budget.limit * 360 / 330
-    with pytest.raises(OptionError, match="one of uniform, constraint, got 'fair'"):
+    with pytest.raises(OptionError, match="one of uniform, constraint, feasible, got 'fair'"):
         make_sampler("fair", small_space, constraint, seed=4)  # type: ignore[arg-type]
 
 

@@ -14,7 +14,11 @@ from hwnas.errors import OptionError
 from hwnas.progress import say
 from hwnas.search.problem import Problem
 from hwnas.search.settings import setting
-from hwnas.search.shared_settings import EvolutionSettings, TrainingSettings
+from hwnas.search.shared_settings import (
+    EvaluationSettings,
+    EvolutionSettings,
+    TrainingSettings,
+)
 from hwnas.supernet.kinds import SamplerKind
 
 if TYPE_CHECKING:
@@ -29,11 +33,13 @@ _MOST_BINS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(EvolutionSettings, TrainingSettings):
+class Settings(EvolutionSettings, EvaluationSettings, TrainingSettings):
     """What SPOS takes."""
 
     sampler: SamplerKind = setting(
-        "uniform", "Train paths uniform over the choices, or over bins of the first budget's cost."
+        "uniform",
+        "Train paths uniform over the choices, over bins of the first budget's cost, or over all "
+        "that keeps the budgets.",
     )
     bins: str | Sequence[float] | None = setting(
         None,
@@ -97,8 +103,7 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     from hwnas.search.searchers.evolution import Evolution
     from hwnas.search.searchers.proposals import proposer, random_paths
     from hwnas.search.searchers.searcher import search_generations
-    from hwnas.search.supernet_training import train_supernet
-    from hwnas.supernet import Supernet
+    from hwnas.search.supernet_training import make_supernet, train_supernet
 
     problem, progress = context.problem, context.progress
     seed = problem.seed
@@ -111,7 +116,7 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         )
 
     # one path a step, eq. 7
-    supernet = Supernet(problem.proxy, sharing=settings.sharing, seed=seed)
+    supernet = make_supernet(problem.proxy, settings, seed=seed)
     train_supernet(
         context.run,
         supernet,
@@ -129,7 +134,7 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
             feasible, parents=settings.parents, mutation=settings.mutation, seed=seed + misses
         )
 
-    evaluation = context.evaluator(supernet)
+    evaluation = context.evaluator(supernet, settings=settings)
     evaluate = evaluation.accuracies
     searcher = evolution(problem.feasible)
     random_accuracies = random_paths(searcher, evaluate, settings.population)
@@ -176,7 +181,12 @@ def _paths(problem: Problem, settings: Settings) -> "PathSampler":
     assert not isinstance(settings.bins, str)  # see `check`
     constraint = problem.constraints[0]
     return make_sampler(
-        settings.sampler, problem.proxy, constraint, settings.bins, seed=problem.seed
+        settings.sampler,
+        problem.proxy,
+        constraint,
+        settings.bins,
+        seed=problem.seed,
+        feasible=problem.feasible,
     )
 
 

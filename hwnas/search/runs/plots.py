@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 
 from hwnas.arrays import FloatArray
+from hwnas.documents import inside
 from hwnas.pictures import picture, said_if_not_drawn
 from hwnas.search.runs.run import Run
+from hwnas.search.runs.schema import OWN
 
 __all__ = [
+    "draw_missing",
     "plot_accuracy_over_latency",
     "plot_alphas",
     "plot_front",
@@ -43,6 +46,22 @@ def write_and_draw(
     content = {**content, "files": files}
     run.write_json(name, content)
     return content
+
+
+def draw_missing(run: Run, content: Mapping[str, Any], draw: Callable[[Path], None]) -> None:
+    """Draw the picture that a finished run names and lacks, as a kill behind its result leaves it.
+
+    Args:
+        run: the folder.
+        content: of the result, see `write_and_draw`.
+        draw: makes the file of this path.
+    """
+    name = content["files"].get("plot")
+    if name is not None:
+        path = inside(run.folder, name, advice=OWN)
+        if not path.exists():
+            with said_if_not_drawn():
+                draw(path)
 
 
 def plot_accuracy_over_latency(

@@ -75,6 +75,8 @@ class Config(Document):
     base_rate: Annotated[float, Gt(0)] | None = None
     optimizer: str = ""
     shares: AtLeastOne | None = None
+    calibration_images: Annotated[int, Ge(2), Le(10_000_000)] | None = None
+    validation_images: Annotated[int, Ge(1), Le(10_000_000)] | None = None
     supernet: _Path = "."
     supernet_digest: str = ""
 

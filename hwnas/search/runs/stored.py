@@ -24,8 +24,12 @@ __all__ = ["StoredRun", "stored_space"]
 
 #: What a configuration must say: enough to make the supernet again, and to know its data.
 _KEYS = ("space", "data", "data_digest", "deployed", "trained", "sharing", "steps")
-#: What else it may say of the training.
-_MORE = ("method", "train_batch", "base_rate", "optimizer", "shares")
+#: What else it may say of the training, and of the images that candidates are evaluated on.
+_MORE = (
+    *("method", "train_batch", "base_rate", "optimizer", "shares", "label_smoothing"),
+    *("weight_decay", "max_norm", "initial_weights", "batch_norms"),
+    *("calibration_images", "validation_images"),
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -106,15 +106,15 @@ def test_what_is_typed_is_not_there_or_wrong(refused, flag, text, says):
 @pytest.mark.parametrize(
     ("flag", "says"),
     [
-        ("method", "unknown method 'darts': choose one of betanas, spos"),
-        ("space", "unknown space 'darts': choose one of fbnet, nasbench201"),
-        ("data", "unknown data 'darts': choose one of digits"),
-        ("table", "no latency table at 'darts'"),
-        ("runtime", "unknown CPU runtime 'darts': choose one of onnxruntime"),
+        ("method", "unknown method 'cream': choose one of betanas, spos"),
+        ("space", "unknown space 'cream': choose one of darts, darts-s1, darts-s2, fbnet"),
+        ("data", "unknown data 'cream': choose one of digits"),
+        ("table", "no latency table at 'cream'"),
+        ("runtime", "unknown CPU runtime 'cream': choose one of onnxruntime"),
     ],
 )
 def test_an_unknown_name(refused, flag, says):
-    assert says in refused(*SEARCH, "--device", "cpu", f"--{flag}", "darts")
+    assert says in refused(*SEARCH, "--device", "cpu", f"--{flag}", "cream")
 
 
 @pytest.mark.parametrize(

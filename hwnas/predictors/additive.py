@@ -19,8 +19,8 @@ from hwnas.predictors.calibrated import Calibration, calibrate, calibrate_withou
 from hwnas.predictors.expectation import sampled_expectation
 from hwnas.predictors.intervals import student_quantile
 from hwnas.predictors.parts import Alone, Networks, Part
-from hwnas.predictors.workload_sums import WorkloadSums
 from hwnas.spaces import SearchSpace
+from hwnas.spaces.workload_sums import WorkloadSums
 
 if TYPE_CHECKING:
     import torch

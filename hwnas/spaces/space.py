@@ -19,6 +19,7 @@ from hwnas.ops import FAMILIES, Graph, Op, Shape, Workload
 from hwnas.spaces.architectures import checked_rows, rows_of
 from hwnas.spaces.emission import emit
 from hwnas.spaces.layout import Decision, Layout, Slot, followed
+from hwnas.spaces.workload_sums import WorkloadSums
 
 if TYPE_CHECKING:
     from hwnas.ops.module import GraphModule
@@ -282,17 +283,7 @@ class SearchSpace:
         if self.additive:
             return self.cost(quantity)
 
-        slots = self.layout.slots
-
-        def of_workloads(archs: npt.ArrayLike) -> FloatArray:
-            totals = []
-            for arch in self.check(archs).tolist():
-                used = zip(slots, self.layout.path(arch), strict=True)
-                parts = (slot.workloads[choice] for slot, choice in used if choice is not None)
-                totals.append(self._total(quantity, parts))
-            return np.array(totals, np.float64)
-
-        return of_workloads
+        return WorkloadSums.of(self, 0.0, lambda workload: self._workload_costs[workload][quantity])
 
     @cached_property
     def _followed(self) -> tuple[tuple[Slot, ...], ...]:

@@ -86,6 +86,7 @@ def _reuse(
     from hwnas.search.deployment import deploy
     from hwnas.search.problem import Problem
     from hwnas.search.reuse import Reuse, feasible_front, search_front, search_supernet
+    from hwnas.search.runs.plots import lacks_picture
     from hwnas.search.runs.run import RESULT, TABLE, Run
     from hwnas.search.runs.schema import Several
 
@@ -127,7 +128,7 @@ def _reuse(
     }
     run = Run(out, config)
     finished = run.read_json(RESULT, Several)
-    if finished is not None:
+    if finished is not None and not lacks_picture(run, finished):
         say(f"this search is finished; {out} holds its result")
         return finished
     deployment.save(out)

@@ -2,6 +2,7 @@
 
 from hwnas.costs.additive import AdditiveCost, FeasibleRegion
 from hwnas.costs.budgets import QUANTITIES, Budget, parse_budget
+from hwnas.costs.completions import Completions, decode
 from hwnas.costs.constrained_argmax import constrained_argmax
 from hwnas.costs.constraint import Check, Constraint
 from hwnas.costs.counting import (
@@ -24,12 +25,14 @@ __all__ = [
     "Approximation",
     "Budget",
     "Check",
+    "Completions",
     "Constraint",
     "FeasibleRegion",
     "FeasibleSet",
     "can_be_kept",
     "checked_probabilities",
     "constrained_argmax",
+    "decode",
     "graph_bitops",
     "graph_bytes",
     "graph_macs",

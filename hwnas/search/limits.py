@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
-from hwnas.costs import Budget
+from hwnas.costs import Budget, workload_costs
 from hwnas.data import Dataset
 from hwnas.devices import check_exportable
 from hwnas.errors import BudgetError, OptionError
@@ -130,7 +130,7 @@ def _largest(space: SearchSpace, sharing: Sharing) -> tuple[float, float]:
     """Parameters of the weights that are shared, and numbers that the layers give for an image.
 
     Both are of the largest network, where its candidates share slices; where they are separate,
-    all of their weights count.
+    the weights of all candidates count.
     """
     if not space.additive:
         archs = space.sample(20, seed=0)
@@ -140,5 +140,6 @@ def _largest(space: SearchSpace, sharing: Sharing) -> tuple[float, float]:
     moved = space.cost("bytes").maximum()[1]
     weights = params
     if sharing == "separate":
-        weights = sum(float(entry.sum()) for entry in space.cost("params").entries)
+        candidates = (w for slot in space.layout.slots for w in slot.workloads)
+        weights = float(sum(workload_costs(w)["params"] for w in candidates))
     return weights, max(0.0, moved / _FLOAT - params) / 2

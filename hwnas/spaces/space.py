@@ -134,10 +134,10 @@ class SearchSpace:
         """Every workload of the space that costs time, once: what a profiler measures."""
         others = [w for s in self.layout.slots if s.decision is None for w in s.workloads]
         chosen = [
-            slot.workloads[choice]
-            for slots, n in zip(self._followed, self.n_choices, strict=True)
+            workload
+            for decision, n in enumerate(self.n_choices)
             for choice in range(n)
-            for slot in slots
+            for workload in self._workloads_of(decision, choice)
         ]
         return tuple(dict.fromkeys(w for w in (*others, *chosen) if not w.op.no_op))
 
@@ -179,7 +179,7 @@ class SearchSpace:
             OptionError: the space is not additive.
         """
         self._check_additive("what a choice adds depends on others, take workloads(arch)")
-        return tuple(slot.workloads[choice] for slot in self._followed[decision])
+        return self._workloads_of(decision, choice)
 
     def graph(self, arch: npt.ArrayLike) -> Graph:
         """The nodes of one network.
@@ -297,6 +297,11 @@ class SearchSpace:
     @cached_property
     def _followed(self) -> tuple[tuple[Slot, ...], ...]:
         return followed(self.layout.slots, len(self.decisions))
+
+    def _workloads_of(self, decision: int, choice: int) -> tuple[Workload, ...]:
+        """The workloads of the slots that follow a decision, for one of its choices."""
+        picked = [(slot, slot.candidate(choice)) for slot in self._followed[decision]]
+        return tuple(slot.workloads[at] for slot, at in picked if at is not None)
 
     @cached_property
     def _workload_costs(self) -> dict[Workload, dict[str, int]]:

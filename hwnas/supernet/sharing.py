@@ -108,7 +108,8 @@ class SlicedLayer(nn.Module):
                 F.conv2d,
                 bias=None,
                 stride=node.stride,
-                padding=padding(node.kernel),
+                padding=padding(node.kernel, node.dilation),
+                dilation=node.dilation,
                 groups=node.groups,
             )
         self._bits = node.bits

@@ -33,7 +33,7 @@ __all__ = ["BACKENDS", "Parallel", "ParallelAccuracies", "logged_evaluation"]
 BACKENDS = ("loky", "dask", "ray")
 #: Architectures that each process evaluates between two entries in the log.
 _CHUNK = 8
-#: Memory for the activations of common prefixes, of all processes together.
+#: Memory for activations that candidates share, of all processes together.
 _CACHE_BYTES = 2**30
 
 
@@ -111,7 +111,7 @@ class ParallelAccuracies:
         Raises:
             WorkerLostError: processes died twice.
         """
-        order = np.lexsort(archs.T[::-1])  # neighbours share the longest prefixes
+        order = np.lexsort(archs.T[::-1])  # neighbours share most
         parts = [part for part in np.array_split(order, self._parallel.workers) if len(part)]
         result = np.empty(len(archs))
         for part, values in zip(parts, self._run([archs[part] for part in parts]), strict=True):

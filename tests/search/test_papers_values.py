@@ -128,9 +128,7 @@ def test_who_follows_a_leader_whose_sampler_learns_goes_on_from_its_weights(
 
     settings = TrainingSettings(**QUICK)
     led = make_supernet(tiny, settings, seed=0)
-    train_supernet(
-        Run(tmp_path, {}), led, UniformSampler(tiny, seed=0), digits, settings, seed=0
-    )
+    train_supernet(Run(tmp_path, {}), led, UniformSampler(tiny, seed=0), digits, settings, seed=0)
     state = {"sampler loss": torch.arange(3.0)}
     optimizer = make_optimizer(led)
     save_checkpoint(tmp_path / CHECKPOINT, led, optimizer, 8, extra=state)
@@ -150,9 +148,7 @@ def test_who_follows_a_leader_whose_sampler_learns_goes_on_from_its_weights(
 
 
 @pytest.mark.parametrize(("calibration", "validation"), [(20, 30), (10_000, 10_000), (None, None)])
-def test_candidates_are_evaluated_on_as_many_images_as_asked(
-    tiny, digits, calibration, validation
-):
+def test_candidates_are_evaluated_on_as_many_images_as_asked(tiny, digits, calibration, validation):
     asked = EvaluationSettings(calibration_images=calibration, validation_images=validation)
     supernet = make_supernet(tiny, TrainingSettings(**QUICK), seed=0)
     seen, images, labels, _ = validation_evaluator(supernet, digits, asked).inputs()

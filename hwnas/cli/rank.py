@@ -50,6 +50,7 @@ def command(
     """
     from hwnas.search.limits import check_batch
     from hwnas.search.retraining.ranking import check_ranking
+    from hwnas.search.runs.plots import lacks_picture
     from hwnas.search.runs.run import Run
     from hwnas.search.runs.schema import OWN, Rank
     from hwnas.search.runs.stored import StoredRun, stored_space
@@ -65,7 +66,7 @@ def command(
     check_batch(settings, data)
     run = Run(out, {**stored(settings), "seed": seed, **source.identity(out)})
     result = run.read_json("rank.json", Rank)
-    if result is None:
+    if result is None or lacks_picture(run, result):
         with progress_bars() as progress:
             result = check_ranking(run, source, data, settings, seed=seed, progress=progress)
     else:

@@ -86,6 +86,7 @@ def _reuse(
     from hwnas.search.deployment import deploy
     from hwnas.search.problem import Problem
     from hwnas.search.reuse import Reuse, feasible_front, search_front, search_supernet
+    from hwnas.search.runs.plots import lacks_picture
     from hwnas.search.runs.run import RESULT, TABLE, Run
     from hwnas.search.runs.schema import Several
 
@@ -127,7 +128,7 @@ def _reuse(
     }
     run = Run(out, config)
     finished = run.read_json(RESULT, Several)
-    if finished is not None:
+    if finished is not None and not lacks_picture(run, finished):
         say(f"this search is finished; {out} holds its result")
         return finished
     deployment.save(out)
@@ -149,18 +150,14 @@ def _check_flags(flags: dict[str, Any], typed: dict[str, str], source: Any) -> N
     if flags["pareto"] and "parents" in typed:
         flag = typed["parents"]
         raise OptionError(f"{flag} does not go together with --pareto, which keeps the whole front")
-    given = {
-        typed[name]: (key, flags[name])
-        for name, key in _DESCRIBING.items()
-        if name in typed and (key in source.config or not _unwritten(name, flags[name]))
-    }
+    given = {typed[name]: (key, flags[name]) for name, key in _DESCRIBING.items() if name in typed}
     if "space" in typed:
         given[typed["space"]] = ("space", spaces.resolve(flags["space"]).name)
-    source.check_flags(given)
+    source.check_flags(given, {f.key: f.default for f in _TRAINED.values() if f.later})
 
 
 def _unwritten(name: str, value: Any) -> bool:
-    """Whether a value is one that no configuration says, since earlier versions had no other."""
+    """Whether a value is one that earlier versions knew no other than."""
     field = _TRAINED.get(name)
     return field is not None and field.later and value == field.default
 

@@ -15,7 +15,8 @@ from hwnas.search.deployment import Deployment, deploy
 from hwnas.search.job import Job, Request, prepare
 from hwnas.search.problem import Problem
 from hwnas.search.result import Result
-from hwnas.search.runs.run import CONFIG, RESULT, TABLE, Run
+from hwnas.search.runs.plots import lacks_picture
+from hwnas.search.runs.run import CHECKPOINT, CONFIG, RESULT, TABLE, Run
 from hwnas.search.runs.schema import OWN, Config, Found, parse_of_file
 from hwnas.search.settings import stored
 from hwnas.spaces import SearchSpace
@@ -121,7 +122,6 @@ def _search(job: Job, progress: Progress) -> Result:
     """Deploy, state the problem, and let the method search."""
     from hwnas.search.candidates.parallel import Parallel
     from hwnas.search.context import Context
-    from hwnas.search.outcome import draw_if_missing
     from hwnas.supernet import torchrun_workers
 
     options = job.options
@@ -153,15 +153,20 @@ def _search(job: Job, progress: Progress) -> Result:
         content = run.read_json(RESULT, Found)
         if content is not None:
             parse_of_file(job.space, content["architecture"], job.out / RESULT, OWN)
-            draw_if_missing(run, problem, content)
-            say(f"this search is finished; {job.out} holds its result")
-            return Result(job.out, content, job.space, job.proxy)
+            if not _lacks_its_picture_alone(run, content, workers.count):
+                say(f"this search is finished; {job.out} holds its result")
+                return Result(job.out, content, job.space, job.proxy)
         deployment.save(job.out)
         deployment.tell(job.out)
         say(f"deployed: {_deployed(job)}, whose latency counts; trained: {_trained(job)}")
         context = Context(problem, run, workers, parallel, progress)
         content = job.method.search(context, settings)
     return Result(job.out, content, job.space, job.proxy)
+
+
+def _lacks_its_picture_alone(run: Run, content: Mapping[str, Any], count: int) -> bool:
+    """Whether to go through a finished run again for its picture: all that took time is there."""
+    return count == 1 and lacks_picture(run, content) and (run.folder / CHECKPOINT).exists()
 
 
 def _refuse_several(job: Job, count: int) -> None:

@@ -19,6 +19,7 @@ from hwnas.search.limits import (
     check_batch,
     check_budgets_are_numbers,
     check_classes,
+    check_evaluation,
     check_fits,
     check_seed,
 )
@@ -101,13 +102,14 @@ def prepare(request: Request) -> Job:
     known = _origin(source, request.space)
     data = _data(request, options, settings, known)
     space = _deployed(request.space, options, known, data.classes)
-    check_classes(space, data, options.classes, known)
     check_budgets(budgets, space)
     counted = [b for b in budgets if b.quantity != "latency"]
     if counted and space.additive:  # what needs no table is known before one is measured
         FeasibleSet([Constraint(b, space.cost(b.quantity)) for b in counted], space.format)
     proxy = spaces.proxy(space, data.input_shape[1], data.classes, _proxy_width(options, space))
+    check_classes(space, data, options.classes, known)
     check_batch(settings, data)
+    check_evaluation(settings, data)
     check_fits(space, proxy, settings)
     job = Job(
         method,

@@ -1,6 +1,7 @@
 """What a search may not be asked for, since it would say nothing or never end."""
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from numbers import Integral
 from typing import Any
 
@@ -18,6 +19,7 @@ __all__ = [
     "check_batch",
     "check_budgets_are_numbers",
     "check_classes",
+    "check_evaluation",
     "check_fits",
     "check_seed",
 ]
@@ -60,6 +62,30 @@ def check_batch(settings: Any, data: Dataset) -> None:
                 f"{name} is at most {max(count, _USUAL_BATCH)}, since {data.name} has {count} "
                 f"{of} images, got {size}"
             )
+
+
+def check_evaluation(settings: Any, data: Dataset) -> None:
+    """Refuse to evaluate candidates on more images than this machine's memory holds.
+
+    Args:
+        settings: whose ``calibration_images`` and ``validation_images`` are looked at, where given.
+        data: has so many at most.
+
+    Raises:
+        OptionError: they do not fit.
+    """
+    counts = [
+        min(getattr(settings, name, None) or 0, most)
+        for name, most in (
+            ("calibration_images", data.train_count),
+            ("validation_images", getattr(data, "validation_count", data.train_count)),
+        )
+    ]
+    check_memory(
+        _FLOAT * sum(counts) * prod(data.input_shape),
+        f"{' and '.join(map(str, counts))} images to evaluate candidates on",
+        "give fewer calibration_images or validation_images, or a smaller proxy_input_size",
+    )
 
 
 def check_classes(

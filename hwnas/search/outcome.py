@@ -1,6 +1,6 @@
 """The deliverables of every search: ``result.json``, ``best.onnx``, and a picture."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -9,17 +9,16 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
-from hwnas.arrays import FloatArray, IntArray
+from hwnas.arrays import FloatArray
 from hwnas.files import write_atomically
 from hwnas.search.candidates.evaluation import Evaluation, tested_accuracy
 from hwnas.search.candidates.export import exporter, predicted_interval
 from hwnas.search.candidates.verification import Winner, verify_command
 from hwnas.search.problem import Problem
-from hwnas.search.runs.plots import draw_missing, plot_accuracy_over_latency, write_and_draw
-from hwnas.search.runs.run import LOG, NETWORK, PLOT, PROXY_NETWORK, RESULT, WEIGHTS, Run
-from hwnas.search.runs.schema import OWN, parse_of_file
+from hwnas.search.runs.plots import plot_accuracy_over_latency, write_and_draw
+from hwnas.search.runs.run import NETWORK, PLOT, PROXY_NETWORK, RESULT, WEIGHTS, Run
 
-__all__ = ["conclude", "draw_if_missing"]
+__all__ = ["conclude"]
 
 
 def conclude(
@@ -90,33 +89,7 @@ def conclude(
         | ({} if same else {"trained proxy": PROXY_NETWORK})
         | extras.get("files", {}),
     }
-    draw = _drawing(problem, result, *evaluation.accuracies.history)
-    return write_and_draw(run, RESULT, result, draw)
-
-
-def draw_if_missing(run: Run, problem: Problem, result: Mapping[str, Any]) -> None:
-    """Draw the picture of a finished run that was killed before it had one."""
-    found = {e["architecture"]: float(e["accuracy"]) for e in run.logged("evaluated")}
-    path = run.folder / LOG
-
-    def draw(picture: Path) -> None:
-        archs = np.array([parse_of_file(problem.space, name, path, OWN) for name in found])
-        _drawing(problem, result, archs, np.array(list(found.values())))(picture)
-
-    draw_missing(run, result, draw)
-
-
-def _drawing(
-    problem: Problem, result: Mapping[str, Any], archs: IntArray, accuracies: FloatArray
-) -> Callable[[Path], None]:
-    """What draws a result among all that was evaluated into a file.
-
-    Args:
-        problem: that was solved.
-        result: the content of ``result.json``.
-        archs, accuracies: (n, n_decisions) and (n,).
-    """
-    predictor = problem.predictor
+    archs, accuracies = evaluation.accuracies.history
 
     def draw(path: Path) -> None:
         plot_accuracy_over_latency(
@@ -126,7 +99,7 @@ def _drawing(
             winner=(result["predicted_ms"], result["accuracy"]),
             measured_ms=result["measured_ms"],
             limit_ms=problem.latency_limit_ms,
-            title=f"{problem.space.name}, {problem.data.name}, {predictor.target}",
+            title=f"{space.name}, {result['data']}, {predictor.target}",
         )
 
-    return draw
+    return write_and_draw(run, RESULT, result, draw)

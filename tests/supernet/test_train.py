@@ -41,6 +41,15 @@ def test_the_rate_rises_then_falls_linearly() -> None:
     assert learning_rate(0, 10, 0.5, warm_up=0) == 0.5
 
 
+def test_a_cosine_falls_from_the_rate_to_0() -> None:
+    rates = [learning_rate(step, 100, 0.5, 10, "cosine") for step in range(101)]
+    assert rates[0] == pytest.approx(0.5 / 10)
+    assert rates[25] == pytest.approx(0.5 * (1 + 2**-0.5) / 2)
+    assert rates[50] == pytest.approx(0.25)
+    assert rates[75] == pytest.approx(0.5 * (1 - 2**-0.5) / 2)
+    assert rates[100] == pytest.approx(0.0, abs=1e-12)
+
+
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 def test_training_lowers_the_loss(
     small_space: SearchSpace, batch: tuple[torch.Tensor, torch.Tensor], kind: OptimizerKind

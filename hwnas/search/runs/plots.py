@@ -13,7 +13,7 @@ from hwnas.search.runs.run import Run
 from hwnas.search.runs.schema import OWN
 
 __all__ = [
-    "draw_missing",
+    "lacks_picture",
     "plot_accuracy_over_latency",
     "plot_alphas",
     "plot_front",
@@ -48,20 +48,14 @@ def write_and_draw(
     return content
 
 
-def draw_missing(run: Run, content: Mapping[str, Any], draw: Callable[[Path], None]) -> None:
-    """Draw the picture that a finished run names and lacks, as a kill behind its result leaves it.
+def lacks_picture(run: Run, content: Mapping[str, Any]) -> bool:
+    """Whether a finished run names a picture that is not there: it was killed before it drew it.
 
-    Args:
-        run: the folder.
-        content: of the result, see `write_and_draw`.
-        draw: makes the file of this path.
+    To go through the run again draws it; whatever took time is in its folder.
     """
-    name = content["files"].get("plot")
-    if name is not None:
-        path = inside(run.folder, name, advice=OWN)
-        if not path.exists():
-            with said_if_not_drawn():
-                draw(path)
+    files = content.get("files")
+    name = files.get("plot") if isinstance(files, dict) else None
+    return isinstance(name, str) and not inside(run.folder, name, advice=OWN).exists()
 
 
 def plot_accuracy_over_latency(

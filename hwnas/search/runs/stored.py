@@ -189,16 +189,20 @@ class StoredRun:
             return parse_of_file(self.deployed, found, path, ANOTHER)
         return self.deployed.parse(text)
 
-    def check_flags(self, given: Mapping[str, tuple[str, Any]]) -> None:
+    def check_flags(
+        self, given: Mapping[str, tuple[str, Any]], defaults: Mapping[str, Any] | None = None
+    ) -> None:
         """Flags that describe a supernet, where they are given beside one, must describe this one.
 
         Args:
             given: flag -> the setting's name in a configuration, and the value given.
+            defaults: of settings that a configuration need not say.
 
         Raises:
             OptionError: one does not; the message names it.
         """
         found = {
+            **(defaults or {}),
             **self.config,
             "input_size": self.config["deployed"].get("input_size"),
             "width_mult": self.config["deployed"].get("width_mult"),

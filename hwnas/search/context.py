@@ -14,6 +14,7 @@ from hwnas.search.outcome import conclude
 from hwnas.search.problem import Problem
 from hwnas.search.runs.run import Run
 from hwnas.supernet import SINGLE_PROCESS, Supernet, Workers
+from hwnas.supernet.kinds import RankBy
 
 __all__ = ["Context"]
 
@@ -43,14 +44,20 @@ class Context:
         if self.problem.budgets:  # a whole front needs none
             _ = self.problem.feasible
 
-    def evaluator(self, supernet: Supernet, known: Mapping[str, float] | None = None) -> Evaluation:
+    def evaluator(
+        self,
+        supernet: Supernet,
+        known: Mapping[str, float] | None = None,
+        rank_by: RankBy | None = None,
+    ) -> Evaluation:
         """Accuracies of a trained supernet's candidates, looked up in the run's log first.
 
         Args:
             supernet: of ``problem.proxy``.
             known: what an earlier search found out, by architecture string.
+            rank_by: what counts as accuracy; None for ``accuracy``.
         """
-        validation = validation_evaluator(supernet, self.problem.data)
+        validation = validation_evaluator(supernet, self.problem.data, rank_by)
         accuracies = logged_evaluation(
             self.run,
             self.problem.space,

@@ -66,7 +66,7 @@ class Reuse:
         if not any(self.run.logged("imported")):
             self.run.log("imported", accuracies=self.source.accuracies())
         known = dict(next(self.run.logged("imported"))["accuracies"])
-        evaluation = context.evaluator(self.source.supernet(), known)
+        evaluation = context.evaluator(self.source.supernet(), known, self.source.rank_by)
         if known:
             space, path = self.source.deployed, self.run.folder / LOG
             archs = [parse_of_file(space, name, path, OWN) for name in known]

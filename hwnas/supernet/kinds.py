@@ -2,16 +2,28 @@
 
 from typing import Literal
 
-__all__ = ["OPTIMIZERS", "SAMPLERS", "SHARINGS", "OptimizerKind", "SamplerKind", "Sharing"]
+__all__ = [
+    "OPTIMIZERS",
+    "SAMPLERS",
+    "SHARINGS",
+    "OptimizerKind",
+    "RankBy",
+    "SamplerKind",
+    "Sharing",
+]
 
 #: How candidates of a slot share weights, see `hwnas.supernet.sharing`.
 Sharing = Literal["slices", "separate"]
 SHARINGS: tuple[Sharing, ...] = ("slices", "separate")
 
 #: Which paths are trained, see `hwnas.supernet.samplers`.
-SamplerKind = Literal["uniform", "constraint"]
-SAMPLERS: tuple[SamplerKind, ...] = ("uniform", "constraint")
+SamplerKind = Literal["uniform", "balanced", "proportional", "constraint"]
+SAMPLERS: tuple[SamplerKind, ...] = ("uniform", "balanced", "proportional", "constraint")
 
 #: What trains weights, see `hwnas.supernet.train`.
 OptimizerKind = Literal["adam", "sgd"]
 OPTIMIZERS: tuple[OptimizerKind, ...] = ("adam", "sgd")
+
+#: What candidates are ranked by: accuracy with the trained last layer, or the expected accuracy of
+#: one that is fitted to each candidate, see `hwnas.supernet.readout`.
+RankBy = Literal["accuracy", "readout"]

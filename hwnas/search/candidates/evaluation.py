@@ -12,6 +12,7 @@ from hwnas.progress import Progress, silent
 from hwnas.search.runs.run import Run
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import Evaluator, Supernet
+from hwnas.supernet.kinds import RankBy
 
 __all__ = [
     "Evaluate",
@@ -28,6 +29,8 @@ Evaluate = Callable[[IntArray], FloatArray]
 #: Images that recalibrate batch-norm, and at most as many that an evaluation looks at.
 _CALIBRATION_IMAGES = 512
 _VALIDATION_IMAGES = 1000
+#: Images that a readout is fitted to, and batch-norm is recalibrated by where there is one.
+_READOUT_IMAGES = 1000
 #: Architectures evaluated between two entries in the log: small, so that a kill loses little.
 _CHUNK = 8
 
@@ -37,8 +40,16 @@ def calibration_images(data: Dataset) -> npt.NDArray[np.float32]:
     return np.asarray(data.calibration(_CALIBRATION_IMAGES), np.float32)
 
 
-def validation_evaluator(supernet: Supernet, data: Dataset) -> Evaluator:
-    """What ranks candidates: the supernet on the first validation images."""
+def validation_evaluator(
+    supernet: Supernet, data: Dataset, rank_by: RankBy | None = None
+) -> Evaluator:
+    """What ranks candidates: the supernet on the first validation images.
+
+    Args:
+        supernet: trained.
+        data: its validation images are looked at, training images recalibrate.
+        rank_by: by what, see `hwnas.supernet.kinds`; None for ``accuracy``.
+    """
     images, labels, count = [], [], 0
     for x, y in data.validation():
         images.append(np.asarray(x, np.float32))
@@ -46,11 +57,16 @@ def validation_evaluator(supernet: Supernet, data: Dataset) -> Evaluator:
         count += len(labels[-1])
         if count >= _VALIDATION_IMAGES:
             break
+    calibration, fitted_labels = calibration_images(data), None
+    if rank_by == "readout":
+        batch = data.train_batch(0, min(_READOUT_IMAGES, data.train_count), 0)
+        calibration, fitted_labels = np.asarray(batch[0], np.float32), np.asarray(batch[1])
     return Evaluator(
         supernet,
-        calibration_images(data),
+        calibration,
         np.concatenate(images)[:_VALIDATION_IMAGES],
         np.concatenate(labels)[:_VALIDATION_IMAGES],
+        calibration_labels=fitted_labels,
     )
 
 

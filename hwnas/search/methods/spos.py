@@ -15,7 +15,7 @@ from hwnas.progress import say
 from hwnas.search.problem import Problem
 from hwnas.search.settings import setting
 from hwnas.search.shared_settings import EvolutionSettings, TrainingSettings
-from hwnas.supernet.kinds import SamplerKind
+from hwnas.supernet.kinds import RankBy, SamplerKind
 
 if TYPE_CHECKING:
     from hwnas.search.context import Context
@@ -33,12 +33,27 @@ class Settings(EvolutionSettings, TrainingSettings):
     """What SPOS takes."""
 
     sampler: SamplerKind = setting(
-        "uniform", "Train paths uniform over the choices, or over bins of the first budget's cost."
+        "uniform",
+        "Train paths uniform over the choices, each choice equally often, paths in proportion to "
+        "their parameters, or uniform over bins of the first budget's cost.",
+    )
+    paths: Annotated[int, Ge(1)] | None = setting(
+        None,
+        "Paths a training step, whose gradients are averaged; with --sampler balanced and as many "
+        "as an edge or block has choices, a step trains each of them once  [default: 1]",
+        metavar="N",
+        most=1000,
     )
     bins: str | Sequence[float] | None = setting(
         None,
         "Of --sampler constraint, such as 290M:360M:10M  [default: 0.88 to 1.09 times the budget]",
         metavar="LOW:HIGH:STEP",
+    )
+    rank_by: RankBy | None = setting(
+        None,
+        "Accuracy with the trained last layer, or the expected accuracy of a linear readout that "
+        "is fitted to each candidate in closed form: says more of a supernet that was trained for "
+        "minutes  [default: accuracy]",
     )
     micro_batches: Annotated[int, Ge(1)] | None = setting(
         None,
@@ -129,7 +144,7 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
             feasible, parents=settings.parents, mutation=settings.mutation, seed=seed + misses
         )
 
-    evaluation = context.evaluator(supernet)
+    evaluation = context.evaluator(supernet, rank_by=settings.rank_by)
     evaluate = evaluation.accuracies
     searcher = evolution(problem.feasible)
     random_accuracies = random_paths(searcher, evaluate, settings.population)

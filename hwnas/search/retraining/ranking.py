@@ -153,7 +153,7 @@ def check_ranking(
     space = source.proxy
     archs = space.sample(count, seed=np.random.default_rng([seed, 0x4A4C]))
     names = [space.format(arch) for arch in archs]
-    validation = validation_evaluator(source.supernet(), data)
+    validation = validation_evaluator(source.supernet(), data, source.rank_by)
     shared = logged_evaluation(run, space, validation, parallel, progress=progress)(archs)
     known = {e["architecture"]: float(e["accuracy"]) for e in run.logged("trained alone")}
     for at, (name, arch) in enumerate(zip(names, archs, strict=True)):

@@ -75,6 +75,8 @@ class Config(Document):
     base_rate: Annotated[float, Gt(0)] | None = None
     optimizer: str = ""
     shares: AtLeastOne | None = None
+    paths: AtLeastOne | None = None
+    rank_by: Literal["accuracy", "readout"] | None = None
     supernet: _Path = "."
     supernet_digest: str = ""
 

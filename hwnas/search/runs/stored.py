@@ -19,13 +19,14 @@ from hwnas.search.runs.run import CHECKPOINT, CONFIG, LOG, RESULT, TABLE
 from hwnas.search.runs.schema import ANOTHER, Config, Winner, parse_of_file
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import Supernet, check_origin, load_weights
+from hwnas.supernet.kinds import RankBy
 
 __all__ = ["StoredRun", "stored_space"]
 
 #: What a configuration must say: enough to make the supernet again, and to know its data.
 _KEYS = ("space", "data", "data_digest", "deployed", "trained", "sharing", "steps")
 #: What else it may say of the training.
-_MORE = ("method", "train_batch", "base_rate", "optimizer", "shares")
+_MORE = ("method", "train_batch", "base_rate", "optimizer", "shares", "paths", "rank_by")
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +136,12 @@ class StoredRun:
     def has_supernet(self) -> bool:
         """Whether there is a supernet, finished or not."""
         return (self.home / CHECKPOINT).exists()
+
+    @property
+    def rank_by(self) -> RankBy | None:
+        """What its candidates are ranked by; None for accuracy."""
+        found: RankBy | None = self.config.get("rank_by")
+        return found
 
     def table(self) -> LatencyTable:
         """The latency table that the run searched with."""

@@ -179,7 +179,9 @@ def test_a_config_holds_the_names_that_earlier_versions_wrote():
         *("sharing", "steps", "train_batch", "optimizer", "base_rate"),
         *("population", "generations", "top", "mutation", "sampler", "bins", "shares"),
         *("finalists", "finalist_steps"),
+        *("paths", "rank_by"),  # of which earlier versions know nothing: None, as if missing
     }
+    assert (spos.Settings().paths, spos.Settings().rank_by) == (None, None)
     assert set(stored(betanas.Settings())) == {
         *("sharing", "steps", "train_batch", "optimizer", "base_rate", "beta", "warm_up"),
         *("alpha_every", "alpha_rate", "alpha_batch"),

@@ -55,7 +55,7 @@ class Context:
         Args:
             supernet: of ``problem.proxy``.
             known: what an earlier search found out, by architecture string.
-            settings: on which images.
+            settings: on which images, and what counts as accuracy.
         """
         validation = validation_evaluator(supernet, self.problem.data, settings)
         accuracies = logged_evaluation(

@@ -16,6 +16,7 @@ from hwnas.costs import AdditiveCost, Check, Constraint, FeasibleRegion, Feasibl
 from hwnas.errors import InfeasibleBudgetError, OptionError
 from hwnas.spaces import SearchSpace
 from hwnas.supernet.kinds import SAMPLERS, SamplerKind
+from hwnas.supernet.proportional import ProportionalSampler
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -252,7 +253,8 @@ def make_sampler(
     """The sampler of a search's supernet.
 
     Args:
-        kind: ``uniform`` over the choices, over bins of a ``constraint``, or over all that is
+        kind: ``uniform`` over the choices; ``balanced``, each choice equally often;
+            ``proportional`` to size; uniform over bins of a ``constraint``, or over all that is
             ``feasible``.
         space: what paths belong to.
         constraint: a budget and its cost, which bins are of.
@@ -269,6 +271,11 @@ def make_sampler(
         raise OptionError(f"a path sampler is one of {', '.join(SAMPLERS)}, got {kind!r}")
     if kind == "uniform":
         return UniformSampler(space, seed=seed)
+    if kind == "balanced":
+        most = max(space.n_choices)
+        return BalancedSampler(np.arange(most) < np.array(space.n_choices)[:, None], seed=seed)
+    if kind == "proportional":
+        return ProportionalSampler(space, seed=seed)
     if kind == "feasible":
         return FeasibleSampler(feasible or FeasibleSet([constraint], space.format), seed=seed)
     if edges is None:

@@ -16,6 +16,7 @@ docs/spos.md says what this is worth, `benchmarks/unused_slices.py` measures it.
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import repeat
 
 import torch
 from torch import Tensor, nn
@@ -56,7 +57,7 @@ class Block(nn.Module):
         shared = self.shared if sliced else None
         self.choices = nn.ModuleList(
             GraphModule(graph, partial(_layer, graph, shared, parts))
-            for graph, parts in zip(graphs, reads or [None] * len(graphs), strict=True)
+            for graph, parts in zip(graphs, reads or repeat(None), strict=False)
         )
 
     def forward(self, x: Tensor, choice: int) -> Tensor:

@@ -38,8 +38,17 @@ class Settings(EvolutionSettings, EvaluationSettings, TrainingSettings):
 
     sampler: SamplerKind = setting(
         "uniform",
-        "Train paths uniform over the choices, over bins of the first budget's cost, or over all "
-        "that keeps the budgets.",
+        "Train paths uniform over the choices, each choice equally often, paths in proportion to "
+        "their parameters, uniform over bins of the first budget's cost, or over all that keeps "
+        "the budgets.",
+    )
+    paths: Annotated[int, Ge(1)] = setting(
+        1,
+        "Paths a training step, whose gradients are averaged; with --sampler balanced and as many "
+        "as an edge or block has choices, a step trains each of them once.",
+        metavar="N",
+        most=1000,
+        later=True,
     )
     bins: str | Sequence[float] | None = setting(
         None,

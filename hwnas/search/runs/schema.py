@@ -77,6 +77,8 @@ class Config(Document):
     shares: AtLeastOne | None = None
     calibration_images: Annotated[int, Ge(2), Le(10_000_000)] | None = None
     validation_images: Annotated[int, Ge(1), Le(10_000_000)] | None = None
+    paths: AtLeastOne | None = None
+    rank_by: Literal["accuracy", "readout"] | None = None
     supernet: _Path = "."
     supernet_digest: str = ""
 

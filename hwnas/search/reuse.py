@@ -195,6 +195,7 @@ def _result(
         again,
         evaluation.accuracies,
         population=settings.population,
+        within=problem.within,
         progress=reuse.progress,
     )
     winner = context.verify(propose, evaluation)

@@ -131,6 +131,22 @@ class LoggedEvaluation:
         self.asked |= {name: self._known[name] for name in names}
         return np.array([self._known[name] for name in names])
 
+    def aside(self, arch: IntArray) -> float:
+        """The accuracy of one architecture (n_decisions,) that is no part of the search.
+
+        It is compared with what the search found, and neither asked nor known afterwards, so that
+        no search depends on it.
+        """
+        name = self._space.format(arch)
+        if name in self._known:
+            return self._known[name]
+        logged = [e for e in self._run.logged("evaluated aside") if e["architecture"] == name]
+        if logged:
+            return float(logged[-1]["accuracy"])
+        accuracy = float(self._accuracies(arch[None])[0])
+        self._run.log("evaluated aside", architecture=name, accuracy=accuracy)
+        return accuracy
+
     @property
     def history(self) -> tuple[IntArray, FloatArray]:
         """All that was asked for, (n, n_decisions), and the accuracies (n,)."""
@@ -141,12 +157,13 @@ class LoggedEvaluation:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The candidates of a trained supernet.
+    """The candidates of a search.
 
     Attributes:
-        validation: the supernet on the validation images.
-        accuracies: of architectures, by the run's log or by ``validation``.
+        validation: the trained supernet on the validation images; None where accuracies are looked
+            up, and no network is trained.
+        accuracies: of architectures, by the run's log, or by ``validation`` or a table.
     """
 
-    validation: Evaluator
+    validation: Evaluator | None
     accuracies: LoggedEvaluation

@@ -13,7 +13,7 @@ from hwnas.data import Dataset, check_dataset, default_proxy_size, load_data
 from hwnas.errors import BudgetError, HwnasError, OptionError
 from hwnas.latency_tables import LatencyTable
 from hwnas.predictors import load_predictor
-from hwnas.search.constraints import check_budgets, check_confidence_used
+from hwnas.search.constraints import check_budgets, check_confidence_used, of_connected
 from hwnas.search.deployment import fingerprint, read_source
 from hwnas.search.limits import (
     check_batch,
@@ -115,7 +115,8 @@ def prepare(request: Request) -> Job:
     check_budgets(budgets, space)
     counted = [b for b in budgets if b.quantity != "latency"]
     if counted and space.additive:  # what needs no table is known before one is measured
-        FeasibleSet([Constraint(b, space.cost(b.quantity)) for b in counted], space.format)
+        sums = [Constraint(b, space.cost(b.quantity)) for b in counted]
+        FeasibleSet([of_connected(constraint, space) for constraint in sums], space.format)
     proxy = space
     if trained is not None:
         width = _proxy_width(options, space)

@@ -234,7 +234,8 @@ def _widening(cost: AdditiveCost, check: Check, edges: Sequence[float]) -> tuple
     limit = max(edges[-1], cost.minimum()[1] * (1 + 1e-9))
     archs = cost.within(limit).sample(512, np.random.default_rng(_STREAM))
     exact = check(archs)
-    ratio = cost(archs[exact > 0]) / exact[exact > 0]
+    told = (exact > 0) & (exact < np.inf)
+    ratio = cost(archs[told]) / exact[told]
     if not len(ratio):
         return 1.0, 1.0
     mean, spread = float(ratio.mean()), _WIDTHS * float(ratio.std())

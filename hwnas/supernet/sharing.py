@@ -16,7 +16,6 @@ docs/spos.md says what this is worth, `benchmarks/unused_slices.py` measures it.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import repeat
 
 import torch
 from torch import Tensor, nn
@@ -57,7 +56,7 @@ class Block(nn.Module):
         shared = self.shared if sliced else None
         self.choices = nn.ModuleList(
             GraphModule(graph, partial(_layer, graph, shared, parts))
-            for graph, parts in zip(graphs, reads or repeat(None), strict=False)
+            for graph, parts in zip(graphs, _each(reads, len(graphs)), strict=True)
         )
 
     def forward(self, x: Tensor, choice: int) -> Tensor:
@@ -157,6 +156,10 @@ class SlicedLayer(nn.Module):
         if self._bits:
             slices["weight"] = dorefa(slices["weight"], self._bits)
         return self._run(x, **slices)
+
+
+def _each(reads: Reads | None, count: int) -> Sequence[Sequence[int] | None]:
+    return [None] * count if reads is None else reads
 
 
 def _margins(whole: Tensor, shape: Sequence[int]) -> tuple[int, ...]:

@@ -64,6 +64,7 @@ def command(
     """
     from hwnas.search.limits import check_batch
     from hwnas.search.retraining.ranking import check_ranking
+    from hwnas.search.runs.plots import lacks_picture
     from hwnas.search.runs.rank_schema import Rank
     from hwnas.search.runs.run import Run
     from hwnas.search.runs.schema import OWN
@@ -85,11 +86,12 @@ def command(
     data = source.data()
     check_batch(settings, data)
     run = Run(out, {**stored(settings), "seed": seed, **source.identity(out)})
-    result = run.read_json("rank.json", Rank)
-    if result is None:
+    kept = run.read_json("rank.json", Rank)
+    if kept is None or lacks_picture(run, kept):
         with progress_bars() as progress:
             result = check_ranking(run, source, data, settings, seed=seed, progress=progress)
     else:
+        result = kept
         say(f"this check is finished; {out} holds its result")
     if as_json:
         print_json(result)
@@ -103,6 +105,7 @@ def _by_table(
     """The ranking against a table, and its folder."""
     from hwnas.search.looked_up import read
     from hwnas.search.retraining.table_ranking import rank_by_table
+    from hwnas.search.runs.plots import lacks_picture
     from hwnas.search.runs.rank_schema import TableRank
     from hwnas.search.runs.run import Run
     from hwnas.search.runs.schema import OWN
@@ -119,7 +122,7 @@ def _by_table(
     config = {"count": count, "seed": seed, "tables": known, **source.identity(out)}
     run = Run(out, config)
     result = run.read_json("rank.json", TableRank)
-    if result is not None:
+    if result is not None and not lacks_picture(run, result):
         say(f"this check is finished; {out} holds its result")
         return result, out
     with progress_bars() as progress:

@@ -16,20 +16,24 @@ from hwnas.progress import Progress
 from hwnas.search.methods import spos
 from hwnas.search.options import SearchOptions, SpaceOptions, TableOptions
 from hwnas.search.settings import fields_of, make
-from hwnas.search.shared_settings import EvolutionSettings
+from hwnas.search.shared_settings import EvaluationSettings, EvolutionSettings, TrainingSettings
 
 __all__ = ["reuse_command"]
 
 #: What a supernet is: settings that may be typed again, and must be those of the run.
+_TRAINED = {
+    f.name: f
+    for f in (
+        *fields_of(TrainingSettings),
+        *fields_of(EvaluationSettings),
+        *(f for f in fields_of(spos.Settings) if f.name == "micro_batches"),
+    )
+}
 _DESCRIBING = {
     "space": "space",
     "input_size": "input_size",
     "width_mult": "width_mult",
-    **{
-        f.name: f.key
-        for f in fields_of(spos.Settings)
-        if f.name in ("sharing", "steps", "batch_size", "base_lr", "optimizer", "micro_batches")
-    },
+    **{name: f.key for name, f in _TRAINED.items()},
 }
 _EVOLUTION = {f.name for f in fields_of(EvolutionSettings)}
 _TABLES = {f.name: f.default for f in fields_of(TableOptions)}
@@ -86,6 +90,7 @@ def _reuse(
     from hwnas.search.deployment import deploy
     from hwnas.search.problem import Problem
     from hwnas.search.reuse import Reuse, feasible_front, search_front, search_supernet
+    from hwnas.search.runs.plots import lacks_picture
     from hwnas.search.runs.run import RESULT, TABLE, Run
     from hwnas.search.runs.schema import Several
 
@@ -127,7 +132,7 @@ def _reuse(
     }
     run = Run(out, config)
     finished = run.read_json(RESULT, Several)
-    if finished is not None:
+    if finished is not None and not lacks_picture(run, finished):
         say(f"this search is finished; {out} holds its result")
         return finished
     deployment.save(out)
@@ -152,12 +157,18 @@ def _check_flags(flags: dict[str, Any], typed: dict[str, str], source: Any) -> N
     given = {typed[name]: (key, flags[name]) for name, key in _DESCRIBING.items() if name in typed}
     if "space" in typed:
         given[typed["space"]] = ("space", spaces.resolve(flags["space"]).name)
-    source.check_flags(given)
+    source.check_flags(given, {f.key: f.default for f in _TRAINED.values() if f.later})
+
+
+def _unwritten(name: str, value: Any) -> bool:
+    """Whether a value is one that earlier versions knew no other than."""
+    field = _TRAINED.get(name)
+    return field is not None and field.later and value == field.default
 
 
 def _default_name(source: Path, flags: dict[str, Any], lists: Sequence[Sequence[Budget]]) -> str:
     """A folder name that the same flags give again."""
     unnamed = {"out", "workers", "worker_backend", *_TABLES}
-    kept = {k: str(v) for k, v in flags.items() if k not in unnamed}
+    kept = {k: str(v) for k, v in flags.items() if k not in unnamed and not _unwritten(k, v)}
     digest = hashlib.sha256(repr((sorted(kept.items()), lists)).encode()).hexdigest()[:6]
     return f"{source.name}-{'pareto' if flags['pareto'] else 'again'}-{digest}"

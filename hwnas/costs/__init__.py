@@ -2,6 +2,7 @@
 
 from hwnas.costs.additive import AdditiveCost, FeasibleRegion
 from hwnas.costs.budgets import QUANTITIES, Budget, parse_budget
+from hwnas.costs.completions import Completions, decode
 from hwnas.costs.constrained_argmax import argmax_within, constrained_argmax
 from hwnas.costs.constraint import Check, Constraint
 from hwnas.costs.counting import (
@@ -26,6 +27,7 @@ __all__ = [
     "Approximation",
     "Budget",
     "Check",
+    "Completions",
     "Constraint",
     "FeasibleRegion",
     "FeasibleSet",
@@ -34,6 +36,7 @@ __all__ = [
     "can_be_kept",
     "checked_probabilities",
     "constrained_argmax",
+    "decode",
     "everything",
     "graph_bitops",
     "graph_bytes",

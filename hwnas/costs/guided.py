@@ -176,7 +176,8 @@ def guide_limit(constraint: Constraint, kept: IntArray, rng: np.random.Generator
     lowest = float(constraint.cost(kept[None])[0]) * (1 + _ROUNDING)
     drawn = constraint.cost.within(max(limit, lowest)).sample(_DRAWS, rng)
     exact = constraint.values(drawn)
-    drawn, exact = drawn[exact > 0], exact[exact > 0]
+    told = (exact > 0) & (exact < np.inf)
+    drawn, exact = drawn[told], exact[told]
     if not len(exact):
         return max(limit, lowest)
     ratio = constraint.cost(drawn) / exact

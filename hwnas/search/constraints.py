@@ -1,7 +1,9 @@
 """Budgets of a search as constraints: what is limited, and how surely it is kept."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import Budget, Check, Constraint, nearest_sum
@@ -16,7 +18,7 @@ from hwnas.predictors import (
 from hwnas.predictors.intervals import check_confidence
 from hwnas.spaces import SearchSpace
 
-__all__ = ["check_budgets", "check_confidence_used", "constraints_for"]
+__all__ = ["check_budgets", "check_confidence_used", "constraints_for", "of_connected"]
 
 
 def constraints_for(
@@ -30,7 +32,8 @@ def constraints_for(
     """Each budget with what it limits: the predicted latency, or an analytic cost of the space.
 
     What is a sum over decisions is limited as one; all else by its own exact values, with the
-    nearest sum as the guide that proposes.
+    nearest sum as the guide that proposes. No architecture without a path from its input to its
+    output keeps them.
 
     Args:
         budgets: to be kept.
@@ -54,7 +57,19 @@ def constraints_for(
             return _predicted(budget, predictor)
         return _confident(budget, space, predictor, confidence, measured=measured)
 
-    return [constraint(budget) for budget in budgets]
+    return [of_connected(constraint(budget), space) for budget in budgets]
+
+
+def of_connected(constraint: Constraint, space: SearchSpace) -> Constraint:
+    """The same constraint, which what is not connected (`SearchSpace.connected`) never keeps."""
+    if not space.may_be_cut:
+        return constraint
+    upper = constraint.upper_bound
+    return replace(
+        constraint,
+        upper_bound=None if upper is None else of_connected(upper, space),
+        check=_OfConnected(space, constraint),
+    )
 
 
 def check_budgets(budgets: Sequence[Budget], space: SearchSpace) -> None:
@@ -116,6 +131,20 @@ def _confident(
 
 def _guided(budget: Budget, check: Check, n_choices: Sequence[int]) -> Constraint:
     return Constraint(budget, nearest_sum(check, n_choices).cost, check=check)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _OfConnected:
+    """What architectures cost, inf for those that are not connected."""
+
+    space: SearchSpace
+    constraint: Constraint
+
+    def __call__(self, archs: IntArray) -> FloatArray:
+        costs: FloatArray = np.where(
+            self.space.connected(archs), self.constraint.values(archs), np.inf
+        )
+        return costs
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,6 +13,7 @@ from hwnas.search.candidates.verification import Propose, Winner, verify_proposa
 from hwnas.search.outcome import conclude
 from hwnas.search.problem import Problem
 from hwnas.search.runs.run import Run
+from hwnas.search.shared_settings import EvaluationSettings
 from hwnas.supernet import SINGLE_PROCESS, Supernet, Workers
 
 __all__ = ["Context"]
@@ -46,14 +47,20 @@ class Context:
         if self.problem.budgets:  # a whole front needs none
             _ = self.problem.feasible
 
-    def evaluator(self, supernet: Supernet, known: Mapping[str, float] | None = None) -> Evaluation:
+    def evaluator(
+        self,
+        supernet: Supernet,
+        known: Mapping[str, float] | None = None,
+        settings: EvaluationSettings | None = None,
+    ) -> Evaluation:
         """Accuracies of a trained supernet's candidates, looked up in the run's log first.
 
         Args:
             supernet: of ``problem.proxy``.
             known: what an earlier search found out, by architecture string.
+            settings: on which images, and what counts as accuracy.
         """
-        validation = validation_evaluator(supernet, self.problem.data)
+        validation = validation_evaluator(supernet, self.problem.data, settings)
         accuracies = logged_evaluation(
             self.run,
             self.problem.space,

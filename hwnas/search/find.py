@@ -15,7 +15,8 @@ from hwnas.search.deployment import Deployment, deploy
 from hwnas.search.job import Job, Request, prepare
 from hwnas.search.problem import Problem
 from hwnas.search.result import Result
-from hwnas.search.runs.run import CONFIG, RESULT, TABLE, Run
+from hwnas.search.runs.plots import lacks_picture
+from hwnas.search.runs.run import CHECKPOINT, CONFIG, RESULT, TABLE, Run
 from hwnas.search.runs.schema import OWN, Config, Found, parse_of_file
 from hwnas.search.settings import stored
 from hwnas.spaces import SearchSpace
@@ -104,15 +105,15 @@ def help_training(request: Request) -> None:
 
     Where torchrun starts several processes, that of rank 0 calls `find`, the others this.
     """
-    from hwnas.search.supernet_training import train_supernet
-    from hwnas.supernet import Supernet, UniformSampler, torchrun_workers
+    from hwnas.search.supernet_training import make_supernet, train_supernet
+    from hwnas.supernet import UniformSampler, torchrun_workers
 
     job = prepare(request)
     if (job.out / RESULT).exists():
         return  # the leader only reads it
     with torchrun_workers() as workers:
         _refuse_several(job, workers.count)
-        supernet = Supernet(job.proxy, sharing=job.settings.sharing, seed=job.seed)
+        supernet = make_supernet(job.proxy, job.settings, seed=job.seed)
         paths = UniformSampler(job.proxy, seed=job.seed)  # the leader's are trained
         train_supernet(
             None, supernet, paths, job.data, job.settings, seed=job.seed, workers=workers
@@ -155,14 +156,20 @@ def _search(job: Job, progress: Progress) -> Result:
         content = run.read_json(RESULT, Found)
         if content is not None:
             parse_of_file(job.space, content["architecture"], job.out / RESULT, OWN)
-            say(f"this search is finished; {job.out} holds its result")
-            return Result(job.out, content, job.space, job.proxy)
+            if not _lacks_its_picture_alone(run, content, workers.count):
+                say(f"this search is finished; {job.out} holds its result")
+                return Result(job.out, content, job.space, job.proxy)
         deployment.save(job.out)
         deployment.tell(job.out)
         say(_what(job))
         context = Context(problem, run, workers, parallel, progress)
         content = job.method.search(context, settings)
     return Result(job.out, content, job.space, job.proxy)
+
+
+def _lacks_its_picture_alone(run: Run, content: Mapping[str, Any], count: int) -> bool:
+    """Whether to go through a finished run again for its picture: all that took time is there."""
+    return count == 1 and lacks_picture(run, content) and (run.folder / CHECKPOINT).exists()
 
 
 def _refuse_several(job: Job, count: int) -> None:

@@ -13,9 +13,16 @@ from hwnas.data import Dataset, check_dataset, default_proxy_size, load_data
 from hwnas.errors import BudgetError, HwnasError, OptionError
 from hwnas.latency_tables import LatencyTable
 from hwnas.predictors import load_predictor
-from hwnas.search.constraints import check_budgets, check_confidence_used
+from hwnas.search.constraints import check_budgets, check_confidence_used, of_connected
 from hwnas.search.deployment import fingerprint, read_source
-from hwnas.search.limits import check_batch, check_budgets_are_numbers, check_fits, check_seed
+from hwnas.search.limits import (
+    check_batch,
+    check_budgets_are_numbers,
+    check_classes,
+    check_evaluation,
+    check_fits,
+    check_seed,
+)
 from hwnas.search.looked_up import Accuracies, check_looks_up, read
 from hwnas.search.methods import METHODS, Method
 from hwnas.search.options import UNIMPORTANT, SearchOptions, TableOptions
@@ -108,12 +115,15 @@ def prepare(request: Request) -> Job:
     check_budgets(budgets, space)
     counted = [b for b in budgets if b.quantity != "latency"]
     if counted and space.additive:  # what needs no table is known before one is measured
-        FeasibleSet([Constraint(b, space.cost(b.quantity)) for b in counted], space.format)
+        sums = [Constraint(b, space.cost(b.quantity)) for b in counted]
+        FeasibleSet([of_connected(constraint, space) for constraint in sums], space.format)
     proxy = space
     if trained is not None:
         width = _proxy_width(options, space)
         proxy = spaces.proxy(space, data.input_shape[1], data.classes, width)
+        check_classes(space, data, options.classes, known)
         check_batch(settings, data)
+        check_evaluation(settings, data)
         check_fits(space, proxy, settings)
     job = Job(
         method,
@@ -195,6 +205,8 @@ def _deployed(
     if known and known[0] == entry.name:
         sizes = ("input_size", "width_mult", "classes")
         arguments |= {key: known[1][key] for key in sizes if key in known[1]}
+        if classes is not None and arguments.get("classes", classes) < classes:
+            arguments["classes"] = classes
     if options.channels:
         arguments["scales"] = entry.channel_scales
     return spaces.space(entry.name, **{**arguments, **asked})

@@ -17,6 +17,7 @@ from hwnas.errors import BudgetMissedError
 from hwnas.progress import Progress, silent
 from hwnas.search.candidates.evaluation import Evaluation
 from hwnas.search.candidates.parallel import Parallel
+from hwnas.search.constraints import of_connected
 from hwnas.search.context import Context
 from hwnas.search.deployment import Deployment
 from hwnas.search.problem import Problem
@@ -28,7 +29,8 @@ from hwnas.search.searchers.evolution import Evolution
 from hwnas.search.searchers.pareto import evolve_front, front, require_pymoo
 from hwnas.search.searchers.proposals import proposer, random_paths
 from hwnas.search.searchers.searcher import Searcher, search_generations
-from hwnas.search.shared_settings import EvolutionSettings
+from hwnas.search.settings import restored
+from hwnas.search.shared_settings import EvaluationSettings, EvolutionSettings
 
 __all__ = ["Reuse", "budget_name", "feasible_front", "search_front", "search_supernet"]
 
@@ -66,7 +68,8 @@ class Reuse:
         if not any(self.run.logged("imported")):
             self.run.log("imported", accuracies=self.source.accuracies())
         known = dict(next(self.run.logged("imported"))["accuracies"])
-        evaluation = context.evaluator(self.source.supernet(), known)
+        images = restored(EvaluationSettings, self.source.config)
+        evaluation = context.evaluator(self.source.supernet(), known, images)
         if known:
             space, path = self.source.deployed, self.run.folder / LOG
             archs = [parse_of_file(space, name, path, OWN) for name in known]
@@ -168,7 +171,7 @@ def feasible_front(problem: Problem) -> FeasibleSet:
     if problem.budgets:
         return problem.feasible
     anything = Constraint(Budget("latency", _NO_LIMIT_MS), problem.predictor.cost)
-    return FeasibleSet([anything], problem.space.format)
+    return FeasibleSet([of_connected(anything, problem.space)], problem.space.format)
 
 
 def _evolution(feasible: FeasibleSet, settings: EvolutionSettings, seed: int) -> Searcher:

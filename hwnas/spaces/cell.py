@@ -32,6 +32,11 @@ class Cell:
             if source == target
         )
 
+    def connected(self, codes: IntArray) -> BoolArray:
+        """Which of architectures (n, n_decisions) have a path of edges from input to output."""
+        there: BoolArray = (self.live(codes) != np.array(self.zero)).any(axis=1)
+        return there
+
     def canonical(self, codes: IntArray) -> IntArray:
         """The same networks in one notation, (n, n_decisions): twins become equal.
 

@@ -1,4 +1,4 @@
-"""Supernets: all networks of a space in one module, trained path by path, evaluated by prefix.
+"""Supernets: all networks of a space in one module, trained path by path, evaluated together.
 
 What needs torch, which is slow to import, loads on first use.
 """
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     )
     from hwnas.supernet.evaluate import Evaluator
     from hwnas.supernet.gates import alpha_gradient, probabilities_of
+    from hwnas.supernet.mixed import check_mixable, fix_scales, mixed_bytes, mixed_logits
     from hwnas.supernet.network import Supernet, make_network
     from hwnas.supernet.samplers import (
         BalancedSampler,
@@ -52,13 +53,17 @@ __all__ = [
     "UniformSampler",
     "Workers",
     "alpha_gradient",
+    "check_mixable",
     "check_origin",
+    "fix_scales",
     "learning_rate",
     "load_checkpoint",
     "load_weights",
     "make_network",
     "make_optimizer",
     "make_sampler",
+    "mixed_bytes",
+    "mixed_logits",
     "probabilities_of",
     "sampler_state",
     "save_checkpoint",
@@ -78,6 +83,10 @@ _HOMES = {
     "Evaluator": "hwnas.supernet.evaluate",
     "alpha_gradient": "hwnas.supernet.gates",
     "probabilities_of": "hwnas.supernet.gates",
+    "check_mixable": "hwnas.supernet.mixed",
+    "fix_scales": "hwnas.supernet.mixed",
+    "mixed_bytes": "hwnas.supernet.mixed",
+    "mixed_logits": "hwnas.supernet.mixed",
     "Supernet": "hwnas.supernet.network",
     "make_network": "hwnas.supernet.network",
     "BalancedSampler": "hwnas.supernet.samplers",

@@ -10,6 +10,7 @@ from hwnas.arrays import FloatArray, IntArray
 from hwnas.data import Dataset
 from hwnas.progress import Progress, silent
 from hwnas.search.runs.run import Run
+from hwnas.search.shared_settings import EvaluationSettings
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import Evaluator, Supernet
 
@@ -25,32 +26,51 @@ __all__ = [
 #: Architectures (n, n_decisions) -> accuracies (n,), 0 to 1.
 Evaluate = Callable[[IntArray], FloatArray]
 
-#: Images that recalibrate batch-norm, and at most as many that an evaluation looks at.
+#: Images that recalibrate batch-norm, and at most as many that an evaluation looks at, where
+#: settings do not say it.
 _CALIBRATION_IMAGES = 512
 _VALIDATION_IMAGES = 1000
+#: Images that a readout is fitted to, and batch-norm is recalibrated by where there is one.
+_READOUT_IMAGES = 1000
 #: Architectures evaluated between two entries in the log: small, so that a kill loses little.
 _CHUNK = 8
 
 
-def calibration_images(data: Dataset) -> npt.NDArray[np.float32]:
+def calibration_images(data: Dataset, count: int | None = None) -> npt.NDArray[np.float32]:
     """The training images that recalibrate batch-norm for every candidate."""
-    return np.asarray(data.calibration(_CALIBRATION_IMAGES), np.float32)
+    return np.asarray(data.calibration(count or _CALIBRATION_IMAGES), np.float32)
 
 
-def validation_evaluator(supernet: Supernet, data: Dataset) -> Evaluator:
-    """What ranks candidates: the supernet on the first validation images."""
+def validation_evaluator(
+    supernet: Supernet, data: Dataset, settings: EvaluationSettings | None = None
+) -> Evaluator:
+    """What ranks candidates: the supernet on the first validation images, 1,000 by default.
+
+    Args:
+        supernet: trained.
+        data: its validation images are looked at, training images recalibrate.
+        settings: how many of them, and by what candidates are ranked.
+    """
+    settings = settings or EvaluationSettings()
+    most = settings.validation_images or _VALIDATION_IMAGES
     images, labels, count = [], [], 0
     for x, y in data.validation():
         images.append(np.asarray(x, np.float32))
         labels.append(np.asarray(y, np.int64))
         count += len(labels[-1])
-        if count >= _VALIDATION_IMAGES:
+        if count >= most:
             break
+    calibration, fitted_labels = calibration_images(data, settings.calibration_images), None
+    if settings.rank_by == "readout":
+        count = min(settings.calibration_images or _READOUT_IMAGES, data.train_count)
+        batch = data.train_batch(0, count, 0)
+        calibration, fitted_labels = np.asarray(batch[0], np.float32), np.asarray(batch[1])
     return Evaluator(
         supernet,
-        calibration_images(data),
-        np.concatenate(images)[:_VALIDATION_IMAGES],
-        np.concatenate(labels)[:_VALIDATION_IMAGES],
+        calibration,
+        np.concatenate(images)[:most],
+        np.concatenate(labels)[:most],
+        calibration_labels=fitted_labels,
     )
 
 

@@ -33,7 +33,7 @@ __all__ = ["BACKENDS", "Parallel", "ParallelAccuracies", "logged_evaluation"]
 BACKENDS = ("loky", "dask", "ray")
 #: Architectures that each process evaluates between two entries in the log.
 _CHUNK = 8
-#: Memory for the activations of common prefixes, of all processes together.
+#: Memory for activations that candidates share, of all processes together.
 _CACHE_BYTES = 2**30
 
 
@@ -101,6 +101,7 @@ class ParallelAccuracies:
             state,
             *evaluator.inputs(),
             _CACHE_BYTES // parallel.workers,
+            evaluator.calibration_labels,
         )
         self._key = uuid4().hex
         self._parallel = parallel
@@ -111,7 +112,7 @@ class ParallelAccuracies:
         Raises:
             WorkerLostError: processes died twice.
         """
-        order = np.lexsort(archs.T[::-1])  # neighbours share the longest prefixes
+        order = np.lexsort(archs.T[::-1])  # neighbours share most
         parts = [part for part in np.array_split(order, self._parallel.workers) if len(part)]
         result = np.empty(len(archs))
         for part, values in zip(parts, self._run([archs[part] for part in parts]), strict=True):
@@ -147,6 +148,7 @@ class _Copy:
     labels: npt.NDArray[np.int64]
     batch: int
     cache_bytes: int
+    calibration_labels: npt.NDArray[np.int64] | None
 
     def evaluator(self) -> Evaluator:
         supernet = Supernet(self.space, sharing=self.sharing, seed=0)
@@ -157,6 +159,7 @@ class _Copy:
             self.calibration_images.copy(),
             self.images.copy(),
             self.labels.copy(),
+            calibration_labels=self.calibration_labels,
             batch=self.batch,
             cache_bytes=self.cache_bytes,
         )

@@ -53,7 +53,11 @@ def accept(name: str, thing: Any) -> Method:
 METHODS: Registry[Method] = Registry(
     "method",
     "hwnas.methods",
-    {"spos": "hwnas.search.methods.spos", "betanas": "hwnas.search.methods.betanas"},
+    {
+        "spos": "hwnas.search.methods.spos",
+        "betanas": "hwnas.search.methods.betanas",
+        "amended-darts": "hwnas.search.methods.amended_darts",
+    },
     accept,
 )
 

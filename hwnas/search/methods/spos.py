@@ -14,7 +14,11 @@ from hwnas.errors import OptionError
 from hwnas.progress import say
 from hwnas.search.problem import Problem
 from hwnas.search.settings import setting
-from hwnas.search.shared_settings import EvolutionSettings, TrainingSettings
+from hwnas.search.shared_settings import (
+    EvaluationSettings,
+    EvolutionSettings,
+    TrainingSettings,
+)
 from hwnas.supernet.kinds import SamplerKind
 
 if TYPE_CHECKING:
@@ -32,11 +36,22 @@ _MOST_BINS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(EvolutionSettings, TrainingSettings):
+class Settings(EvolutionSettings, EvaluationSettings, TrainingSettings):
     """What SPOS takes."""
 
     sampler: SamplerKind = setting(
-        "uniform", "Train paths uniform over the choices, or over bins of the first budget's cost."
+        "uniform",
+        "Train paths uniform over the choices, each choice equally often, paths in proportion to "
+        "their parameters, uniform over bins of the first budget's cost, or over all that keeps "
+        "the budgets.",
+    )
+    paths: Annotated[int, Ge(1)] = setting(
+        1,
+        "Paths a training step, whose gradients are averaged; with --sampler balanced and as many "
+        "as an edge or block has choices, a step trains each of them once.",
+        metavar="N",
+        most=1000,
+        later=True,
     )
     bins: str | Sequence[float] | None = setting(
         None,
@@ -118,7 +133,7 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         )
 
     if problem.accuracies is None:
-        evaluation = context.evaluator(_trained(context, settings))
+        evaluation = context.evaluator(_trained(context, settings), settings=settings)
     else:
         evaluation = context.looked_up()
 
@@ -170,11 +185,10 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
 
 def _trained(context: "Context", settings: Settings) -> "Supernet":
     """The supernet, one path a step, eq. 7."""
-    from hwnas.search.supernet_training import train_supernet
-    from hwnas.supernet import Supernet
+    from hwnas.search.supernet_training import make_supernet, train_supernet
 
     problem = context.problem
-    supernet = Supernet(problem.proxy, sharing=settings.sharing, seed=problem.seed)
+    supernet = make_supernet(problem.proxy, settings, seed=problem.seed)
     train_supernet(
         context.run,
         supernet,
@@ -195,7 +209,12 @@ def _paths(problem: Problem, settings: Settings) -> "PathSampler":
     assert not isinstance(settings.bins, str)  # see `check`
     constraint = problem.constraints[0]
     return make_sampler(
-        settings.sampler, problem.proxy, constraint, settings.bins, seed=problem.seed
+        settings.sampler,
+        problem.proxy,
+        constraint,
+        settings.bins,
+        seed=problem.seed,
+        feasible=problem.feasible,
     )
 
 

@@ -16,6 +16,8 @@ from hwnas.search.retraining.retrain import accuracy, logits, retrain, weights_o
 from hwnas.search.retraining.settings import RetrainSettings
 from hwnas.search.runs.run import Run
 from hwnas.search.runs.stored import StoredRun
+from hwnas.search.settings import restored
+from hwnas.search.shared_settings import EvaluationSettings
 from hwnas.spaces import SearchSpace
 
 __all__ = ["retrain_found"]
@@ -89,7 +91,8 @@ def _supernet_accuracy(source: StoredRun, arch: IntArray) -> dict[str, float] | 
     if not source.has_supernet:
         return None
     data = source.data()
-    validation = validation_evaluator(source.supernet(), data)
+    images = restored(EvaluationSettings, source.config)
+    validation = validation_evaluator(source.supernet(), data, images)
     return {
         "validation": validation.accuracy_alone(arch),
         "test": tested_accuracy(validation, data, arch),

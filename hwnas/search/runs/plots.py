@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 
 from hwnas.arrays import FloatArray
+from hwnas.documents import inside
 from hwnas.pictures import picture, said_if_not_drawn
 from hwnas.search.runs.run import Run
+from hwnas.search.runs.schema import OWN
 
 __all__ = [
+    "lacks_picture",
     "plot_accuracy_over_latency",
     "plot_against_table",
     "plot_alphas",
@@ -45,6 +48,16 @@ def write_and_draw(
     content = {**content, "files": files}
     run.write_json(name, content)
     return content
+
+
+def lacks_picture(run: Run, content: Mapping[str, Any]) -> bool:
+    """Whether a finished run names a picture that is not there: it was killed before it drew it.
+
+    To go through the run again draws it; whatever took time is in its folder.
+    """
+    files = content.get("files")
+    name = files.get("plot") if isinstance(files, dict) else None
+    return isinstance(name, str) and not inside(run.folder, name, advice=OWN).exists()
 
 
 def plot_accuracy_over_latency(

@@ -73,6 +73,10 @@ class Config(Document):
     base_rate: Annotated[float, Gt(0)] | None = None
     optimizer: str = ""
     shares: AtLeastOne | None = None
+    calibration_images: Annotated[int, Ge(2), Le(10_000_000)] | None = None
+    validation_images: Annotated[int, Ge(1), Le(10_000_000)] | None = None
+    paths: AtLeastOne | None = None
+    rank_by: Literal["accuracy", "readout"] | None = None
     supernet: _Path = "."
     supernet_digest: str = ""
 

@@ -14,7 +14,7 @@ from hwnas.costs import QUANTITIES, Budget
 from hwnas.errors import OptionError
 from hwnas.progress import Progress
 from hwnas.search.methods import spos
-from hwnas.search.options import SearchOptions, SpaceOptions
+from hwnas.search.options import SearchOptions, SpaceOptions, TableOptions
 from hwnas.search.settings import fields_of, make
 from hwnas.search.shared_settings import EvaluationSettings, EvolutionSettings, TrainingSettings
 
@@ -36,7 +36,11 @@ _DESCRIBING = {
     **{name: f.key for name, f in _TRAINED.items()},
 }
 _EVOLUTION = {f.name for f in fields_of(EvolutionSettings)}
-_OPTIONS = {f.name for f in fields_of(SearchOptions)} - {f.name for f in fields_of(SpaceOptions)}
+_TABLES = {f.name: f.default for f in fields_of(TableOptions)}
+_OPTIONS = {f.name for f in fields_of(SearchOptions)} - {
+    *(f.name for f in fields_of(SpaceOptions)),
+    *_TABLES,
+}
 #: What goes together with --supernet.
 _ALLOWED = {
     *QUANTITIES,
@@ -164,10 +168,7 @@ def _unwritten(name: str, value: Any) -> bool:
 
 def _default_name(source: Path, flags: dict[str, Any], lists: Sequence[Sequence[Budget]]) -> str:
     """A folder name that the same flags give again."""
-    kept = {
-        k: str(v)
-        for k, v in flags.items()
-        if k not in ("out", "workers", "worker_backend") and not _unwritten(k, v)
-    }
+    unnamed = {"out", "workers", "worker_backend", *_TABLES}
+    kept = {k: str(v) for k, v in flags.items() if k not in unnamed and not _unwritten(k, v)}
     digest = hashlib.sha256(repr((sorted(kept.items()), lists)).encode()).hexdigest()[:6]
     return f"{source.name}-{'pareto' if flags['pareto'] else 'again'}-{digest}"

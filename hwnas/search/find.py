@@ -26,7 +26,7 @@ __all__ = ["find", "find_blocks_then_channels", "find_network", "help_training"]
 
 def find_network(
     space: SearchSpace | str | None,
-    data: Dataset | str,
+    data: Dataset | str | None,
     budgets: Sequence[Budget | str],
     *,
     method: str = "spos",
@@ -44,7 +44,8 @@ def find_network(
     Args:
         space: the deployed space, or its name with ``input_size``, ``width_mult``, ``classes`` and
             the like among the settings; None for the predictor's own, else ``proxyless``.
-        data: a `hwnas.data.Dataset`, or a text that ``--data`` takes, such as ``digits``.
+        data: a `hwnas.data.Dataset`, or a text that ``--data`` takes, such as ``digits``; None
+            where ``accuracies`` are looked up.
         budgets: such as ``["latency<=6ms", "macs<=330M"]``; all of them are kept.
         method: a name of `hwnas.search.methods.METHODS`, or ``FILE.py:NAME``.
         predictor: of the latency: a table or its path or name, a shipped predictor's name, a fitted
@@ -54,7 +55,8 @@ def find_network(
         out: folder of the run; by default one below ``runs`` that follows from all arguments.
         seed: of everything random.
         **settings: of the method (its ``Settings``), of every search
-            (`hwnas.search.options.SearchOptions`), and ``progress``, a `hwnas.progress.Progress`;
+            (`hwnas.search.options.SearchOptions`, with ``accuracies`` and ``latencies`` of a
+            tabular benchmark among them), and ``progress``, a `hwnas.progress.Progress`;
             by default bars are drawn in terminals and notebooks.
 
     Raises:
@@ -143,6 +145,7 @@ def _search(job: Job, progress: Progress) -> Result:
         deployment.measure,
         options.confidence,
         job.seed,
+        job.accuracies,
     )
     _ = problem.feasible  # fails here, before there is a folder
     settings = job.method.check(problem, job.settings)
@@ -158,7 +161,7 @@ def _search(job: Job, progress: Progress) -> Result:
                 return Result(job.out, content, job.space, job.proxy)
         deployment.save(job.out)
         deployment.tell(job.out)
-        say(f"deployed: {_deployed(job)}, whose latency counts; trained: {_trained(job)}")
+        say(_what(job))
         context = Context(problem, run, workers, parallel, progress)
         content = job.method.search(context, settings)
     return Result(job.out, content, job.space, job.proxy)
@@ -171,6 +174,8 @@ def _lacks_its_picture_alone(run: Run, content: Mapping[str, Any], count: int) -
 
 def _refuse_several(job: Job, count: int) -> None:
     """Raise `OptionError` where a method trains in one process and there are several."""
+    if count > 1 and job.accuracies is not None:
+        raise OptionError("nothing trains where accuracies are looked up: leave out torchrun")
     if count > 1 and not hasattr(job.settings, "micro_batches"):
         raise OptionError(f"{job.name} trains in one process: leave out torchrun")
 
@@ -189,6 +194,8 @@ def _config(job: Job, settings: Any, deployment: Deployment) -> Mapping[str, Any
         "deployed": dict(job.space.arguments),
         "trained": dict(job.proxy.arguments),
         "table": deployment.digest,
+        **({} if job.options.missing == "error" else {"missing": job.options.missing}),
+        **({} if job.accuracies is None else {"accuracies": job.accuracies.name}),
     }
 
 
@@ -197,6 +204,18 @@ def _written_digest(job: Job) -> str:
     path = job.out / CONFIG
     written = read_document(path, Config, OWN).get("data_digest") if path.exists() else None
     return str(written) if written and has_digest(job.data, str(written)) else job.data.digest
+
+
+def _what(job: Job) -> str:
+    """What is searched, in words."""
+    if job.accuracies is not None:
+        unit = "percent" if job.accuracies.unit == "%" else "numbers from 0 to 1"
+        rows = len(job.accuracies.table)
+        return (
+            f"accuracies of {rows:,} architectures of {job.space.name} are looked up in "
+            f"{job.accuracies.name}, {unit}; nothing is trained"
+        )
+    return f"deployed: {_deployed(job)}, whose latency counts; trained: {_trained(job)}"
 
 
 def _deployed(job: Job) -> str:

@@ -13,7 +13,7 @@ from hwnas.data import Dataset, check_dataset, default_proxy_size, load_data
 from hwnas.errors import BudgetError, HwnasError, OptionError
 from hwnas.latency_tables import LatencyTable
 from hwnas.predictors import load_predictor
-from hwnas.search.constraints import check_budgets, check_confidence_used
+from hwnas.search.constraints import check_budgets, check_confidence_used, of_connected
 from hwnas.search.deployment import fingerprint, read_source
 from hwnas.search.limits import (
     check_batch,
@@ -23,8 +23,9 @@ from hwnas.search.limits import (
     check_fits,
     check_seed,
 )
+from hwnas.search.looked_up import Accuracies, check_looks_up, read
 from hwnas.search.methods import METHODS, Method
-from hwnas.search.options import UNIMPORTANT, SearchOptions
+from hwnas.search.options import UNIMPORTANT, SearchOptions, TableOptions
 from hwnas.search.settings import fields_of, make, stored
 from hwnas.search.torchrun import world_size
 from hwnas.spaces import SearchSpace
@@ -32,6 +33,8 @@ from hwnas.spaces import SearchSpace
 __all__ = ["Job", "Request", "filled", "prepare"]
 
 _DEFAULT_SPACE = "proxyless"
+#: Options that earlier versions had not: at their defaults they name no other folder.
+_LATER = {f.name for f in fields(TableOptions)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +42,7 @@ class Request:
     """The arguments of `hwnas.find_network`, as they were given."""
 
     space: SearchSpace | str | None
-    data: Dataset | str
+    data: Dataset | str | None
     budgets: Sequence[Budget | str]
     method: str = "spos"
     predictor: Any = None
@@ -65,6 +68,7 @@ class Job:
         device: ``auto``, ``cpu`` or ``gpu``.
         seed: of everything random.
         out: folder of the run.
+        accuracies: looked up in place of training; None where something is trained.
     """
 
     method: Method
@@ -80,6 +84,7 @@ class Job:
     device: str
     seed: int
     out: Path
+    accuracies: Accuracies | None = None
 
 
 def prepare(request: Request) -> Job:
@@ -100,17 +105,26 @@ def prepare(request: Request) -> Job:
     seed = check_seed(request.seed)
     source = read_source(request.predictor)
     known = _origin(source, request.space)
-    data = _data(request, options, settings, known)
-    space = _deployed(request.space, options, known, data.classes)
+    looks_up = options.accuracies is not None
+    if looks_up:
+        check_looks_up(method, name, request.data)
+    trained = None if looks_up else _data(request, options, settings, known)
+    space = _deployed(request.space, options, known, None if trained is None else trained.classes)
+    tables = read(space, options.accuracies, options.latencies, options.missing)
+    data = tables.no_images if trained is None else trained
     check_budgets(budgets, space)
     counted = [b for b in budgets if b.quantity != "latency"]
     if counted and space.additive:  # what needs no table is known before one is measured
-        FeasibleSet([Constraint(b, space.cost(b.quantity)) for b in counted], space.format)
-    proxy = spaces.proxy(space, data.input_shape[1], data.classes, _proxy_width(options, space))
-    check_classes(space, data, options.classes, known)
-    check_batch(settings, data)
-    check_evaluation(settings, data)
-    check_fits(space, proxy, settings)
+        sums = [Constraint(b, space.cost(b.quantity)) for b in counted]
+        FeasibleSet([of_connected(constraint, space) for constraint in sums], space.format)
+    proxy = space
+    if trained is not None:
+        width = _proxy_width(options, space)
+        proxy = spaces.proxy(space, data.input_shape[1], data.classes, width)
+        check_classes(space, data, options.classes, known)
+        check_batch(settings, data)
+        check_evaluation(settings, data)
+        check_fits(space, proxy, settings)
     job = Job(
         method,
         name,
@@ -121,10 +135,11 @@ def prepare(request: Request) -> Job:
         proxy,
         data,
         request.data if isinstance(request.data, str) else data.name,
-        request.predictor,
+        tables.latency_source(request.predictor, space, budgets),
         request.device,
         seed,
         Path(request.out or ""),
+        tables.accuracies,
     )
     return job if request.out is not None else replace(job, out=_default_folder(job, request))
 
@@ -204,6 +219,8 @@ def _data(
     known: tuple[str, Mapping[str, Any]] | None,
 ) -> Dataset:
     """The data, at the size that the proxy is trained at, if it can be trained at that size."""
+    if request.data is None:
+        raise OptionError("a search trains on data, or looks accuracies up: give one of them")
     if not isinstance(request.data, str):
         check_dataset(request.data)
         size = request.data.input_shape[1]
@@ -272,6 +289,7 @@ def _default_folder(job: Job, request: Request) -> Path:
         f.name: getattr(job.options, f.name)
         for f in fields(job.options)
         if f.name not in UNIMPORTANT
+        and not (f.name in _LATER and getattr(job.options, f.name) == f.default)
     }
     asked = (stored(job.settings), options, job.space.identifier, job.proxy.identifier)
     named = [x if isinstance(x, str) else type(x).__name__ for x in (request.data, job.source)]

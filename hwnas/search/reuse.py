@@ -17,6 +17,7 @@ from hwnas.errors import BudgetMissedError
 from hwnas.progress import Progress, silent
 from hwnas.search.candidates.evaluation import Evaluation
 from hwnas.search.candidates.parallel import Parallel
+from hwnas.search.constraints import of_connected
 from hwnas.search.context import Context
 from hwnas.search.deployment import Deployment
 from hwnas.search.problem import Problem
@@ -170,7 +171,7 @@ def feasible_front(problem: Problem) -> FeasibleSet:
     if problem.budgets:
         return problem.feasible
     anything = Constraint(Budget("latency", _NO_LIMIT_MS), problem.predictor.cost)
-    return FeasibleSet([anything], problem.space.format)
+    return FeasibleSet([of_connected(anything, problem.space)], problem.space.format)
 
 
 def _evolution(feasible: FeasibleSet, settings: EvolutionSettings, seed: int) -> Searcher:
@@ -195,6 +196,7 @@ def _result(
         again,
         evaluation.accuracies,
         population=settings.population,
+        within=problem.within,
         progress=reuse.progress,
     )
     winner = context.verify(propose, evaluation)

@@ -6,7 +6,7 @@ from typing import Annotated
 from annotated_types import Ge, Gt, Le, Lt
 
 from hwnas.search.settings import check_fields, setting
-from hwnas.supernet.kinds import BatchNorms, InitialWeights, OptimizerKind, Sharing
+from hwnas.supernet.kinds import BatchNorms, InitialWeights, OptimizerKind, RankBy, Sharing
 
 __all__ = ["EvaluationSettings", "EvolutionSettings", "TrainingSettings"]
 
@@ -67,14 +67,15 @@ class TrainingSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSettings:
-    """On which images candidates are evaluated with the supernet's weights.
+    """On which images candidates are evaluated with the supernet's weights, and by what.
 
     None is what `hwnas.search.candidates.evaluation` takes by itself.
     """
 
     calibration_images: Annotated[int, Ge(2)] | None = setting(
         None,
-        "Training images that recalibrate batch-norm for each candidate  [default: 512]",
+        "Training images that recalibrate batch-norm for each candidate, and that a readout is "
+        "fitted to  [default: 512, of a readout 1000]",
         metavar="N",
         most=10_000_000,
         later=True,
@@ -84,6 +85,13 @@ class EvaluationSettings:
         "Validation images that rank candidates, at most  [default: 1000]",
         metavar="N",
         most=10_000_000,
+        later=True,
+    )
+    rank_by: RankBy = setting(
+        "accuracy",
+        "Accuracy with the trained last layer, or the expected accuracy of a linear readout that "
+        "is fitted to each candidate in closed form: says more of a supernet that was trained for "
+        "minutes.",
         later=True,
     )
 

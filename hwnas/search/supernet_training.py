@@ -1,4 +1,4 @@
-"""Training a supernet one path a step: the loop that SPOS, NAO and TNAS share.
+"""Training a supernet path by path: the loop that SPOS, NAO and TNAS share.
 
 It goes on where it was killed: weights, the optimizer and what a path sampler has learned are in
 the run's checkpoint, and batches and paths follow from the seed, the step and that state.
@@ -7,6 +7,7 @@ the run's checkpoint, and batches and paths follow from the seed, the step and t
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import torch
 
 from hwnas.arrays import IntArray
@@ -59,7 +60,7 @@ def train_supernet(
     workers: Workers = SINGLE_PROCESS,
     progress: Progress = silent,
 ) -> None:
-    """Train one path a step (Single Path One-Shot, eq. 7).
+    """Train one path a step (Single Path One-Shot, eq. 7), or a few.
 
     Args:
         run: holds the checkpoint, from which training goes on; None for a worker that does not
@@ -69,8 +70,8 @@ def train_supernet(
             have one that learns nothing, or the same, which then goes on from the same state.
         data: its training images are used.
         settings: steps, images a step, optimizer; ``base_lr`` is a number here. Where they have
-            ``micro_batches``, a batch is normalised in as many parts, see
-            `hwnas.supernet.train_step`.
+            ``micro_batches``, a batch is normalised in as many parts, and where they have
+            ``paths``, a step trains as many, see `hwnas.supernet.train_step`.
         seed: of the order of the images.
         workers: who train together.
         progress: told after every step.
@@ -81,25 +82,28 @@ def train_supernet(
     """
     micro_batches = getattr(settings, "micro_batches", None) or workers.count
     workers.own_micro_batches(micro_batches)
+    paths = getattr(settings, "paths", 1)
     supernet.to(workers.device)
     optimizer = optimizer_of(supernet, settings)
     path = run.folder / CHECKPOINT if run else None
     state = sampler_state(sampler)
     step = _resumed(path, supernet, optimizer, state, workers, settings.steps)
     while step < settings.steps:
-        arch = workers.shared(sampler.sample(step))
+        draws = range(step * paths, (step + 1) * paths)
+        archs = workers.shared(np.stack([sampler.sample(draw) for draw in draws]))
         batch = data.train_batch(step, settings.batch_size, seed)
         loss = train_path(
             supernet,
             optimizer,
             batch,
-            arch,
+            archs,
             step,
             settings,
             micro_batches=micro_batches,
             workers=workers,
         )
-        tell_sampler(sampler, step, arch, loss)
+        for draw, arch in zip(draws, archs, strict=True):
+            tell_sampler(sampler, draw, arch, loss)
         step += 1
         if run and path and checkpoint_due(step, settings.steps):
             save_checkpoint(path, supernet, optimizer, step, extra=state)

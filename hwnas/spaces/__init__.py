@@ -38,6 +38,7 @@ SPACES: Registry[SpaceEntry] = Registry(
         "darts-s1": "hwnas.spaces.darts_fixed:ENTRY_S1",
         "darts-s2": "hwnas.spaces.darts_fixed:ENTRY_S2",
         "fbnet": "hwnas.spaces.fbnet:ENTRY",
+        "nao": "hwnas.spaces.nao:ENTRY",
         "nasbench201": "hwnas.spaces.nasbench201:ENTRY",
         "ofa": "hwnas.spaces.ofa:ENTRY",
         "proxyless": "hwnas.spaces.proxyless:ENTRY",

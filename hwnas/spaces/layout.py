@@ -64,12 +64,17 @@ class Slot:
             where several decisions say it together.
         picks: for each choice of the decision the candidate that runs, None where the choice does
             not use the slot; left out where candidates are the choices, one for one.
+        reads: for a slot whose input is several values of equal width, one after the other: for
+            each candidate which of them, counted from 0. All candidates then read each value by
+            the same weights, in every way of sharing. The operator's layers all read the whole
+            input.
     """
 
     name: str
     workloads: tuple[Workload, ...]
     decision: int | None = None
     picks: tuple[int | None, ...] | None = None
+    reads: tuple[tuple[int, ...], ...] | None = None
 
     def candidate(self, choice: int) -> int | None:
         """The candidate that a choice of the slot's decision runs; None: the slot is not used."""

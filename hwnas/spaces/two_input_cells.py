@@ -208,14 +208,19 @@ class TwoInputCells:
 
     def path(self, arch: Sequence[int]) -> Path:
         """What is chosen on each edge, and what an output makes of its cell's choices."""
+        inside = {plan: self._path_inside(plan, arch) for plan in set(self.plans)}
         path: list[int | None] = [0]
         for cell in self._cells:
-            first = cell.plan.decisions
             path += [0 for slot in cell.inputs if slot is not None]
-            for edge, slot in zip(self.edges, cell.edges, strict=True):
-                path.append(slot.candidate(arch[first + edge.decision]))
-            path += self.output.path(arch[first:], cell.plan.reduces)
+            path += inside[cell.plan]
         return (*path, 0)
+
+    def _path_inside(self, plan: CellPlan, arch: Sequence[int]) -> Path:
+        """What runs behind the inputs of a cell; equal in all cells of one plan."""
+        choices = arch[plan.decisions :]
+        chosen = ((edge.picks, choices[edge.decision]) for edge in self.edges)
+        edges = (choice if picks is None else picks[choice] for picks, choice in chosen)
+        return (*edges, *self.output.path(choices, plan.reduces))
 
     def wire(self, path: Path, x: T, run: Run[T], add: Join[T], concat: Join[T]) -> T:
         """Let the image through the stem, the cells and the head."""

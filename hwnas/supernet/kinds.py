@@ -9,6 +9,7 @@ __all__ = [
     "BatchNorms",
     "InitialWeights",
     "OptimizerKind",
+    "RankBy",
     "SamplerKind",
     "Schedule",
     "Sharing",
@@ -19,8 +20,11 @@ Sharing = Literal["slices", "separate"]
 SHARINGS: tuple[Sharing, ...] = ("slices", "separate")
 
 #: Which paths are trained, see `hwnas.supernet.samplers`.
-SamplerKind = Literal["uniform", "constraint", "feasible"]
-SAMPLERS: tuple[SamplerKind, ...] = ("uniform", "constraint", "feasible")
+SamplerKind = Literal["uniform", "balanced", "proportional", "constraint", "feasible"]
+SAMPLERS: tuple[SamplerKind, ...] = (
+    *("uniform", "balanced", "proportional"),
+    *("constraint", "feasible"),
+)
 
 #: What trains weights, see `hwnas.supernet.train`.
 OptimizerKind = Literal["adam", "sgd"]
@@ -34,3 +38,7 @@ InitialWeights = Literal["alike", "drawn"]
 
 #: Whether a supernet's batch-norms have a scale and a shift, see `Supernet`.
 BatchNorms = Literal["affine", "plain"]
+
+#: What candidates are ranked by: accuracy with the trained last layer, or the expected accuracy of
+#: one that is fitted to each candidate, see `hwnas.supernet.readout`.
+RankBy = Literal["accuracy", "readout"]

@@ -10,6 +10,8 @@ network of n choices takes about n times a path's memory, times the images of a 
 counts it. A `hwnas.ops.Zero` adds nothing, so it is not run and costs nothing.
 """
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 from hwnas.errors import OptionError
@@ -22,13 +24,19 @@ __all__ = ["check_mixable", "fix_scales", "mixed_bytes", "mixed_logits"]
 _FLOAT = 4  # bytes
 
 
-def mixed_logits(supernet: Supernet, images: Tensor, probabilities: Tensor) -> Tensor:
+def mixed_logits(
+    supernet: Supernet,
+    images: Tensor,
+    probabilities: Tensor,
+    drop: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
     """Logits (n, classes) of all candidates, each weighted by its probability.
 
     Args:
         supernet: of a space that `check_mixable` accepts.
         images: (n, channels, height, width).
         probabilities: (n_decisions, most choices); gradients flow into them.
+        drop: what becomes of each sum, such as drop path; None leaves it.
     """
     slots = supernet.space.layout.slots
     weights = probabilities.to(images.dtype)
@@ -43,7 +51,7 @@ def mixed_logits(supernet: Supernet, images: Tensor, probabilities: Tensor) -> T
         result = weights[slot.decision, kept[0]] * supernet.run_block(at, x, kept[0])
         for choice in kept[1:]:
             result = result + weights[slot.decision, choice] * supernet.run_block(at, x, choice)
-        return result
+        return result if drop is None else drop(result)
 
     path = supernet.path([0] * len(supernet.space.decisions))
     return supernet.wire(path, images, run)
@@ -57,7 +65,9 @@ def check_mixable(space: SearchSpace) -> None:
             slot that follows it.
     """
     what = "mixed edges need slots that each follow one decision, one for one"
-    if not space.additive:
+    chosen = [slot for slot in space.layout.slots if slot.decision is not None]
+    counts = [space.n_choices[slot.decision] for slot in chosen if slot.decision is not None]
+    if not space.additive or counts != [len(slot.workloads) for slot in chosen]:
         raise OptionError(
             f"{what}; in {space.name} several decisions say together what runs: search it by "
             "single paths, --method spos"

@@ -63,7 +63,9 @@ class Supernet(nn.Module):
         self.space = space
         self.sharing: Sharing = sharing
         self._layout = space.layout
-        self.slots = nn.ModuleList(Block(slot.workloads, sharing) for slot in self._layout.slots)
+        self.slots = nn.ModuleList(
+            Block(slot.workloads, sharing, slot.reads) for slot in self._layout.slots
+        )
         alike, affine = initial_weights == "alike", batch_norms == "affine"
         if alike and sharing == "separate":
             self._start_as(Supernet(space, seed=seed, zero_init_residual=False))
@@ -149,8 +151,7 @@ class Supernet(nn.Module):
     def _start_as(self, other: "Supernet") -> None:
         """Every candidate begins with the weights that it has in another supernet."""
         for block, source in zip(self._blocks, other._blocks, strict=True):
-            for choice, candidate in enumerate(block.choices):
-                candidate.load_state_dict(source.state(choice))
+            block.start_as(source)
 
     def _fix_norms(self) -> None:
         """Scales and shifts of batch-norms get no gradient, so that they stay 1 and 0."""

@@ -75,14 +75,15 @@ def train_step(
     micro_batches: int = 1,
     workers: Workers = SINGLE_PROCESS,
 ) -> float:
-    """Train the weights of one path on one batch.
+    """Train the weights of one path, or of several at once, on one batch.
 
     Args:
         supernet: changed in place; left in training mode.
         optimizer: of the supernet's parameters.
         images: float32 (n, channels, height, width); of the whole batch, on every worker.
         labels: int64 (n,).
-        arch: the path, one index per decision.
+        arch: the path, one index per decision; or several (paths, n_decisions), each of which sees
+            the whole batch, and whose gradients are averaged before the weights move.
         lr: learning rate of this step.
         label_smoothing: share of the target spread over all classes.
         max_norm: gradients are scaled down to this norm; None leaves them.
@@ -91,7 +92,7 @@ def train_step(
         workers: who compute the micro-batches.
 
     Returns:
-        The loss, cross-entropy in nats.
+        The loss, cross-entropy in nats, mean of the paths.
 
     Raises:
         OptionError: the batch is not divisible by the micro-batches.
@@ -107,13 +108,16 @@ def train_step(
     optimizer.zero_grad(set_to_none=True)
     total = torch.zeros((), device=workers.device)
     each = len(images) // micro_batches
+    paths = np.atleast_2d(arch)
+    parts = micro_batches * len(paths)
     for share in workers.own_micro_batches(micro_batches):
         rows = slice(share * each, (share + 1) * each)
-        logits = supernet(images[rows].to(workers.device), arch)
-        target = labels[rows].to(workers.device)
-        loss = F.cross_entropy(logits, target, label_smoothing=label_smoothing) / micro_batches
-        loss.backward()  # type: ignore[no-untyped-call]
-        total += loss.detach()
+        x, target = images[rows].to(workers.device), labels[rows].to(workers.device)
+        for path in paths:
+            logits = supernet(x, path)
+            loss = F.cross_entropy(logits, target, label_smoothing=label_smoothing) / parts
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
     grouped = (p for group in optimizer.param_groups for p in group["params"])
     trained = [p for p in grouped if p.grad is not None]
     mean = workers.add_gradients(trained, total)

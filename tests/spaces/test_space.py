@@ -22,8 +22,8 @@ SPACES = pytest.mark.parametrize("space", [PROXYLESS, CELLS], ids=lambda space: 
 
 def test_names_are_those_that_can_be_made() -> None:
     cells = ["darts", "darts-s1", "darts-s2"]
-    names = ["fbnet", "nasbench201", "ofa", "proxyless", "resnet18-bits", "resnet34-bits"]
-    assert hwnas.spaces.names() == [*cells, *names, "shufflenet"]
+    chains = ["ofa", "proxyless", "resnet18-bits", "resnet34-bits", "shufflenet"]
+    assert hwnas.spaces.names() == [*cells, "fbnet", "nao", "nasbench201", *chains]
     for name in hwnas.spaces.names():
         assert hwnas.spaces.space(name).name == name
 

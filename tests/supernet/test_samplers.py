@@ -130,7 +130,13 @@ def test_samplers_by_name(small_space: SearchSpace) -> None:
         assert np.array_equal(paths, [same_paths.sample(step) for step in range(60)])
         assert small_space.macs(paths).max() <= constraint.budget.limit
         assert (small_space.params(paths).max() <= params) == (known is both)
-    with pytest.raises(OptionError, match="one of uniform, constraint, feasible, got 'fair'"):
+    balanced = make_sampler("balanced", small_space, constraint, seed=4)
+    paths = np.array([balanced.sample(step) for step in range(6)])
+    assert all(len(set(column)) == 6 for column in paths.T[:3])  # of 6 or 7 choices
+    largest = make_sampler("proportional", small_space, constraint, seed=4)
+    sizes = small_space.params([largest.sample(step) for step in range(300)])
+    assert sizes.mean() > 1.02 * small_space.params(small_space.sample(3000, seed=0)).mean()
+    with pytest.raises(OptionError, match=r"one of uniform, balanced, .* got 'fair'"):
         make_sampler("fair", small_space, constraint, seed=4)  # type: ignore[arg-type]
 
 

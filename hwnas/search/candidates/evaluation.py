@@ -30,6 +30,8 @@ Evaluate = Callable[[IntArray], FloatArray]
 #: settings do not say it.
 _CALIBRATION_IMAGES = 512
 _VALIDATION_IMAGES = 1000
+#: Images that a readout is fitted to, and batch-norm is recalibrated by where there is one.
+_READOUT_IMAGES = 1000
 #: Architectures evaluated between two entries in the log: small, so that a kill loses little.
 _CHUNK = 8
 
@@ -42,7 +44,13 @@ def calibration_images(data: Dataset, count: int | None = None) -> npt.NDArray[n
 def validation_evaluator(
     supernet: Supernet, data: Dataset, settings: EvaluationSettings | None = None
 ) -> Evaluator:
-    """What ranks candidates: the supernet on the first validation images, 1,000 by default."""
+    """What ranks candidates: the supernet on the first validation images, 1,000 by default.
+
+    Args:
+        supernet: trained.
+        data: its validation images are looked at, training images recalibrate.
+        settings: how many of them, and by what candidates are ranked.
+    """
     settings = settings or EvaluationSettings()
     most = settings.validation_images or _VALIDATION_IMAGES
     images, labels, count = [], [], 0
@@ -52,11 +60,17 @@ def validation_evaluator(
         count += len(labels[-1])
         if count >= most:
             break
+    calibration, fitted_labels = calibration_images(data, settings.calibration_images), None
+    if settings.rank_by == "readout":
+        count = min(settings.calibration_images or _READOUT_IMAGES, data.train_count)
+        batch = data.train_batch(0, count, 0)
+        calibration, fitted_labels = np.asarray(batch[0], np.float32), np.asarray(batch[1])
     return Evaluator(
         supernet,
-        calibration_images(data, settings.calibration_images),
+        calibration,
         np.concatenate(images)[:most],
         np.concatenate(labels)[:most],
+        calibration_labels=fitted_labels,
     )
 
 
@@ -117,6 +131,22 @@ class LoggedEvaluation:
         self.asked |= {name: self._known[name] for name in names}
         return np.array([self._known[name] for name in names])
 
+    def aside(self, arch: IntArray) -> float:
+        """The accuracy of one architecture (n_decisions,) that is no part of the search.
+
+        It is compared with what the search found, and neither asked nor known afterwards, so that
+        no search depends on it.
+        """
+        name = self._space.format(arch)
+        if name in self._known:
+            return self._known[name]
+        logged = [e for e in self._run.logged("evaluated aside") if e["architecture"] == name]
+        if logged:
+            return float(logged[-1]["accuracy"])
+        accuracy = float(self._accuracies(arch[None])[0])
+        self._run.log("evaluated aside", architecture=name, accuracy=accuracy)
+        return accuracy
+
     @property
     def history(self) -> tuple[IntArray, FloatArray]:
         """All that was asked for, (n, n_decisions), and the accuracies (n,)."""
@@ -127,12 +157,13 @@ class LoggedEvaluation:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The candidates of a trained supernet.
+    """The candidates of a search.
 
     Attributes:
-        validation: the supernet on the validation images.
-        accuracies: of architectures, by the run's log or by ``validation``.
+        validation: the trained supernet on the validation images; None where accuracies are looked
+            up, and no network is trained.
+        accuracies: of architectures, by the run's log, or by ``validation`` or a table.
     """
 
-    validation: Evaluator
+    validation: Evaluator | None
     accuracies: LoggedEvaluation

@@ -101,6 +101,7 @@ class ParallelAccuracies:
             state,
             *evaluator.inputs(),
             _CACHE_BYTES // parallel.workers,
+            evaluator.calibration_labels,
         )
         self._key = uuid4().hex
         self._parallel = parallel
@@ -147,6 +148,7 @@ class _Copy:
     labels: npt.NDArray[np.int64]
     batch: int
     cache_bytes: int
+    calibration_labels: npt.NDArray[np.int64] | None
 
     def evaluator(self) -> Evaluator:
         supernet = Supernet(self.space, sharing=self.sharing, seed=0)
@@ -157,6 +159,7 @@ class _Copy:
             self.calibration_images.copy(),
             self.images.copy(),
             self.labels.copy(),
+            calibration_labels=self.calibration_labels,
             batch=self.batch,
             cache_bytes=self.cache_bytes,
         )

@@ -24,9 +24,12 @@ from hwnas.supernet.kinds import SamplerKind
 if TYPE_CHECKING:
     from hwnas.search.context import Context
     from hwnas.search.searchers.searcher import Searcher
-    from hwnas.supernet import PathSampler
+    from hwnas.supernet import PathSampler, Supernet
 
-__all__ = ["Settings", "check", "search"]
+__all__ = ["LOOKS_UP", "Settings", "check", "search"]
+
+#: Accuracies may come from a table.
+LOOKS_UP = True
 
 #: Each bin is counted by itself.
 _MOST_BINS = 1000
@@ -38,8 +41,17 @@ class Settings(EvolutionSettings, EvaluationSettings, TrainingSettings):
 
     sampler: SamplerKind = setting(
         "uniform",
-        "Train paths uniform over the choices, over bins of the first budget's cost, or over all "
-        "that keeps the budgets.",
+        "Train paths uniform over the choices, each choice equally often, paths in proportion to "
+        "their parameters, uniform over bins of the first budget's cost, or over all that keeps "
+        "the budgets.",
+    )
+    paths: Annotated[int, Ge(1)] = setting(
+        1,
+        "Paths a training step, whose gradients are averaged; with --sampler balanced and as many "
+        "as an edge or block has choices, a step trains each of them once.",
+        metavar="N",
+        most=1000,
+        later=True,
     )
     bins: str | Sequence[float] | None = setting(
         None,
@@ -89,7 +101,13 @@ def check(problem: Problem, settings: Settings) -> Settings:
     if isinstance(settings.bins, str):
         edges = _edges(settings.bins, problem.budgets[0].quantity)
         settings = replace(settings, bins=edges)
-    _paths(problem, settings)
+    if problem.accuracies is None:
+        _paths(problem, settings)
+    elif settings.finalists > 1:
+        raise OptionError(
+            f"finalists are trained, and accuracies are looked up in {problem.accuracies.name}: "
+            f"leave --finalists {settings.finalists} out"
+        )
     return settings
 
 
@@ -103,7 +121,6 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     from hwnas.search.searchers.evolution import Evolution
     from hwnas.search.searchers.proposals import proposer, random_paths
     from hwnas.search.searchers.searcher import search_generations
-    from hwnas.search.supernet_training import make_supernet, train_supernet
 
     problem, progress = context.problem, context.progress
     seed = problem.seed
@@ -115,18 +132,10 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
             f"supernet's {settings.steps:,}"
         )
 
-    # one path a step, eq. 7
-    supernet = make_supernet(problem.proxy, settings, seed=seed)
-    train_supernet(
-        context.run,
-        supernet,
-        _paths(problem, settings),
-        problem.data,
-        settings,
-        seed=seed,
-        workers=context.workers,
-        progress=progress,
-    )
+    if problem.accuracies is None:
+        evaluation = context.evaluator(_trained(context, settings), settings=settings)
+    else:
+        evaluation = context.looked_up()
 
     # evolution within the budgets, algorithm 1
     def evolution(feasible: FeasibleSet, misses: int = 0) -> "Searcher":
@@ -134,7 +143,6 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
             feasible, parents=settings.parents, mutation=settings.mutation, seed=seed + misses
         )
 
-    evaluation = context.evaluator(supernet, settings=settings)
     evaluate = evaluation.accuracies
     searcher = evolution(problem.feasible)
     random_accuracies = random_paths(searcher, evaluate, settings.population)
@@ -163,6 +171,7 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         evaluate,
         population=settings.population,
         finalists=[arch for arch, _ in finalists],
+        within=problem.within,
         progress=progress,
     )
     winner = context.verify(propose, evaluation)
@@ -172,6 +181,25 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         "finalists": {problem.space.format(arch): accuracy for arch, accuracy in finalists},
     }
     return context.conclude(winner, evaluation, random_accuracies, extras)
+
+
+def _trained(context: "Context", settings: Settings) -> "Supernet":
+    """The supernet, one path a step, eq. 7."""
+    from hwnas.search.supernet_training import make_supernet, train_supernet
+
+    problem = context.problem
+    supernet = make_supernet(problem.proxy, settings, seed=problem.seed)
+    train_supernet(
+        context.run,
+        supernet,
+        _paths(problem, settings),
+        problem.data,
+        settings,
+        seed=problem.seed,
+        workers=context.workers,
+        progress=context.progress,
+    )
+    return supernet
 
 
 def _paths(problem: Problem, settings: Settings) -> "PathSampler":

@@ -28,7 +28,7 @@ _KEYS = ("space", "data", "data_digest", "deployed", "trained", "sharing", "step
 _MORE = (
     *("method", "train_batch", "base_rate", "optimizer", "shares", "label_smoothing"),
     *("weight_decay", "max_norm", "initial_weights", "batch_norms"),
-    *("calibration_images", "validation_images"),
+    *("calibration_images", "validation_images", "rank_by", "paths"),
 )
 
 

@@ -3,7 +3,7 @@
 python benchmarks/nasbench201_costs.py FILE
 
 FILE is a CSV file, perhaps with .gz, that has the columns arch_str, macs_M, params_M, live_mask and
-live_macs_M. MACs are those of CIFAR-10 with the bias of the classifier, which are 10 more than here.
+live_macs_M. Its MACs, of CIFAR-10, count the bias of the classifier, which are 10 more than here.
 """
 
 import csv

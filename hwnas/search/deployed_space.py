@@ -55,7 +55,7 @@ def deployed_space(
     if classes is not None and "classes" in inspect.signature(entry.make).parameters:
         arguments["classes"] = classes
     if known and known[0] == entry.name:
-        sizes = ("input_size", "width_mult", "classes")
+        sizes = ("input_size", "width_mult", "classes", "channels", "cells", "repeats")
         arguments |= {key: known[1][key] for key in sizes if key in known[1]}
         if classes is not None and arguments.get("classes", classes) < classes:
             arguments["classes"] = classes

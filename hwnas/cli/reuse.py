@@ -15,7 +15,7 @@ from hwnas.errors import OptionError
 from hwnas.progress import Progress
 from hwnas.search.methods import spos
 from hwnas.search.options import SearchOptions, SpaceOptions, TableOptions
-from hwnas.search.settings import fields_of, make
+from hwnas.search.settings import fields_of, make, stored
 from hwnas.search.shared_settings import EvaluationSettings, EvolutionSettings, TrainingSettings
 
 __all__ = ["reuse_command"]
@@ -122,7 +122,7 @@ def _reuse(
     for problem in problems:  # before a folder is made
         feasible_front(problem)
     config = {
-        **{f.key: getattr(settings, f.name) for f in fields_of(EvolutionSettings)},
+        **stored(settings),
         "seed": flags["seed"],
         "confidence": options.confidence,
         **source.identity(out),
@@ -151,8 +151,10 @@ def _check_flags(flags: dict[str, Any], typed: dict[str, str], source: Any) -> N
     for name, flag in typed.items():
         if name in other or (name not in _ALLOWED and name != "method"):
             raise OptionError(f"{flag} does not go together with --supernet")
-    if flags["pareto"] and "parents" in typed:
-        flag = typed["parents"]
+    for name in ("parents", "searcher", "largest_of"):
+        if not flags["pareto"] or name not in typed:
+            continue
+        flag = typed[name]
         raise OptionError(f"{flag} does not go together with --pareto, which keeps the whole front")
     given = {typed[name]: (key, flags[name]) for name, key in _DESCRIBING.items() if name in typed}
     if "space" in typed:

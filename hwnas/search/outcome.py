@@ -84,7 +84,7 @@ def conclude(
         "networks_measured": winner.attempts,
         "architectures_evaluated": len(evaluation.accuracies.asked),
         **extras,
-        **_looked_up(problem, winner.architecture),
+        "looked_up": _looked_up(problem, winner.architecture),
         "deployed": dict(space.arguments),
         "trained": dict(proxy.arguments),
         "digest": sha256(network).hexdigest(),
@@ -154,4 +154,4 @@ def _looked_up(problem: Problem, arch: IntArray) -> dict[str, Any]:
             "value": float(problem.predictor.predict(arch)[0]),
             "unit": "ms",
         }
-    return {"looked_up": found} if found else {}
+    return found

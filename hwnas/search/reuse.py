@@ -25,7 +25,7 @@ from hwnas.search.runs.plots import plot_front, write_and_draw
 from hwnas.search.runs.run import LOG, RESULT, Run
 from hwnas.search.runs.schema import OWN, parse_of_file
 from hwnas.search.runs.stored import StoredRun
-from hwnas.search.searchers.evolution import Evolution
+from hwnas.search.searchers.making import make_searcher
 from hwnas.search.searchers.pareto import evolve_front, front, require_pymoo
 from hwnas.search.searchers.proposals import proposer, random_paths
 from hwnas.search.searchers.searcher import Searcher, search_generations
@@ -103,7 +103,7 @@ def search_supernet(reuse: Reuse, problems: Sequence[Problem]) -> dict[str, Any]
     contexts = [reuse.context(problem) for problem in problems]
     evaluation = reuse.evaluation(contexts[0])
     evaluate = evaluation.accuracies
-    searchers = [_evolution(problem.feasible, settings, problem.seed) for problem in problems]
+    searchers = [make_searcher(settings, problem) for problem in problems]
     random_accuracies = []
     for searcher, problem in zip(searchers, problems, strict=True):
         random_accuracies.append(random_paths(searcher, evaluate, settings.population))
@@ -174,10 +174,6 @@ def feasible_front(problem: Problem) -> FeasibleSet:
     return FeasibleSet([of_connected(anything, problem.space)], problem.space.format)
 
 
-def _evolution(feasible: FeasibleSet, settings: EvolutionSettings, seed: int) -> Searcher:
-    return Evolution(feasible, parents=settings.parents, mutation=settings.mutation, seed=seed)
-
-
 def _result(
     reuse: Reuse,
     context: Context,
@@ -189,7 +185,7 @@ def _result(
     problem, settings = context.problem, reuse.settings
 
     def again(feasible: FeasibleSet, misses: int) -> Searcher:
-        return _evolution(feasible, settings, problem.seed + misses)
+        return make_searcher(settings, problem, feasible, misses)
 
     propose = proposer(
         searcher,

@@ -1,7 +1,7 @@
 """Settings that methods share: how a supernet is trained and evaluated, and evolution."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
@@ -112,6 +112,16 @@ class EvolutionSettings:
     )
     mutation: Annotated[float, Gt(0), Le(1)] = setting(
         0.1, "Probability with which a decision is redrawn."
+    )
+    searcher: Literal["evolution", "random"] = setting(
+        "evolution", "What proposes architectures.", later=True
+    )
+    largest_of: Annotated[int, Ge(1)] = setting(
+        1,
+        "Of so many children within the budgets, suggest the one of most MACs.",
+        metavar="N",
+        most=1000,
+        later=True,
     )
 
     def __post_init__(self) -> None:

@@ -118,12 +118,11 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         BudgetMissedError: no network kept the latency budget on the device.
     """
     from hwnas.search.retraining.finalists import rank_finalists
-    from hwnas.search.searchers.evolution import Evolution
+    from hwnas.search.searchers.making import make_searcher
     from hwnas.search.searchers.proposals import proposer, random_paths
     from hwnas.search.searchers.searcher import search_generations
 
     problem, progress = context.problem, context.progress
-    seed = problem.seed
 
     if settings.finalists > 1:
         say(
@@ -138,13 +137,11 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         evaluation = context.looked_up()
 
     # evolution within the budgets, algorithm 1
-    def evolution(feasible: FeasibleSet, misses: int = 0) -> "Searcher":
-        return Evolution(
-            feasible, parents=settings.parents, mutation=settings.mutation, seed=seed + misses
-        )
+    def again(feasible: FeasibleSet, misses: int) -> "Searcher":
+        return make_searcher(settings, problem, feasible, misses)
 
     evaluate = evaluation.accuracies
-    searcher = evolution(problem.feasible)
+    searcher = make_searcher(settings, problem)
     random_accuracies = random_paths(searcher, evaluate, settings.population)
     search_generations(
         searcher,
@@ -167,7 +164,7 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         )
     propose = proposer(
         searcher,
-        evolution,
+        again,
         evaluate,
         population=settings.population,
         finalists=[arch for arch, _ in finalists],

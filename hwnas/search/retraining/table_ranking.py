@@ -152,9 +152,8 @@ def rank_by_table(
 def _drawn(space: SearchSpace, tables: Tables, count: int, seed: int) -> IntArray:
     """Architectures (n, n_decisions) of the tables, connected, none of them twice."""
     known = [t.table for t in (tables.accuracies, tables.latencies) if t is not None]
-    archs, cell = rows_in_both(*known), space.layout.cell
-    if cell is not None:
-        archs = archs[(cell.live(archs) != np.array(cell.zero)).any(axis=1)]
+    archs = rows_in_both(*known)
+    archs = archs[space.connected(archs)]
     if min(count, len(archs)) < _LEAST:
         raise OptionError(
             f"a ranking needs {_LEAST} architectures or more, got {min(count, len(archs))}"

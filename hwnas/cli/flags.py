@@ -1,6 +1,5 @@
 """Flags made from settings: a field of a dataclass says type, bounds and help of its flag."""
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -102,8 +101,7 @@ def _type(field: Field) -> Any:
     known = {"min": low, "max": high, "min_open": low_open, "max_open": high_open}
     if field.kind is int:
         return Whole(most=field.most, **known)
-    most = math.inf if field.infinite else field.most
-    return Number(most=most, infinite=field.infinite, **known)
+    return Number(most=field.most, infinite=field.infinite, **known)
 
 
 def _bound(bounds: Sequence[Any], closed: type, opened: type) -> tuple[Any, bool]:

@@ -10,18 +10,17 @@ from typing import Any
 from hwnas import spaces
 from hwnas.costs import Budget, Constraint, FeasibleSet, parse_budget
 from hwnas.data import Dataset, check_dataset, default_proxy_size, load_data
-from hwnas.errors import BudgetError, HwnasError, OptionError
+from hwnas.errors import HwnasError, OptionError
 from hwnas.latency_tables import LatencyTable
 from hwnas.predictors import load_predictor
 from hwnas.search.constraints import check_budgets, check_confidence_used, of_connected
 from hwnas.search.deployment import fingerprint, read_source
 from hwnas.search.limits import (
-    check_batch,
     check_budgets_are_numbers,
     check_classes,
-    check_evaluation,
     check_fits,
     check_seed,
+    check_trainable,
 )
 from hwnas.search.looked_up import Accuracies, check_looks_up, read
 from hwnas.search.methods import METHODS, Method
@@ -96,10 +95,6 @@ def prepare(request: Request) -> Job:
     method, name = METHODS.typed(request.method), METHODS.name_of(request.method)
     options, settings = _split(method, name, request.settings)
     budgets = [b if isinstance(b, Budget) else parse_budget(b) for b in request.budgets]
-    if not budgets:
-        raise BudgetError(
-            "a search needs a budget: give --latency 6ms, --macs 330M, --params 4M or --bitops 14G"
-        )
     check_budgets_are_numbers(budgets)
     check_confidence_used(options.confidence, budgets)
     seed = check_seed(request.seed)
@@ -122,9 +117,7 @@ def prepare(request: Request) -> Job:
         width = _proxy_width(options, space)
         proxy = spaces.proxy(space, data.input_shape[1], data.classes, width)
         check_classes(space, data, options.classes, known)
-        check_batch(settings, data)
-        check_evaluation(settings, data)
-        check_fits(space, proxy, settings)
+        check_trainable(space, proxy, data, settings)
     job = Job(
         method,
         name,

@@ -1,6 +1,7 @@
 """What settings allow, from a person, from Python and from a file of an earlier version."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import FrozenInstanceError, dataclass
 from typing import Annotated, Literal
@@ -28,7 +29,7 @@ class Example:
 
     whole: Annotated[int, Ge(1), Le(9)] = setting(3, "A whole number.")
     number: Annotated[float, Gt(0), Lt(1)] = setting(0.5, "A number.")
-    far: float | None = setting(1.0, "A number without end.", infinite=True)
+    far: float | None = setting(1.0, "A number without end.", most=math.inf)
     choice: Literal["a", "b"] = setting("a", "One of two.", key="was")
     flag: bool = setting(False, "Yes or no.")
     text: str | None = setting(None, "A text.", flag="--words", old_flag="--w")

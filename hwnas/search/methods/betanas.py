@@ -10,6 +10,7 @@ docs/betanas.md. What is heavy is imported when the method runs, so that its fla
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -74,7 +75,7 @@ class Settings(EvaluationSettings, TrainingSettings):
         metavar="NATS",
         old_flag="--drop-margin",
         key="drop_margin",
-        infinite=True,
+        most=inf,
     )
     prune_threshold: float | None = setting(
         None,

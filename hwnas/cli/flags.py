@@ -1,5 +1,6 @@
 """Flags made from settings: a field of a dataclass says type, bounds and help of its flag."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -101,7 +102,7 @@ def _type(field: Field) -> Any:
     known = {"min": low, "max": high, "min_open": low_open, "max_open": high_open}
     if field.kind is int:
         return Whole(most=field.most, **known)
-    return Number(most=field.most, infinite=field.infinite, **known)
+    return Number(most=field.most, infinite=math.isinf(field.most), **known)
 
 
 def _bound(bounds: Sequence[Any], closed: type, opened: type) -> tuple[Any, bool]:

@@ -78,8 +78,8 @@ def command(
     source = StoredRun.open(folder, data_spec)
     source.supernet()  # is it there, and finished?
     if looked_up.accuracies is not None:
-        result, out = _by_table(source, looked_up, settings.count, seed, out)
-        print_json(result) if as_json else print_table_ranking(result, out)
+        ranked, out = _by_table(source, looked_up, settings.count, seed, out)
+        print_json(ranked) if as_json else print_table_ranking(ranked, out)
         return
     _refuse_tables()
     out = out or inside(folder, "rank", advice=OWN)

@@ -22,7 +22,6 @@ __all__ = [
     "check_evaluation",
     "check_fits",
     "check_seed",
-    "check_trainable",
 ]
 
 _FLOAT = 4  # bytes
@@ -89,13 +88,6 @@ def check_evaluation(settings: Any, data: Dataset) -> None:
     )
 
 
-def check_trainable(space: SearchSpace, proxy: SearchSpace, data: Dataset, settings: Any) -> None:
-    """`check_batch`, `check_evaluation` and `check_fits`, of a supernet that is trained."""
-    check_batch(settings, data)
-    check_evaluation(settings, data)
-    check_fits(space, proxy, settings)
-
-
 def check_classes(
     space: SearchSpace,
     data: Dataset,
@@ -154,11 +146,7 @@ def check_fits(space: SearchSpace, proxy: SearchSpace, settings: Any) -> None:
 
 
 def check_budgets_are_numbers(budgets: Sequence[Budget]) -> None:
-    """Raise `BudgetError` where there are none, or limits that are no finite numbers."""
-    if not budgets:
-        raise BudgetError(
-            "a search needs a budget: give --latency 6ms, --macs 330M, --params 4M or --bitops 14G"
-        )
+    """Raise `BudgetError` for limits that are no finite numbers."""
     for budget in budgets:
         if not abs(budget.limit) < float("inf"):
             raise BudgetError(f"a budget is a finite number, got {budget.quantity}<={budget.limit}")

@@ -62,7 +62,7 @@ def setting(
         key: its name in ``config.json``, where earlier versions wrote another than the field's.
         most: a size, either way from 0, that nobody needs exceeded: a slip of the finger would run
             for years, or fill the memory. It is said where it is exceeded, and not in the help.
-            ``math.inf`` where a number may be infinite.
+            Where it is infinite, so may the number be.
         later: whether earlier versions did not have it. ``config.json`` then holds it only where it
             is not the default, so that their runs go on.
     """
@@ -126,13 +126,10 @@ class Field:
             )
         return value
 
-    @property
-    def infinite(self) -> bool:
-        """Whether it is a number that may be infinite."""
-        return self.kind is float and self.most == math.inf
-
     def _finite(self, value: float) -> bool:
-        return self.kind is int or math.isfinite(value) or (self.infinite and not math.isnan(value))
+        if self.kind is int or math.isfinite(value):
+            return True
+        return math.isinf(value) and math.isinf(self.most)
 
     @property
     def allowed(self) -> str:

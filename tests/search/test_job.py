@@ -75,6 +75,6 @@ def test_images_that_do_not_fit_into_memory_are_not_evaluated_on(
     assert prepare(request).settings.calibration_images == 10_000_000  # the data have fewer
     needed = 4 * 3 * 32 * 32 * (data.train_count + data.validation_count)
     monkeypatch.setattr("hwnas.memory.machine_bytes", lambda: float(needed - 1))
-    monkeypatch.setattr("hwnas.search.limits.check_fits", lambda *_: None)
+    monkeypatch.setattr("hwnas.search.job.check_fits", lambda *_: None)
     with pytest.raises(OptionError, match="images to evaluate candidates on takes"):
         prepare(request)

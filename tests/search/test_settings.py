@@ -104,7 +104,7 @@ def test_every_number_has_an_end(settings):
     for field in fields_of(settings):
         if field.kind in (int, float):
             for value in (10**30, 10**400) if field.kind is int else (1e300, 10**400):
-                if field.infinite:
+                if math.isinf(field.most):
                     continue
                 with pytest.raises(OptionError, match=f"^{field.name} is "):
                     make(settings, {field.name: value}, "it")

@@ -152,10 +152,12 @@ def summary(result: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
     if result["bitops"] is not None:
         rows.append(("bitops", f"{result['bitops'] / 2**30:.2f}G (of 2^30)"))
     paths = result["random_paths"]
+    ranked_by = result.get("rank_by", "accuracy")
+    ranking = "validation" if ranked_by == "accuracy" else ranked_by
     rows += [
         (
             "accuracy",
-            f"{result['accuracy']:.1%} validation, {result['test_accuracy']:.1%} test, of the "
+            f"{result['accuracy']:.1%} {ranking}, {result['test_accuracy']:.1%} test, of the "
             "trained proxy with shared weights",
         ),
         (

@@ -24,6 +24,6 @@ SAMPLERS: tuple[SamplerKind, ...] = ("uniform", "balanced", "proportional", "con
 OptimizerKind = Literal["adam", "sgd"]
 OPTIMIZERS: tuple[OptimizerKind, ...] = ("adam", "sgd")
 
-#: What candidates are ranked by: accuracy with the trained last layer, or the expected accuracy of
-#: one that is fitted to each candidate, see `hwnas.supernet.readout`.
-RankBy = Literal["accuracy", "readout"]
+#: What candidates are ranked by: accuracy, or how far their features tell classes apart, see
+#: `hwnas.supernet.separation`.
+RankBy = Literal["accuracy", "separation"]

@@ -29,8 +29,6 @@ Evaluate = Callable[[IntArray], FloatArray]
 #: Images that recalibrate batch-norm, and at most as many that an evaluation looks at.
 _CALIBRATION_IMAGES = 512
 _VALIDATION_IMAGES = 1000
-#: Images that a readout is fitted to, and batch-norm is recalibrated by where there is one.
-_READOUT_IMAGES = 1000
 #: Architectures evaluated between two entries in the log: small, so that a kill loses little.
 _CHUNK = 8
 
@@ -57,16 +55,12 @@ def validation_evaluator(
         count += len(labels[-1])
         if count >= _VALIDATION_IMAGES:
             break
-    calibration, fitted_labels = calibration_images(data), None
-    if rank_by == "readout":
-        batch = data.train_batch(0, min(_READOUT_IMAGES, data.train_count), 0)
-        calibration, fitted_labels = np.asarray(batch[0], np.float32), np.asarray(batch[1])
     return Evaluator(
         supernet,
-        calibration,
+        calibration_images(data),
         np.concatenate(images)[:_VALIDATION_IMAGES],
         np.concatenate(labels)[:_VALIDATION_IMAGES],
-        calibration_labels=fitted_labels,
+        rank_by=rank_by or "accuracy",
     )
 
 

@@ -51,9 +51,8 @@ class Settings(EvolutionSettings, TrainingSettings):
     )
     rank_by: RankBy | None = setting(
         None,
-        "Accuracy with the trained last layer, or the expected accuracy of a linear readout that "
-        "is fitted to each candidate in closed form: says more of a supernet that was trained for "
-        "minutes  [default: accuracy]",
+        "Accuracy, or separation: how far the features that the last layer reads tell classes "
+        "apart, which says more of a supernet that was trained for minutes  [default: accuracy]",
     )
     micro_batches: Annotated[int, Ge(1)] | None = setting(
         None,

@@ -76,7 +76,7 @@ class Config(Document):
     optimizer: str = ""
     shares: AtLeastOne | None = None
     paths: AtLeastOne | None = None
-    rank_by: Literal["accuracy", "readout"] | None = None
+    rank_by: Literal["accuracy", "separation"] | None = None
     supernet: _Path = "."
     supernet_digest: str = ""
 
@@ -138,6 +138,7 @@ class Found(Network):
     params: Count
     bitops: Count | None = None
     accuracy: Share
+    rank_by: Literal["accuracy", "separation"] = "accuracy"
     test_accuracy: Share
     random_paths: _Paths
     finalists: dict[str, Share] = field(default_factory=dict)

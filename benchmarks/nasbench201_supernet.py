@@ -34,9 +34,9 @@ SETTINGS = {
     "sharing": "separate",
     "sampler": "balanced",
     "paths": 5,
-    "rank_by": "readout",
+    "rank_by": "separation",
     "optimizer": "sgd",
-    "base_lr": 0.2,
+    "base_lr": 0.1,
     "batch_size": 128,
     "proxy_width": 1.0,
     "proxy_input_size": INPUT_SIZE,
@@ -182,7 +182,7 @@ if __name__ == "__main__":
     parser.add_argument("accuracies", type=Path)
     parser.add_argument("latencies", type=Path)
     parser.add_argument("--out", type=Path, default=Path("runs/nasbench201-supernet"))
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--networks", type=int, default=200, help="that are ranked")
     parser.add_argument("--candidates", type=int, default=600, help="that are chosen among")
     parser.add_argument("--seed", type=int, default=0)

@@ -30,8 +30,6 @@ Evaluate = Callable[[IntArray], FloatArray]
 #: settings do not say it.
 _CALIBRATION_IMAGES = 512
 _VALIDATION_IMAGES = 1000
-#: Images that a readout is fitted to, and batch-norm is recalibrated by where there is one.
-_READOUT_IMAGES = 1000
 #: Architectures evaluated between two entries in the log: small, so that a kill loses little.
 _CHUNK = 8
 
@@ -60,17 +58,12 @@ def validation_evaluator(
         count += len(labels[-1])
         if count >= most:
             break
-    calibration, fitted_labels = calibration_images(data, settings.calibration_images), None
-    if settings.rank_by == "readout":
-        count = min(settings.calibration_images or _READOUT_IMAGES, data.train_count)
-        batch = data.train_batch(0, count, 0)
-        calibration, fitted_labels = np.asarray(batch[0], np.float32), np.asarray(batch[1])
     return Evaluator(
         supernet,
-        calibration,
+        calibration_images(data, settings.calibration_images),
         np.concatenate(images)[:most],
         np.concatenate(labels)[:most],
-        calibration_labels=fitted_labels,
+        rank_by=settings.rank_by,
     )
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         sampler_state,
         tell_sampler,
     )
+    from hwnas.supernet.second_derivatives import twice_differentiable
     from hwnas.supernet.train import learning_rate, make_optimizer, train_step
     from hwnas.supernet.workers import SINGLE_PROCESS, Workers, torchrun_workers
 
@@ -70,6 +71,7 @@ __all__ = [
     "tell_sampler",
     "torchrun_workers",
     "train_step",
+    "twice_differentiable",
 ]
 
 _HOMES = {
@@ -96,6 +98,7 @@ _HOMES = {
     "ProbabilitySampler": "hwnas.supernet.samplers",
     "UniformSampler": "hwnas.supernet.samplers",
     "make_sampler": "hwnas.supernet.samplers",
+    "twice_differentiable": "hwnas.supernet.second_derivatives",
     "learning_rate": "hwnas.supernet.train",
     "make_optimizer": "hwnas.supernet.train",
     "train_step": "hwnas.supernet.train",

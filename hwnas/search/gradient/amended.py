@@ -25,6 +25,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from hwnas.supernet import twice_differentiable
+
 __all__ = ["AlphaGradient", "Loss", "Order", "Products", "amended_gradient", "hessian_product"]
 
 #: A forward pass with the present weights and alpha, as a scalar.
@@ -89,8 +91,10 @@ def amended_gradient(
     value = loss.item()
     del loss  # and its graph, before the next is made
     if products == "exact":
+        with twice_differentiable():
+            loss = train_loss()
         slope = torch.autograd.grad(
-            train_loss(), weights, create_graph=True, allow_unused=True, materialize_grads=True
+            loss, weights, create_graph=True, allow_unused=True, materialize_grads=True
         )
         if order == "amended":
             direction = hessian_product(slope, weights, direction)

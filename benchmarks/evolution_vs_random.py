@@ -13,7 +13,7 @@ from pathlib import Path
 
 from spos_fashion import INPUT_SIZE, lines, problem_of, searched
 
-from hwnas.search.candidates.evaluation import LoggedEvaluation, validation_evaluator
+from hwnas.search.candidates.evaluation import LoggedEvaluation, stored_evaluator
 from hwnas.search.runs.run import Run
 from hwnas.search.runs.stored import StoredRun
 from hwnas.search.searchers.evolution import Evolution
@@ -30,7 +30,7 @@ def main(flags: argparse.Namespace) -> None:
     settings |= {"proxy_input_size": INPUT_SIZE}
     data = f"fashion-mnist:{flags.folder}"
     trained = StoredRun.open(searched(flags.out / "run", problem, data, "spos", 0, settings).folder)
-    evaluator = validation_evaluator(trained.supernet(), trained.data())
+    evaluator = stored_evaluator(trained, trained.data())
     run = Run(flags.out / "searches", {"steps": flags.steps})
     evaluate = LoggedEvaluation(run, problem.proxy, evaluator.accuracies)
     rows = []

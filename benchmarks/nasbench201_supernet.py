@@ -22,11 +22,9 @@ from scipy.stats import kendalltau
 
 import hwnas
 from hwnas.data import Dataset, load_data
-from hwnas.search.candidates.evaluation import LoggedEvaluation, validation_evaluator
+from hwnas.search.candidates.evaluation import LoggedEvaluation, stored_evaluator
 from hwnas.search.runs.run import Run
 from hwnas.search.runs.stored import StoredRun
-from hwnas.search.settings import restored
-from hwnas.search.shared_settings import EvaluationSettings
 
 INPUT_SIZE, TRUTH = 16, "cifar10_test_200"
 #: What the flags of `hwnas search` are named here.
@@ -95,9 +93,7 @@ class LookedUp:
 def scores(flags: argparse.Namespace, data: Dataset, archs: np.ndarray) -> np.ndarray:
     """What the trained supernet says of architectures (n, 6)."""
     source = StoredRun.open(flags.out / "search", data)
-    evaluator = validation_evaluator(
-        source.supernet(), data, restored(EvaluationSettings, source.config)
-    )
+    evaluator = stored_evaluator(source, data)
     run = Run(flags.out / "ranking", {"networks": flags.networks})
     return LoggedEvaluation(run, source.deployed, evaluator.accuracies)(archs)
 

@@ -10,6 +10,8 @@ from hwnas.arrays import FloatArray, IntArray
 from hwnas.data import Dataset
 from hwnas.progress import Progress, silent
 from hwnas.search.runs.run import Run
+from hwnas.search.runs.stored import StoredRun
+from hwnas.search.settings import restored
 from hwnas.search.shared_settings import EvaluationSettings
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import Evaluator, Supernet
@@ -19,6 +21,7 @@ __all__ = [
     "Evaluation",
     "LoggedEvaluation",
     "calibration_images",
+    "stored_evaluator",
     "tested_accuracy",
     "validation_evaluator",
 ]
@@ -65,6 +68,12 @@ def validation_evaluator(
         np.concatenate(labels)[:most],
         rank_by=settings.rank_by,
     )
+
+
+def stored_evaluator(source: StoredRun, data: Dataset) -> Evaluator:
+    """The same of a run's supernet, as the run itself ranked its candidates."""
+    settings = restored(EvaluationSettings, source.config)
+    return validation_evaluator(source.supernet(), data, settings)
 
 
 def tested_accuracy(validation: Evaluator, data: Dataset, arch: IntArray) -> float:

@@ -103,7 +103,7 @@ class AdditivePredictor:
             within, entries = self._entries(_ms)
             self._ms = AdditiveCost.from_floats(fixed + within + self._joined_always(), entries)
         else:
-            self._ms = self.space.sums(fixed + self._joined_always(), self._within(_ms))
+            self._ms = self._sums(fixed + self._joined_always(), _ms)
 
     def _joins(self, archs: IntArray) -> FloatArray:
         """What the joins of architectures (n, n_decisions) take, in ms (n,)."""
@@ -234,10 +234,15 @@ class AdditivePredictor:
         if not self.estimated:
             return np.zeros(len(archs))
         if not self.space.additive:
-            return self.space.sums(0.0, self._within(_spread_ms))(archs)
+            return self._sums(0.0, _spread_ms)(archs)
         fixed, entries = self._spreads
         columns = self.space.live(archs).T
         return np.asarray(fixed + sum(row[c] for row, c in zip(entries, columns, strict=True)))
+
+    def _sums(self, fixed: float, value: Callable[[Part], float]) -> WorkloadSums:
+        """Sums over the workloads of architectures, each as within a network."""
+        space, within = self.space, self._within(value)
+        return WorkloadSums.of(space.name, space.layout, space.distinct_workloads, fixed, within)
 
     def _within(self, value: Callable[[Part], float]) -> Callable[[Workload], float]:
         """A value of a workload alone as within a network."""

@@ -12,6 +12,7 @@ from hwnas.predictors import (
     AdditivePredictor,
     GivesIntervals,
     LatencyPredictor,
+    LookedUpLatency,
     require,
 )
 from hwnas.predictors.intervals import check_confidence
@@ -117,7 +118,11 @@ def _confident(
         lowest = predictor.lower_cost(confidence) if measured else upper.cost
         return Constraint(budget, lowest, upper)
     intervals = require(predictor, "predict_interval", "a confidence that the budget is kept")
-    upper = _guided(budget, _IntervalEnd(intervals, confidence, 1), space.n_choices)
+    end = _IntervalEnd(intervals, confidence, 1)
+    if isinstance(predictor, LookedUpLatency):  # its rows can be asked for, and nothing else
+        upper = Constraint(budget, predictor.cost, check=end)
+    else:
+        upper = _guided(budget, end, space.n_choices)
     if not measured:
         return Constraint(budget, upper.cost, upper, upper.check)
     lower = _guided(budget, _IntervalEnd(intervals, confidence, 0), space.n_choices)

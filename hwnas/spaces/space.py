@@ -303,18 +303,8 @@ class SearchSpace:
         _check_quantity(quantity)
         if self.additive:
             return self.cost(quantity)
-
-        return self.sums(0.0, lambda workload: self._workload_costs[workload][quantity])
-
-    def sums(self, fixed: float, value: Callable[[Workload], float]) -> WorkloadSums:
-        """Sums over the workloads of architectures, whether or not these are sums over decisions.
-
-        Args:
-            fixed: what every architecture has besides.
-            value: of a workload, asked once for each of `distinct_workloads`.
-        """
-        known = {workload: value(workload) for workload in self.distinct_workloads}
-        return WorkloadSums.of(self.name, self.layout, fixed, known)
+        known = self._workload_costs
+        return WorkloadSums.of(self.name, self.layout, known, 0.0, lambda w: known[w][quantity])
 
     @cached_property
     def _followed(self) -> tuple[tuple[Slot, ...], ...]:

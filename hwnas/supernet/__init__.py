@@ -1,4 +1,4 @@
-"""Supernets: all networks of a space in one module, trained path by path, evaluated by prefix.
+"""Supernets: all networks of a space in one module, trained path by path, evaluated together.
 
 What needs torch, which is slow to import, loads on first use.
 """
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     )
     from hwnas.supernet.evaluate import Evaluator
     from hwnas.supernet.gates import alpha_gradient, probabilities_of
+    from hwnas.supernet.mixed import check_mixable, fix_scales, mixed_bytes, mixed_logits
     from hwnas.supernet.network import Supernet, make_network
     from hwnas.supernet.samplers import (
         BalancedSampler,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         sampler_state,
         tell_sampler,
     )
+    from hwnas.supernet.second_derivatives import twice_differentiable
     from hwnas.supernet.train import learning_rate, make_optimizer, train_step
     from hwnas.supernet.workers import SINGLE_PROCESS, Workers, torchrun_workers
 
@@ -52,19 +54,24 @@ __all__ = [
     "UniformSampler",
     "Workers",
     "alpha_gradient",
+    "check_mixable",
     "check_origin",
+    "fix_scales",
     "learning_rate",
     "load_checkpoint",
     "load_weights",
     "make_network",
     "make_optimizer",
     "make_sampler",
+    "mixed_bytes",
+    "mixed_logits",
     "probabilities_of",
     "sampler_state",
     "save_checkpoint",
     "tell_sampler",
     "torchrun_workers",
     "train_step",
+    "twice_differentiable",
 ]
 
 _HOMES = {
@@ -78,6 +85,10 @@ _HOMES = {
     "Evaluator": "hwnas.supernet.evaluate",
     "alpha_gradient": "hwnas.supernet.gates",
     "probabilities_of": "hwnas.supernet.gates",
+    "check_mixable": "hwnas.supernet.mixed",
+    "fix_scales": "hwnas.supernet.mixed",
+    "mixed_bytes": "hwnas.supernet.mixed",
+    "mixed_logits": "hwnas.supernet.mixed",
     "Supernet": "hwnas.supernet.network",
     "make_network": "hwnas.supernet.network",
     "BalancedSampler": "hwnas.supernet.samplers",
@@ -87,6 +98,7 @@ _HOMES = {
     "ProbabilitySampler": "hwnas.supernet.samplers",
     "UniformSampler": "hwnas.supernet.samplers",
     "make_sampler": "hwnas.supernet.samplers",
+    "twice_differentiable": "hwnas.supernet.second_derivatives",
     "learning_rate": "hwnas.supernet.train",
     "make_optimizer": "hwnas.supernet.train",
     "train_step": "hwnas.supernet.train",

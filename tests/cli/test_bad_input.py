@@ -287,6 +287,19 @@ def test_two_packages_use_one_name(refused, entry_points, kind):
 
 
 @pytest.mark.parametrize("kind", REGISTRIES)
+def test_a_package_with_a_name_that_ships_concerns_nobody_else(entry_points, kind):
+    group = {"method": "methods", "space": "spaces", "runtime": "runtimes"}.get(kind, kind)
+    registry = REGISTRIES[kind]
+    clashing, *others = registry.names()
+    entry_points(f"hwnas.{group}", clashing, "other:thing")
+    assert registry.names() == [clashing, *others]
+    for name in others:
+        assert registry.get(name)
+    with pytest.raises(OptionError, match=r"\(other:thing\), which is taken"):
+        registry.get(clashing)
+
+
+@pytest.mark.parametrize("kind", REGISTRIES)
 @pytest.mark.parametrize(
     ("value", "says"),
     [("no_such_module_at_all:thing", "No module named"), ("own:absent", "has no 'absent'")],

@@ -12,6 +12,7 @@ from torch import Tensor
 from hwnas.arrays import BoolArray, FloatArray, IntArray
 from hwnas.costs import Constraint, most_probable_within, sample_choices
 from hwnas.errors import CheckpointError
+from hwnas.search.gradient.cost_weights import CostWeights
 from hwnas.search.gradient.pruning import active_choices
 from hwnas.search.gradient.terms import Term
 from hwnas.search.runs.run import CHECKPOINT, LOG, Run
@@ -21,11 +22,13 @@ from hwnas.supernet import probabilities_of
 
 __all__ = [
     "Alphas",
+    "alpha_adam",
     "check_resumed",
     "constrained_argmax",
     "cost_gradients",
     "history",
     "log_alphas",
+    "move_alphas",
     "random_active",
 ]
 
@@ -75,6 +78,52 @@ class Alphas:
             "alive": torch.from_numpy(self.active),
             "trained": torch.from_numpy(self.trained),
         }
+
+
+def alpha_adam(
+    alphas: Alphas, lr: float, moments: tuple[float, float], weight_decay: float = 0.0
+) -> tuple[torch.optim.Adam, dict[str, Tensor]]:
+    """Adam on alpha, and all that it keeps, as tensors on the same memory, for checkpoints."""
+    alpha = alphas.alpha.requires_grad_()
+    adam = torch.optim.Adam([alpha], lr=lr, betas=moments, weight_decay=weight_decay)
+    # what Adam would begin with, here from the start, so that a checkpoint can be read into it
+    kept = {"exp_avg": torch.zeros_like(alpha), "exp_avg_sq": torch.zeros_like(alpha)}
+    adam.state[alpha] = {"step": torch.tensor(0.0), **kept}
+    return adam, {f"adam {key}": value for key, value in adam.state[alpha].items()}
+
+
+def move_alphas(
+    alphas: Alphas,
+    adam: torch.optim.Optimizer,
+    of_accuracy: Tensor,
+    terms: Sequence[Term],
+    weights: CostWeights,
+    share: float,
+) -> tuple[list[float], Tensor]:
+    """One step of alpha against the cross-entropy and the weighted expected costs.
+
+    Args:
+        alphas: moved.
+        adam: on alpha.
+        of_accuracy: the gradient of the cross-entropy, in the shape of alpha.
+        terms: costs in the loss.
+        weights: of the terms.
+        share: of the search that is done, 0 to 1.
+
+    Returns:
+        Each cost's expectation before the step, and its weight.
+    """
+    expected, of_costs = cost_gradients(alphas, terms)
+    chosen = constrained_argmax(alphas)
+    betas = weights(
+        share,
+        expected,
+        [float(term(chosen[None])[0]) for term in terms],
+        torch.stack([gradient.norm() for gradient in (of_accuracy, *of_costs)]),
+    )
+    alphas.alpha.grad = of_accuracy + sum(b * g for b, g in zip(betas, of_costs, strict=True))
+    adam.step()
+    return expected, betas
 
 
 def cost_gradients(alphas: Alphas, costs: Sequence[Term]) -> tuple[list[float], list[Tensor]]:

@@ -24,8 +24,12 @@ __all__ = ["StoredRun", "stored_space"]
 
 #: What a configuration must say: enough to make the supernet again, and to know its data.
 _KEYS = ("space", "data", "data_digest", "deployed", "trained", "sharing", "steps")
-#: What else it may say of the training.
-_MORE = ("method", "train_batch", "base_rate", "optimizer", "shares")
+#: What else it may say of the training, and of the images that candidates are evaluated on.
+_MORE = (
+    *("method", "train_batch", "base_rate", "optimizer", "shares", "label_smoothing"),
+    *("weight_decay", "max_norm", "initial_weights", "batch_norms"),
+    *("calibration_images", "validation_images", "rank_by", "paths"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,16 +196,20 @@ class StoredRun:
             )
         return arch
 
-    def check_flags(self, given: Mapping[str, tuple[str, Any]]) -> None:
+    def check_flags(
+        self, given: Mapping[str, tuple[str, Any]], defaults: Mapping[str, Any] | None = None
+    ) -> None:
         """Flags that describe a supernet, where they are given beside one, must describe this one.
 
         Args:
             given: flag -> the setting's name in a configuration, and the value given.
+            defaults: of settings that a configuration need not say.
 
         Raises:
             OptionError: one does not; the message names it.
         """
         found = {
+            **(defaults or {}),
             **self.config,
             "input_size": self.config["deployed"].get("input_size"),
             "width_mult": self.config["deployed"].get("width_mult"),

@@ -91,7 +91,7 @@ def fix_scales(supernet: Supernet) -> None:
             continue
         for candidate in candidates:
             for module in candidate.modules():
-                if isinstance(module, nn.BatchNorm2d):
+                if isinstance(module, nn.BatchNorm2d) and module.affine:
                     nn.init.ones_(module.weight)
                     nn.init.zeros_(module.bias)
                     module.requires_grad_(False)

@@ -1,8 +1,8 @@
 """A training step of a single path, against a plain torch network of the same architecture.
 
-The plain network is written as torchvision writes MobileNetV2, and is trained by a plain loop with
-the same loss, gradient clipping, optimizer and memory format. The three take turns on every
-architecture, so that all see the same machine.
+The plain network is written as torchvision writes MobileNetV2, or as NAS-Bench-201's authors write
+theirs, and is trained by a plain loop with the same loss, gradient clipping, optimizer and memory
+format. The three take turns on every architecture, so that all see the same machine.
 
 python benchmarks/supernet_step.py
 """
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hwnas import spaces
-from hwnas.ops import ConvHead, Identity, MBConv
+from hwnas.ops import AvgPool, ConvHead, Identity, MBConv, Op, ReLUConvBN, Zero
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import SHARINGS, Supernet, make_optimizer, train_step
 
@@ -47,8 +47,8 @@ class InvertedResidual(nn.Module):
         return x + self.conv(x) if self.residual else self.conv(x)
 
 
-class Plain(nn.Module):
-    """The network of an architecture, written by hand."""
+class PlainChain(nn.Module):
+    """A chain of inverted residuals, written by hand."""
 
     def __init__(self, space: SearchSpace, arch: np.ndarray):
         super().__init__()
@@ -71,6 +71,78 @@ class Plain(nn.Module):
         return self.classifier(self.features(x).mean((2, 3)))
 
 
+class ReLUConv(nn.Sequential):
+    """ReLU, convolution, batch-norm."""
+
+    def __init__(self, source: int, out: int, kernel: int, stride: int = 1):
+        super().__init__(nn.ReLU(), *conv_bn(source, out, kernel, stride))
+
+
+class Zeros(nn.Module):
+    """No edge."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Zeros."""
+        return torch.zeros_like(x)
+
+
+def edge(op: Op, channels: int) -> nn.Module:
+    if isinstance(op, ReLUConvBN):
+        return ReLUConv(channels, channels, op.kernel)
+    if isinstance(op, AvgPool):
+        return nn.AvgPool2d(op.kernel, 1, op.kernel // 2, count_include_pad=False)
+    return Zeros() if isinstance(op, Zero) else nn.Identity()
+
+
+class PlainCell(nn.Module):
+    """Four nodes, each the sum of one edge from every node before it."""
+
+    def __init__(self, ops: list[Op], channels: int):
+        super().__init__()
+        self.edges = nn.ModuleList(edge(op, channels) for op in ops)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The cell."""
+        first, second, third, *into_last = self.edges
+        a = first(x)
+        b = second(x) + third(a)
+        return into_last[0](x) + into_last[1](a) + into_last[2](b)
+
+
+class PlainReduction(nn.Module):
+    """The residual block between two stages."""
+
+    def __init__(self, source: int, out: int):
+        super().__init__()
+        self.conv_a, self.conv_b = ReLUConv(source, out, 3, 2), ReLUConv(out, out, 3)
+        self.shortcut = nn.Sequential(nn.AvgPool2d(2, 2), nn.Conv2d(source, out, 1, bias=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The block."""
+        return self.shortcut(x) + self.conv_b(self.conv_a(x))
+
+
+class PlainCells(nn.Module):
+    """Three stages of cells, written by hand."""
+
+    def __init__(self, space: SearchSpace, arch: np.ndarray):
+        super().__init__()
+        ops = [decision.choices[at] for decision, at in zip(space.decisions, arch, strict=True)]
+        channels = space.arguments["channels"]
+        layers = conv_bn(3, channels, 3)
+        for stage in range(3):
+            if stage:
+                layers.append(PlainReduction(channels, 2 * channels))
+                channels *= 2
+            layers += [PlainCell(ops, channels) for _ in range(space.arguments["cells"])]
+        self.features = nn.Sequential(*layers, nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
+        self.classifier = nn.Linear(channels, space.classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        return self.classifier(self.features(x).mean((2, 3)))
+
+
 def plain_step(
     network: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor
 ) -> float:
@@ -84,7 +156,12 @@ def plain_step(
 
 def main() -> None:
     deployed = spaces.space("proxyless", input_size=224, classes=CLASSES)
-    space = spaces.proxy(deployed, INPUT_SIZE, CLASSES, WIDTH)
+    compare(spaces.proxy(deployed, INPUT_SIZE, CLASSES, WIDTH), PlainChain)
+    cells = spaces.space("nasbench201", classes=CLASSES)
+    compare(spaces.proxy(cells, INPUT_SIZE, CLASSES, 1), PlainCells)
+
+
+def compare(space: SearchSpace, plain: Callable[[SearchSpace, np.ndarray], nn.Module]) -> None:
     images = torch.randn(BATCH, 3, INPUT_SIZE, INPUT_SIZE)
     images = images.contiguous(memory_format=torch.channels_last)
     labels = torch.randint(CLASSES, (BATCH,))
@@ -92,7 +169,7 @@ def main() -> None:
     optimizers = {sharing: make_optimizer(net) for sharing, net in supernets.items()}
     seconds = np.empty((PATHS, ROUNDS, 1 + len(SHARINGS)))
     for path, arch in enumerate(space.sample(PATHS, seed=0)):
-        network = Plain(space, arch).to(memory_format=torch.channels_last)
+        network = plain(space, arch).to(memory_format=torch.channels_last)
         parameters = sum(p.numel() for p in network.parameters())
         assert parameters == space.params(arch)[0], "not the same architecture"
         optimizer = make_optimizer(network)
@@ -115,8 +192,8 @@ def main() -> None:
                     seconds[path, turn - WARM_UP, which] = time.perf_counter() - began
 
     print(
-        f"{space.name} at width {WIDTH}, {INPUT_SIZE} x {INPUT_SIZE} pixels, batch {BATCH}, "
-        f"{PATHS} random paths, {torch.get_num_threads()} threads"
+        f"{space!r}: {INPUT_SIZE} x {INPUT_SIZE} pixels, batch {BATCH}, {PATHS} random paths, "
+        f"{torch.get_num_threads()} threads"
     )
     times = np.median(seconds, axis=1)
     ratios = times / times[:, :1]

@@ -61,8 +61,8 @@ def _weight_shapes(graph: Graph, node: Node) -> dict[str, tuple[int, ...]]:
     if node.kind == "pact":
         return {"alpha": (1,)}
     if node.kind == "batch_norm":
-        leaves = ("weight", "bias", "running_mean", "running_var")
-        return dict.fromkeys(leaves, (channels,))
+        learned = ("weight", "bias") if node.affine else ()
+        return dict.fromkeys((*learned, "running_mean", "running_var"), (channels,))
     return {}
 
 
@@ -209,8 +209,9 @@ class _Writer:
                 output,
                 kernel_shape=[node.kernel] * 2,
                 strides=[node.stride] * 2,
-                pads=[padding(node.kernel)] * 4,
+                pads=[padding(node.kernel, node.dilation)] * 4,
                 group=node.groups,
+                **({"dilations": [node.dilation] * 2} if node.dilation > 1 else {}),
             )
         elif node.kind == "linear":
             weight = self._parameter(f"{output}.w", self._weight(node, "weight"))
@@ -278,14 +279,9 @@ class _Writer:
             zero = numpy_helper.from_array(np.zeros(1, self.float_type))
             self._add("ConstantOfShape", [shape], output, value=zero)
         elif node.kind == "take":
-            bounds = (
-                ("starts", node.start),
-                ("ends", 2**31 - 1),
-                ("axes", 1),
-                ("steps", node.stride),
-            )
-            names = [self._integers(f"{output}.{name}", [value]) for name, value in bounds]
-            self._add("Slice", [*inputs, *names], output)
+            self._slice(inputs[0], output, [node.start], [1], [node.stride])
+        elif node.kind == "crop":
+            self._slice(inputs[0], output, [node.start] * 2, [2, 3], [1, 1])
         elif node.kind == "concat":
             self._add("Concat", inputs, output, axis=1)
         elif node.kind in ("avg_pool", "max_pool"):
@@ -305,6 +301,18 @@ class _Writer:
 
     def _add(self, op: str, inputs: list[str], output: str, **attributes: Any) -> None:
         self.nodes.append(helper.make_node(op, inputs, [output], name=output, **attributes))
+
+    def _slice(
+        self, tensor: str, output: str, starts: list[int], axes: list[int], steps: list[int]
+    ) -> None:
+        bounds = (
+            ("starts", starts),
+            ("ends", [2**31 - 1] * len(axes)),
+            ("axes", axes),
+            ("steps", steps),
+        )
+        names = [self._integers(f"{output}.{name}", values) for name, values in bounds]
+        self._add("Slice", [tensor, *names], output)
 
     def _reshaped(self, tensor: str, output: str, shape: list[int]) -> str:
         self._add("Reshape", [tensor, self._integers(f"{output}.shape", shape)], output)
@@ -336,8 +344,10 @@ class _Writer:
     def _norm(self, node: Node) -> tuple[Array, Array]:
         """Scale and shift per channel that equal the batch-norm in inference."""
         mean, var = self._weight(node, "running_mean"), self._weight(node, "running_var")
-        scale = self._weight(node, "weight") / np.sqrt(var + np.float32(_BN_EPSILON))
-        return scale, self._weight(node, "bias") - mean * scale
+        learned = self._weight(node, "weight") if node.affine else np.ones_like(var)
+        scale = learned / np.sqrt(var + np.float32(_BN_EPSILON))
+        shift = self._weight(node, "bias") if node.affine else np.zeros_like(mean)
+        return scale, shift - mean * scale
 
     def _alpha(self, node: Node) -> Any:
         """Where a quantised activation ends."""

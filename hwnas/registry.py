@@ -64,18 +64,24 @@ class Registry(Generic[T]):
 
         Raises:
             UnknownNameError: there is none.
-            OptionError: an installed package names something that is no such thing.
+            OptionError: an installed package names something that is no such thing, or a name that
+                ships or that another package uses.
         """
+        if name in self._registered:
+            return self._registered[name]
+        installed = self._installed().get(name, [])
+        if len(installed) + (name in self._shipped) > 1:
+            raise OptionError(
+                f"an installed package names its {self.kind} {name!r} ({installed[-1]}), which is "
+                "taken: uninstall one of the two"
+            )
         if name in self._shipped:
             thing = self._shipped[name]
             return self._accept(name, _imported(thing)) if isinstance(thing, str) else thing
-        if name in self._registered:
-            return self._registered[name]
-        installed = self._installed()
-        if name not in installed:
+        if not installed:
             raise UnknownNameError(self.kind, name, self.names())
-        where = f"entry point {installed[name]} of an installed package"
-        self._registered[name] = self._accept(name, _loaded(installed[name], where))
+        where = f"entry point {installed[0]} of an installed package"
+        self._registered[name] = self._accept(name, _loaded(installed[0], where))
         return self._registered[name]
 
     def register(self, name: str, thing: Any) -> None:
@@ -111,20 +117,16 @@ class Registry(Generic[T]):
             return text
         return Path(text).stem if text.endswith(".py") else text.rpartition(":")[2]
 
-    def _installed(self) -> dict[str, str]:
-        """Name -> ``module:NAME`` of the entry points of installed packages.
+    def _installed(self) -> dict[str, list[str]]:
+        """Name -> ``module:NAME`` of the entry points of installed packages, each once.
 
-        Raises:
-            OptionError: two packages use one name, or one that ships.
+        Names that clash are left to `get`: who asks for another one is not concerned.
         """
-        found: dict[str, str] = {}
+        found: dict[str, list[str]] = {}
         for point in entry_points(group=self._group):
-            if point.name in self._shipped or found.get(point.name, point.value) != point.value:
-                raise OptionError(
-                    f"an installed package names its {self.kind} {point.name!r} ({point.value}), "
-                    "which is taken: uninstall one of the two"
-                )
-            found[point.name] = point.value
+            named = found.setdefault(point.name, [])
+            if point.value not in named:
+                named.append(point.value)
         return found
 
 

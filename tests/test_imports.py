@@ -12,7 +12,7 @@ from sources import FILES, PACKAGE, imported_names, room_of
 FLOORS = (
     {"version", "errors", "arrays", "visible"},
     {"files", "memory", "progress", "reading", "registry"},
-    {"documents", "pictures"},
+    {"csv_files", "documents", "pictures"},
     {"ops"},
     {"costs", "onnx_graph", "latency_tables", "data"},
     {"spaces", "kernels"},

@@ -13,11 +13,11 @@ IMPORTS = imported_modules(SOURCES)
 #: Floors of the room ``search``, from the ground up; files and folders that are not listed fail.
 SEARCH_FLOORS = (
     {"constraints", "runs", "settings", "torchrun"},
-    {"options", "shared_settings"},
+    {"looked_up", "options", "shared_settings"},
     {"limits", "problem", "result", "supernet_training"},
     {"candidates", "gradient"},
     {"outcome", "retraining", "searchers"},
-    {"context", "deployment"},
+    {"context", "deployed_space", "deployment"},
     {"reuse"},
     {"methods"},
     {"job"},

@@ -14,25 +14,33 @@ from hwnas.costs import QUANTITIES, Budget
 from hwnas.errors import OptionError
 from hwnas.progress import Progress
 from hwnas.search.methods import spos
-from hwnas.search.options import SearchOptions, SpaceOptions
-from hwnas.search.settings import fields_of, make
-from hwnas.search.shared_settings import EvolutionSettings
+from hwnas.search.options import SearchOptions, SpaceOptions, TableOptions
+from hwnas.search.settings import fields_of, make, stored
+from hwnas.search.shared_settings import EvaluationSettings, EvolutionSettings, TrainingSettings
 
 __all__ = ["reuse_command"]
 
 #: What a supernet is: settings that may be typed again, and must be those of the run.
+_TRAINED = {
+    f.name: f
+    for f in (
+        *fields_of(TrainingSettings),
+        *fields_of(EvaluationSettings),
+        *(f for f in fields_of(spos.Settings) if f.name in ("micro_batches", "paths")),
+    )
+}
 _DESCRIBING = {
     "space": "space",
     "input_size": "input_size",
     "width_mult": "width_mult",
-    **{
-        f.name: f.key
-        for f in fields_of(spos.Settings)
-        if f.name in ("sharing", "steps", "batch_size", "base_lr", "optimizer", "micro_batches")
-    },
+    **{name: f.key for name, f in _TRAINED.items()},
 }
 _EVOLUTION = {f.name for f in fields_of(EvolutionSettings)}
-_OPTIONS = {f.name for f in fields_of(SearchOptions)} - {f.name for f in fields_of(SpaceOptions)}
+_TABLES = {f.name: f.default for f in fields_of(TableOptions)}
+_OPTIONS = {f.name for f in fields_of(SearchOptions)} - {
+    *(f.name for f in fields_of(SpaceOptions)),
+    *_TABLES,
+}
 #: What goes together with --supernet.
 _ALLOWED = {
     *QUANTITIES,
@@ -82,6 +90,7 @@ def _reuse(
     from hwnas.search.deployment import deploy
     from hwnas.search.problem import Problem
     from hwnas.search.reuse import Reuse, feasible_front, search_front, search_supernet
+    from hwnas.search.runs.plots import lacks_picture
     from hwnas.search.runs.run import RESULT, TABLE, Run
     from hwnas.search.runs.schema import Several
 
@@ -113,7 +122,7 @@ def _reuse(
     for problem in problems:  # before a folder is made
         feasible_front(problem)
     config = {
-        **{f.key: getattr(settings, f.name) for f in fields_of(EvolutionSettings)},
+        **stored(settings),
         "seed": flags["seed"],
         "confidence": options.confidence,
         **source.identity(out),
@@ -123,7 +132,7 @@ def _reuse(
     }
     run = Run(out, config)
     finished = run.read_json(RESULT, Several)
-    if finished is not None:
+    if finished is not None and not lacks_picture(run, finished):
         say(f"this search is finished; {out} holds its result")
         return finished
     deployment.save(out)
@@ -142,17 +151,26 @@ def _check_flags(flags: dict[str, Any], typed: dict[str, str], source: Any) -> N
     for name, flag in typed.items():
         if name in other or (name not in _ALLOWED and name != "method"):
             raise OptionError(f"{flag} does not go together with --supernet")
-    if flags["pareto"] and "parents" in typed:
-        flag = typed["parents"]
+    for name in ("parents", "searcher", "largest_of"):
+        if not flags["pareto"] or name not in typed:
+            continue
+        flag = typed[name]
         raise OptionError(f"{flag} does not go together with --pareto, which keeps the whole front")
     given = {typed[name]: (key, flags[name]) for name, key in _DESCRIBING.items() if name in typed}
     if "space" in typed:
         given[typed["space"]] = ("space", spaces.resolve(flags["space"]).name)
-    source.check_flags(given)
+    source.check_flags(given, {f.key: f.default for f in _TRAINED.values() if f.later})
+
+
+def _unwritten(name: str, value: Any) -> bool:
+    """Whether a value is one that earlier versions knew no other than."""
+    field = _TRAINED.get(name)
+    return field is not None and field.later and value == field.default
 
 
 def _default_name(source: Path, flags: dict[str, Any], lists: Sequence[Sequence[Budget]]) -> str:
     """A folder name that the same flags give again."""
-    kept = {k: str(v) for k, v in flags.items() if k not in ("out", "workers", "worker_backend")}
+    unnamed = {"out", "workers", "worker_backend", *_TABLES}
+    kept = {k: str(v) for k, v in flags.items() if k not in unnamed and not _unwritten(k, v)}
     digest = hashlib.sha256(repr((sorted(kept.items()), lists)).encode()).hexdigest()[:6]
     return f"{source.name}-{'pareto' if flags['pareto'] else 'again'}-{digest}"

@@ -138,6 +138,8 @@ def command(**flags: Any) -> None:
       hwnas search --latency 4ms --macs 200M --data fashion-mnist:data/fashion-mnist
       hwnas search --latency 6ms --method betanas
       hwnas search --latency 6ms --table phone.json --space my_space.py:space
+      hwnas search --latency 6ms --space nasbench201 --accuracies nb201.csv.gz:test \\
+        --latencies nb201.csv.gz:pixel3
       hwnas search --supernet runs/spos-... --latency 4ms,6ms,8ms --macs 330M
       torchrun --nproc-per-node 2 -m hwnas search --latency 6ms
     """
@@ -172,9 +174,10 @@ def _request(flags: dict[str, Any]) -> Request:
     shared = {f.name for f in fields_of(SearchOptions)}
     _refuse_foreign(method, typed, own)
     settings = {name: flags[name] for name in typed if name in own | shared}
+    looks_up = "accuracies" in settings and "data" not in typed
     return Request(
         flags["space"],
-        flags["data"],
+        None if looks_up else flags["data"],
         budgets_of(flags),
         method,
         flags["table"],

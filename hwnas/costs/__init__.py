@@ -2,7 +2,8 @@
 
 from hwnas.costs.additive import AdditiveCost, FeasibleRegion
 from hwnas.costs.budgets import QUANTITIES, Budget, parse_budget
-from hwnas.costs.constrained_argmax import constrained_argmax
+from hwnas.costs.completions import Completions, decode
+from hwnas.costs.constrained_argmax import argmax_within, constrained_argmax
 from hwnas.costs.constraint import Check, Constraint
 from hwnas.costs.counting import (
     COSTS,
@@ -13,6 +14,8 @@ from hwnas.costs.counting import (
     workload_costs,
 )
 from hwnas.costs.feasible_set import FeasibleSet, can_be_kept, sample_choices
+from hwnas.costs.guided import everything, keep_all
+from hwnas.costs.listed_set import ListedSet
 from hwnas.costs.most_probable import most_probable_within
 from hwnas.costs.nearest_sum import Approximation, nearest_sum
 from hwnas.costs.probabilities import checked_probabilities
@@ -24,16 +27,22 @@ __all__ = [
     "Approximation",
     "Budget",
     "Check",
+    "Completions",
     "Constraint",
     "FeasibleRegion",
     "FeasibleSet",
+    "ListedSet",
+    "argmax_within",
     "can_be_kept",
     "checked_probabilities",
     "constrained_argmax",
+    "decode",
+    "everything",
     "graph_bitops",
     "graph_bytes",
     "graph_macs",
     "graph_params",
+    "keep_all",
     "most_probable_within",
     "nearest_sum",
     "parse_budget",

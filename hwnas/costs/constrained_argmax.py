@@ -20,13 +20,15 @@ from hwnas.costs.additive import AdditiveCost
 from hwnas.costs.jointly_feasible import jointly_feasible
 from hwnas.errors import InfeasibleBudgetError
 
-__all__ = ["constrained_argmax"]
+__all__ = ["argmax_within", "constrained_argmax"]
 
 #: Columns of the dynamic programming. Costs are rounded down to them, so that it never tells less
 #: than the truth; the walk goes by the exact steps.
 _COLUMNS = 2**13
 #: Partial architectures kept in the first walk, whose result lets the second drop most of its own.
 _NARROW = 256
+#: The same in the second walk of `argmax_within`, which ends in any case.
+_WIDE = 20_000
 
 
 def constrained_argmax(
@@ -44,6 +46,33 @@ def constrained_argmax(
     Raises:
         InfeasibleBudgetError: nothing that may be taken keeps all limits.
     """
+    return _argmax(log_probabilities, costs, limits, None)[0]
+
+
+def argmax_within(
+    gains: Sequence[npt.ArrayLike], costs: Sequence[AdditiveCost], limits: Sequence[float]
+) -> tuple[IntArray, bool]:
+    """The same for any gains that add up, in bounded time, and whether none can gain more.
+
+    Gains that rise and fall with a cost, as MACs within a budget of MACs, leave more partial
+    architectures than can be kept that might be better by next to nothing.
+
+    Args:
+        gains: for each decision (n_choices,); -inf for what must not be taken.
+        costs, limits: as in `constrained_argmax`.
+
+    Raises:
+        InfeasibleBudgetError: nothing that may be taken keeps all limits.
+    """
+    return _argmax(gains, costs, limits, _WIDE)
+
+
+def _argmax(
+    log_probabilities: Sequence[npt.ArrayLike],
+    costs: Sequence[AdditiveCost],
+    limits: Sequence[float],
+    most: int | None,
+) -> tuple[IntArray, bool]:
     values = [np.asarray(row, np.float64) for row in log_probabilities]
     allowed = [np.flatnonzero(np.isfinite(row)) for row in values]
     if not all(len(take) for take in allowed):
@@ -61,17 +90,20 @@ def constrained_argmax(
     ]
     room = np.array([c.steps_within(limit) for c, limit in zip(payable, limits, strict=True)])
     room -= [cost.fixed + sum(int(entry.min()) for entry in cost.entries) for cost in payable]
-    path = _best_path(gains, rises, room)
-    return np.array([take[at] for take, at in zip(allowed, path, strict=True)], np.int64)
+    path, complete = _best_path(gains, rises, room, most)
+    return np.array([take[at] for take, at in zip(allowed, path, strict=True)], np.int64), complete
 
 
-def _best_path(gains: Sequence[FloatArray], rises: Sequence[IntArray], room: IntArray) -> IntArray:
-    """The positions of the best choices, where anything fits.
+def _best_path(
+    gains: Sequence[FloatArray], rises: Sequence[IntArray], room: IntArray, most: int | None
+) -> tuple[IntArray, bool]:
+    """The positions of the best choices, where anything fits, and whether none are better.
 
     Args:
         gains: log-probabilities of each decision (n_choices,).
         rises: steps above the cheapest choice, (n_choices, n_costs).
         room: steps that all rises together may take, (n_costs,).
+        most: partial architectures to keep in the second walk; None for all.
     """
     scale = 1.0 / np.maximum(room, 1)
     weightings = np.eye(len(room)) * scale
@@ -83,7 +115,7 @@ def _best_path(gains: Sequence[FloatArray], rises: Sequence[IntArray], room: Int
         for weights in weightings
     ]
     best, path = -math.inf, np.empty(0, np.int64)
-    for width in (_NARROW, None):
+    for width in (_NARROW, most):
         gained = np.zeros(1)
         left = room[None]
         paths = np.empty((1, 0), np.int64)
@@ -104,7 +136,7 @@ def _best_path(gains: Sequence[FloatArray], rises: Sequence[IntArray], room: Int
             best, path = gained.max(), paths[gained.argmax()]
         if complete:
             break
-    return path
+    return path, complete
 
 
 class _Bound:

@@ -30,7 +30,8 @@ class Constraint:
         upper_bound: the same budget on a cost that is not exceeded, with the confidence that was
             asked for; where the cost leaves doubts, measuring settles them, and this one where
             nothing is measured.
-        check: the exact costs (n,) of architectures; None where ``cost`` is exact.
+        check: the exact costs (n,) of architectures, inf for one that must not be taken whatever
+            it costs; None where ``cost`` is exact.
     """
 
     budget: Budget

@@ -49,6 +49,7 @@ MACS: dict[str, Formula] = {
     "add": _nothing,
     "zero": _nothing,
     "take": _nothing,
+    "crop": _nothing,
     "concat": _nothing,
     "pact": _nothing,
     "max_pool": _nothing,
@@ -61,7 +62,7 @@ PARAMS: dict[str, Formula] = {
     "input": _nothing,
     "conv": _conv_params,
     "linear": lambda node, source: (source[0] + node.bias) * node.shape[0],
-    "batch_norm": lambda node, source: 2 * node.shape[0],
+    "batch_norm": lambda node, source: 2 * node.shape[0] * node.affine,
     "relu": _nothing,
     "relu6": _nothing,
     "hard_swish": _nothing,
@@ -71,6 +72,7 @@ PARAMS: dict[str, Formula] = {
     "add": _nothing,
     "zero": _nothing,
     "take": _nothing,
+    "crop": _nothing,
     "concat": _nothing,
     "pact": lambda node, source: 1,
     "max_pool": _nothing,
@@ -107,7 +109,7 @@ def graph_bytes(graph: Graph) -> int:
     for node in graph.nodes[1:]:
         values += PARAMS[node.kind](node, graph.shape(node.inputs[0]))
         folded = node.kind in _FUSED and graph.nodes[node.inputs[0]].kind != "input"
-        if node.kind == "take":  # reads no more than it takes
+        if node.kind in ("take", "crop"):  # reads no more than it takes
             values += 2 * _elements(node.shape)
         elif not folded and node.kind != "zero":
             values += sum(_elements(graph.shape(i)) for i in node.inputs) + _elements(node.shape)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwnas.arrays import BoolArray, IntArray
-from hwnas.costs.additive import FeasibleRegion
+from hwnas.costs.additive import AdditiveCost, FeasibleRegion
 from hwnas.costs.budgets import least_limit
 from hwnas.costs.constraint import Constraint, chosen
 from hwnas.costs.guided import find_kept, guide_limit, keep_all, least_found
@@ -85,6 +85,15 @@ class FeasibleSet:
         """An architecture (n_decisions,) that keeps all, found to decide; None for sums alone."""
         return None if self._kept is None else self._kept.copy()
 
+    @cached_property
+    def sums(self) -> tuple[tuple[AdditiveCost, float], ...]:
+        """Each constraint's sum over decisions, and its limit in the sum's unit.
+
+        Where a constraint has a check, its guide, and the limit on the guide below which nearly all
+        lies that keeps the check.
+        """
+        return tuple((c.cost, self._limit(c)) for c in self.constraints)
+
     def contains(self, archs: npt.ArrayLike) -> BoolArray:
         """Which rows of an integer array (n, n_decisions) keep every budget, exactly."""
         rows = np.asarray(archs)
@@ -133,14 +142,13 @@ class FeasibleSet:
     @cached_property
     def _smallest(self) -> FeasibleRegion:
         """What draws come from; counted when it is needed, since that can take seconds."""
-        return min(map(self._region, self.constraints), key=lambda within: within.count)
+        return min((cost.within(limit) for cost, limit in self.sums), key=lambda part: part.count)
 
-    def _region(self, constraint: Constraint) -> FeasibleRegion:
-        limit = constraint.budget.limit
-        if constraint.check is not None:
-            assert self._kept is not None
-            limit = guide_limit(constraint, self._kept, np.random.default_rng(_DECIDING))
-        return constraint.cost.within(limit)
+    def _limit(self, constraint: Constraint) -> float:
+        if constraint.check is None:
+            return constraint.budget.limit
+        assert self._kept is not None
+        return guide_limit(constraint, self._kept, np.random.default_rng(_DECIDING))
 
 
 def can_be_kept(constraints: Sequence[Constraint]) -> bool:

@@ -11,7 +11,15 @@ from hwnas.costs.constrained_argmax import constrained_argmax
 from hwnas.costs.constraint import Constraint
 from hwnas.errors import InfeasibleBudgetError
 
-__all__ = ["Least", "find_kept", "guide_limit", "keep_all", "least_found", "neighbours"]
+__all__ = [
+    "Least",
+    "everything",
+    "find_kept",
+    "guide_limit",
+    "keep_all",
+    "least_found",
+    "neighbours",
+]
 
 #: Draws that tell how far a guide is off near a limit, and those that a search starts from.
 _DRAWS = 512
@@ -70,7 +78,7 @@ def least_found(constraint: Constraint, rng: np.random.Generator) -> Least:
         for start in _lowest(drawn, constraint.values(drawn)):
             found = _descent(constraint.values, start, constraint.n_choices, until=limit)
             best = min(best, found, key=lambda least: least.value)
-    if best.value > limit and (every := _everything(constraint.n_choices)) is not None:
+    if best.value > limit and (every := everything(constraint.n_choices)) is not None:
         values = constraint.values(every)
         best = Least(every[values.argmin()], float(values.min()))
     return best
@@ -106,7 +114,7 @@ def find_kept(
             found = _descent(excess, start, n_choices, until=0.0)
             if found.value <= 0 and len(keep_all(constraints, found.arch[None])):
                 return found.arch
-    if (every := _everything(n_choices)) is not None:
+    if (every := everything(n_choices)) is not None:
         kept = keep_all(constraints, every)
         if len(kept):
             arch: IntArray = kept[0]
@@ -168,14 +176,15 @@ def guide_limit(constraint: Constraint, kept: IntArray, rng: np.random.Generator
     lowest = float(constraint.cost(kept[None])[0]) * (1 + _ROUNDING)
     drawn = constraint.cost.within(max(limit, lowest)).sample(_DRAWS, rng)
     exact = constraint.values(drawn)
-    drawn, exact = drawn[exact > 0], exact[exact > 0]
+    told = (exact > 0) & (exact < np.inf)
+    drawn, exact = drawn[told], exact[told]
     if not len(exact):
         return max(limit, lowest)
     ratio = constraint.cost(drawn) / exact
     return max(limit * float(ratio.mean() + _WIDTHS * ratio.std()), lowest)
 
 
-def _everything(n_choices: Sequence[int]) -> IntArray | None:
+def everything(n_choices: Sequence[int]) -> IntArray | None:
     """All architectures (n, n_decisions) of a small space; None for a large one."""
     size = math.prod(n_choices)
     if size > _SMALL:

@@ -93,7 +93,9 @@ def _overshoot(constraint: Constraint, arch: IntArray) -> float:
     value = float(constraint.values(arch[None])[0])
     if value <= constraint.budget.limit:
         return 0.0
-    return (value - constraint.budget.limit) / value if value > 0 else _TIGHTEN
+    if not 0 < value < np.inf:
+        return _TIGHTEN
+    return (value - constraint.budget.limit) / value
 
 
 def _drawn(gains: Sequence[FloatArray], feasible: FeasibleSet) -> IntArray:

@@ -8,6 +8,7 @@ from hwnas.data.batches import batch_indices, even_slices
 from hwnas.data.checking import check_dataset
 from hwnas.data.labelled import LabelledImages, resized
 from hwnas.data.loading import default_proxy_size, load_data, parse_data_spec
+from hwnas.data.no_images import NoImages
 from hwnas.data.protocol import Batch, Dataset, TrainableValidation
 from hwnas.data.sources import DATA, DataEntry, data_specs, register_data
 
@@ -18,6 +19,7 @@ __all__ = [
     "DataEntry",
     "Dataset",
     "LabelledImages",
+    "NoImages",
     "TrainableValidation",
     "batch_indices",
     "check_dataset",

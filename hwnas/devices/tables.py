@@ -172,9 +172,11 @@ def table_for(
     if lacking:
         say(f"table {path.stem} lacks {len(lacking)} workloads of this space: measuring them")
         origin = spaces.remake(table.space.name, table.space.arguments, space)
-        table = extend_table(table, origin, space, runtime, progress=progress)
         path = default_path(target, _record(space))
+        journal = path.with_name(f"{path.name}.lacking.partial")
+        table = extend_table(table, origin, space, runtime, journal=journal, progress=progress)
         table.save(path)
+        remove(journal)
     return path, table
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from hwnas.ops.darts import DilConv, FactorizedReduction, MaxPool, MeanPool, SepConv
 from hwnas.ops.fbnet import FBNetBlock, FBNetHead, FBNetSkip, FBNetStem
 from hwnas.ops.graph import Graph, Node, Shape
 from hwnas.ops.identity import Identity
@@ -21,14 +22,18 @@ __all__ = [
     "AvgPool",
     "Classifier",
     "ConvHead",
+    "DilConv",
     "FBNetBlock",
     "FBNetHead",
     "FBNetSkip",
     "FBNetStem",
+    "FactorizedReduction",
     "Graph",
     "Identity",
     "LinearHead",
     "MBConv",
+    "MaxPool",
+    "MeanPool",
     "MobileNetV3Block",
     "MobileNetV3Head",
     "MobileNetV3Stem",
@@ -38,6 +43,7 @@ __all__ = [
     "ReLUConvBN",
     "ResNetStem",
     "ResidualReduction",
+    "SepConv",
     "Shape",
     "ShuffleHead",
     "ShuffleStem",
@@ -55,13 +61,17 @@ FAMILIES: dict[str, type[Op]] = {
         AvgPool,
         Classifier,
         ConvHead,
+        DilConv,
         FBNetBlock,
         FBNetHead,
         FBNetSkip,
         FBNetStem,
+        FactorizedReduction,
         Identity,
         LinearHead,
         MBConv,
+        MaxPool,
+        MeanPool,
         MobileNetV3Block,
         MobileNetV3Head,
         MobileNetV3Stem,
@@ -69,6 +79,7 @@ FAMILIES: dict[str, type[Op]] = {
         ReLUConvBN,
         ResNetStem,
         ResidualReduction,
+        SepConv,
         ShuffleHead,
         ShuffleStem,
         ShuffleUnit,

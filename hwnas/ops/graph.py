@@ -32,6 +32,7 @@ Kind = Literal[
     "add",
     "zero",
     "take",
+    "crop",
     "concat",
     "pact",
     "max_pool",
@@ -51,15 +52,17 @@ Shape = tuple[int, int, int]
 class Node:
     """One primitive layer; ``shape`` is its output, ``inputs`` are indices of earlier nodes.
 
-    Convolutions have no bias, since a batch-norm follows each; their kernel is odd and padded by
-    ``kernel // 2``. Average pooling does not count its padding.
+    Convolutions have no bias, since a batch-norm follows each; their kernel is odd and padded so
+    that stride 1 keeps the size. Average pooling does not count its padding.
 
     Attributes:
         stride: of a window, pixels; of ``take``, channels from one that is taken to the next.
-        start: the first channel that ``take`` takes.
+        dilation: of a convolution: pixels from one that its kernel reads to the next.
+        start: the first channel that ``take`` takes; the first row and column that ``crop`` keeps.
         bits: of the values of a ``pact``, or of the weights of a convolution behind one; 0 where
             nothing is quantised.
         bias: whether a ``linear`` has one.
+        affine: whether a ``batch_norm`` learns a scale and a shift.
     """
 
     kind: Kind
@@ -72,6 +75,8 @@ class Node:
     start: int = 0
     bits: int = 0
     bias: bool = True
+    dilation: int = 1
+    affine: bool = True
 
 
 @dataclass
@@ -117,6 +122,7 @@ class Graph:
         stride: int = 1,
         groups: int = 1,
         bits: int = 0,
+        dilation: int = 1,
     ) -> int:
         """Convolution without bias; with ``bits``, of weights of so many bits, behind a `pact`."""
         channels = self.shape(x)[0]
@@ -132,13 +138,13 @@ class Graph:
                 f"convolution {self._scope + name!r} has {bits}-bit weights, so it needs an input "
                 f"that a pact quantised, got {self.nodes[x].kind}"
             )
-        shape = (out, *self._resized(x, kernel, stride))
-        node = Node("conv", name, (x,), shape, kernel, stride, groups, bits=bits)
+        shape = (out, *self._resized(x, dilation * (kernel - 1) + 1, stride))
+        node = Node("conv", name, (x,), shape, kernel, stride, groups, bits=bits, dilation=dilation)
         return self._add(node)
 
-    def batch_norm(self, x: int, name: str) -> int:
-        """Batch normalisation with scale and shift."""
-        return self._add(Node("batch_norm", name, (x,), self.shape(x)))
+    def batch_norm(self, x: int, name: str, affine: bool = True) -> int:
+        """Batch normalisation, with a learned scale and shift unless ``affine`` is false."""
+        return self._add(Node("batch_norm", name, (x,), self.shape(x), affine=affine))
 
     def conv_bn(
         self,
@@ -150,10 +156,12 @@ class Graph:
         groups: int = 1,
         activation: Activation | None = None,
         bits: int = 0,
+        dilation: int = 1,
     ) -> int:
         """Convolution, batch normalisation and, if named, an activation."""
         with self.scope(name):
-            x = self.batch_norm(self.conv(x, "conv", out, kernel, stride, groups, bits), "bn")
+            x = self.conv(x, "conv", out, kernel, stride, groups, bits, dilation)
+            x = self.batch_norm(x, "bn")
             return x if activation is None else self.activation(x, activation)
 
     def activation(self, x: int, kind: Activation) -> int:
@@ -206,6 +214,16 @@ class Graph:
             )
         shape = (-(-(channels - start) // step), size[0], size[1])
         return self._add(Node("take", name, (x,), shape, stride=step, start=start))
+
+    def crop(self, x: int, start: int) -> int:
+        """The map without its first ``start`` rows and columns."""
+        channels, height, width = self.shape(x)
+        if not 0 < start < min(height, width):
+            raise OptionError(
+                f"a crop leaves something of a map of {height}x{width}, got a start of {start}"
+            )
+        shape = (channels, height - start, width - start)
+        return self._add(Node("crop", "crop", (x,), shape, start=start))
 
     def concat(self, *parts: int) -> int:
         """The channels of nodes of one height and width, one after the other."""
@@ -271,6 +289,6 @@ class Graph:
         return len(self.nodes) - 1
 
 
-def padding(kernel: int) -> int:
-    """Pixels added at each side: half of an odd kernel, none for an even one."""
-    return kernel // 2 if kernel % 2 else 0
+def padding(kernel: int, dilation: int = 1) -> int:
+    """Pixels added at each side: half of an odd kernel's reach, none for an even one."""
+    return dilation * (kernel // 2) if kernel % 2 else 0

@@ -34,14 +34,15 @@ def make_layer(node: Node, in_channels: int) -> nn.Module | None:
             out_channels,
             node.kernel,
             node.stride,
-            padding(node.kernel),
+            padding(node.kernel, node.dilation),
+            node.dilation,
             groups=node.groups,
             bias=False,
         )
     if node.kind == "pact":
         return Pact(node.bits)
     if node.kind == "batch_norm":
-        return nn.BatchNorm2d(out_channels)
+        return nn.BatchNorm2d(out_channels, affine=node.affine)
     if node.kind == "linear":
         return nn.Linear(in_channels, out_channels, bias=node.bias)
     return None
@@ -72,6 +73,8 @@ def _plain(node: Node) -> Callable[..., Tensor]:
     if node.kind == "take":
         start, step = node.start, node.stride
         return lambda x: x[:, start::step]
+    if node.kind == "crop":
+        return lambda x: x[:, :, node.start :, node.start :]
     kernel, stride, pad = node.kernel, node.stride, padding(node.kernel)
     if node.kind == "max_pool":
         return lambda x: F.max_pool2d(x, kernel, stride, pad)

@@ -12,6 +12,7 @@ from hwnas.predictors.calibrated import Calibration
 from hwnas.predictors.expectation import SampledExpectation, sampled_expectation
 from hwnas.predictors.kernels import KernelPredictor
 from hwnas.predictors.loading import load_predictor, load_table, shipped_predictors
+from hwnas.predictors.looked_up import LookedUpLatency, UnknownLatency
 from hwnas.predictors.onnx_model import KernelLatency, ModelPrediction, predict_onnx, predict_pieces
 from hwnas.predictors.own import OwnPredictor
 from hwnas.predictors.protocol import (
@@ -40,11 +41,13 @@ __all__ = [
     "LatencyLoss",
     "LatencyPredictor",
     "LatencyRegressor",
+    "LookedUpLatency",
     "ModelPrediction",
     "OwnPredictor",
     "PredictionReport",
     "SampledExpectation",
     "SpacePredictor",
+    "UnknownLatency",
     "WorkloadRegressor",
     "additivity_report",
     "fill_gaps",

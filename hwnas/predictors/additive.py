@@ -18,9 +18,11 @@ from hwnas.ops import Workload
 from hwnas.predictors.calibrated import Calibration, calibrate, calibrate_without_each
 from hwnas.predictors.expectation import sampled_expectation
 from hwnas.predictors.intervals import student_quantile
+from hwnas.predictors.joins import JOINS, joined_bytes
+from hwnas.predictors.live_sums import LiveSums
 from hwnas.predictors.parts import Alone, Networks, Part
-from hwnas.predictors.workload_sums import WorkloadSums
 from hwnas.spaces import SearchSpace
+from hwnas.spaces.workload_sums import WorkloadSums
 
 if TYPE_CHECKING:
     import torch
@@ -40,7 +42,9 @@ class AdditivePredictor:
     isolated timings are the prior, so that ten networks are enough. Entries are
     rounded to a power of two (below a thousandth of a millisecond), so that minima, counts, samples
     and expectations agree to the last digit with `predict`. Where the space's workloads are no sums
-    over decisions, `predict` sums those of each architecture, and `cost` is the nearest sum.
+    over decisions, `predict` sums those of each architecture, and `cost` is the nearest sum; so it
+    is in cells of edges, where dead operators cost nothing. Sums and concatenations between
+    workloads (`joined_bytes`) have a factor of their own, 0 unless the networks say otherwise.
 
     Where entries of the table are estimated, intervals are wider by what these are uncertain, as if
     all were wrong in the same direction.
@@ -48,7 +52,7 @@ class AdditivePredictor:
     Attributes:
         name: what messages call it.
         additive: whether `cost` is the prediction itself, as in every space whose workloads are
-            sums over decisions.
+            sums over decisions and all run.
         estimated: how many of the space's workloads are estimated, not measured.
 
     Args:
@@ -66,7 +70,7 @@ class AdditivePredictor:
     def __init__(self, table: LatencyTable, space: SearchSpace, origin: SearchSpace | None = None):
         self.table = table
         self.space = space
-        self.additive: bool = getattr(space, "additive", True)
+        self.additive: bool = space.additive and not space.may_be_cut
         self._alone = Alone(table)
         self._networks = Networks.of(self._alone, space if origin is None else origin)
         known = self._networks
@@ -89,13 +93,26 @@ class AdditivePredictor:
             # the fit has seen these networks; its own error left them out
             known = replace(known, residual=max(known.residual, transfer.residual))
         self.calibration = known
-        call_ms = self.table.call.latency_ms
-        self._ms: AdditiveCost | WorkloadSums
-        if self.additive:
-            fixed, entries = self._entries(_ms)
-            self._ms = AdditiveCost.from_floats(call_ms + fixed, entries)
+        fixed = self.table.call.latency_ms
+        self._ms: AdditiveCost | WorkloadSums | LiveSums
+        if self.space.may_be_cut:
+            within, entries = self._entries(_ms)
+            cost = AdditiveCost.from_floats(fixed + within, entries)
+            self._ms = LiveSums(self.space, cost, self._joins)
+        elif self.additive:
+            within, entries = self._entries(_ms)
+            self._ms = AdditiveCost.from_floats(fixed + within + self._joined_always(), entries)
         else:
-            self._ms = WorkloadSums.of(self.space, call_ms, self._within(_ms))
+            self._ms = self._sums(fixed + self._joined_always(), _ms)
+
+    def _joins(self, archs: IntArray) -> FloatArray:
+        """What the joins of architectures (n, n_decisions) take, in ms (n,)."""
+        factor = self.calibration.scale * self.calibration.deltas.get(JOINS, 0.0)
+        return factor * self._networks.join_ms * joined_bytes(self.space, archs)
+
+    def _joined_always(self) -> float:
+        """The same of any architecture, where all join as much."""
+        return float(self._joins(np.zeros((1, len(self.space.n_choices)), np.int64))[0])
 
     @property
     def target(self) -> Target:
@@ -216,10 +233,16 @@ class AdditivePredictor:
         """What the estimates in architectures (n, n_decisions) are uncertain, in ms (n,)."""
         if not self.estimated:
             return np.zeros(len(archs))
-        if not self.additive:
-            return WorkloadSums.of(self.space, 0.0, self._within(_spread_ms))(archs)
+        if not self.space.additive:
+            return self._sums(0.0, _spread_ms)(archs)
         fixed, entries = self._spreads
-        return np.asarray(fixed + sum(row[c] for row, c in zip(entries, archs.T, strict=True)))
+        columns = self.space.live(archs).T
+        return np.asarray(fixed + sum(row[c] for row, c in zip(entries, columns, strict=True)))
+
+    def _sums(self, fixed: float, value: Callable[[Part], float]) -> WorkloadSums:
+        """Sums over the workloads of architectures, each as within a network."""
+        space, within = self.space, self._within(value)
+        return WorkloadSums.of(space.name, space.layout, space.distinct_workloads, fixed, within)
 
     def _within(self, value: Callable[[Part], float]) -> Callable[[Workload], float]:
         """A value of a workload alone as within a network."""

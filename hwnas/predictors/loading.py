@@ -10,6 +10,7 @@ from hwnas.errors import OptionError, PredictorFormatError, TableFormatError
 from hwnas.latency_tables import LatencyTable
 from hwnas.predictors.additive import AdditivePredictor
 from hwnas.predictors.kernels import KernelPredictor
+from hwnas.predictors.looked_up import LookedUpLatency, UnknownLatency
 from hwnas.predictors.own import OwnPredictor
 from hwnas.predictors.protocol import LatencyPredictor, predictor_name
 from hwnas.registry import is_typed_object, typed_object
@@ -98,7 +99,8 @@ def _of_object(source: Any, space: SearchSpace | None, name: str | None) -> Late
 
         if isinstance(source, LatencyRegressor):
             return _of_regressor(source, space, name or "LatencyRegressor")
-        if isinstance(source, AdditivePredictor | SpacePredictor | OwnPredictor):
+        looked_up = LookedUpLatency | UnknownLatency
+        if isinstance(source, AdditivePredictor | SpacePredictor | OwnPredictor | looked_up):
             return _same_space(source, space)
     if space is None:
         space = getattr(source, "space", None)
@@ -110,9 +112,7 @@ def _of_object(source: Any, space: SearchSpace | None, name: str | None) -> Late
     return OwnPredictor(source, space, name)
 
 
-def _same_space(
-    predictor: "AdditivePredictor | SpacePredictor | OwnPredictor", space: SearchSpace | None
-) -> LatencyPredictor:
+def _same_space(predictor: LatencyPredictor, space: SearchSpace | None) -> LatencyPredictor:
     if space is not None and space.identifier != predictor.space.identifier:
         raise OptionError(
             f"{predictor_name(predictor)} predicts {predictor.space.identifier}, got "

@@ -10,6 +10,7 @@ from hwnas.errors import ArchitectureError, TableTargetError
 from hwnas.latency_tables import LatencyTable
 from hwnas.ops import Workload
 from hwnas.predictors.calibrated import workload_groups
+from hwnas.predictors.joins import JOINS, joined_bytes
 from hwnas.spaces import SearchSpace
 
 __all__ = ["Alone", "Networks", "Part"]
@@ -68,12 +69,15 @@ class Networks:
         parts: for each network its milliseconds by group; a workload counts in all its groups.
         sums: ms, (n,), each workload counted once.
         wholes: ms, (n,), measured, the runtime's call taken off.
+        join_ms: of a byte that joins move, so that joins take as long as all workloads: what
+            the factor of their group, whose prior is 0, is to be multiplied by.
     """
 
     archs: IntArray
     parts: list[Mapping[Hashable, float]]
     sums: list[float]
     wholes: list[float]
+    join_ms: float
 
     @classmethod
     def of(cls, alone: Alone, origin: SearchSpace) -> "Networks":
@@ -95,7 +99,7 @@ class Networks:
             raise TableTargetError(f"the table's networks are of another space: {error}") from None
         rows: list[Mapping[Hashable, float]] = []
         sums = []
-        for arch in archs:
+        for arch in origin.live(archs):
             row: dict[Hashable, float] = {}
             found = [alone[workload] for workload in origin.workloads(arch)]
             for part in found:
@@ -104,4 +108,10 @@ class Networks:
             rows.append(row)
             sums.append(sum(part.ms for part in found))
         call_ms = table.call.latency_ms
-        return cls(archs, rows, sums, [m.latency_ms - call_ms for m in table.networks.values()])
+        wholes = [m.latency_ms - call_ms for m in table.networks.values()]
+        joined = joined_bytes(origin, archs)
+        join_ms = float(np.mean(sums) / joined.mean()) if joined.any() else 0.0
+        if join_ms > 0:
+            every = zip(rows, joined, strict=True)
+            rows = [{**row, JOINS: join_ms * float(moved)} for row, moved in every]
+        return cls(archs, rows, sums, wholes, join_ms)

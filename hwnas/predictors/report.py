@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.errors import DataError
-from hwnas.spaces import SearchSpace
+from hwnas.spaces import Choice, SearchSpace
+from hwnas.spaces.readings import Reading
 
 __all__ = [
     "OperatorError",
@@ -156,12 +157,18 @@ def noise_floor_of_errors(relative_errors: npt.ArrayLike) -> float:
 
 def operator_counts(space: SearchSpace, archs: IntArray) -> tuple[list[str], IntArray]:
     """Tokens of a space's operators, and how often each architecture holds them, (n, tokens)."""
-    tokens = list(dict.fromkeys(op.token for d in space.decisions for op in d.choices))
+    told = [[_tokens(choice) for choice in d.choices] for d in space.decisions]
+    tokens = list(dict.fromkeys(t for choices in told for choice in choices for t in choice))
     counts = np.zeros((len(archs), len(tokens)), np.int64)
-    for decision, column in zip(space.decisions, archs.T, strict=True):
-        place = np.array([tokens.index(op.token) for op in decision.choices])
-        counts[np.arange(len(archs)), place[column]] += 1
+    for choices, column in zip(told, archs.T, strict=True):
+        held = np.array([[choice.count(token) for token in tokens] for choice in choices])
+        counts += held[column]
     return tokens, counts
+
+
+def _tokens(choice: Choice) -> list[str]:
+    """The tokens of the operators that a choice puts into a network."""
+    return [op.token for op in choice.ops] if isinstance(choice, Reading) else [choice.token]
 
 
 def operator_errors(

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +40,8 @@ __all__ = [
 NETWORK = "network "
 #: Where the cheapest cannot be told, so many times more are drawn, and the cheapest of them taken.
 _DRAWS = 10
+#: How often architectures without a path are drawn again.
+_REDRAWS = 100
 #: Estimates need some measured operators of every family.
 _OF_EACH_FAMILY = 3
 
@@ -210,17 +212,32 @@ def _networks(measured: Mapping[str, Measurement]) -> dict[str, Measurement]:
 
 
 def _calibration_networks(space: SearchSpace, count: int, seed: int) -> IntArray:
-    """Random architectures: two thirds uniform, the others among the cheapest by MACs."""
+    """Random architectures: two thirds uniform, the others among the cheapest by MACs.
+
+    None without a path from input to output, of which runtimes leave nothing.
+    """
     rng = np.random.default_rng([seed, 0xCA11])
-    uniform = space.sample(count - count // 3, seed=rng)
+    uniform = _connected(space, lambda n: space.sample(n, seed=rng), count - count // 3)
     if not space.additive:
-        more = space.sample(_DRAWS * count, seed=rng)
+        more = _connected(space, lambda n: space.sample(n, seed=rng), _DRAWS * count)
         cheap = more[np.argsort(space.macs(more), kind="stable")[: count // 3]]
         return np.unique(np.concatenate([uniform, cheap]), axis=0)
     cost = space.cost("macs")
     least, middle = cost.minimum()[1], float(np.median(cost(uniform)))
-    cheap = cost.within(least + 0.5 * (middle - least)).sample(count // 3, rng)
+    within = cost.within(least + 0.5 * (middle - least))
+    cheap = _connected(space, lambda n: within.sample(n, rng), count // 3)
     return np.unique(np.concatenate([uniform, cheap]), axis=0)
+
+
+def _connected(space: SearchSpace, draw: Callable[[int], IntArray], count: int) -> IntArray:
+    """Draws (count, n_decisions) of which those without a path are drawn again, a few times."""
+    archs = draw(count)
+    for _ in range(_REDRAWS):
+        cut = np.flatnonzero(~space.connected(archs))
+        if not len(cut):
+            break
+        archs[cut] = draw(len(cut))
+    return archs[space.connected(archs)]
 
 
 def _drawn(workloads: Sequence[Workload], count: int | None, seed: int) -> list[Workload]:

@@ -1,15 +1,13 @@
 """Random networks in the styles that people deploy: where kernels to measure come from.
 
-Widths, depths, kernels, activations and sizes are drawn; weights are zero, since latency does not
-depend on them, and biases are not, so that no activation becomes a denormal number.
+Widths, depths, kernels, activations and sizes are drawn.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+
+from hwnas.profilers.drawn_graph import DrawnGraph
 
 __all__ = ["STYLES", "random_network", "style_of"]
 
@@ -21,144 +19,11 @@ _UNARY = (
 )
 
 
-class _Net:
-    """An ONNX graph under construction; ``shape`` holds every tensor's sizes."""
-
-    def __init__(self, rng: np.random.Generator, batch: int, size: int):
-        self.rng = rng
-        self.nodes: list[onnx.NodeProto] = []
-        self.held: list[onnx.TensorProto] = []
-        self.shape: dict[str, tuple[int, ...]] = {"input": (batch, 3, size, size)}
-
-    def pick(self, *choices: Any) -> Any:
-        return choices[self.rng.integers(len(choices))]
-
-    def width(self, low: float, high: float) -> int:
-        """Log-uniform; mostly a multiple of 16 or 8, now and then of 2."""
-        step = self.pick(16, 16, 8, 8, 8, 2)
-        value = np.exp(self.rng.uniform(np.log(low), np.log(high)))
-        return int(max(step, round(value / step) * step))
-
-    def const(self, value: Any) -> str:
-        name = f"c{len(self.held)}"
-        self.held.append(numpy_helper.from_array(np.asarray(value), name))
-        return name
-
-    def zeros(self, *shape: int) -> str:
-        return self.const(np.zeros(shape, np.float32))
-
-    def op(
-        self, op: str, *inputs: str, shape: tuple[int, ...], outputs: int = 1, **attributes: Any
-    ) -> str:
-        name = f"t{len(self.nodes)}"
-        names = [name, *(f"{name}.{i}" for i in range(1, outputs))]
-        self.nodes.append(helper.make_node(op, list(inputs), names, **attributes))
-        self.shape |= dict.fromkeys(names, shape)
-        return name
-
-    def conv(
-        self, x: str, out: int, k: int = 1, stride: int = 1, group: int = 1, wide: int | None = None
-    ) -> str:
-        """``wide`` is the kernel's width where it is not square."""
-        n, c, *size = self.shape[x]
-        kernel = (k, k if wide is None else wide)
-        high, low = ((s + k // 2 * 2 - k) // stride + 1 for s, k in zip(size, kernel, strict=True))
-        return self.op(
-            "Conv",
-            x,
-            self.zeros(out, c // group, *kernel),
-            self.const(np.full(out, 0.5, np.float32)),
-            shape=(n, out, high, low),
-            kernel_shape=kernel,
-            strides=[stride] * 2,
-            pads=[kernel[0] // 2, kernel[1] // 2] * 2,
-            group=group,
-        )
-
-    def act(self, x: str, kind: str) -> str:
-        shape = self.shape[x]
-        if kind == "Clip":
-            limits = (self.const(np.float32(0)), self.const(np.float32(6)))
-            return self.op("Clip", x, *limits, shape=shape)
-        if kind == "Silu":
-            return self.op("Mul", x, self.op("Sigmoid", x, shape=shape), shape=shape)
-        if kind == "Gelu":
-            scaled = self.op("Div", x, self.const(np.float32(2**0.5)), shape=shape)
-            erf = self.op("Erf", scaled, shape=shape)
-            more = self.op("Add", erf, self.const(np.float32(1)), shape=shape)
-            product = self.op("Mul", x, more, shape=shape)
-            return self.op("Mul", product, self.const(np.float32(0.5)), shape=shape)
-        return self.op(kind, x, shape=shape)
-
-    def add(self, x: str, y: str) -> str:
-        return self.op("Add", x, y, shape=self.shape[x])
-
-    def concat(self, *parts: str) -> str:
-        n, _, *size = self.shape[parts[0]]
-        channels = sum(self.shape[part][1] for part in parts)
-        return self.op("Concat", *parts, shape=(n, channels, *size), axis=1)
-
-    def pool(self, x: str, kind: str, k: int, stride: int, pad: int = 0) -> str:
-        n, c, *size = self.shape[x]
-        high, low = ((s + 2 * pad - k) // stride + 1 for s in size)
-        return self.op(
-            f"{kind}Pool",
-            x,
-            shape=(n, c, high, low),
-            kernel_shape=[k, k],
-            strides=[stride] * 2,
-            pads=[pad] * 4,
-        )
-
-    def norm(self, x: str) -> str:
-        c = self.shape[x][1]
-        ones = [self.const(np.ones(c, np.float32)) for _ in range(4)]
-        return self.op("BatchNormalization", x, *ones, shape=self.shape[x])
-
-    def linear(self, x: str, out: int) -> str:
-        """On the last axis."""
-        *outer, c = self.shape[x]
-        if len(outer) == 1:
-            bias = self.const(np.full(out, 0.5, np.float32))
-            weight = self.zeros(out, c)
-            return self.op("Gemm", x, weight, bias, shape=(*outer, out), transB=1)
-        product = self.op("MatMul", x, self.zeros(c, out), shape=(*outer, out))
-        return self.op(
-            "Add", product, self.const(np.full(out, 0.5, np.float32)), shape=(*outer, out)
-        )
-
-    def gate(self, x: str, kind: str) -> str:
-        """Squeeze and excitation."""
-        n, c, *_ = self.shape[x]
-        y = self.op("GlobalAveragePool", x, shape=(n, c, 1, 1))
-        y = self.act(self.conv(y, max(8, c // self.pick(4, 4, 16) // 8 * 8)), "Relu")
-        y = self.op(kind, self.conv(y, c), shape=(n, c, 1, 1))
-        return self.op("Mul", x, y, shape=self.shape[x])
-
-    def head(self, x: str) -> str:
-        n, c, *_ = self.shape[x]
-        y = self.op("GlobalAveragePool", x, shape=(n, c, 1, 1))
-        y = self.op("Flatten", y, shape=(n, c), axis=1)
-        y = self.linear(y, self.pick(10, 100, 1000, self.width(10, 2000)))
-        return self.op("Softmax", y, shape=self.shape[y], axis=1) if self.pick(0, 1) else y
-
-    def model(self, last: str) -> bytes:
-        def info(name: str) -> onnx.ValueInfoProto:
-            return helper.make_tensor_value_info(name, TensorProto.FLOAT, self.shape[name])
-
-        graph = helper.make_graph(self.nodes, "random", [info("input")], [info(last)], self.held)
-        opsets = [helper.make_opsetid("", 17)]
-        data: bytes = helper.make_model(
-            graph, opset_imports=opsets, ir_version=8
-        ).SerializeToString()
-        return data
-
-
 def random_network(seed: int, style: str | None = None, *, batch: int = 1) -> bytes:
     """An ONNX model drawn from ``seed``, in one of `STYLES`; the same for the same arguments."""
     rng = np.random.default_rng([seed, 0x5EED])
     size = int(rng.choice([96, 128, 160, 192, 224, 224, 256]))
-    net = _Net(rng, batch, size)
+    net = DrawnGraph(rng, batch, size)
     return net.model(STYLES[style_of(seed) if style is None else style](net))
 
 
@@ -167,7 +32,7 @@ def style_of(seed: int) -> str:
     return list(STYLES)[seed % len(STYLES)]
 
 
-def _residual(net: _Net) -> str:
+def _residual(net: DrawnGraph) -> str:
     """ResNet, Wide ResNet, ResNeXt: He et al. 2016, figure 5; Xie et al. 2017, figure 3."""
     width, act = net.width(24, 96), net.pick("Relu", "Relu", "Silu", "LeakyRelu")
     x = net.act(net.conv("input", width, net.pick(3, 7), 2), act)
@@ -187,7 +52,7 @@ def _residual(net: _Net) -> str:
     return net.head(x)
 
 
-def _inverted(net: _Net) -> str:
+def _inverted(net: DrawnGraph) -> str:
     """MobileNetV2 and V3, MnasNet, EfficientNet: Sandler et al. 2018, figure 4."""
     act, kind = net.pick(*_ACTIVATIONS[:5]), net.pick("Sigmoid", "HardSigmoid")
     width, gated = net.width(12, 40), net.pick(0, 1)
@@ -209,7 +74,7 @@ def _inverted(net: _Net) -> str:
     return net.head(net.act(net.conv(x, net.width(256, 1536)), act))
 
 
-def _plain(net: _Net) -> str:
+def _plain(net: DrawnGraph) -> str:
     """AlexNet and VGG: Simonyan and Zisserman 2015, table 1."""
     width, x = net.width(24, 80), "input"
     for stage in range(net.pick(3, 4, 5)):
@@ -224,7 +89,7 @@ def _plain(net: _Net) -> str:
     return net.linear(net.act(net.linear(y, net.width(128, 2048)), "Relu"), 1000)
 
 
-def _dense(net: _Net) -> str:
+def _dense(net: DrawnGraph) -> str:
     """DenseNet: Huang et al. 2017, figure 1."""
     growth, act = net.width(12, 48), net.pick("Relu", "Relu", "LeakyRelu")
     x = net.act(net.conv("input", 2 * growth, 7, 2), act)
@@ -240,7 +105,7 @@ def _dense(net: _Net) -> str:
     return net.head(net.act(net.norm(x), act))
 
 
-def _branches(net: _Net) -> str:
+def _branches(net: DrawnGraph) -> str:
     """SqueezeNet, GoogLeNet, Inception: Szegedy et al. 2015, figure 2; Iandola et al. 2016."""
     x = net.act(net.conv("input", net.width(24, 96), net.pick(3, 7), 2), "Relu")
     x = net.pool(x, "Max", 3, 2, net.pick(0, 1))
@@ -265,7 +130,7 @@ def _branches(net: _Net) -> str:
     return net.head(x)
 
 
-def _shuffle(net: _Net) -> str:
+def _shuffle(net: DrawnGraph) -> str:
     """ShuffleNetV2: Ma et al. 2018, figure 3."""
     x = net.pool(net.act(net.conv("input", 24, 3, 2), "Relu"), "Max", 3, 2, 1)
     for _ in range(net.pick(2, 3)):
@@ -291,7 +156,7 @@ def _shuffle(net: _Net) -> str:
     return net.head(net.act(net.conv(x, net.width(256, 1024)), "Relu"))
 
 
-def _attention(net: _Net) -> str:
+def _attention(net: DrawnGraph) -> str:
     """ViT: Dosovitskiy et al. 2021, figure 1."""
     heads = net.pick(3, 4, 6, 8)
     width, patch = heads * net.pick(16, 32, 64), net.pick(14, 16, 32)
@@ -332,7 +197,7 @@ def _attention(net: _Net) -> str:
     return net.linear(y, 1000)
 
 
-def _pyramid(net: _Net) -> str:
+def _pyramid(net: DrawnGraph) -> str:
     """U-Net and its kin: Ronneberger et al. 2015, figure 1."""
     width, act = net.width(12, 40), net.pick(*_ACTIVATIONS)
     x = net.act(net.conv("input", width, 3), act)
@@ -360,7 +225,7 @@ def _pyramid(net: _Net) -> str:
     return net.act(net.conv(x, net.pick(1, 2, 21)), "Sigmoid")
 
 
-def _loose(net: _Net) -> str:
+def _loose(net: DrawnGraph) -> str:
     """No published network: operators that others fuse, each standing alone."""
     x = net.conv("input", net.width(8, 64), 3, net.pick(1, 2))
     for _ in range(net.pick(2, 3)):
@@ -396,7 +261,7 @@ def _loose(net: _Net) -> str:
 
 
 #: Style -> what writes such a network and returns its output tensor.
-STYLES: dict[str, Callable[[_Net], str]] = {
+STYLES: dict[str, Callable[[DrawnGraph], str]] = {
     "residual": _residual,
     "inverted": _inverted,
     "plain": _plain,

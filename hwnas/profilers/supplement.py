@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -76,6 +77,7 @@ def extend_table(
     workloads: Sequence[Workload] | None = None,
     plan: Plan | None = None,
     seed: int = 0,
+    journal: Path | None = None,
     progress: Progress = silent,
 ) -> LatencyTable:
     """A table with the workloads of another space joined to it, at the table's own scale.
@@ -90,12 +92,17 @@ def extend_table(
         workloads: measure these only; all of the space that the table lacks if not given.
         plan: when a median is tight enough.
         seed: of the order of the runs.
+        journal: a file that lets a killed measurement go on; the caller deletes it once the table
+            is saved.
         progress: told after every round.
+
+    Raises:
+        CheckpointError: the journal holds rounds of other workloads or settings.
     """
     missing = table.missing(space.distinct_workloads if workloads is None else workloads)
     graphs = {w.key: w.graph() for w in missing} | chains(missing, runtime)
     models = onnx_models(graphs, *form(table.target))
-    samples = measure(models, origin, runtime, table.target, plan, seed, None, progress)
+    samples = measure(models, origin, runtime, table.target, plan, seed, journal, progress)
     scale = table.reference_ms / samples.steady_reference_ms
     measured = {key: entry.scaled(scale) for key, entry in summarise(samples).items()}
     entries = with_slopes(measured, chain_length(runtime), table.call)

@@ -1,7 +1,9 @@
 """Budgets of a search as constraints: what is limited, and how surely it is kept."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import Budget, Check, Constraint, nearest_sum
@@ -10,12 +12,13 @@ from hwnas.predictors import (
     AdditivePredictor,
     GivesIntervals,
     LatencyPredictor,
+    LookedUpLatency,
     require,
 )
 from hwnas.predictors.intervals import check_confidence
 from hwnas.spaces import SearchSpace
 
-__all__ = ["check_budgets", "check_confidence_used", "constraints_for"]
+__all__ = ["check_budgets", "check_confidence_used", "constraints_for", "of_connected"]
 
 
 def constraints_for(
@@ -29,7 +32,8 @@ def constraints_for(
     """Each budget with what it limits: the predicted latency, or an analytic cost of the space.
 
     What is a sum over decisions is limited as one; all else by its own exact values, with the
-    nearest sum as the guide that proposes.
+    nearest sum as the guide that proposes. No architecture without a path from its input to its
+    output keeps them.
 
     Args:
         budgets: to be kept.
@@ -53,7 +57,19 @@ def constraints_for(
             return _predicted(budget, predictor)
         return _confident(budget, space, predictor, confidence, measured=measured)
 
-    return [constraint(budget) for budget in budgets]
+    return [of_connected(constraint(budget), space) for budget in budgets]
+
+
+def of_connected(constraint: Constraint, space: SearchSpace) -> Constraint:
+    """The same constraint, which what is not connected (`SearchSpace.connected`) never keeps."""
+    if not space.may_be_cut:
+        return constraint
+    upper = constraint.upper_bound
+    return replace(
+        constraint,
+        upper_bound=None if upper is None else of_connected(upper, space),
+        check=_OfConnected(space, constraint),
+    )
 
 
 def check_budgets(budgets: Sequence[Budget], space: SearchSpace) -> None:
@@ -102,7 +118,11 @@ def _confident(
         lowest = predictor.lower_cost(confidence) if measured else upper.cost
         return Constraint(budget, lowest, upper)
     intervals = require(predictor, "predict_interval", "a confidence that the budget is kept")
-    upper = _guided(budget, _IntervalEnd(intervals, confidence, 1), space.n_choices)
+    end = _IntervalEnd(intervals, confidence, 1)
+    if isinstance(predictor, LookedUpLatency):  # its rows can be asked for, and nothing else
+        upper = Constraint(budget, predictor.cost, check=end)
+    else:
+        upper = _guided(budget, end, space.n_choices)
     if not measured:
         return Constraint(budget, upper.cost, upper, upper.check)
     lower = _guided(budget, _IntervalEnd(intervals, confidence, 0), space.n_choices)
@@ -111,6 +131,20 @@ def _confident(
 
 def _guided(budget: Budget, check: Check, n_choices: Sequence[int]) -> Constraint:
     return Constraint(budget, nearest_sum(check, n_choices).cost, check=check)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _OfConnected:
+    """What architectures cost, inf for those that are not connected."""
+
+    space: SearchSpace
+    constraint: Constraint
+
+    def __call__(self, archs: IntArray) -> FloatArray:
+        costs: FloatArray = np.where(
+            self.space.connected(archs), self.constraint.values(archs), np.inf
+        )
+        return costs
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,16 +6,20 @@ from typing import Any
 
 from hwnas.arrays import FloatArray
 from hwnas.progress import Progress, silent
-from hwnas.search.candidates.evaluation import Evaluation, validation_evaluator
+from hwnas.search.candidates.evaluation import Evaluation, LoggedEvaluation, validation_evaluator
 from hwnas.search.candidates.export import exporter
 from hwnas.search.candidates.parallel import Parallel, logged_evaluation
 from hwnas.search.candidates.verification import Propose, Winner, verify_proposals
 from hwnas.search.outcome import conclude
 from hwnas.search.problem import Problem
 from hwnas.search.runs.run import Run
+from hwnas.search.shared_settings import EvaluationSettings
 from hwnas.supernet import SINGLE_PROCESS, Supernet, Workers
 
 __all__ = ["Context"]
+
+#: Accuracies that are looked up between two words of progress.
+_LOOKED_UP = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,14 +47,20 @@ class Context:
         if self.problem.budgets:  # a whole front needs none
             _ = self.problem.feasible
 
-    def evaluator(self, supernet: Supernet, known: Mapping[str, float] | None = None) -> Evaluation:
+    def evaluator(
+        self,
+        supernet: Supernet,
+        known: Mapping[str, float] | None = None,
+        settings: EvaluationSettings | None = None,
+    ) -> Evaluation:
         """Accuracies of a trained supernet's candidates, looked up in the run's log first.
 
         Args:
             supernet: of ``problem.proxy``.
             known: what an earlier search found out, by architecture string.
+            settings: on which images, and what counts as accuracy.
         """
-        validation = validation_evaluator(supernet, self.problem.data)
+        validation = validation_evaluator(supernet, self.problem.data, settings)
         accuracies = logged_evaluation(
             self.run,
             self.problem.space,
@@ -60,6 +70,14 @@ class Context:
             progress=self.progress,
         )
         return Evaluation(validation, accuracies)
+
+    def looked_up(self) -> Evaluation:
+        """Accuracies of the problem's table, where there is one."""
+        assert self.problem.accuracies is not None
+        accuracies = LoggedEvaluation(
+            self.run, self.problem.space, self.problem.accuracies, self.progress, chunk=_LOOKED_UP
+        )
+        return Evaluation(None, accuracies)
 
     def verify(self, propose: Propose, evaluation: Evaluation) -> Winner:
         """Measure what is proposed until it keeps the latency budget, see `verify_proposals`.

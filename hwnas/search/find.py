@@ -15,7 +15,8 @@ from hwnas.search.deployment import Deployment, deploy
 from hwnas.search.job import Job, Request, prepare
 from hwnas.search.problem import Problem
 from hwnas.search.result import Result
-from hwnas.search.runs.run import CONFIG, RESULT, TABLE, Run
+from hwnas.search.runs.plots import lacks_picture
+from hwnas.search.runs.run import CHECKPOINT, CONFIG, RESULT, TABLE, Run
 from hwnas.search.runs.schema import OWN, Config, Found, parse_of_file
 from hwnas.search.settings import stored
 from hwnas.spaces import SearchSpace
@@ -25,7 +26,7 @@ __all__ = ["find", "find_blocks_then_channels", "find_network", "help_training"]
 
 def find_network(
     space: SearchSpace | str | None,
-    data: Dataset | str,
+    data: Dataset | str | None,
     budgets: Sequence[Budget | str],
     *,
     method: str = "spos",
@@ -43,7 +44,8 @@ def find_network(
     Args:
         space: the deployed space, or its name with ``input_size``, ``width_mult``, ``classes`` and
             the like among the settings; None for the predictor's own, else ``proxyless``.
-        data: a `hwnas.data.Dataset`, or a text that ``--data`` takes, such as ``digits``.
+        data: a `hwnas.data.Dataset`, or a text that ``--data`` takes, such as ``digits``; None
+            where ``accuracies`` are looked up.
         budgets: such as ``["latency<=6ms", "macs<=330M"]``; all of them are kept.
         method: a name of `hwnas.search.methods.METHODS`, or ``FILE.py:NAME``.
         predictor: of the latency: a table or its path or name, a shipped predictor's name, a fitted
@@ -53,7 +55,8 @@ def find_network(
         out: folder of the run; by default one below ``runs`` that follows from all arguments.
         seed: of everything random.
         **settings: of the method (its ``Settings``), of every search
-            (`hwnas.search.options.SearchOptions`), and ``progress``, a `hwnas.progress.Progress`;
+            (`hwnas.search.options.SearchOptions`, with ``accuracies`` and ``latencies`` of a
+            tabular benchmark among them), and ``progress``, a `hwnas.progress.Progress`;
             by default bars are drawn in terminals and notebooks.
 
     Raises:
@@ -102,15 +105,15 @@ def help_training(request: Request) -> None:
 
     Where torchrun starts several processes, that of rank 0 calls `find`, the others this.
     """
-    from hwnas.search.supernet_training import train_supernet
-    from hwnas.supernet import Supernet, UniformSampler, torchrun_workers
+    from hwnas.search.supernet_training import make_supernet, train_supernet
+    from hwnas.supernet import UniformSampler, torchrun_workers
 
     job = prepare(request)
     if (job.out / RESULT).exists():
         return  # the leader only reads it
     with torchrun_workers() as workers:
         _refuse_several(job, workers.count)
-        supernet = Supernet(job.proxy, sharing=job.settings.sharing, seed=job.seed)
+        supernet = make_supernet(job.proxy, job.settings, seed=job.seed)
         paths = UniformSampler(job.proxy, seed=job.seed)  # the leader's are trained
         train_supernet(
             None, supernet, paths, job.data, job.settings, seed=job.seed, workers=workers
@@ -142,6 +145,7 @@ def _search(job: Job, progress: Progress) -> Result:
         deployment.measure,
         options.confidence,
         job.seed,
+        job.accuracies,
     )
     _ = problem.feasible  # fails here, before there is a folder
     settings = job.method.check(problem, job.settings)
@@ -152,18 +156,26 @@ def _search(job: Job, progress: Progress) -> Result:
         content = run.read_json(RESULT, Found)
         if content is not None:
             parse_of_file(job.space, content["architecture"], job.out / RESULT, OWN)
-            say(f"this search is finished; {job.out} holds its result")
-            return Result(job.out, content, job.space, job.proxy)
+            if not _lacks_its_picture_alone(run, content, workers.count):
+                say(f"this search is finished; {job.out} holds its result")
+                return Result(job.out, content, job.space, job.proxy)
         deployment.save(job.out)
         deployment.tell(job.out)
-        say(f"deployed: {_deployed(job)}, whose latency counts; trained: {_trained(job)}")
+        say(_what(job))
         context = Context(problem, run, workers, parallel, progress)
         content = job.method.search(context, settings)
     return Result(job.out, content, job.space, job.proxy)
 
 
+def _lacks_its_picture_alone(run: Run, content: Mapping[str, Any], count: int) -> bool:
+    """Whether to go through a finished run again for its picture: all that took time is there."""
+    return count == 1 and lacks_picture(run, content) and (run.folder / CHECKPOINT).exists()
+
+
 def _refuse_several(job: Job, count: int) -> None:
     """Raise `OptionError` where a method trains in one process and there are several."""
+    if count > 1 and job.accuracies is not None:
+        raise OptionError("nothing trains where accuracies are looked up: leave out torchrun")
     if count > 1 and not hasattr(job.settings, "micro_batches"):
         raise OptionError(f"{job.name} trains in one process: leave out torchrun")
 
@@ -182,6 +194,8 @@ def _config(job: Job, settings: Any, deployment: Deployment) -> Mapping[str, Any
         "deployed": dict(job.space.arguments),
         "trained": dict(job.proxy.arguments),
         "table": deployment.digest,
+        **({} if job.options.missing == "error" else {"missing": job.options.missing}),
+        **({} if job.accuracies is None else {"accuracies": job.accuracies.name}),
     }
 
 
@@ -190,6 +204,18 @@ def _written_digest(job: Job) -> str:
     path = job.out / CONFIG
     written = read_document(path, Config, OWN).get("data_digest") if path.exists() else None
     return str(written) if written and has_digest(job.data, str(written)) else job.data.digest
+
+
+def _what(job: Job) -> str:
+    """What is searched, in words."""
+    if job.accuracies is not None:
+        unit = "percent" if job.accuracies.unit == "%" else "numbers from 0 to 1"
+        rows = len(job.accuracies.table)
+        return (
+            f"accuracies of {rows:,} architectures of {job.space.name} are looked up in "
+            f"{job.accuracies.name}, {unit}; nothing is trained"
+        )
+    return f"deployed: {_deployed(job)}, whose latency counts; trained: {_trained(job)}"
 
 
 def _deployed(job: Job) -> str:

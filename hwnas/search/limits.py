@@ -1,19 +1,28 @@
 """What a search may not be asked for, since it would say nothing or never end."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import prod
 from numbers import Integral
 from typing import Any
 
-from hwnas.costs import Budget
+from hwnas.costs import Budget, workload_costs
 from hwnas.data import Dataset
 from hwnas.devices import check_exportable
 from hwnas.errors import BudgetError, OptionError
 from hwnas.memory import check_memory
+from hwnas.progress import say
 from hwnas.search.settings import MOST_SEED
 from hwnas.spaces import SearchSpace
 from hwnas.supernet.kinds import Sharing
 
-__all__ = ["check_batch", "check_budgets_are_numbers", "check_fits", "check_seed"]
+__all__ = [
+    "check_batch",
+    "check_budgets_are_numbers",
+    "check_classes",
+    "check_evaluation",
+    "check_fits",
+    "check_seed",
+]
 
 _FLOAT = 4  # bytes
 #: Of each weight in training: itself, its gradient, and two moments of the optimizer.
@@ -55,6 +64,63 @@ def check_batch(settings: Any, data: Dataset) -> None:
             )
 
 
+def check_evaluation(settings: Any, data: Dataset) -> None:
+    """Refuse to evaluate candidates on more images than this machine's memory holds.
+
+    Args:
+        settings: whose ``calibration_images`` and ``validation_images`` are looked at, where given.
+        data: has so many at most.
+
+    Raises:
+        OptionError: they do not fit.
+    """
+    counts = [
+        min(getattr(settings, name, None) or 0, most)
+        for name, most in (
+            ("calibration_images", data.train_count),
+            ("validation_images", getattr(data, "validation_count", data.train_count)),
+        )
+    ]
+    check_memory(
+        _FLOAT * sum(counts) * prod(data.input_shape),
+        f"{' and '.join(map(str, counts))} images to evaluate candidates on",
+        "give fewer calibration_images or validation_images, or a smaller proxy_input_size",
+    )
+
+
+def check_classes(
+    space: SearchSpace,
+    data: Dataset,
+    asked: int | None,
+    known: tuple[str, Mapping[str, Any]] | None,
+) -> None:
+    """Refuse a deployed network that cannot be trained on all classes of the data.
+
+    Where it is the table that has fewer, the data's number was taken, which is said.
+
+    Args:
+        space: the deployed one.
+        data: whose classes are counted.
+        asked: the number of classes that a person gave.
+        known: name and arguments of the space that latencies were measured on.
+
+    Raises:
+        OptionError: there are fewer outputs than classes.
+    """
+    if space.classes < data.classes:
+        what = "classes are" if asked else f"the classes of the space {space.name} are"
+        raise OptionError(
+            f"{what} at least the {data.classes} of {data.name}, so that the deployed network can "
+            f"be trained on them, got {space.classes}"
+        )
+    of_table = known[1].get("classes") if known and known[0] == space.name else None
+    if of_table is not None and of_table < space.classes and not asked:
+        say(
+            f"the table has {of_table} classes and {data.name} {data.classes}: the deployed "
+            f"network has {space.classes}"
+        )
+
+
 def check_fits(space: SearchSpace, proxy: SearchSpace, settings: Any) -> None:
     """Refuse networks that cannot be exported, or cannot be trained in this machine's memory.
 
@@ -90,7 +156,7 @@ def _largest(space: SearchSpace, sharing: Sharing) -> tuple[float, float]:
     """Parameters of the weights that are shared, and numbers that the layers give for an image.
 
     Both are of the largest network, where its candidates share slices; where they are separate,
-    all of their weights count.
+    the weights of all candidates count.
     """
     if not space.additive:
         archs = space.sample(20, seed=0)
@@ -100,5 +166,6 @@ def _largest(space: SearchSpace, sharing: Sharing) -> tuple[float, float]:
     moved = space.cost("bytes").maximum()[1]
     weights = params
     if sharing == "separate":
-        weights = sum(float(entry.sum()) for entry in space.cost("params").entries)
+        candidates = (w for slot in space.layout.slots for w in slot.workloads)
+        weights = float(sum(workload_costs(w)["params"] for w in candidates))
     return weights, max(0.0, moved / _FLOAT - params) / 2

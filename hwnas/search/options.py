@@ -7,7 +7,7 @@ from annotated_types import Ge, Gt, Lt
 
 from hwnas.search.settings import MOST_SECONDS, setting
 
-__all__ = ["SearchOptions", "SpaceOptions", "TargetOptions"]
+__all__ = ["SearchOptions", "SpaceOptions", "TableOptions", "TargetOptions"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class SpaceOptions:
         most=8_192,
     )
     width_mult: Annotated[float, Gt(0)] | None = setting(
-        None, "Width multiplier of the deployed network (not nasbench201).", metavar="X", most=100
+        None, "Width multiplier of the deployed network (not of cells).", metavar="X", most=100
     )
     channels: bool = setting(
         False, "Middle channels of each block from 0.2 to 1.6 times as well (shufflenet)."
@@ -62,7 +62,26 @@ class TargetOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchOptions(TargetOptions, SpaceOptions):
+class TableOptions:
+    """What is looked up in the tables of a benchmark; None where it is not."""
+
+    accuracies: str | None = setting(
+        None,
+        "Look accuracies up in a column of a table of architectures; nothing is trained.",
+        metavar="FILE.csv[.gz]:COLUMN",
+    )
+    latencies: str | None = setting(
+        None,
+        "Look latencies in ms up likewise; nothing is measured.",
+        metavar="FILE.csv[.gz]:COLUMN",
+    )
+    missing: Literal["error", "infeasible"] = setting(
+        "error", "What an architecture without a row in these tables is."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions(TableOptions, TargetOptions, SpaceOptions):
     """What every search takes."""
 
     confidence: Annotated[float, Gt(0), Lt(1)] | None = setting(

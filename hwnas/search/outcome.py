@@ -9,14 +9,17 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
-from hwnas.arrays import FloatArray
+from hwnas.arrays import FloatArray, IntArray
 from hwnas.files import write_atomically
+from hwnas.predictors import LookedUpLatency
 from hwnas.search.candidates.evaluation import Evaluation, tested_accuracy
-from hwnas.search.candidates.export import exporter, predicted_interval
+from hwnas.search.candidates.export import exporter, predicted_interval, predicted_ms
+from hwnas.search.candidates.largest import largest_within
 from hwnas.search.candidates.verification import Winner, verify_command
 from hwnas.search.problem import Problem
 from hwnas.search.runs.plots import plot_accuracy_over_latency, write_and_draw
 from hwnas.search.runs.run import NETWORK, PLOT, PROXY_NETWORK, RESULT, WEIGHTS, Run
+from hwnas.supernet import Evaluator
 
 __all__ = ["conclude"]
 
@@ -46,18 +49,16 @@ def conclude(
     validation = evaluation.validation
     network = exporter(problem, validation)(winner.architecture)
     write_atomically(run.folder / NETWORK, network)
-    validation.set_statistics(winner.architecture)
-    weights = validation.supernet.weights(winner.architecture)
-    write_atomically(run.folder / WEIGHTS, save(weights))
+    if validation is not None:
+        _write_trained(run, problem, validation, winner.architecture)
+    ranked_by = "accuracy" if validation is None else validation.rank_by
     same = problem.trains_deployed
-    if not same:
-        write_atomically(run.folder / PROXY_NETWORK, proxy.to_onnx(winner.architecture, weights))
     arch, target, measured = winner.architecture[None], problem.target, winner.measured
     result: dict[str, Any] = {
         "method": extras["method"],
         "space": space.name,
         "architecture": space.format(arch),
-        "predicted_ms": float(predictor.predict(arch)[0]),
+        "predicted_ms": predicted_ms(predictor, winner.architecture),
         "predicted_interval_ms": predicted_interval(predictor, winner.architecture),
         "measured_ms": measured["latency_ms"] if measured else None,
         "budget": [str(budget) for budget in problem.budgets],
@@ -65,13 +66,17 @@ def conclude(
         "params": int(space.params(arch)[0]),
         "bitops": int(space.bitops(arch)[0]) if space.quantised else None,
         "accuracy": winner.accuracy,
-        "test_accuracy": tested_accuracy(validation, problem.data, winner.architecture),
+        **({} if ranked_by == "accuracy" else {"rank_by": ranked_by}),
+        "test_accuracy": None
+        if validation is None
+        else tested_accuracy(validation, problem.data, winner.architecture),
         "random_paths": {
             "count": len(random_accuracies),
             "least": float(random_accuracies.min()),
             "median": float(np.median(random_accuracies)),
             "most": float(random_accuracies.max()),
         },
+        "largest": _largest(problem, evaluation),
         "target": str(predictor.target) if target is None else asdict(target),
         "seed": problem.seed,
         "seconds": round(run.seconds, 1),
@@ -81,25 +86,74 @@ def conclude(
         "networks_measured": winner.attempts,
         "architectures_evaluated": len(evaluation.accuracies.asked),
         **extras,
+        "looked_up": _looked_up(problem, winner.architecture),
         "deployed": dict(space.arguments),
         "trained": dict(proxy.arguments),
         "digest": sha256(network).hexdigest(),
-        "weights": "from the supernet" if same else "drawn at random: train best.onnx's network",
+        "weights": "from the supernet"
+        if same and validation is not None
+        else "drawn at random: train best.onnx's network",
         "files": {"network": NETWORK, "plot": PLOT}
         | ({} if same else {"trained proxy": PROXY_NETWORK})
         | extras.get("files", {}),
     }
     archs, accuracies = evaluation.accuracies.history
+    known = result["predicted_ms"] is not None
+    costs = predictor.predict(archs) if known else space.macs(archs) / 1e6
+    label = "validation accuracy with shared weights (%)"
+    if problem.accuracies is not None:
+        label = f"{problem.accuracies.name}, looked up (%)"
 
     def draw(path: Path) -> None:
         plot_accuracy_over_latency(
             path,
-            predictor.predict(archs),
+            costs,
             accuracies,
-            winner=(result["predicted_ms"], result["accuracy"]),
+            winner=(result["predicted_ms"] if known else result["macs"] / 1e6, result["accuracy"]),
             measured_ms=result["measured_ms"],
             limit_ms=problem.latency_limit_ms,
             title=f"{space.name}, {result['data']}, {predictor.target}",
+            labels=("latency (ms)" if known else "MACs (millions)", label),
         )
 
     return write_and_draw(run, RESULT, result, draw)
+
+
+def _write_trained(run: Run, problem: Problem, validation: Evaluator, arch: IntArray) -> None:
+    """The supernet's weights of the winner, and the trained network where it is another."""
+    validation.set_statistics(arch)
+    weights = validation.supernet.weights(arch)
+    write_atomically(run.folder / WEIGHTS, save(weights))
+    if not problem.trains_deployed:
+        write_atomically(run.folder / PROXY_NETWORK, problem.proxy.to_onnx(arch, weights))
+
+
+def _largest(problem: Problem, evaluation: Evaluation) -> dict[str, Any]:
+    """The network of the most MACs within the budgets, and what it is worth."""
+    space, found = problem.space, largest_within(problem)
+    return {
+        "architecture": space.format(found.architecture),
+        "accuracy": evaluation.accuracies.aside(found.architecture),
+        "macs": int(space.macs(found.architecture)[0]),
+        "params": int(space.params(found.architecture)[0]),
+        "predicted_ms": predicted_ms(problem.predictor, found.architecture),
+        "exact": found.exact,
+    }
+
+
+def _looked_up(problem: Problem, arch: IntArray) -> dict[str, Any]:
+    """The numbers of an architecture as they stand in tables, in their own units."""
+    found: dict[str, Any] = {}
+    if problem.accuracies is not None:
+        found["accuracy"] = {
+            "table": problem.accuracies.name,
+            "value": float(problem.accuracies.table(arch)[0]),
+            "unit": problem.accuracies.unit,
+        }
+    if isinstance(problem.predictor, LookedUpLatency):
+        found["latency"] = {
+            "table": problem.predictor.name,
+            "value": float(problem.predictor.predict(arch)[0]),
+            "unit": "ms",
+        }
+    return found

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from hwnas.costs import Budget, Constraint, FeasibleSet
+from hwnas.arrays import IntArray
+from hwnas.costs import Budget, Constraint, FeasibleSet, ListedSet
 from hwnas.data import Dataset
 from hwnas.errors import OptionError
 from hwnas.latency_tables import Target
-from hwnas.predictors import LatencyPredictor, predictor_name
+from hwnas.predictors import LatencyPredictor, LookedUpLatency, predictor_name
 from hwnas.progress import Progress
 from hwnas.search.constraints import check_confidence_used, constraints_for
+from hwnas.search.looked_up import Accuracies, rows_in_both
 from hwnas.spaces import SearchSpace
 
 __all__ = ["Measure", "Problem"]
@@ -33,6 +35,8 @@ class Problem:
         measure: asks the device; None where it is not at hand, so that nothing is measured.
         confidence: that the latency budget is kept, see `constraints_for`; None for the prediction.
         seed: of everything random.
+        accuracies: looked up in place of training; ``proxy`` is then ``space``, and ``data`` has no
+            images (`hwnas.data.NoImages`).
 
     Raises:
         OptionError: spaces of different decisions, data of another input shape, a predictor of
@@ -47,6 +51,7 @@ class Problem:
     measure: Measure | None = None
     confidence: float | None = None
     seed: int = 0
+    accuracies: Accuracies | None = None
 
     def __post_init__(self) -> None:
         check_confidence_used(self.confidence, self.budgets)
@@ -86,12 +91,32 @@ class Problem:
 
     @cached_property
     def feasible(self) -> FeasibleSet:
-        """The architectures that keep all budgets.
+        """The architectures that keep all budgets, and have a row in each table there is.
 
         Raises:
             InfeasibleBudgetError: there are none.
         """
-        return FeasibleSet(self.constraints, self.space.format)
+        return self.within(self.constraints)
+
+    def within(self, constraints: Sequence[Constraint]) -> FeasibleSet:
+        """The same for other constraints.
+
+        Raises:
+            InfeasibleBudgetError: there are none.
+        """
+        if self.listed is None:
+            return FeasibleSet(constraints, self.space.format)
+        return ListedSet(constraints, self.listed, self.space.format)
+
+    @cached_property
+    def listed(self) -> IntArray | None:
+        """The architectures (n, n_decisions) of which all is known that is looked up.
+
+        None where nothing is looked up, so that every architecture of the space may be asked for.
+        """
+        sources = (self.accuracies, self.predictor)
+        tables = [s.table for s in sources if isinstance(s, Accuracies | LookedUpLatency)]
+        return rows_in_both(*tables) if tables else None
 
     @property
     def target(self) -> Target | None:

@@ -1,5 +1,6 @@
 """What a search hands back, to a program and to a person."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,8 +49,12 @@ class Result:
 
     @property
     def predicted_ms(self) -> float:
-        """The predicted latency of the deployed network."""
-        return float(self.content["predicted_ms"])
+        """The predicted latency of the deployed network, or the one that was looked up.
+
+        Nan where accuracies were looked up and no latencies were given.
+        """
+        predicted = self.content["predicted_ms"]
+        return math.nan if predicted is None else float(predicted)
 
     @property
     def predicted_interval_ms(self) -> tuple[float, float] | None:
@@ -65,7 +70,10 @@ class Result:
 
     @property
     def accuracy(self) -> float:
-        """On the validation images, of the trained network with shared weights, 0 to 1."""
+        """On the validation images, of the trained network with shared weights, 0 to 1.
+
+        The one of the table, where accuracies were looked up.
+        """
         return float(self.content["accuracy"])
 
     @cached_property
@@ -84,7 +92,8 @@ class Result:
         They are the supernet's where the trained network is the deployed one; else they are drawn
         at random until the network is trained, and ``content["weights"]`` says so.
         """
-        if self.proxy.identifier == self.space.identifier:
+        looked_up = "accuracy" in self.content.get("looked_up", {})
+        if self.proxy.identifier == self.space.identifier and not looked_up:
             return self.proxy_module
         import torch
 
@@ -101,12 +110,17 @@ class Result:
         """The trained network with the supernet's weights, batch-norms recalibrated.
 
         Raises:
-            CheckpointError: the run is of a version that did not keep them, or they are damaged.
+            CheckpointError: nothing was trained, the run is of a version that did not keep them,
+                or they are damaged.
         """
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         path = self.folder / WEIGHTS
+        if "accuracy" in self.content.get("looked_up", {}):
+            raise CheckpointError(
+                f"no network of {self.folder} was trained: its accuracies were looked up"
+            )
         if not path.exists():
             raise CheckpointError(f"{path} is not there: the run is of an earlier version")
         module = self.proxy.build(self.arch)
@@ -130,22 +144,11 @@ class Result:
 
 def summary(result: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
     """What a person reads of a ``result.json``: rows of a label and a text."""
-    measured, interval = result["measured_ms"], result["predicted_interval_ms"]
-    predicted = f"{result['predicted_ms']:.3f} ms"
-    if interval is not None:
-        predicted += f" (95 %: {interval[0]:.3f} to {interval[1]:.3f})"
-    else:
-        predicted += " (the predictor gives no interval)"
     rows = [
         ("architecture", result["architecture"]),
         ("budget", ", ".join(result["budget"])),
-        ("predicted", predicted),
+        *_latency(result),
     ]
-    if measured is None:
-        rows.append(("measured", _not_measured(result)))
-        rows.append(("verify it", f"there, with this folder: {result['verify']}"))
-    else:
-        rows.append(("measured", _measured(result)))
     rows.append(
         ("size", f"{result['macs'] / 1e6:.1f} M MACs, {result['params'] / 1e6:.2f} M params")
     )
@@ -153,17 +156,15 @@ def summary(result: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
         rows.append(("bitops", f"{result['bitops'] / 2**30:.2f}G (of 2^30)"))
     paths = result["random_paths"]
     rows += [
-        (
-            "accuracy",
-            f"{result['accuracy']:.1%} validation, {result['test_accuracy']:.1%} test, of the "
-            "trained proxy with shared weights",
-        ),
+        ("accuracy", _accuracy(result)),
         (
             "random paths",
             f"median {paths['median']:.1%}, {paths['least']:.1%} to {paths['most']:.1%} "
             f"({paths['count']} within the budget)",
         ),
     ]
+    if result.get("largest") is not None:
+        rows.append(("largest", _largest(result)))
     alone = result.get("finalists", {}).values()
     if alone:
         rows.append(
@@ -178,6 +179,50 @@ def summary(result: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
         ("files", f"{folder}: {', '.join(result['files'].values())}"),
     ]
     return rows
+
+
+def _latency(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What is known of the latency, and from where."""
+    interval, looked_up = result["predicted_interval_ms"], result.get("looked_up", {})
+    if result["predicted_ms"] is None:
+        return [("latency", "not asked for")]
+    text = f"{result['predicted_ms']:.3f} ms"
+    told = f"95 %: {interval[0]:.3f} to {interval[1]:.3f}" if interval is not None else ""
+    if "latency" in looked_up:
+        noise = f", a second measurement {told}" if told else ""
+        return [("latency", f"{text}, looked up in {looked_up['latency']['table']}{noise}")]
+    rows = [("predicted", f"{text} ({told or 'the predictor gives no interval'})")]
+    if result["measured_ms"] is not None:
+        return [*rows, ("measured", _measured(result))]
+    verify = ("verify it", f"there, with this folder: {result['verify']}")
+    return [*rows, ("measured", _not_measured(result)), verify]
+
+
+def _accuracy(result: Mapping[str, Any]) -> str:
+    looked_up = result.get("looked_up", {}).get("accuracy")
+    if looked_up is not None:
+        unit = " %" if looked_up["unit"] == "%" else ""
+        return f"{looked_up['value']:g}{unit}, looked up in {looked_up['table']}"
+    ranked_by = result.get("rank_by", "accuracy")
+    ranking = "validation" if ranked_by == "accuracy" else ranked_by
+    return (
+        f"{result['accuracy']:.1%} {ranking}, {result['test_accuracy']:.1%} test, of the "
+        "trained proxy with shared weights"
+    )
+
+
+def _largest(result: Mapping[str, Any]) -> str:
+    """The baseline that costs nothing, and whether the winner beats it."""
+    largest = result["largest"]
+    text = f"{largest['accuracy']:.1%} with {largest['macs'] / 1e6:.1f} M MACs"
+    if not largest["exact"]:
+        text += ", the most that were found within the budget"
+    better = result["accuracy"] - largest["accuracy"]
+    if largest["architecture"] == result["architecture"]:
+        return f"{text}: it is the winner"
+    if better > 0:
+        return f"{text}: the winner is better by {100 * better:.1f} points"
+    return f"{text}: the winner does not beat it"
 
 
 def _not_measured(result: Mapping[str, Any]) -> str:

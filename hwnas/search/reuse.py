@@ -17,6 +17,7 @@ from hwnas.errors import BudgetMissedError
 from hwnas.progress import Progress, silent
 from hwnas.search.candidates.evaluation import Evaluation
 from hwnas.search.candidates.parallel import Parallel
+from hwnas.search.constraints import of_connected
 from hwnas.search.context import Context
 from hwnas.search.deployment import Deployment
 from hwnas.search.problem import Problem
@@ -24,11 +25,12 @@ from hwnas.search.runs.plots import plot_front, write_and_draw
 from hwnas.search.runs.run import LOG, RESULT, Run
 from hwnas.search.runs.schema import OWN, parse_of_file
 from hwnas.search.runs.stored import StoredRun
-from hwnas.search.searchers.evolution import Evolution
+from hwnas.search.searchers.making import make_searcher
 from hwnas.search.searchers.pareto import evolve_front, front, require_pymoo
 from hwnas.search.searchers.proposals import proposer, random_paths
 from hwnas.search.searchers.searcher import Searcher, search_generations
-from hwnas.search.shared_settings import EvolutionSettings
+from hwnas.search.settings import restored
+from hwnas.search.shared_settings import EvaluationSettings, EvolutionSettings
 
 __all__ = ["Reuse", "budget_name", "feasible_front", "search_front", "search_supernet"]
 
@@ -66,7 +68,8 @@ class Reuse:
         if not any(self.run.logged("imported")):
             self.run.log("imported", accuracies=self.source.accuracies())
         known = dict(next(self.run.logged("imported"))["accuracies"])
-        evaluation = context.evaluator(self.source.supernet(), known)
+        images = restored(EvaluationSettings, self.source.config)
+        evaluation = context.evaluator(self.source.supernet(), known, images)
         if known:
             space, path = self.source.deployed, self.run.folder / LOG
             archs = [parse_of_file(space, name, path, OWN) for name in known]
@@ -100,7 +103,7 @@ def search_supernet(reuse: Reuse, problems: Sequence[Problem]) -> dict[str, Any]
     contexts = [reuse.context(problem) for problem in problems]
     evaluation = reuse.evaluation(contexts[0])
     evaluate = evaluation.accuracies
-    searchers = [_evolution(problem.feasible, settings, problem.seed) for problem in problems]
+    searchers = [make_searcher(settings, problem) for problem in problems]
     random_accuracies = []
     for searcher, problem in zip(searchers, problems, strict=True):
         random_accuracies.append(random_paths(searcher, evaluate, settings.population))
@@ -168,11 +171,7 @@ def feasible_front(problem: Problem) -> FeasibleSet:
     if problem.budgets:
         return problem.feasible
     anything = Constraint(Budget("latency", _NO_LIMIT_MS), problem.predictor.cost)
-    return FeasibleSet([anything], problem.space.format)
-
-
-def _evolution(feasible: FeasibleSet, settings: EvolutionSettings, seed: int) -> Searcher:
-    return Evolution(feasible, parents=settings.parents, mutation=settings.mutation, seed=seed)
+    return FeasibleSet([of_connected(anything, problem.space)], problem.space.format)
 
 
 def _result(
@@ -186,13 +185,14 @@ def _result(
     problem, settings = context.problem, reuse.settings
 
     def again(feasible: FeasibleSet, misses: int) -> Searcher:
-        return _evolution(feasible, settings, problem.seed + misses)
+        return make_searcher(settings, problem, feasible, misses)
 
     propose = proposer(
         searcher,
         again,
         evaluation.accuracies,
         population=settings.population,
+        within=problem.within,
         progress=reuse.progress,
     )
     winner = context.verify(propose, evaluation)

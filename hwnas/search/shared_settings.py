@@ -1,14 +1,14 @@
-"""Settings that several methods share: how a supernet is trained, how architectures are evolved."""
+"""Settings that methods share: how a supernet is trained and evaluated, and evolution."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 
 from hwnas.search.settings import check_fields, setting
-from hwnas.supernet.kinds import OptimizerKind, Sharing
+from hwnas.supernet.kinds import BatchNorms, InitialWeights, OptimizerKind, RankBy, Sharing
 
-__all__ = ["EvolutionSettings", "TrainingSettings"]
+__all__ = ["EvaluationSettings", "EvolutionSettings", "TrainingSettings"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,29 @@ class TrainingSettings:
         key="base_rate",
         most=1000,
     )
+    label_smoothing: Annotated[float, Ge(0), Lt(1)] = setting(
+        0.0, "Share of the target that is spread over all classes.", later=True
+    )
+    weight_decay: Annotated[float, Ge(0)] | None = setting(
+        None,
+        "Of all weights but batch-norms and biases  [default: 0 for adam, 4e-5 for sgd]",
+        most=1000,
+        later=True,
+    )
+    max_norm: Annotated[float, Ge(0)] = setting(
+        5.0, "Gradients are scaled down to this norm; 0 leaves them.", most=1e6, later=True
+    )
+    initial_weights: InitialWeights = setting(
+        "alike",
+        "Candidates of a block start as one function and residual branches at zero, or all as they "
+        "are drawn.",
+        later=True,
+    )
+    batch_norms: BatchNorms = setting(
+        "affine",
+        "Scale and shift of the supernet's batch-norms are trained, or are none.",
+        later=True,
+    )
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -40,6 +63,38 @@ class TrainingSettings:
         """The learning rate at the first step, once it is known which the space needs."""
         assert self.base_lr is not None
         return self.base_lr
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSettings:
+    """On which images candidates are evaluated with the supernet's weights, and by what.
+
+    None is what `hwnas.search.candidates.evaluation` takes by itself.
+    """
+
+    calibration_images: Annotated[int, Ge(2)] | None = setting(
+        None,
+        "Training images that recalibrate batch-norm for each candidate  [default: 512]",
+        metavar="N",
+        most=10_000_000,
+        later=True,
+    )
+    validation_images: Annotated[int, Ge(1)] | None = setting(
+        None,
+        "Validation images that rank candidates, at most  [default: 1000]",
+        metavar="N",
+        most=10_000_000,
+        later=True,
+    )
+    rank_by: RankBy = setting(
+        "accuracy",
+        "Accuracy, or separation: how far the features that the last layer reads tell classes "
+        "apart, which says more of a supernet that was trained for minutes.",
+        later=True,
+    )
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +110,16 @@ class EvolutionSettings:
     )
     mutation: Annotated[float, Gt(0), Le(1)] = setting(
         0.1, "Probability with which a decision is redrawn."
+    )
+    searcher: Literal["evolution", "random"] = setting(
+        "evolution", "What proposes architectures.", later=True
+    )
+    largest_of: Annotated[int, Ge(1)] = setting(
+        1,
+        "Of so many children within the budgets, suggest the one of most MACs.",
+        metavar="N",
+        most=1000,
+        later=True,
     )
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Training a supernet one path a step: the loop that SPOS, NAO and TNAS share.
+"""Training a supernet path by path: the loop that SPOS, NAO and TNAS share.
 
 It goes on where it was killed: weights, the optimizer and what a path sampler has learned are in
 the run's checkpoint, and batches and paths follow from the seed, the step and that state.
@@ -7,14 +7,17 @@ the run's checkpoint, and batches and paths follow from the seed, the step and t
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import torch
 
-from hwnas.data import Dataset
+from hwnas.arrays import IntArray
+from hwnas.data import Batch, Dataset
 from hwnas.documents import read_regular
 from hwnas.progress import Progress, silent
 from hwnas.search.runs.run import CHECKPOINT, Run
 from hwnas.search.runs.schema import OWN
 from hwnas.search.shared_settings import TrainingSettings
+from hwnas.spaces import SearchSpace
 from hwnas.supernet import (
     SINGLE_PROCESS,
     PathSampler,
@@ -28,8 +31,17 @@ from hwnas.supernet import (
     tell_sampler,
     train_step,
 )
+from hwnas.supernet.kinds import Schedule
 
-__all__ = ["checkpoint_due", "lr_at", "to_tensors", "train_supernet"]
+__all__ = [
+    "checkpoint_due",
+    "lr_at",
+    "make_supernet",
+    "optimizer_of",
+    "to_tensors",
+    "train_path",
+    "train_supernet",
+]
 
 _CHECKPOINT_EVERY = 50
 _WARM_UP = 30
@@ -48,17 +60,18 @@ def train_supernet(
     workers: Workers = SINGLE_PROCESS,
     progress: Progress = silent,
 ) -> None:
-    """Train one path a step (Single Path One-Shot, eq. 7).
+    """Train one path a step (Single Path One-Shot, eq. 7), or a few.
 
     Args:
         run: holds the checkpoint, from which training goes on; None for a worker that does not
             lead.
         supernet: trained in place.
-        sampler: which path a step trains; the leader's is used, and its state is kept.
+        sampler: which path a step trains; the leader's is used, and its state is kept. Others may
+            have one that learns nothing, or the same, which then goes on from the same state.
         data: its training images are used.
         settings: steps, images a step, optimizer; ``base_lr`` is a number here. Where they have
-            ``micro_batches``, a batch is normalised in as many parts, see
-            `hwnas.supernet.train_step`.
+            ``micro_batches``, a batch is normalised in as many parts, and where they have
+            ``paths``, a step trains as many, see `hwnas.supernet.train_step`.
         seed: of the order of the images.
         workers: who train together.
         progress: told after every step.
@@ -69,23 +82,28 @@ def train_supernet(
     """
     micro_batches = getattr(settings, "micro_batches", None) or workers.count
     workers.own_micro_batches(micro_batches)
+    paths = getattr(settings, "paths", 1)
     supernet.to(workers.device)
-    optimizer = make_optimizer(supernet, settings.optimizer)
+    optimizer = optimizer_of(supernet, settings)
     path = run.folder / CHECKPOINT if run else None
     state = sampler_state(sampler)
     step = _resumed(path, supernet, optimizer, state, workers, settings.steps)
     while step < settings.steps:
-        arch = workers.shared(sampler.sample(step))
-        loss = train_step(
+        draws = range(step * paths, (step + 1) * paths)
+        archs = workers.shared(np.stack([sampler.sample(draw) for draw in draws]))
+        batch = data.train_batch(step, settings.batch_size, seed)
+        loss = train_path(
             supernet,
             optimizer,
-            *to_tensors(data.train_batch(step, settings.batch_size, seed)),
-            arch,
-            lr=lr_at(step, settings.steps, settings.peak_lr),
+            batch,
+            archs,
+            step,
+            settings,
             micro_batches=micro_batches,
             workers=workers,
         )
-        tell_sampler(sampler, step, arch, loss)
+        for draw, arch in zip(draws, archs, strict=True):
+            tell_sampler(sampler, draw, arch, loss)
         step += 1
         if run and path and checkpoint_due(step, settings.steps):
             save_checkpoint(path, supernet, optimizer, step, extra=state)
@@ -94,9 +112,50 @@ def train_supernet(
     supernet.to("cpu")
 
 
-def lr_at(step: int, steps: int, base_lr: float) -> float:
-    """The learning rate of a step, 0 to ``steps - 1``: a short rise, then a linear fall to 0."""
-    return learning_rate(step, steps, base_lr, warm_up=min(_WARM_UP, steps // 10))
+def make_supernet(space: SearchSpace, settings: TrainingSettings, *, seed: int) -> Supernet:
+    """The supernet of a space before its training, as the settings say it starts."""
+    return Supernet(
+        space,
+        sharing=settings.sharing,
+        seed=seed,
+        initial_weights=settings.initial_weights,
+        batch_norms=settings.batch_norms,
+    )
+
+
+def optimizer_of(supernet: Supernet, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """What trains a supernet's weights, as the settings say."""
+    return make_optimizer(supernet, settings.optimizer, weight_decay=settings.weight_decay)
+
+
+def train_path(
+    supernet: Supernet,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    arch: IntArray,
+    step: int,
+    settings: TrainingSettings,
+    *,
+    micro_batches: int = 1,
+    workers: Workers = SINGLE_PROCESS,
+) -> float:
+    """`hwnas.supernet.train_step` of one step, 0 to ``settings.steps - 1``; returns the loss."""
+    return train_step(
+        supernet,
+        optimizer,
+        *to_tensors(batch),
+        arch,
+        lr=lr_at(step, settings.steps, settings.peak_lr),
+        label_smoothing=settings.label_smoothing,
+        max_norm=settings.max_norm or None,
+        micro_batches=micro_batches,
+        workers=workers,
+    )
+
+
+def lr_at(step: int, steps: int, base_lr: float, schedule: Schedule = "linear") -> float:
+    """The learning rate of a step, 0 to ``steps - 1``: a short rise, then a fall to 0."""
+    return learning_rate(step, steps, base_lr, min(_WARM_UP, steps // 10), schedule)
 
 
 def checkpoint_due(step: int, steps: int, every: int = _CHECKPOINT_EVERY) -> bool:
@@ -131,4 +190,4 @@ def _resumed(
     with TemporaryDirectory() as folder:
         copy = Path(folder) / CHECKPOINT
         copy.write_bytes(content)
-        return load_checkpoint(copy, supernet, optimizer, extra=state, steps=steps)
+        return load_checkpoint(copy, supernet, optimizer, extra=state, steps=steps, more=not state)

@@ -8,13 +8,14 @@ from typing import Any
 from hwnas.errors import HwnasError, OptionError
 from hwnas.registry import Registry, is_typed_object
 from hwnas.spaces.cell import Cell
-from hwnas.spaces.layout import Decision, Layout, Slot
+from hwnas.spaces.layout import Choice, Decision, Layout, Slot
 from hwnas.spaces.record import SpaceEntry, accept, comparable
 from hwnas.spaces.space import SearchSpace
 
 __all__ = [
     "SPACES",
     "Cell",
+    "Choice",
     "Decision",
     "Layout",
     "SearchSpace",
@@ -33,7 +34,11 @@ SPACES: Registry[SpaceEntry] = Registry(
     "space",
     "hwnas.spaces",
     {
+        "darts": "hwnas.spaces.darts:ENTRY",
+        "darts-s1": "hwnas.spaces.darts_fixed:ENTRY_S1",
+        "darts-s2": "hwnas.spaces.darts_fixed:ENTRY_S2",
         "fbnet": "hwnas.spaces.fbnet:ENTRY",
+        "nao": "hwnas.spaces.nao:ENTRY",
         "nasbench201": "hwnas.spaces.nasbench201:ENTRY",
         "ofa": "hwnas.spaces.ofa:ENTRY",
         "proxyless": "hwnas.spaces.proxyless:ENTRY",

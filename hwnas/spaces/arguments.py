@@ -6,13 +6,13 @@ from typing import Any
 
 from hwnas.errors import OptionError
 
-__all__ = ["check_sizes", "check_width_mult"]
+__all__ = ["check_cell_network", "check_sizes", "check_width_mult"]
 
 
 #: Larger ones belong to no network; what names them is damaged, or wants memory without end.
 _MOST, _MOST_STAGES, _MOST_BLOCKS, _MOST_TIMES = 2**16, 64, 256, 100
 #: Arguments that say how often something stands in a network.
-_REPEATS = ("cells", "stage_depths")
+_REPEATS = ("cells", "repeats", "stage_depths")
 
 
 def check_sizes(space: str, sizes: Mapping[str, Any]) -> None:
@@ -31,6 +31,36 @@ def check_sizes(space: str, sizes: Mapping[str, Any]) -> None:
                 f"{name} of {space} takes at most {_MOST_STAGES} numbers of at most {_MOST}, and "
                 f"{_MOST_BLOCKS} blocks in all, got {str(value)[:60]}"
             )
+
+
+def check_cell_network(space: str, arguments: Mapping[str, Any]) -> None:
+    """Check the arguments of a network of cells with two reductions, each in two halves.
+
+    Args:
+        space: its name.
+        arguments: ``input_size``, ``classes``, ``channels``, ``cells`` or ``repeats``, and perhaps
+            the switch ``pool_norm``.
+
+    Raises:
+        OptionError: one is no whole number of at least 1, there is no normal cell or an odd number
+            of channels, the input cannot be halved twice, or the switch is none.
+    """
+    sizes = {name: value for name, value in arguments.items() if name != "pool_norm"}
+    check_sizes(space, sizes)
+    if sizes.get("cells", 3) < 3:
+        raise OptionError(
+            f"cells of {space} are at least 3, a normal one and two reductions, got "
+            f"{sizes['cells']}"
+        )
+    if sizes["channels"] % 2:
+        raise OptionError(
+            f"channels of {space} are even, since reductions give them in two halves, got "
+            f"{sizes['channels']}"
+        )
+    if sizes["input_size"] % 4:
+        raise OptionError(f"input_size of {space} is a multiple of 4, got {sizes['input_size']}")
+    if not isinstance(arguments.get("pool_norm", False), bool):
+        raise OptionError(f"pool_norm of {space} is true or false, got {arguments['pool_norm']!r}")
 
 
 def check_width_mult(space: str, width_mult: Any) -> None:

@@ -1,10 +1,11 @@
 """A cell: a directed acyclic graph whose edges are the decisions."""
 
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 
-from hwnas.arrays import IntArray
+from hwnas.arrays import BoolArray, IntArray
 
 __all__ = ["Cell"]
 
@@ -31,6 +32,34 @@ class Cell:
             if source == target
         )
 
+    def connected(self, codes: IntArray) -> BoolArray:
+        """Which of architectures (n, n_decisions) have a path of edges from input to output."""
+        there: BoolArray = (self.live(codes) != np.array(self.zero)).any(axis=1)
+        return there
+
+    def canonical(self, codes: IntArray) -> IntArray:
+        """The same networks in one notation, (n, n_decisions): twins become equal.
+
+        Twins differ in the order of the inner nodes alone; dead operators stay. Of all orders whose
+        edges lead from lower nodes to higher ones, the one with the smallest choices is taken.
+        """
+        last = max(target for _, target in self.edges)
+        zero, place = np.array(self.zero), {edge: at for at, edge in enumerate(self.edges)}
+        first = np.array(codes)
+        for order in permutations(range(1, last)):
+            node = (0, *order, last)
+            moved = [place.get((node[source], node[target])) for source, target in self.edges]
+            fits = np.ones(len(codes), bool)
+            other = np.repeat(zero[None], len(codes), axis=0)
+            for edge, to in enumerate(moved):
+                if to is None:
+                    fits &= codes[:, edge] == zero[edge]
+                else:
+                    other[:, to] = codes[:, edge]
+            smaller = fits & _before(other, first)
+            first[smaller] = other[smaller]
+        return first
+
     def live(self, codes: IntArray) -> IntArray:
         """The same architectures without dead operators, (n, n_decisions).
 
@@ -52,3 +81,11 @@ class Cell:
                     useful[node] |= there[:, edge] & useful[target]
         alive = np.stack([reached[s] & useful[t] for s, t in self.edges], axis=1)
         return np.where(there & alive, codes, np.array(self.zero))
+
+
+def _before(rows: IntArray, others: IntArray) -> BoolArray:
+    """Which of (n, n_decisions) rows stand before those of others in the order of a dictionary."""
+    differ = rows != others
+    first = (np.arange(len(rows)), differ.argmax(axis=1))
+    before: BoolArray = differ.any(axis=1) & (rows[first] < others[first])
+    return before

@@ -12,6 +12,7 @@ from hwnas.ops import Op, Shape, Workload
 from hwnas.spaces.cell import Cell
 
 __all__ = [
+    "Choice",
     "Decision",
     "Join",
     "Layout",
@@ -35,12 +36,21 @@ Run = Callable[[int, T], T]
 Join = Callable[[str, Sequence[T]], T]
 
 
+class Choice(Protocol):
+    """What may be chosen: mostly an operator; in some cells operators with what they read."""
+
+    @property
+    def token(self) -> str:
+        """The short name inside architecture strings, unique within a decision."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One categorical choice: a choice block of a chain, an edge of a cell."""
+    """One categorical choice: a choice block of a chain, an edge or a node of a cell."""
 
     name: str
-    choices: tuple[Op, ...]
+    choices: tuple[Choice, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +60,25 @@ class Slot:
     Attributes:
         name: dotted; parameters and nodes lie below it.
         workloads: the candidates at their shapes; a single one where nothing is chosen.
-        decision: the decision whose choices the candidates are, one for one; None where the
-            operator is fixed, or where several decisions say together which candidate runs.
+        decision: the decision that says which candidate runs; None where the operator is fixed, or
+            where several decisions say it together.
+        picks: for each choice of the decision the candidate that runs, None where the choice does
+            not use the slot; left out where candidates are the choices, one for one.
+        reads: for a slot whose input is several values of equal width, one after the other: for
+            each candidate which of them, counted from 0. All candidates then read each value by
+            the same weights, in every way of sharing. The operator's layers all read the whole
+            input.
     """
 
     name: str
     workloads: tuple[Workload, ...]
     decision: int | None = None
+    picks: tuple[int | None, ...] | None = None
+    reads: tuple[tuple[int, ...], ...] | None = None
+
+    def candidate(self, choice: int) -> int | None:
+        """The candidate that a choice of the slot's decision runs; None: the slot is not used."""
+        return choice if self.picks is None else self.picks[choice]
 
 
 class Layout(Protocol):
@@ -81,7 +103,8 @@ class Layout(Protocol):
     def additive(self) -> bool:
         """Whether costs are sums over decisions.
 
-        They are if every slot is used by every architecture and is fixed or follows one decision.
+        They are if every slot is fixed and used by every architecture, or follows one decision,
+        which alone says whether the slot is used and what runs there.
         """
         ...
 
@@ -124,8 +147,8 @@ class Layout(Protocol):
 
 
 def path_of(slots: Sequence[Slot], arch: Sequence[int]) -> Path:
-    """The path of a layout that uses all slots, each fixed or following one decision."""
-    return tuple(0 if slot.decision is None else arch[slot.decision] for slot in slots)
+    """The path of a layout whose slots each are fixed or follow one decision."""
+    return tuple(0 if s.decision is None else s.candidate(arch[s.decision]) for s in slots)
 
 
 def followed(slots: Sequence[Slot], decisions: int) -> tuple[tuple[Slot, ...], ...]:

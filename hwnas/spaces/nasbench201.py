@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from hwnas.errors import OptionError
 from hwnas.ops import AvgPool, Classifier, Identity, Op, ReLUConvBN, ResidualReduction, Stem, Zero
-from hwnas.ops.divisible import divisible
 from hwnas.spaces.arguments import check_sizes
 from hwnas.spaces.cells import Cells, Ends, Strings
 from hwnas.spaces.record import SpaceEntry
+from hwnas.spaces.scaling import narrowed
 from hwnas.spaces.space import SearchSpace
 
 __all__ = ["ENTRY", "nasbench201", "nasbench201_proxy"]
@@ -68,10 +68,7 @@ def nasbench201_proxy(
     space: SearchSpace, input_size: int, classes: int, width_mult: float
 ) -> SearchSpace:
     """A smaller network with the same decisions: one cell a stage, and narrower."""
-    channels = space.arguments["channels"]
-    if width_mult != 1:
-        channels = divisible(channels * width_mult)
-    return nasbench201(input_size, classes, channels=channels, cells=1)
+    return nasbench201(input_size, classes, channels=narrowed(space, width_mult), cells=1)
 
 
 def _parse(text: str) -> list[int]:

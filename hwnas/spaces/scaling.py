@@ -1,9 +1,15 @@
-"""Which strides a proxy keeps, whose input is smaller than the deployed network's."""
+"""What a proxy keeps of the deployed network, which is larger: strides, channels, cells."""
 
 import math
 from collections.abc import Sequence
 
-__all__ = ["fewer_strides", "kept_strides"]
+from hwnas.ops.divisible import divisible
+from hwnas.spaces.space import SearchSpace
+
+__all__ = ["PROXY_CELLS", "fewer_strides", "kept_strides", "narrowed"]
+
+#: Cells of a proxy whose cells share their decisions: three normal ones around two reductions.
+PROXY_CELLS = 5
 
 
 def kept_strides(strides: Sequence[int], input_size: int, order: Sequence[int]) -> list[int]:
@@ -20,6 +26,12 @@ def kept_strides(strides: Sequence[int], input_size: int, order: Sequence[int]) 
     halvings = max(0, round(math.log2(max(input_size, 1) / 4)))
     kept = set(order[:halvings])
     return [stride if at in kept else 1 for at, stride in enumerate(strides)]
+
+
+def narrowed(space: SearchSpace, width_mult: float) -> int:
+    """The argument ``channels`` of a space times a factor, a multiple of 8 where it changes."""
+    channels: int = space.arguments["channels"]
+    return channels if width_mult == 1 else divisible(channels * width_mult)
 
 
 def fewer_strides(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hwnas.arrays import FloatArray, IntArray
+from hwnas.arrays import BoolArray, FloatArray, IntArray
 from hwnas.costs import COSTS, AdditiveCost, workload_costs
 from hwnas.errors import ArchitectureError, OptionError, UnknownNameError
 from hwnas.onnx_graph import Precision, Weights, to_onnx
@@ -19,6 +19,7 @@ from hwnas.ops import FAMILIES, Graph, Op, Shape, Workload
 from hwnas.spaces.architectures import checked_rows, rows_of
 from hwnas.spaces.emission import emit
 from hwnas.spaces.layout import Decision, Layout, Slot, followed
+from hwnas.spaces.workload_sums import WorkloadSums
 
 if TYPE_CHECKING:
     from hwnas.ops.module import GraphModule
@@ -134,10 +135,10 @@ class SearchSpace:
         """Every workload of the space that costs time, once: what a profiler measures."""
         others = [w for s in self.layout.slots if s.decision is None for w in s.workloads]
         chosen = [
-            slot.workloads[choice]
-            for slots, n in zip(self._followed, self.n_choices, strict=True)
+            workload
+            for decision, n in enumerate(self.n_choices)
             for choice in range(n)
-            for slot in slots
+            for workload in self._workloads_of(decision, choice)
         ]
         return tuple(dict.fromkeys(w for w in (*others, *chosen) if not w.op.no_op))
 
@@ -156,6 +157,27 @@ class SearchSpace:
                     "ships with hwnas and by which tables know it: name the class otherwise"
                 )
         return {family.__name__: family for family in ops}
+
+    @property
+    def may_be_cut(self) -> bool:
+        """Whether some architecture has no path from its input to its output; see `connected`."""
+        return self.layout.cell is not None
+
+    def connected(self, archs: npt.ArrayLike) -> BoolArray:
+        """Which architectures (n, n_decisions) have a path from the input to the output, (n,).
+
+        The others, cells of edges that are not there, give all images the same; no search
+        evaluates or returns one.
+        """
+        rows = self.check(archs)
+        cell = self.layout.cell
+        return np.ones(len(rows), bool) if cell is None else cell.connected(rows)
+
+    def live(self, archs: npt.ArrayLike) -> IntArray:
+        """The architectures (n, n_decisions) without dead operators, which no runtime runs."""
+        rows = self.check(archs)
+        cell = self.layout.cell
+        return rows if cell is None else cell.live(rows)
 
     @property
     def additive(self) -> bool:
@@ -179,7 +201,7 @@ class SearchSpace:
             OptionError: the space is not additive.
         """
         self._check_additive("what a choice adds depends on others, take workloads(arch)")
-        return tuple(slot.workloads[choice] for slot in self._followed[decision])
+        return self._workloads_of(decision, choice)
 
     def graph(self, arch: npt.ArrayLike) -> Graph:
         """The nodes of one network.
@@ -281,22 +303,17 @@ class SearchSpace:
         _check_quantity(quantity)
         if self.additive:
             return self.cost(quantity)
-
-        slots = self.layout.slots
-
-        def of_workloads(archs: npt.ArrayLike) -> FloatArray:
-            totals = []
-            for arch in self.check(archs).tolist():
-                used = zip(slots, self.layout.path(arch), strict=True)
-                parts = (slot.workloads[choice] for slot, choice in used if choice is not None)
-                totals.append(self._total(quantity, parts))
-            return np.array(totals, np.float64)
-
-        return of_workloads
+        known = self._workload_costs
+        return WorkloadSums.of(self.name, self.layout, known, 0.0, lambda w: known[w][quantity])
 
     @cached_property
     def _followed(self) -> tuple[tuple[Slot, ...], ...]:
         return followed(self.layout.slots, len(self.decisions))
+
+    def _workloads_of(self, decision: int, choice: int) -> tuple[Workload, ...]:
+        """The workloads of the slots that follow a decision, for one of its choices."""
+        picked = [(slot, slot.candidate(choice)) for slot in self._followed[decision]]
+        return tuple(slot.workloads[at] for slot, at in picked if at is not None)
 
     @cached_property
     def _workload_costs(self) -> dict[Workload, dict[str, int]]:

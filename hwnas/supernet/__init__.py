@@ -1,4 +1,4 @@
-"""Supernets: all networks of a space in one module, trained path by path, evaluated by prefix.
+"""Supernets: all networks of a space in one module, trained path by path, evaluated together.
 
 What needs torch, which is slow to import, loads on first use.
 """

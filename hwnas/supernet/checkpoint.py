@@ -73,6 +73,7 @@ def load_checkpoint(
     extra: Mapping[str, Tensor] | None = None,
     *,
     steps: int | None = None,
+    more: bool = False,
 ) -> int:
     """Read what `save_checkpoint` wrote into a fresh network and optimizer; returns the step.
 
@@ -85,6 +86,7 @@ def load_checkpoint(
         metadata: as it was saved.
         extra: as it was saved.
         steps: of the whole training, which the file cannot be beyond.
+        more: whether the file may hold what ``extra`` does not ask for.
 
     Raises:
         CheckpointError: the file is damaged, or of another space, sharing, optimizer or metadata;
@@ -103,7 +105,8 @@ def load_checkpoint(
     rest = tensors.keys() - weights.keys() - others.keys()
     states = [(key, _owner(key, parameters), tensors[key]) for key in rest]
     fits = _fits(network, weights)
-    fits = fits and {key: (t.shape, t.dtype) for key, t in others.items()} == kept
+    held = {key: (t.shape, t.dtype) for key, t in others.items()}
+    fits = fits and (held.items() >= kept.items() if more else held == kept)
     if not fits or not _is_state({key: (owner, value) for key, owner, value in states}):
         raise CheckpointError(f"the tensors of {path} do not fit this version of hwnas: {_ADVICE}")
     network.load_state_dict({key.removeprefix("weight "): t for key, t in weights.items()})

@@ -2,14 +2,16 @@
 
 Batch-norm statistics gathered while other paths were trained fit no single path, so they are
 recalibrated for every candidate: reset, averaged over the calibration batches in training mode,
-then used in evaluation mode (Single Path One-Shot, section 3.4). Both passes run slot by slot. In a
-sequential layout what leaves a slot depends on nothing but the choices up to it. Candidates that
-begin alike therefore share the work of their common prefix, with results that are equal to the last
-bit; those of other layouts are computed one by one.
+then used in evaluation mode (Single Path One-Shot, section 3.4). Both passes run slot by slot. What
+leaves a slot depends on nothing but the choices that lead to it. Candidates therefore share what
+they have in common, a prefix of a chain or equal parts of a cell, with results that are equal to
+the last bit.
+
+Candidates may be ranked by how far their features tell classes apart, too: the last layer, which
+all networks of a space share, fits none of them, least after a short training.
 """
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -18,15 +20,18 @@ from torch import Tensor, nn
 
 from hwnas.data import Batch
 from hwnas.errors import OptionError
+from hwnas.ops import Shape
 from hwnas.spaces.layout import Join
+from hwnas.supernet.kinds import RankBy
 from hwnas.supernet.network import Supernet, concat_values, sum_values, used
-from hwnas.supernet.prefixes import PrefixCache, State
+from hwnas.supernet.separation import separation
+from hwnas.supernet.values import Memory, Name, State, Trace, Value
 
 __all__ = ["Evaluator"]
 
 
 class Evaluator:
-    """Evaluates architectures on one set of images, remembering what common prefixes gave.
+    """Evaluates architectures on one set of images, remembering what they share.
 
     The supernet is as ready to be trained afterwards as before: only running statistics change,
     which training does not read. When its weights have changed, what was remembered is dropped.
@@ -37,11 +42,14 @@ class Evaluator:
             (n, channels, height, width).
         images: what accuracies are measured on, float32 (n, channels, height, width).
         labels: int64 (n,).
+        rank_by: ``accuracy``, or ``separation`` of what the last, linear layer reads; then all that
+            is said of accuracies here is said of separations, see `hwnas.supernet.separation`.
         batch: images run at once, at most, in both passes.
-        cache_bytes: memory for the activations of prefixes.
+        cache_bytes: memory for activations that several candidates may share.
 
     Raises:
-        OptionError: no images, not as many labels as images, or a batch below 1.
+        OptionError: no images, not as many labels as images, a batch below 1, or separations of
+            networks that do not end in a linear layer.
     """
 
     def __init__(
@@ -51,6 +59,7 @@ class Evaluator:
         images: npt.NDArray[np.float32],
         labels: npt.NDArray[np.int64],
         *,
+        rank_by: RankBy = "accuracy",
         batch: int = 256,
         cache_bytes: int = 2**30,
     ):
@@ -69,8 +78,13 @@ class Evaluator:
             [[m for m in choice.modules() if isinstance(m, nn.BatchNorm2d)] for choice in choices]
             for choices in supernet.candidates
         ]
-        self._cache = PrefixCache(cache_bytes)
+        self.rank_by: RankBy = rank_by
+        self._graphs = [[w.graph() for w in s.workloads] for s in supernet.space.layout.slots]
+        self._memory = Memory(cache_bytes)
+        self._known: dict[Name, float] = {}
         self._weights = torch.empty(0)
+        if rank_by == "separation":
+            self._check_ends()
 
     def inputs(
         self,
@@ -91,12 +105,15 @@ class Evaluator:
         rows = self.supernet.space.check(archs)
         weights = _fingerprint(self.supernet)
         if not torch.equal(weights, self._weights):
-            self._cache.clear()
+            self._memory.clear()
+            self._known.clear()
             self._weights = weights
         result = np.empty(len(rows))
-        run = self._shared if self.supernet.space.layout.sequential else self._alone
-        for at in np.lexsort(rows.T[::-1]):  # neighbours share the longest prefixes
-            result[at] = self._accuracy(run(self.supernet.path(rows[at])))
+        for at in np.lexsort(rows.T[::-1]):  # neighbours share most
+            trace, output = self._traced(self.supernet.path(rows[at]))
+            if output.name not in self._known:  # those that differ in dead edges only are equal
+                self._known[output.name] = self._accuracy(trace.state(output, self._memory))
+            result[at] = self._known[output.name]
         return result
 
     def accuracy_alone(self, arch: npt.ArrayLike) -> float:
@@ -124,6 +141,13 @@ class Evaluator:
         """Leave the batch-norms of one path recalibrated, for ``supernet.weights(arch)``."""
         self._alone(self.supernet.path(arch), State(self._start.calibration, ()))
 
+    def _check_ends(self) -> None:
+        if any(graph.nodes[-1].kind != "linear" for graph in self._graphs[-1]):
+            raise OptionError(
+                f"networks of {self.supernet.space.name} do not end in a linear layer, so that it "
+                "is not known what their features are: rank by accuracy"
+            )
+
     def _alone(self, path: list[int | None], start: State | None = None) -> State:
         """Run all slots of a path, wired as the layout says."""
 
@@ -134,25 +158,52 @@ class Evaluator:
             tuple(path),
             start or self._start,
             run,
-            partial(_joined, sum_values),
-            partial(_joined, concat_values),
+            lambda name, states: _joined(sum_values, states),
+            lambda name, states: _joined(concat_values, states),
         )
 
-    def _shared(self, path: list[int | None]) -> State:
-        """Start behind the longest remembered prefix, and remember the longer ones."""
-        keys = [tuple(path[:depth]) for depth in range(len(path) + 1)]
-        depth = self._cache.use(keys)
-        state = self._cache.states[keys[depth]] if depth else self._start
-        for slot in range(depth, len(path)):
-            choice = path[slot]
-            if choice is None:
-                continue
-            after = self._advance(state, slot, choice)
-            if after is not state:  # an identity adds nothing worth remembering
-                self._cache.put(keys[slot + 1], after)
-            state = after
-        self._cache.shrink()
-        return state
+    def _traced(self, path: list[int | None]) -> tuple[Trace, Value]:
+        """The values of a path and the last of them, none of which is computed."""
+        trace = Trace()
+
+        def run(slot: int, x: Value) -> Value:
+            choice = used(path[slot])
+            nodes = self._graphs[slot][choice].nodes
+            if len(nodes) == 1:  # an identity
+                return x
+            if nodes[-1].kind == "zero":
+                shape = nodes[-1].shape
+                return trace.value(shape, [], lambda _: self._zeros(shape), zeros=True)
+            return trace.value(
+                (slot, choice), [x], lambda xs: self._advance(xs[0], slot, choice), depth=slot + 1
+            )
+
+        def add(name: str, terms: Sequence[Value]) -> Value:
+            # x + 0 is x to the last bit, and so nobody reads an edge behind zeros
+            return join("add", sum_values, [x for x in terms if not x.zeros] or terms[:1])
+
+        def concat(name: str, parts: Sequence[Value]) -> Value:
+            return join("concat", concat_values, parts)
+
+        def join(what: str, function: Join[Tensor], xs: Sequence[Value]) -> Value:
+            if len(xs) == 1:
+                return xs[0]
+            depth = max(x.depth for x in xs)
+            return trace.value(what, xs, lambda states: _joined(function, states), depth=depth)
+
+        start = trace.value("images", [], lambda _: self._start)
+        return trace, self.supernet.space.layout.wire(tuple(path), start, run, add, concat)
+
+    def _zeros(self, shape: Shape) -> State:
+        """Zeros of a shape (channels, height, width) for every image."""
+        calibration, images = (
+            tuple(
+                torch.zeros(len(batch), *shape).contiguous(memory_format=torch.channels_last)
+                for batch in batches
+            )
+            for batches in (self._start.calibration, self._start.images)
+        )
+        return State(calibration, images)
 
     @torch.inference_mode()
     def _advance(self, state: State, slot: int, choice: int) -> State:
@@ -170,13 +221,23 @@ class Evaluator:
         finally:
             for norm, (training, momentum) in zip(norms, before, strict=True):
                 norm.training, norm.momentum = training, momentum
-        unchanged = all(a is b for a, b in zip(calibration, state.calibration, strict=True))
-        return state if unchanged else State(calibration, images)
+        return State(calibration, images)
 
     def _run_block(self, batches: tuple[Tensor, ...], slot: int, choice: int) -> tuple[Tensor, ...]:
-        return tuple(self.supernet.run_block(slot, x, choice) for x in batches)
+        """What leaves a block; of the last one, for separations, what its end reads."""
+        if self.rank_by == "accuracy" or slot < len(self._graphs) - 1:
+            return tuple(self.supernet.run_block(slot, x, choice) for x in batches)
+        (end,) = self._graphs[slot][choice].nodes[-1].inputs
+        read: dict[int, Tensor] = {}
+        features = []
+        for x in batches:
+            self.supernet.candidates[slot][choice](x, see=read.__setitem__)
+            features.append(read[end])
+        return tuple(features)
 
     def _accuracy(self, state: State) -> float:
+        if self.rank_by == "separation":
+            return separation(torch.cat(state.images), self._labels)
         return (torch.cat(state.images).argmax(1) == self._labels).double().mean().item()
 
 
@@ -190,13 +251,13 @@ def _fingerprint(module: nn.Module) -> Tensor:
 
 
 @torch.inference_mode()
-def _joined(join: Join[Tensor], name: str, states: Sequence[State]) -> State:
+def _joined(join: Join[Tensor], states: Sequence[State]) -> State:
     """States joined batch by batch."""
     calibration = zip(*(state.calibration for state in states), strict=True)
     images = zip(*(state.images for state in states), strict=True)
     return State(
-        tuple(join(name, batches) for batches in calibration),
-        tuple(join(name, batches) for batches in images),
+        tuple(join("", batches) for batches in calibration),
+        tuple(join("", batches) for batches in images),
     )
 
 

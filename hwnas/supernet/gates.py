@@ -73,6 +73,11 @@ def gated(
         OptionError: no slot follows one of the decisions.
     """
     slots = supernet.space.layout.slots
+    if any(slot.picks is not None for slot in slots):
+        raise OptionError(
+            f"gates need slots whose candidates are the choices of a decision, and choices of "
+            f"{supernet.space.name} say which slots are used as well: train it by another method"
+        )
     ungated = set(range(len(gates))) - {slot.decision for slot in slots}
     if ungated:
         raise OptionError(

@@ -1,7 +1,7 @@
 """The weight-sharing network: every architecture of a space is one of its paths."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from hwnas.errors import OptionError
 from hwnas.ops import Graph
 from hwnas.ops.module import GraphModule, add_all, concat_all, initialise
 from hwnas.spaces import SearchSpace
-from hwnas.supernet.kinds import SHARINGS, Sharing
+from hwnas.supernet.kinds import SHARINGS, BatchNorms, InitialWeights, Sharing
 from hwnas.supernet.sharing import Block
 
 __all__ = ["Supernet", "make_network"]
@@ -33,9 +33,13 @@ class Supernet(nn.Module):
         seed: of the initial weights.
         zero_init_residual: whether the last batch-norm of a residual branch starts at zero, so that
             a deep path starts as a shallow one.
+        initial_weights: ``alike`` makes the candidates of a block start as one function; ``drawn``
+            leaves each weight as it is drawn, as the paper does, residual branches included.
+        batch_norms: ``affine`` ones learn a scale and a shift; ``plain`` ones keep 1 and 0, as in
+            the release of Single Path One-Shot, so that residual branches do not start at zero.
 
     Raises:
-        OptionError: ``sharing`` is unknown.
+        OptionError: ``sharing``, ``initial_weights`` or ``batch_norms`` is unknown.
     """
 
     def __init__(
@@ -45,21 +49,34 @@ class Supernet(nn.Module):
         sharing: Sharing = "slices",
         seed: int,
         zero_init_residual: bool = True,
+        initial_weights: InitialWeights = "alike",
+        batch_norms: BatchNorms = "affine",
     ):
         super().__init__()
-        if sharing not in SHARINGS:
-            raise OptionError(f"sharing is one of {', '.join(SHARINGS)}, got {sharing!r}")
+        for name, value, known in (
+            ("sharing", sharing, SHARINGS),
+            ("initial_weights", initial_weights, get_args(InitialWeights)),
+            ("batch_norms", batch_norms, get_args(BatchNorms)),
+        ):
+            if value not in known:
+                raise OptionError(f"{name} is one of {', '.join(known)}, got {value!r}")
         self.space = space
         self.sharing: Sharing = sharing
         self._layout = space.layout
-        self.slots = nn.ModuleList(Block(slot.workloads, sharing) for slot in self._layout.slots)
-        if sharing == "slices":
-            initialise(self, seed)
-            self._candidates_start_alike()
-        else:
+        self.slots = nn.ModuleList(
+            Block(slot.workloads, sharing, slot.reads) for slot in self._layout.slots
+        )
+        alike, affine = initial_weights == "alike", batch_norms == "affine"
+        if alike and sharing == "separate":
             self._start_as(Supernet(space, seed=seed, zero_init_residual=False))
-        if zero_init_residual:
+        else:
+            initialise(self, seed)
+        if alike and sharing == "slices":
+            self._candidates_start_alike()
+        if alike and affine and zero_init_residual:
             self._zero_residuals()
+        if not affine:
+            self._fix_norms()
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def path(self, arch: npt.ArrayLike) -> list[int | None]:
@@ -134,8 +151,13 @@ class Supernet(nn.Module):
     def _start_as(self, other: "Supernet") -> None:
         """Every candidate begins with the weights that it has in another supernet."""
         for block, source in zip(self._blocks, other._blocks, strict=True):
-            for choice, candidate in enumerate(block.choices):
-                candidate.load_state_dict(source.state(choice))
+            block.start_as(source)
+
+    def _fix_norms(self) -> None:
+        """Scales and shifts of batch-norms get no gradient, so that they stay 1 and 0."""
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.requires_grad_(False)
 
     def _zero_residuals(self) -> None:
         for slot, block in zip(self._layout.slots, self._blocks, strict=True):

@@ -16,6 +16,7 @@ from hwnas.costs import AdditiveCost, Check, Constraint, FeasibleRegion, Feasibl
 from hwnas.errors import InfeasibleBudgetError, OptionError
 from hwnas.spaces import SearchSpace
 from hwnas.supernet.kinds import SAMPLERS, SamplerKind
+from hwnas.supernet.proportional import ProportionalSampler
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -233,7 +234,8 @@ def _widening(cost: AdditiveCost, check: Check, edges: Sequence[float]) -> tuple
     limit = max(edges[-1], cost.minimum()[1] * (1 + 1e-9))
     archs = cost.within(limit).sample(512, np.random.default_rng(_STREAM))
     exact = check(archs)
-    ratio = cost(archs[exact > 0]) / exact[exact > 0]
+    told = (exact > 0) & (exact < np.inf)
+    ratio = cost(archs[told]) / exact[told]
     if not len(ratio):
         return 1.0, 1.0
     mean, spread = float(ratio.mean()), _WIDTHS * float(ratio.std())
@@ -247,25 +249,36 @@ def make_sampler(
     edges: Sequence[float] | None = None,
     *,
     seed: int,
+    feasible: FeasibleSet | None = None,
 ) -> PathSampler:
     """The sampler of a search's supernet.
 
     Args:
-        kind: ``uniform`` over the choices, or over bins of a ``constraint``.
+        kind: ``uniform`` over the choices; ``balanced``, each choice equally often;
+            ``proportional`` to size; uniform over bins of a ``constraint``, or over all that is
+            ``feasible``.
         space: what paths belong to.
         constraint: a budget and its cost, which bins are of.
         edges: of the bins, in the unit of the cost; by default the paper's 290 to 360 in steps of
             10, where its budget of 330 is this budget.
         seed: of the draws.
+        feasible: what keeps all budgets; by default what keeps the constraint.
 
     Raises:
         OptionError: unknown kind, or edges that do not rise.
-        InfeasibleBudgetError: no bin holds an architecture.
+        InfeasibleBudgetError: no bin, or nothing at all, holds an architecture.
     """
     if kind not in SAMPLERS:
         raise OptionError(f"a path sampler is one of {', '.join(SAMPLERS)}, got {kind!r}")
     if kind == "uniform":
         return UniformSampler(space, seed=seed)
+    if kind == "balanced":
+        most = max(space.n_choices)
+        return BalancedSampler(np.arange(most) < np.array(space.n_choices)[:, None], seed=seed)
+    if kind == "proportional":
+        return ProportionalSampler(space, seed=seed)
+    if kind == "feasible":
+        return FeasibleSampler(feasible or FeasibleSet([constraint], space.format), seed=seed)
     if edges is None:
         edges = [constraint.budget.limit * edge / 330 for edge in range(290, 361, 10)]
     return ConstraintSampler(constraint.cost, edges, seed=seed, check=constraint.check)

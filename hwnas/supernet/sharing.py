@@ -4,7 +4,8 @@
 parameter per node name, as large as the largest candidate needs, and each candidate takes the first
 channels and the middle of the kernel (once-for-all, Single-Path NAS): a 7x7 depthwise convolution
 contains the 5x5 and the 3x3, expansion 6 contains expansion 3. Batch-norms are never shared: each
-candidate needs its own scale and statistics.
+candidate needs its own scale and statistics. Where candidates read some of several joined values
+(`Slot.reads`), both ways keep one set of weights for each value.
 
 A step gives a gradient to the whole of each kernel of which its path took a slice: zero outside the
 slice. The optimizer moves what lies outside all the same, by the momentum (Adam's moments, SGD's
@@ -28,6 +29,8 @@ from hwnas.supernet.kinds import Sharing
 
 __all__ = ["Block", "SlicedLayer"]
 
+#: For each candidate the joined values that it reads.
+Reads = Sequence[Sequence[int]]
 #: Kinds of nodes whose parameters can be sliced.
 _SLICED_KINDS = ("conv", "linear")
 _IN_PLACE: dict[str, Callable[..., nn.Module]] = {"relu": nn.ReLU, "relu6": nn.ReLU6}
@@ -39,19 +42,21 @@ class Block(nn.Module):
     Args:
         workloads: the candidates at their shapes.
         sharing: one of `hwnas.supernet.SHARINGS`; a lone candidate shares with nobody.
+        reads: see `Slot.reads`.
     """
 
-    def __init__(self, workloads: Sequence[Workload], sharing: Sharing):
+    def __init__(self, workloads: Sequence[Workload], sharing: Sharing, reads: Reads | None = None):
         super().__init__()
         graphs = [workload.graph() for workload in workloads]
-        sliced = sharing == "slices" and len(graphs) > 1
-        self._shapes = _shared_shapes(graphs) if sliced else {}
+        sliced = reads is not None or (sharing == "slices" and len(graphs) > 1)
+        self._shapes = _shared_shapes(graphs, reads) if sliced else {}
         self.shared = nn.ParameterDict(
             {name: nn.Parameter(torch.empty(_most(s))) for name, s in self._shapes.items()}
         )
         shared = self.shared if sliced else None
         self.choices = nn.ModuleList(
-            GraphModule(graph, partial(_layer, graph, shared)) for graph in graphs
+            GraphModule(graph, partial(_layer, graph, shared, parts))
+            for graph, parts in zip(graphs, _each(reads, len(graphs)), strict=True)
         )
 
     def forward(self, x: Tensor, choice: int) -> Tensor:
@@ -74,6 +79,16 @@ class Block(nn.Module):
                 margins = _margins(whole, seen_by_all)
                 whole.copy_(F.pad(_crop(whole, margins), [-margin for margin in margins]))
 
+    @torch.no_grad()
+    def start_as(self, other: "Block") -> None:
+        """Begin with the weights that another block of the same candidates has."""
+        for name, parameter in self.shared.items():
+            parameter.copy_(other.shared[name])
+        for choice, candidate in enumerate(self.choices):
+            own = candidate.state_dict().keys()
+            state = other.state(choice)
+            candidate.load_state_dict({name: state[name] for name in own})
+
     def state(self, choice: int) -> dict[str, Tensor]:
         """What ``GraphModule(graph).state_dict()`` of one candidate alone would hold, detached."""
         state: dict[str, Tensor] = {}
@@ -93,22 +108,34 @@ class SlicedLayer(nn.Module):
         node: the layer.
         in_channels: channels of its input.
         shared: holds the parameters, under `_shared_name`.
+        parts: which of the joined values its input holds; None where it is not made of such.
     """
 
-    def __init__(self, node: Node, in_channels: int, shared: nn.ParameterDict):
+    def __init__(
+        self,
+        node: Node,
+        in_channels: int,
+        shared: nn.ParameterDict,
+        parts: Sequence[int] | None = None,
+    ):
         super().__init__()
         self._shared = (shared,)  # a tuple hides it from torch's registry; deepcopy still follows
-        self._crops = [
-            (leaf, _shared_name(node, leaf), _margins(shared[_shared_name(node, leaf)], shape))
-            for leaf, shape in _leaf_shapes(node, in_channels).items()
-        ]
+        self._crops: list[tuple[str, str, Callable[[Tensor], Tensor]]] = []
+        for leaf, shape in _leaf_shapes(node, in_channels).items():
+            name = _shared_name(node, leaf)
+            if parts is not None and leaf == "weight":
+                taken = partial(_take_parts, parts=parts, width=in_channels // len(parts))
+            else:
+                taken = partial(_crop, margins=_margins(shared[name], shape))
+            self._crops.append((leaf, name, taken))
         self._run: Callable[..., Tensor] = F.linear
         if node.kind == "conv":
             self._run = partial(
                 F.conv2d,
                 bias=None,
                 stride=node.stride,
-                padding=padding(node.kernel),
+                padding=padding(node.kernel, node.dilation),
+                dilation=node.dilation,
                 groups=node.groups,
             )
         self._bits = node.bits
@@ -116,7 +143,7 @@ class SlicedLayer(nn.Module):
     def slices(self) -> dict[str, Tensor]:
         """The layer's own parameters by their names; gradients flow back into the shared ones."""
         (shared,) = self._shared
-        return {leaf: _crop(shared[name], margins) for leaf, name, margins in self._crops}
+        return {leaf: taken(shared[name]) for leaf, name, taken in self._crops}
 
     @property
     def rounded(self) -> list[str]:
@@ -129,6 +156,10 @@ class SlicedLayer(nn.Module):
         if self._bits:
             slices["weight"] = dorefa(slices["weight"], self._bits)
         return self._run(x, **slices)
+
+
+def _each(reads: Reads | None, count: int) -> Sequence[Sequence[int] | None]:
+    return [None] * count if reads is None else reads
 
 
 def _margins(whole: Tensor, shape: Sequence[int]) -> tuple[int, ...]:
@@ -149,17 +180,26 @@ def _crop(whole: Tensor, margins: tuple[int, ...]) -> Tensor:
     return F.pad(whole, margins) if margins else whole
 
 
+def _take_parts(whole: Tensor, parts: Sequence[int], width: int) -> Tensor:
+    """The weights (out, channels, ...) that read some of several values of equal width."""
+    return torch.cat([whole[:, part * width : (part + 1) * width] for part in parts], 1)
+
+
 def _shared_name(node: Node, leaf: str) -> str:
     """The name of a shared parameter in its block; a dot would not be allowed there."""
     return f"{node.name}.{node.kind}.{leaf}".replace(".", "/")
 
 
 def _layer(
-    graph: Graph, shared: nn.ParameterDict | None, node: Node, in_channels: int
+    graph: Graph,
+    shared: nn.ParameterDict | None,
+    parts: Sequence[int] | None,
+    node: Node,
+    in_channels: int,
 ) -> nn.Module | None:
     """The module of one node of a candidate."""
     if shared is not None and node.kind in _SLICED_KINDS:
-        return SlicedLayer(node, in_channels, shared)
+        return SlicedLayer(node, in_channels, shared, parts)
     if node.kind in _IN_PLACE and _alone_behind_norm(graph, node):
         return _IN_PLACE[node.kind](inplace=True)
     return make_layer(node, in_channels)
@@ -180,13 +220,21 @@ def _leaf_shapes(node: Node, in_channels: int) -> dict[str, tuple[int, ...]]:
     return {leaf: tuple(parameter.shape) for leaf, parameter in layer.named_parameters()}
 
 
-def _shared_shapes(graphs: Sequence[Graph]) -> dict[str, list[tuple[int, ...]]]:
-    """Every parameter name that any candidate uses, and its shapes over them."""
+def _shared_shapes(
+    graphs: Sequence[Graph], reads: Reads | None
+) -> dict[str, list[tuple[int, ...]]]:
+    """Every parameter name that any candidate uses, and its shapes over them.
+
+    With ``reads`` it is the shape that reads all joined values.
+    """
     shapes: dict[str, list[tuple[int, ...]]] = {}
-    for graph in graphs:
+    for at, graph in enumerate(graphs):
         for node in graph.nodes:
             if node.kind in _SLICED_KINDS:
                 in_channels = graph.shape(node.inputs[0])[0]
+                if reads is not None:
+                    values = 1 + max(part for parts in reads for part in parts)
+                    in_channels = in_channels // len(reads[at]) * values
                 for leaf, shape in _leaf_shapes(node, in_channels).items():
                     shapes.setdefault(_shared_name(node, leaf), []).append(shape)
     return shapes

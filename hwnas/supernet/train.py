@@ -1,5 +1,6 @@
 """One training step of a single path, and what it needs; the loop belongs to the recipe."""
 
+from math import cos, pi
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hwnas.errors import OptionError
-from hwnas.supernet.kinds import OPTIMIZERS, OptimizerKind
+from hwnas.supernet.kinds import OPTIMIZERS, OptimizerKind, Schedule
 from hwnas.supernet.network import Supernet
 from hwnas.supernet.workers import SINGLE_PROCESS, Workers
 
@@ -45,16 +46,20 @@ def make_optimizer(
     return torch.optim.SGD(groups, lr=0.0, momentum=0.9, foreach=True)
 
 
-def learning_rate(step: int, steps: int, base: float, warm_up: int = 30) -> float:
-    """The learning rate of a step: a linear rise over ``warm_up`` steps, a linear fall to zero.
+def learning_rate(
+    step: int, steps: int, base: float, warm_up: int = 30, schedule: Schedule = "linear"
+) -> float:
+    """The learning rate of a step: a linear rise over ``warm_up`` steps, and a fall to zero.
 
     Args:
         step: 0 to ``steps - 1``.
         steps: length of the training.
         base: the highest rate.
         warm_up: steps.
+        schedule: the fall: ``linear``, or half a ``cosine``.
     """
-    return base * min(1.0, (step + 1) / max(1, warm_up)) * (1.0 - step / steps)
+    fall = 1.0 - step / steps if schedule == "linear" else (1 + cos(pi * step / steps)) / 2
+    return base * min(1.0, (step + 1) / max(1, warm_up)) * fall
 
 
 def train_step(
@@ -70,14 +75,15 @@ def train_step(
     micro_batches: int = 1,
     workers: Workers = SINGLE_PROCESS,
 ) -> float:
-    """Train the weights of one path on one batch.
+    """Train the weights of one path, or of several at once, on one batch.
 
     Args:
         supernet: changed in place; left in training mode.
         optimizer: of the supernet's parameters.
         images: float32 (n, channels, height, width); of the whole batch, on every worker.
         labels: int64 (n,).
-        arch: the path, one index per decision.
+        arch: the path, one index per decision; or several (paths, n_decisions), each of which sees
+            the whole batch, and whose gradients are averaged before the weights move.
         lr: learning rate of this step.
         label_smoothing: share of the target spread over all classes.
         max_norm: gradients are scaled down to this norm; None leaves them.
@@ -86,7 +92,7 @@ def train_step(
         workers: who compute the micro-batches.
 
     Returns:
-        The loss, cross-entropy in nats.
+        The loss, cross-entropy in nats, mean of the paths.
 
     Raises:
         OptionError: the batch is not divisible by the micro-batches.
@@ -102,13 +108,16 @@ def train_step(
     optimizer.zero_grad(set_to_none=True)
     total = torch.zeros((), device=workers.device)
     each = len(images) // micro_batches
+    paths = np.atleast_2d(arch)
+    parts = micro_batches * len(paths)
     for share in workers.own_micro_batches(micro_batches):
         rows = slice(share * each, (share + 1) * each)
-        logits = supernet(images[rows].to(workers.device), arch)
-        target = labels[rows].to(workers.device)
-        loss = F.cross_entropy(logits, target, label_smoothing=label_smoothing) / micro_batches
-        loss.backward()  # type: ignore[no-untyped-call]
-        total += loss.detach()
+        x, target = images[rows].to(workers.device), labels[rows].to(workers.device)
+        for path in paths:
+            logits = supernet(x, path)
+            loss = F.cross_entropy(logits, target, label_smoothing=label_smoothing) / parts
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
     grouped = (p for group in optimizer.param_groups for p in group["params"])
     trained = [p for p in grouped if p.grad is not None]
     mean = workers.add_gradients(trained, total)

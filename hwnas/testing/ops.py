@@ -185,8 +185,9 @@ def randomise(module: nn.Module, seed: int) -> None:
             assert layer.running_mean is not None
             assert layer.running_var is not None
             with torch.no_grad():
-                layer.weight.uniform_(0.5, 1.5, generator=generator)
-                layer.bias.normal_(0, 0.2, generator=generator)
+                if layer.affine:
+                    layer.weight.uniform_(0.5, 1.5, generator=generator)
+                    layer.bias.normal_(0, 0.2, generator=generator)
                 layer.running_mean.normal_(0, 0.2, generator=generator)
                 layer.running_var.uniform_(0.5, 1.5, generator=generator)
         elif isinstance(layer, nn.Linear):

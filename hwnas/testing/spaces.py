@@ -91,9 +91,14 @@ def _check_slots(space: SearchSpace) -> None:
             assert slot.workloads, f"slot {slot.name} has no candidates"
             continue
         decision = space.decisions[slot.decision]
-        assert len(slot.workloads) == len(decision.choices), (
-            f"slot {slot.name} has {len(slot.workloads)} candidates, its decision {decision.name} "
-            f"{len(decision.choices)} choices"
+        told = len(slot.workloads if slot.picks is None else slot.picks)
+        assert told == len(decision.choices), (
+            f"slot {slot.name} has {told} {'candidates' if slot.picks is None else 'picks'}, its "
+            f"decision {decision.name} {len(decision.choices)} choices"
+        )
+        picked = {at for at in slot.picks or () if at is not None}
+        assert picked <= set(range(len(slot.workloads))), (
+            f"slot {slot.name} has {len(slot.workloads)} candidates, its picks are {sorted(picked)}"
         )
 
 
@@ -188,11 +193,12 @@ def _check_wiring(space: SearchSpace, arch: IntArray) -> None:
     assert len(path) == len(layout.slots), f"{text}: a path of {len(path)} slots"
     for slot, choice in zip(layout.slots, path, strict=True):
         chosen = slot.decision is not None
-        expected = arch[slot.decision] if chosen else choice
+        expected = slot.candidate(int(arch[slot.decision])) if chosen else choice
         assert choice in (None, expected), f"{text}: {slot.name} does not follow its decision"
         assert choice is None or 0 <= choice < len(slot.workloads), f"{text}: {slot.name} {choice}"
         if layout.additive:
-            assert choice is not None, f"{text}: {slot.name} is not used in an additive layout"
+            as_said = choice == expected if chosen else choice is not None
+            assert as_said, f"{text}: {slot.name} is not used in an additive layout"
             known = chosen or len(slot.workloads) == 1
             assert known, f"{slot.name} follows no decision in an additive layout"
     ran: list[int] = []

@@ -214,6 +214,8 @@ def typed(capsys):
         (["--latency", "1s", "--space", "nasbench201"], '--space "nasbench201" does not fit'),
         (["--latency", "1s", "--learning-rate", "1"], "--learning-rate 1.0 does not fit the"),
         (["--latency", "1s", "--shares", "4"], "--shares 4 does not fit the supernet of"),
+        (["--latency", "1s", "--max-norm", "0"], "which was trained with 5.0: leave it out"),
+        (["--latency", "1us", "--max-norm", "5"], "no architecture keeps latency<=0.001ms"),
         (["--latency", "1s", "--input-size", "64"], "which was trained with 32"),
         (["--latency", "1s", "--proxy-width", "1"], "--proxy-width does not go together with"),
         ([], "a search needs a budget: give --latency 4ms,6ms"),

@@ -106,15 +106,15 @@ def test_what_is_typed_is_not_there_or_wrong(refused, flag, text, says):
 @pytest.mark.parametrize(
     ("flag", "says"),
     [
-        ("method", "unknown method 'darts': choose one of betanas, spos"),
-        ("space", "unknown space 'darts': choose one of fbnet, nasbench201"),
-        ("data", "unknown data 'darts': choose one of digits"),
-        ("table", "no latency table at 'darts'"),
-        ("runtime", "unknown CPU runtime 'darts': choose one of onnxruntime"),
+        ("method", "unknown method 'cream': choose one of betanas, spos"),
+        ("space", "unknown space 'cream': choose one of darts, darts-s1, darts-s2, fbnet"),
+        ("data", "unknown data 'cream': choose one of digits"),
+        ("table", "no latency table at 'cream'"),
+        ("runtime", "unknown CPU runtime 'cream': choose one of onnxruntime"),
     ],
 )
 def test_an_unknown_name(refused, flag, says):
-    assert says in refused(*SEARCH, "--device", "cpu", f"--{flag}", "darts")
+    assert says in refused(*SEARCH, "--device", "cpu", f"--{flag}", "cream")
 
 
 @pytest.mark.parametrize(
@@ -284,6 +284,19 @@ def test_two_packages_use_one_name(refused, entry_points, kind):
     entry_points(f"hwnas.{group}", "mine", "two:thing")
     line = refused(*SEARCH, "--device", "cpu", f"--{kind}", "mine")
     assert "'mine' (two:thing), which is taken: uninstall one of the two" in line
+
+
+@pytest.mark.parametrize("kind", REGISTRIES)
+def test_a_package_with_a_name_that_ships_concerns_nobody_else(entry_points, kind):
+    group = {"method": "methods", "space": "spaces", "runtime": "runtimes"}.get(kind, kind)
+    registry = REGISTRIES[kind]
+    clashing, *others = registry.names()
+    entry_points(f"hwnas.{group}", clashing, "other:thing")
+    assert registry.names() == [clashing, *others]
+    for name in others:
+        assert registry.get(name)
+    with pytest.raises(OptionError, match=r"\(other:thing\), which is taken"):
+        registry.get(clashing)
 
 
 @pytest.mark.parametrize("kind", REGISTRIES)

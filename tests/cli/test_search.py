@@ -216,6 +216,15 @@ def foreign(home, tmp_path):
     return copy
 
 
+def test_an_infeasible_budget_comes_before_advice_of_where_to_measure(hwnas, foreign, tmp_path):
+    run = tmp_path / "run"
+    flags = ("--table", str(foreign), "--out", str(run))
+    status, _, said = hwnas("search", *QUICK, "--latency", "1us", *flags)
+    assert (status, run.exists()) == (2, False)
+    assert "no architecture keeps latency<=0.001ms" in said
+    assert "copy the folder" not in said
+
+
 def test_a_foreign_table_is_used_only_by_name_and_measures_nothing(foreign, home, tmp_path):
     process = start(tmp_path / "run", home, "--latency", "1s", "--table", str(foreign))
     result, said = finish(process)

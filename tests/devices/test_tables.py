@@ -155,17 +155,34 @@ def test_an_unfinished_profile_of_another_seed_is_refused(small_space, tmp_path,
     assert "going on with the unfinished profile" in caplog.text
 
 
-def test_a_killed_transfer_goes_on(small_space, tmp_path):
-    _, source = profile_to_file(small_space, SyntheticRuntime(), ProfileJob(seconds=0.0))
-    job = ProfileJob(out=tmp_path / "shaped.json")
+def killed_in_round(last):
+    """Progress that ends the process's work when it is told of a round."""
     rounds = 0
 
     def kill(task, share, remark):
         nonlocal rounds
         rounds += task == "measuring"
-        if rounds == 15:
+        if rounds == last:
             raise KilledError
 
+    return kill
+
+
+def test_a_killed_completion_goes_on(small_space, five_classes, caplog):
+    caplog.set_level(logging.INFO, "hwnas")
+    table_for(small_space, SyntheticRuntime(), "fp32", 1)
+    with pytest.raises(KilledError):
+        table_for(five_classes, SyntheticRuntime(), "fp32", 1, killed_in_round(20))
+    path, table = table_for(five_classes, SyntheticRuntime(), "fp32", 1)
+    assert ".partial: 20 rounds are there" in caplog.text
+    assert table.missing(five_classes.distinct_workloads) == []
+    assert list(path.parent.glob("*.partial")) == []
+
+
+def test_a_killed_transfer_goes_on(small_space, tmp_path):
+    _, source = profile_to_file(small_space, SyntheticRuntime(), ProfileJob(seconds=0.0))
+    job = ProfileJob(out=tmp_path / "shaped.json")
+    kill = killed_in_round(15)
     with pytest.raises(KilledError):
         transfer_to_file(small_space, SyntheticRuntime(name="b"), source, 10, job, kill)
     whole, after = SyntheticRuntime(name="b"), SyntheticRuntime(name="b")

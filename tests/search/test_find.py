@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -143,6 +144,42 @@ def test_each_goes_on_where_the_other_stopped(found, table, limit, caplog):
     assert content == found.content
     new = (found.folder / "log.jsonl").read_text().removeprefix(before).splitlines()
     assert [json.loads(line)["event"] for line in new] == ["start"]  # nothing else was done
+
+
+def test_a_picture_that_a_kill_left_undrawn_is_drawn_by_the_same_call(
+    found, table, limit, tmp_path
+):
+    out = tmp_path / "run"
+    shutil.copytree(found.folder, out)
+    (out / "accuracy_latency.png").unlink()
+    before = (out / "log.jsonl").read_text()
+    words = ("--space", "tiny", "--latency", f"{limit}ms", "--table", table, *WORDS)
+    words += ("--proxy-input-size", "8", "--out", out)
+    content = typed("search", *words)
+    assert (out / "accuracy_latency.png").read_bytes().startswith(b"\x89PNG")
+    known = {"seconds": 0, "verify": ""}
+    assert {**content, **known} == {**found.content, **known}
+    new = (out / "log.jsonl").read_text().removeprefix(before).splitlines()
+    assert [json.loads(line)["event"] for line in new] == ["start"]  # nothing was evaluated again
+    # and without the supernet, which would have to be trained again, the result is all there is
+    (out / "accuracy_latency.png").unlink()
+    (out / CHECKPOINT).unlink()
+    assert typed("search", *words) == content
+    assert not (out / "accuracy_latency.png").exists()
+
+
+def test_a_network_of_a_table_with_fewer_classes_can_be_trained_in_full(tmp_path, monkeypatch):
+    monkeypatch.setattr("hwnas.predictors.workloads._LEAST", 5)
+    few = tiny_space(16, classes=5)
+    plan = Plan(1.0, min_runs=20, max_runs=20)
+    profile_space(few, SyntheticRuntime(), plan=plan).save(tmp_path / "few.json")
+    words = ("--macs", "1G", "--table", tmp_path / "few.json", *WORDS, "--out", tmp_path / "run")
+    found = typed("search", *words, "--proxy-input-size", "8")
+    assert found["deployed"]["classes"] == found["trained"]["classes"] == 10
+    words = ("--full", "--steps", "2", "--train-batch", "8", "--out", tmp_path / "full")
+    report = typed("train", tmp_path / "run", *words)
+    assert report["network"] == "deployed"
+    assert report["export"]["same_answers"] > 0.99
 
 
 def test_the_result_says_what_the_files_say(found, deployed, table, limit):

@@ -1,6 +1,7 @@
 """A trained supernet, searched again: every budget gets the best of all that is known."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -109,6 +110,18 @@ def test_every_budget_gets_the_best_of_all_that_was_evaluated(
     assert [b["architecture"] for b in again["budgets"]] == [
         b["architecture"] for b in result["budgets"]
     ]
+
+
+@pytest.mark.parametrize("images", [{}, {"calibration_images": 20, "validation_images": 30}])
+def test_a_supernet_is_searched_again_on_the_images_of_its_run(
+    source, predictor, digits, limits, tmp_path, images
+):
+    own = replace(source, config={**source.config, **images})
+    again = reuse(tmp_path, own, predictor)
+    (stated,) = problems(own, predictor, digits, limits[:1])
+    seen, shown, _, _ = again.evaluation(again.context(stated)).validation.inputs()
+    assert (len(seen), len(shown)) == ((20, 30) if images else (64, 100))
+    assert {key: own.identity(tmp_path).get(key) for key in images} == images
 
 
 def test_a_budget_that_the_device_misses_does_not_take_the_others_with_it(

@@ -140,3 +140,22 @@ def test_a_state_is_saved_at_the_end_and_every_quarter_or_50_steps(steps):
     due = [step for step in range(1, steps + 1) if checkpoint_due(step, steps)]
     assert due[-1] == steps
     assert max(np.diff([0, *due])) <= min(50, 1 + steps / 4)
+
+
+def test_several_paths_a_step_are_drawn_in_turn_and_go_on_behind_a_kill(tiny, digits, tmp_path):
+    settings = spos.Settings(paths=3, **QUICK)
+    sampler = Learning(tiny, seed=0)
+    supernet = train(tmp_path / "whole", tiny, digits, sampler, settings=settings)
+    assert [draw for draw, _ in sampler.drawn] == list(range(3 * STEPS))
+    assert int(sampler.state["told"].sum()) == 3 * STEPS * len(tiny.n_choices)
+    with pytest.raises(StoppedError):
+        train(
+            tmp_path / "killed",
+            tiny,
+            digits,
+            Learning(tiny, seed=0),
+            stop_at=9,
+            settings=settings,
+        )
+    again = train(tmp_path / "killed", tiny, digits, Learning(tiny, seed=0), settings=settings)
+    assert equal(supernet, again)

@@ -41,6 +41,11 @@ SPACE = hwnas.spaces.space(
             {"input_size": 8, "classes": 3, "stem_stride": 1, "stage_strides": [2, 1, 1, 1, 1]},
         ),
         ("nasbench201", {"input_size": 8, "classes": 3, "channels": 4, "cells": 1}),
+        ("darts-s1", {"input_size": 8, "classes": 3, "channels": 4, "cells": 5}),
+        ("darts-s1", {"input_size": 12, "channels": 2, "cells": 3, "pool_norm": True}),
+        ("darts-s2", {"input_size": 8, "classes": 3, "channels": 4, "cells": 6}),
+        ("nao", {"input_size": 8, "classes": 3, "channels": 4, "repeats": 1}),
+        ("nao", {"input_size": 12, "channels": 2, "repeats": 2}),
         (
             "shufflenet",
             {"input_size": 32, "classes": 5, "width_mult": 0.25, "scales": [0.2, 1.0, 1.6]}

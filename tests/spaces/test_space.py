@@ -21,17 +21,18 @@ SPACES = pytest.mark.parametrize("space", [PROXYLESS, CELLS], ids=lambda space: 
 
 
 def test_names_are_those_that_can_be_made() -> None:
-    names = ["fbnet", "nasbench201", "ofa", "proxyless", "resnet18-bits", "resnet34-bits"]
-    assert hwnas.spaces.names() == [*names, "shufflenet"]
+    cells = ["darts", "darts-s1", "darts-s2"]
+    chains = ["ofa", "proxyless", "resnet18-bits", "resnet34-bits", "shufflenet"]
+    assert hwnas.spaces.names() == [*cells, "fbnet", "nao", "nasbench201", *chains]
     for name in hwnas.spaces.names():
         assert hwnas.spaces.space(name).name == name
 
 
 def test_unknown_space_is_named_with_those_there_are() -> None:
     with pytest.raises(
-        UnknownNameError, match=r"unknown space 'darts': .* nasbench201, ofa, proxyless"
+        UnknownNameError, match=r"unknown space 'nosuch': .* nasbench201, ofa, proxyless"
     ):
-        hwnas.spaces.space("darts")
+        hwnas.spaces.space("nosuch")
 
 
 def test_unknown_argument_is_named_with_those_there_are() -> None:

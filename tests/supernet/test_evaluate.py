@@ -70,7 +70,9 @@ def test_sharing_prefixes_changes_no_bit(
         for chunk in (archs[:20], archs[15:]):  # the second call finds what the first left
             for arch in chunk:
                 path = supernet.path(arch)
-                logits = [torch.cat(s.images) for s in (shared._shared(path), alone._alone(path))]
+                trace, output = shared._traced(path)
+                states = trace.state(output, shared._memory), alone._alone(path)
+                logits = [torch.cat(state.images) for state in states]
                 assert torch.equal(*logits)
                 assert logits[0].std() > 0
         np.testing.assert_array_equal(
@@ -133,7 +135,7 @@ def test_the_cache_keeps_its_bound(small_space: SearchSpace, make_supernet: Make
     bounded.accuracies(small_space.sample(30, seed=0))
     tensors = [
         tensor
-        for state in bounded._cache.states.values()
+        for state in bounded._memory.states.values()
         for tensor in (*state.calibration, *state.images)
     ]
     held = sum(4 * tensor.numel() for tensor in tensors)

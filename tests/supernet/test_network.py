@@ -276,6 +276,25 @@ def test_what_only_some_candidates_have_starts_at_zero_and_learns(
         assert (gradient[further] != 0).float().mean() > 0.45
 
 
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_drawn_weights_are_drawn_each_for_itself_and_residual_branches_are_not_zero(
+    small_space: SearchSpace, sharing: Sharing
+) -> None:
+    drawn = Supernet(small_space, sharing=sharing, seed=0, initial_weights="drawn")
+    for name, parameter in drawn.named_parameters():
+        if parameter.ndim == 4:  # no rim, no further channel, no layer starts at zero
+            assert (parameter != 0).all(), name
+            if parameter.numel() > 1000:
+                fan_out = parameter.shape[0] if parameter.shape[1] > 1 else 1
+                spread = (2 / (fan_out * parameter.shape[2] * parameter.shape[3])) ** 0.5
+                assert parameter.std().item() == pytest.approx(spread, rel=0.1), name
+    norms = [m for m in drawn.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert all((norm.weight == 1).all() for norm in norms)
+    if sharing == "separate":  # no candidate is a copy of another
+        first = [p for p in drawn.slots[3].parameters() if p.ndim == 4]
+        assert len({tuple(p.flatten()[:4].tolist()) for p in first}) == len(first)
+
+
 def test_an_identity_hands_on_its_input(
     small_space: SearchSpace, make_supernet: MakeSupernet
 ) -> None:
@@ -312,6 +331,13 @@ def test_the_seed_decides_the_weights(small_space: SearchSpace) -> None:
     a, b, c = (Supernet(small_space, seed=seed).state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(a[name], b[name]) for name in a)
     assert not torch.equal(a[DEPTHWISE], c[DEPTHWISE])
+
+
+def test_unknown_starts_are_refused(small_space: SearchSpace) -> None:
+    with pytest.raises(OptionError, match="initial_weights is one of alike, drawn, got 'zero'"):
+        Supernet(small_space, seed=0, initial_weights="zero")  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="batch_norms is one of affine, plain, got 'none'"):
+        Supernet(small_space, seed=0, batch_norms="none")  # type: ignore[arg-type]
 
 
 def test_unknown_sharing_is_refused(small_space: SearchSpace) -> None:

@@ -28,7 +28,14 @@ from hwnas.testing.ops import randomise
 
 CELLS = spaces.space("nasbench201", input_size=8, classes=3, channels=4, cells=2)
 BRANCHES = branches()
-SPACES = pytest.mark.parametrize("space", [CELLS, BRANCHES], ids=lambda space: space.name)
+TWO_INPUTS = [
+    spaces.space("darts-s1", input_size=8, classes=3, channels=4, cells=3, pool_norm=True),
+    spaces.space("darts", input_size=8, classes=3, channels=4, cells=3),
+    spaces.space("nao", input_size=8, classes=3, channels=4, repeats=1),
+]
+SPACES = pytest.mark.parametrize(
+    "space", [CELLS, BRANCHES, *TWO_INPUTS], ids=lambda space: space.name
+)
 SHARED = pytest.mark.parametrize("sharing", SHARINGS)
 
 
@@ -44,7 +51,8 @@ def images(count: int = 4) -> torch.Tensor:
 
 def some(space: SearchSpace) -> np.ndarray:
     """Architectures, those that take each choice everywhere among them."""
-    in_turn = [np.minimum(c, np.array(space.n_choices) - 1) for c in range(max(space.n_choices))]
+    most = min(7, max(space.n_choices))
+    in_turn = [np.minimum(c, np.array(space.n_choices) - 1) for c in range(most)]
     return np.concatenate([np.array(in_turn), space.sample(6, seed=3)])
 
 
@@ -109,6 +117,34 @@ def test_a_network_alone_begins_with_its_residuals_at_zero(space: SearchSpace) -
         assert zeroed == ["reductions.0.conv_b.bn.weight", "reductions.1.conv_b.bn.weight"]
     else:
         assert zeroed == []
+
+
+def test_what_joins_unused_states_has_one_set_of_weights_a_state() -> None:
+    (*_, space) = TWO_INPUTS
+    slots = {slot.name: at for at, slot in enumerate(space.layout.slots)}
+    for sharing in SHARINGS:
+        supernet = random_supernet(space, sharing)
+        block = supernet.slots[slots["cells.0.output.join"]]
+        (whole,) = block.shared.values()
+        assert whole.shape == (4, 7 * 4, 1, 1)  # to 4 channels, of 2 inputs and 5 nodes of 4 each
+        reads = space.layout.slots[slots["cells.0.output.join"]].reads
+        assert len(reads) == 48  # sets of the 6 lower states that hold not both inputs
+        assert len(set(reads)) == 48
+        for at in (0, 17, 47):
+            (weight,) = (t for name, t in block.state(at).items() if t.ndim == 4)
+            parts = weight.reshape(4, len(reads[at]), 4)
+            for part, state in zip(parts.unbind(1), reads[at], strict=True):
+                assert torch.equal(part, whole.reshape(4, 7, 4)[:, state])
+
+
+def test_gates_need_candidates_that_are_the_choices() -> None:
+    space = TWO_INPUTS[1]
+    supernet = Supernet(space, seed=0)
+    active = np.arange(490) < np.array(space.n_choices)[:, None]
+    alpha = torch.zeros(8, 490, dtype=torch.float64)
+    labels = torch.tensor([0, 1, 2, 0])
+    with pytest.raises(OptionError, match="choices of darts say which slots are used as well"):
+        alpha_gradient(supernet, images(), labels, np.zeros(8, np.int64), alpha, active)
 
 
 # Evaluation

@@ -115,7 +115,28 @@ def test_samplers_by_name(small_space: SearchSpace) -> None:
     macs = small_space.macs([sampler.sample(step) for step in range(100)])
     assert macs.min() > constraint.budget.limit * 290 / 330
     assert macs.max() <= constraint.budget.limit * 360 / 330
-    with pytest.raises(OptionError, match="one of uniform, constraint, got 'fair'"):
+    # all that keeps the constraint, or all budgets, with equal probability
+    params = float(np.median(small_space.params(small_space.sample(500, seed=0))))
+    both = FeasibleSet(
+        [
+            constraint,
+            Constraint(parse_budget(f"params<={params / 1e3:.3f}k"), small_space.cost("params")),
+        ]
+    )
+    for known in (None, both):
+        sampler = make_sampler("feasible", small_space, constraint, seed=4, feasible=known)
+        same_paths = FeasibleSampler(known or FeasibleSet([constraint]), seed=4)
+        paths = np.array([sampler.sample(step) for step in range(60)])
+        assert np.array_equal(paths, [same_paths.sample(step) for step in range(60)])
+        assert small_space.macs(paths).max() <= constraint.budget.limit
+        assert (small_space.params(paths).max() <= params) == (known is both)
+    balanced = make_sampler("balanced", small_space, constraint, seed=4)
+    paths = np.array([balanced.sample(step) for step in range(6)])
+    assert all(len(set(column)) == 6 for column in paths.T[:3])  # of 6 or 7 choices
+    largest = make_sampler("proportional", small_space, constraint, seed=4)
+    sizes = small_space.params([largest.sample(step) for step in range(300)])
+    assert sizes.mean() > 1.02 * small_space.params(small_space.sample(3000, seed=0)).mean()
+    with pytest.raises(OptionError, match=r"one of uniform, balanced, .* got 'fair'"):
         make_sampler("fair", small_space, constraint, seed=4)  # type: ignore[arg-type]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from hwnas.errors import OptionError
 from hwnas.spaces import SearchSpace
@@ -39,6 +40,15 @@ def test_the_rate_rises_then_falls_linearly() -> None:
     assert rates[60] == pytest.approx(0.5 * 40 / 100)
     assert rates[99] == pytest.approx(0.5 * 1 / 100)
     assert learning_rate(0, 10, 0.5, warm_up=0) == 0.5
+
+
+def test_a_cosine_falls_from_the_rate_to_0() -> None:
+    rates = [learning_rate(step, 100, 0.5, 10, "cosine") for step in range(101)]
+    assert rates[0] == pytest.approx(0.5 / 10)
+    assert rates[25] == pytest.approx(0.5 * (1 + 2**-0.5) / 2)
+    assert rates[50] == pytest.approx(0.25)
+    assert rates[75] == pytest.approx(0.5 * (1 - 2**-0.5) / 2)
+    assert rates[100] == pytest.approx(0.0, abs=1e-12)
 
 
 @pytest.mark.parametrize("kind", OPTIMIZERS)
@@ -119,3 +129,30 @@ def test_training_mode_is_set(
 def test_unknown_optimizers_are_refused(small_space: SearchSpace) -> None:
     with pytest.raises(OptionError, match="one of adam, sgd, got 'lion'"):
         make_optimizer(Supernet(small_space, seed=0), "lion")  # type: ignore[arg-type]
+
+
+def test_several_paths_a_step_move_the_weights_by_their_mean_gradient(
+    small_space: SearchSpace, make_supernet: MakeSupernet
+) -> None:
+    archs = small_space.sample(3, seed=0)
+    generator = torch.Generator().manual_seed(0)
+    images, labels = torch.randn(16, 3, 32, 32, generator=generator), torch.arange(16) % 10
+    expected: dict[str, torch.Tensor] = {}
+    losses = []
+    for arch in archs:
+        supernet = make_supernet("separate")
+        loss = F.cross_entropy(supernet.train()(images, arch), labels)
+        loss.backward()
+        losses.append(loss.item())
+        for name, parameter in supernet.named_parameters():
+            if parameter.grad is not None:
+                expected[name] = expected.get(name, 0) + parameter.grad / 3
+    supernet = make_supernet("separate")
+    loss = train_step(
+        supernet, make_optimizer(supernet), images, labels, archs, lr=1e-3, max_norm=None
+    )
+    assert loss == pytest.approx(np.mean(losses), rel=1e-5)
+    for name, parameter in supernet.named_parameters():
+        assert (parameter.grad is None) == (name not in expected), name
+        if name in expected:
+            torch.testing.assert_close(parameter.grad, expected[name], rtol=1e-3, atol=1e-5)

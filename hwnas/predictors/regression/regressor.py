@@ -24,6 +24,7 @@ from hwnas.predictors.regression.stored import read, write
 from hwnas.predictors.regression.views import Batch, views_of
 from hwnas.progress import say
 from hwnas.spaces import SearchSpace
+from hwnas.spaces.layout import followed
 
 __all__ = ["LatencyRegressor"]
 
@@ -317,5 +318,15 @@ class LatencyRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _free(space: SearchSpace) -> FloatArray:
-    """1 for each choice that runs nothing, decision after decision."""
-    return np.array([float(op.no_op) for d in space.decisions for op in d.choices])
+    """1 for each choice that runs nothing in any slot, decision after decision."""
+    slots = followed(space.layout.slots, len(space.decisions))
+
+    def runs(decision: int, choice: int) -> bool:
+        if not slots[decision]:
+            return not getattr(space.decisions[decision].choices[choice], "no_op", False)
+        picked = ((slot, slot.candidate(choice)) for slot in slots[decision])
+        return any(at is not None and not slot.workloads[at].op.no_op for slot, at in picked)
+
+    return np.array(
+        [float(not runs(d, c)) for d, n in enumerate(space.n_choices) for c in range(n)]
+    )

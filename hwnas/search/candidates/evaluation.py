@@ -10,6 +10,9 @@ from hwnas.arrays import FloatArray, IntArray
 from hwnas.data import Dataset
 from hwnas.progress import Progress, silent
 from hwnas.search.runs.run import Run
+from hwnas.search.runs.stored import StoredRun
+from hwnas.search.settings import restored
+from hwnas.search.shared_settings import EvaluationSettings
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import Evaluator, Supernet
 
@@ -18,6 +21,7 @@ __all__ = [
     "Evaluation",
     "LoggedEvaluation",
     "calibration_images",
+    "stored_evaluator",
     "tested_accuracy",
     "validation_evaluator",
 ]
@@ -25,33 +29,51 @@ __all__ = [
 #: Architectures (n, n_decisions) -> accuracies (n,), 0 to 1.
 Evaluate = Callable[[IntArray], FloatArray]
 
-#: Images that recalibrate batch-norm, and at most as many that an evaluation looks at.
+#: Images that recalibrate batch-norm, and at most as many that an evaluation looks at, where
+#: settings do not say it.
 _CALIBRATION_IMAGES = 512
 _VALIDATION_IMAGES = 1000
 #: Architectures evaluated between two entries in the log: small, so that a kill loses little.
 _CHUNK = 8
 
 
-def calibration_images(data: Dataset) -> npt.NDArray[np.float32]:
+def calibration_images(data: Dataset, count: int | None = None) -> npt.NDArray[np.float32]:
     """The training images that recalibrate batch-norm for every candidate."""
-    return np.asarray(data.calibration(_CALIBRATION_IMAGES), np.float32)
+    return np.asarray(data.calibration(count or _CALIBRATION_IMAGES), np.float32)
 
 
-def validation_evaluator(supernet: Supernet, data: Dataset) -> Evaluator:
-    """What ranks candidates: the supernet on the first validation images."""
+def validation_evaluator(
+    supernet: Supernet, data: Dataset, settings: EvaluationSettings | None = None
+) -> Evaluator:
+    """What ranks candidates: the supernet on the first validation images, 1,000 by default.
+
+    Args:
+        supernet: trained.
+        data: its validation images are looked at, training images recalibrate.
+        settings: how many of them, and by what candidates are ranked.
+    """
+    settings = settings or EvaluationSettings()
+    most = settings.validation_images or _VALIDATION_IMAGES
     images, labels, count = [], [], 0
     for x, y in data.validation():
         images.append(np.asarray(x, np.float32))
         labels.append(np.asarray(y, np.int64))
         count += len(labels[-1])
-        if count >= _VALIDATION_IMAGES:
+        if count >= most:
             break
     return Evaluator(
         supernet,
-        calibration_images(data),
-        np.concatenate(images)[:_VALIDATION_IMAGES],
-        np.concatenate(labels)[:_VALIDATION_IMAGES],
+        calibration_images(data, settings.calibration_images),
+        np.concatenate(images)[:most],
+        np.concatenate(labels)[:most],
+        rank_by=settings.rank_by,
     )
+
+
+def stored_evaluator(source: StoredRun, data: Dataset) -> Evaluator:
+    """The same of a run's supernet, as the run itself ranked its candidates."""
+    settings = restored(EvaluationSettings, source.config)
+    return validation_evaluator(source.supernet(), data, settings)
 
 
 def tested_accuracy(validation: Evaluator, data: Dataset, arch: IntArray) -> float:
@@ -111,6 +133,22 @@ class LoggedEvaluation:
         self.asked |= {name: self._known[name] for name in names}
         return np.array([self._known[name] for name in names])
 
+    def aside(self, arch: IntArray) -> float:
+        """The accuracy of one architecture (n_decisions,) that is no part of the search.
+
+        It is compared with what the search found, and neither asked nor known afterwards, so that
+        no search depends on it.
+        """
+        name = self._space.format(arch)
+        if name in self._known:
+            return self._known[name]
+        logged = [e for e in self._run.logged("evaluated aside") if e["architecture"] == name]
+        if logged:
+            return float(logged[-1]["accuracy"])
+        accuracy = float(self._accuracies(arch[None])[0])
+        self._run.log("evaluated aside", architecture=name, accuracy=accuracy)
+        return accuracy
+
     @property
     def history(self) -> tuple[IntArray, FloatArray]:
         """All that was asked for, (n, n_decisions), and the accuracies (n,)."""
@@ -121,12 +159,13 @@ class LoggedEvaluation:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The candidates of a trained supernet.
+    """The candidates of a search.
 
     Attributes:
-        validation: the supernet on the validation images.
-        accuracies: of architectures, by the run's log or by ``validation``.
+        validation: the trained supernet on the validation images; None where accuracies are looked
+            up, and no network is trained.
+        accuracies: of architectures, by the run's log, or by ``validation`` or a table.
     """
 
-    validation: Evaluator
+    validation: Evaluator | None
     accuracies: LoggedEvaluation

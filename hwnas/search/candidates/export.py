@@ -1,6 +1,7 @@
 """The ONNX file of a candidate: what is measured, and what a search hands back."""
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,11 +14,13 @@ from hwnas.search.candidates.evaluation import calibration_images
 from hwnas.search.problem import Problem
 from hwnas.supernet import Evaluator
 
-__all__ = ["exporter", "predicted_interval"]
+__all__ = ["exporter", "predicted_interval", "predicted_ms"]
 
 
-def exporter(problem: Problem, validation: Evaluator) -> Callable[[IntArray], bytes]:
+def exporter(problem: Problem, validation: Evaluator | None) -> Callable[[IntArray], bytes]:
     """Writes the deployed network, with the supernet's weights where it is the trained one.
+
+    Without a supernet they are drawn at random.
 
     Precision and batch are those of the predictor's target; fp32 and 1 where it is given in words.
     """
@@ -28,7 +31,7 @@ def exporter(problem: Problem, validation: Evaluator) -> Callable[[IntArray], by
 
     def export(arch: IntArray) -> bytes:
         weights = ranges = None
-        if problem.trains_deployed:
+        if problem.trains_deployed and validation is not None:
             validation.set_statistics(arch)
             weights = validation.supernet.weights(arch)
             if precision == "int8":
@@ -39,8 +42,10 @@ def exporter(problem: Problem, validation: Evaluator) -> Callable[[IntArray], by
         about = {
             "hwnas.arguments": json.dumps(dict(space.arguments)),
             "hwnas.target": str(problem.predictor.target),
-            "hwnas.predicted_ms": f"{problem.predictor.predict(arch[None])[0]:.4f}",
         }
+        predicted = predicted_ms(problem.predictor, arch)
+        if predicted is not None:
+            about["hwnas.predicted_ms"] = f"{predicted:.4f}"
         interval = predicted_interval(problem.predictor, arch)
         if interval is not None:
             about["hwnas.predicted_interval_ms"] = f"{interval[0]:.4f} {interval[1]:.4f}"
@@ -57,6 +62,12 @@ def exporter(problem: Problem, validation: Evaluator) -> Callable[[IntArray], by
         )
 
     return export
+
+
+def predicted_ms(predictor: LatencyPredictor, arch: IntArray) -> float | None:
+    """The predicted latency of one architecture; None where none is known."""
+    predicted = float(predictor.predict(arch[None])[0])
+    return predicted if math.isfinite(predicted) else None
 
 
 def predicted_interval(predictor: LatencyPredictor, arch: IntArray) -> list[float] | None:

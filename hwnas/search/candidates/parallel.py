@@ -27,13 +27,14 @@ from hwnas.search.candidates.evaluation import LoggedEvaluation
 from hwnas.search.runs.run import Run
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import Evaluator, Sharing, Supernet
+from hwnas.supernet.kinds import RankBy
 
 __all__ = ["BACKENDS", "Parallel", "ParallelAccuracies", "logged_evaluation"]
 
 BACKENDS = ("loky", "dask", "ray")
 #: Architectures that each process evaluates between two entries in the log.
 _CHUNK = 8
-#: Memory for the activations of common prefixes, of all processes together.
+#: Memory for activations that candidates share, of all processes together.
 _CACHE_BYTES = 2**30
 
 
@@ -101,6 +102,7 @@ class ParallelAccuracies:
             state,
             *evaluator.inputs(),
             _CACHE_BYTES // parallel.workers,
+            evaluator.rank_by,
         )
         self._key = uuid4().hex
         self._parallel = parallel
@@ -111,7 +113,7 @@ class ParallelAccuracies:
         Raises:
             WorkerLostError: processes died twice.
         """
-        order = np.lexsort(archs.T[::-1])  # neighbours share the longest prefixes
+        order = np.lexsort(archs.T[::-1])  # neighbours share most
         parts = [part for part in np.array_split(order, self._parallel.workers) if len(part)]
         result = np.empty(len(archs))
         for part, values in zip(parts, self._run([archs[part] for part in parts]), strict=True):
@@ -147,6 +149,7 @@ class _Copy:
     labels: npt.NDArray[np.int64]
     batch: int
     cache_bytes: int
+    rank_by: RankBy
 
     def evaluator(self) -> Evaluator:
         supernet = Supernet(self.space, sharing=self.sharing, seed=0)
@@ -157,6 +160,7 @@ class _Copy:
             self.calibration_images.copy(),
             self.images.copy(),
             self.labels.copy(),
+            rank_by=self.rank_by,
             batch=self.batch,
             cache_bytes=self.cache_bytes,
         )

@@ -10,6 +10,7 @@ docs/betanas.md. What is heavy is imported when the method runs, so that its fla
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from hwnas.search.gradient.betas import parse_betas
 from hwnas.search.gradient.pruning import PruneRule, active_choices, prune
 from hwnas.search.problem import Problem
 from hwnas.search.settings import setting
-from hwnas.search.shared_settings import TrainingSettings
+from hwnas.search.shared_settings import EvaluationSettings, TrainingSettings
 
 if TYPE_CHECKING:
     from hwnas.search.context import Context
@@ -49,7 +50,7 @@ _MOMENTS = (0.0, 0.999)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(TrainingSettings):
+class Settings(EvaluationSettings, TrainingSettings):
     """What BetaNAS takes."""
 
     beta: Sequence[str] = setting(
@@ -74,7 +75,7 @@ class Settings(TrainingSettings):
         metavar="NATS",
         old_flag="--drop-margin",
         key="drop_margin",
-        infinite=True,
+        most=inf,
     )
     prune_threshold: float | None = setting(
         None,
@@ -142,15 +143,15 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     from hwnas.search.gradient.terms import loss_terms
     from hwnas.search.runs.plots import plot_alphas
     from hwnas.search.searchers.proposals import RANDOM_PATHS
-    from hwnas.supernet import Supernet
+    from hwnas.search.supernet_training import make_supernet
 
     problem = context.problem
     space = problem.space
     terms, weights = loss_terms(problem, parse_betas(settings.beta))
-    supernet = Supernet(problem.proxy, sharing=settings.sharing, seed=problem.seed)
+    supernet = make_supernet(problem.proxy, settings, seed=problem.seed)
     alphas = train_alphas(context, supernet, settings, terms, weights)
 
-    evaluation = context.evaluator(supernet)
+    evaluation = context.evaluator(supernet, settings=settings)
     evaluate = evaluation.accuracies
     drawn = random_active(alphas, problem.constraints, RANDOM_PATHS, seed=problem.seed)
     random_accuracies = evaluate(drawn)
@@ -217,15 +218,18 @@ def train_alphas(
         log_alphas,
     )
     from hwnas.search.runs.run import CHECKPOINT
-    from hwnas.search.supernet_training import checkpoint_due, lr_at, to_tensors
+    from hwnas.search.supernet_training import (
+        checkpoint_due,
+        optimizer_of,
+        to_tensors,
+        train_path,
+    )
     from hwnas.supernet import (
         BalancedSampler,
         ProbabilitySampler,
         alpha_gradient,
         load_checkpoint,
-        make_optimizer,
         save_checkpoint,
-        train_step,
     )
 
     run, problem = context.run, context.problem
@@ -233,7 +237,7 @@ def train_alphas(
     assert isinstance(data, TrainableValidation)  # see `check`
     alphas = Alphas(supernet.space)
     alpha = alphas.alpha.requires_grad_()
-    optimizer = make_optimizer(supernet, settings.optimizer)
+    optimizer = optimizer_of(supernet, settings)
     adam = torch.optim.Adam([alpha], lr=settings.alpha_lr, betas=_MOMENTS)
     # what Adam would begin with, here from the start, so that a checkpoint can be read into it
     moments = {"exp_avg": torch.zeros_like(alpha), "exp_avg_sq": torch.zeros_like(alpha)}
@@ -255,9 +259,8 @@ def train_alphas(
             else ProbabilitySampler(alphas.probabilities, seed=seed)
         )
         arch = sampler.sample(step)
-        images, labels = to_tensors(data.train_batch(step, settings.batch_size, seed))
-        lr = lr_at(step, settings.steps, settings.peak_lr)
-        loss = train_step(supernet, optimizer, images, labels, arch, lr=lr)
+        batch = data.train_batch(step, settings.batch_size, seed)
+        loss = train_path(supernet, optimizer, batch, arch, step, settings)
         alphas.trained[np.arange(len(arch)), arch] += 1
         step += 1
 

@@ -14,26 +14,44 @@ from hwnas.errors import OptionError
 from hwnas.progress import say
 from hwnas.search.problem import Problem
 from hwnas.search.settings import setting
-from hwnas.search.shared_settings import EvolutionSettings, TrainingSettings
+from hwnas.search.shared_settings import (
+    EvaluationSettings,
+    EvolutionSettings,
+    TrainingSettings,
+)
 from hwnas.supernet.kinds import SamplerKind
 
 if TYPE_CHECKING:
     from hwnas.search.context import Context
     from hwnas.search.searchers.searcher import Searcher
-    from hwnas.supernet import PathSampler
+    from hwnas.supernet import PathSampler, Supernet
 
-__all__ = ["Settings", "check", "search"]
+__all__ = ["LOOKS_UP", "Settings", "check", "search"]
+
+#: Accuracies may come from a table.
+LOOKS_UP = True
 
 #: Each bin is counted by itself.
 _MOST_BINS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(EvolutionSettings, TrainingSettings):
+class Settings(EvolutionSettings, EvaluationSettings, TrainingSettings):
     """What SPOS takes."""
 
     sampler: SamplerKind = setting(
-        "uniform", "Train paths uniform over the choices, or over bins of the first budget's cost."
+        "uniform",
+        "Train paths uniform over the choices, each choice equally often, paths in proportion to "
+        "their parameters, uniform over bins of the first budget's cost, or over all that keeps "
+        "the budgets.",
+    )
+    paths: Annotated[int, Ge(1)] = setting(
+        1,
+        "Paths a training step, whose gradients are averaged; with --sampler balanced and as many "
+        "as an edge or block has choices, a step trains each of them once.",
+        metavar="N",
+        most=1000,
+        later=True,
     )
     bins: str | Sequence[float] | None = setting(
         None,
@@ -83,7 +101,13 @@ def check(problem: Problem, settings: Settings) -> Settings:
     if isinstance(settings.bins, str):
         edges = _edges(settings.bins, problem.budgets[0].quantity)
         settings = replace(settings, bins=edges)
-    _paths(problem, settings)
+    if problem.accuracies is None:
+        _paths(problem, settings)
+    elif settings.finalists > 1:
+        raise OptionError(
+            f"finalists are trained, and accuracies are looked up in {problem.accuracies.name}: "
+            f"leave --finalists {settings.finalists} out"
+        )
     return settings
 
 
@@ -94,14 +118,11 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         BudgetMissedError: no network kept the latency budget on the device.
     """
     from hwnas.search.retraining.finalists import rank_finalists
-    from hwnas.search.searchers.evolution import Evolution
+    from hwnas.search.searchers.making import make_searcher
     from hwnas.search.searchers.proposals import proposer, random_paths
     from hwnas.search.searchers.searcher import search_generations
-    from hwnas.search.supernet_training import train_supernet
-    from hwnas.supernet import Supernet
 
     problem, progress = context.problem, context.progress
-    seed = problem.seed
 
     if settings.finalists > 1:
         say(
@@ -110,28 +131,17 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
             f"supernet's {settings.steps:,}"
         )
 
-    # one path a step, eq. 7
-    supernet = Supernet(problem.proxy, sharing=settings.sharing, seed=seed)
-    train_supernet(
-        context.run,
-        supernet,
-        _paths(problem, settings),
-        problem.data,
-        settings,
-        seed=seed,
-        workers=context.workers,
-        progress=progress,
-    )
+    if problem.accuracies is None:
+        evaluation = context.evaluator(_trained(context, settings), settings=settings)
+    else:
+        evaluation = context.looked_up()
 
     # evolution within the budgets, algorithm 1
-    def evolution(feasible: FeasibleSet, misses: int = 0) -> "Searcher":
-        return Evolution(
-            feasible, parents=settings.parents, mutation=settings.mutation, seed=seed + misses
-        )
+    def again(feasible: FeasibleSet, misses: int) -> "Searcher":
+        return make_searcher(settings, problem, feasible, misses)
 
-    evaluation = context.evaluator(supernet)
     evaluate = evaluation.accuracies
-    searcher = evolution(problem.feasible)
+    searcher = make_searcher(settings, problem)
     random_accuracies = random_paths(searcher, evaluate, settings.population)
     search_generations(
         searcher,
@@ -154,10 +164,11 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         )
     propose = proposer(
         searcher,
-        evolution,
+        again,
         evaluate,
         population=settings.population,
         finalists=[arch for arch, _ in finalists],
+        within=problem.within,
         progress=progress,
     )
     winner = context.verify(propose, evaluation)
@@ -169,6 +180,25 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     return context.conclude(winner, evaluation, random_accuracies, extras)
 
 
+def _trained(context: "Context", settings: Settings) -> "Supernet":
+    """The supernet, one path a step, eq. 7."""
+    from hwnas.search.supernet_training import make_supernet, train_supernet
+
+    problem = context.problem
+    supernet = make_supernet(problem.proxy, settings, seed=problem.seed)
+    train_supernet(
+        context.run,
+        supernet,
+        _paths(problem, settings),
+        problem.data,
+        settings,
+        seed=problem.seed,
+        workers=context.workers,
+        progress=context.progress,
+    )
+    return supernet
+
+
 def _paths(problem: Problem, settings: Settings) -> "PathSampler":
     """Which paths are trained."""
     from hwnas.supernet import make_sampler
@@ -176,7 +206,12 @@ def _paths(problem: Problem, settings: Settings) -> "PathSampler":
     assert not isinstance(settings.bins, str)  # see `check`
     constraint = problem.constraints[0]
     return make_sampler(
-        settings.sampler, problem.proxy, constraint, settings.bins, seed=problem.seed
+        settings.sampler,
+        problem.proxy,
+        constraint,
+        settings.bins,
+        seed=problem.seed,
+        feasible=problem.feasible,
     )
 
 

@@ -11,7 +11,7 @@ from hwnas.data import Dataset
 from hwnas.errors import ExportError
 from hwnas.files import write_atomically
 from hwnas.progress import Progress, silent
-from hwnas.search.candidates.evaluation import tested_accuracy, validation_evaluator
+from hwnas.search.candidates.evaluation import stored_evaluator, tested_accuracy
 from hwnas.search.retraining.retrain import accuracy, logits, retrain, weights_of
 from hwnas.search.retraining.settings import RetrainSettings
 from hwnas.search.runs.run import Run
@@ -89,7 +89,7 @@ def _supernet_accuracy(source: StoredRun, arch: IntArray) -> dict[str, float] | 
     if not source.has_supernet:
         return None
     data = source.data()
-    validation = validation_evaluator(source.supernet(), data)
+    validation = stored_evaluator(source, data)
     return {
         "validation": validation.accuracy_alone(arch),
         "test": tested_accuracy(validation, data, arch),

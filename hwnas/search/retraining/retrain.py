@@ -2,11 +2,13 @@
 
 SGD with momentum, a rate that falls linearly to zero, label smoothing, no weight decay on
 parameters of one dimension. The paper's rate of 0.5 at 1,024 images a step is scaled to the batch.
-The loop goes on bit for bit from its checkpoint where it was killed.
+A cosine and dropout before the classifier, as BetaNAS retrains, are settings. The loop
+goes on bit for bit from its checkpoint where it was killed.
 """
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from torch.nn import functional as F
 
 from hwnas.arrays import IntArray
 from hwnas.data import Batch, Dataset
+from hwnas.errors import OptionError
 from hwnas.progress import Progress, silent
 from hwnas.search.retraining.settings import Autocast, RetrainSettings
 from hwnas.search.runs.run import Run
@@ -35,8 +38,8 @@ _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 _CHECKPOINT = "network.safetensors"
 _CHECKPOINT_EVERY = 100
-#: Gradients are scaled down to this norm.
-_MAX_NORM = 5.0
+#: Keeps the draws of dropout apart from others of the same seed.
+_DROPOUT_STREAM = 8
 
 
 def paper_lr(batch_size: int) -> float:
@@ -71,6 +74,7 @@ def retrain(
 
     Raises:
         CheckpointError: the checkpoint is another training's.
+        OptionError: dropout, and no linear layer that could have it.
     """
     steps, ema = settings.steps, settings.ema
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -81,7 +85,9 @@ def retrain(
     if ema:
         kept["average"] = make_network(space, arch, seed=seed)
     kept.to(device)
-    optimizer = make_optimizer(network, settings.optimizer)
+    optimizer = make_optimizer(network, settings.optimizer, weight_decay=settings.weight_decay)
+    dropped = _Dropout(settings.dropout, seed)
+    hook = _classifier(network).register_forward_pre_hook(dropped) if dropped.share else None
     path = run.folder / _CHECKPOINT
     about = {"architecture": space.format(arch), "space": space.identifier}
     step = load_checkpoint(path, kept, optimizer, about, steps=steps) if path.exists() else 0
@@ -89,7 +95,8 @@ def retrain(
     while step < steps:
         images, labels = to_tensors(data.train_batch(step, settings.batch_size, seed))
         for group in optimizer.param_groups:
-            group["lr"] = lr_at(step, steps, lr)
+            group["lr"] = lr_at(step, steps, lr, settings.schedule)
+        dropped.step = step
         optimizer.zero_grad(set_to_none=True)
         with _autocast(device, settings.autocast):
             found = network(images.to(device).contiguous(memory_format=torch.channels_last))
@@ -98,7 +105,7 @@ def retrain(
         )
         (loss * scaled.factor).backward()  # type: ignore[no-untyped-call]
         if scaled.unscale(network):
-            nn.utils.clip_grad_norm_(network.parameters(), _MAX_NORM)
+            nn.utils.clip_grad_norm_(network.parameters(), settings.max_norm or inf)
             optimizer.step()
         if ema:
             _average(kept["average"], network, min(ema, (1 + step) / (10 + step)))
@@ -108,7 +115,35 @@ def retrain(
             run.log("trained", step=step, loss=round(loss.item(), 4))
         if step % 10 == 0 or step == steps:
             progress("training", step / steps, f"loss {loss.item():.2f}")
+    if hook:
+        hook.remove()
     return kept["average" if ema else "network"].cpu().eval()
+
+
+class _Dropout:
+    """Zeroes a share of a layer's input in training; what it draws follows from seed and step."""
+
+    def __init__(self, share: float, seed: int):
+        self.share, self.seed, self.step = share, seed, 0
+
+    def __call__(self, layer: nn.Module, inputs: tuple[Tensor]) -> Tensor:
+        """A hook that runs before the layer."""
+        (x,) = inputs
+        rng = np.random.default_rng([self.seed, _DROPOUT_STREAM, self.step])
+        kept = torch.from_numpy(rng.random(tuple(x.shape)) >= self.share).to(x.device)
+        return x * kept / (1 - self.share)
+
+
+def _classifier(network: nn.Module) -> nn.Module:
+    """The last linear layer.
+
+    Raises:
+        OptionError: there is none.
+    """
+    for layer in reversed(list(network.modules())):
+        if isinstance(layer, nn.Linear):
+            return layer
+    raise OptionError("dropout is before a linear classifier, and this network has none")
 
 
 class _LossScale(nn.Module):

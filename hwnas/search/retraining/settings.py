@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, Lt
 
 from hwnas.search.settings import check_fields, setting
-from hwnas.supernet.kinds import OptimizerKind
+from hwnas.supernet.kinds import OptimizerKind, Schedule
 
 __all__ = ["Autocast", "RankSettings", "RetrainSettings"]
 
@@ -24,10 +24,23 @@ class RetrainSettings:
     optimizer: OptimizerKind = setting("sgd", "Of the weights.")
     base_lr: Annotated[float, Gt(0)] | None = setting(
         None,
-        "At the first step; falls linearly to 0  [default: the paper's, 0.5 at 1,024 images]",
+        "At the first step; falls to 0  [default: the paper's, 0.5 at 1,024 images]",
         flag="--learning-rate",
         key="base_rate",
         most=1000,
+    )
+    schedule: Schedule = setting("linear", "How the learning rate falls.", later=True)
+    weight_decay: Annotated[float, Ge(0)] | None = setting(
+        None,
+        "Of all weights but batch-norms and biases  [default: 4e-5 for sgd, 0 for adam]",
+        most=1000,
+        later=True,
+    )
+    max_norm: Annotated[float, Ge(0)] = setting(
+        5.0, "Gradients are scaled down to this norm; 0 leaves them.", most=1e6, later=True
+    )
+    dropout: Annotated[float, Ge(0), Lt(1)] = setting(
+        0.0, "Share of what the classifier reads that is zeroed at each step.", later=True
     )
     label_smoothing: Annotated[float, Ge(0), Lt(1)] = setting(
         0.1, "Share of the target that is spread over all classes."

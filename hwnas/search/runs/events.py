@@ -88,6 +88,7 @@ class _Alpha(Event):
 #: Kind -> shape of the events that are read; others are an `Event`.
 EVENTS: Mapping[str, type[Event]] = {
     "evaluated": _Evaluated,
+    "evaluated aside": _Evaluated,
     "trained alone": _Evaluated,
     "measured": _Measured,
     "waited": _Waited,

@@ -7,11 +7,15 @@ from typing import Any
 import numpy as np
 
 from hwnas.arrays import FloatArray
+from hwnas.documents import inside
 from hwnas.pictures import picture, said_if_not_drawn
 from hwnas.search.runs.run import Run
+from hwnas.search.runs.schema import OWN
 
 __all__ = [
+    "lacks_picture",
     "plot_accuracy_over_latency",
+    "plot_against_table",
     "plot_alphas",
     "plot_front",
     "plot_ranking",
@@ -19,6 +23,7 @@ __all__ = [
 ]
 
 _SIZE = (7.0, 4.5)
+_LABELS = ("latency (ms)", "validation accuracy with shared weights (%)")
 
 
 def write_and_draw(
@@ -45,6 +50,16 @@ def write_and_draw(
     return content
 
 
+def lacks_picture(run: Run, content: Mapping[str, Any]) -> bool:
+    """Whether a finished run names a picture that is not there: it was killed before it drew it.
+
+    To go through the run again draws it; whatever took time is in its folder.
+    """
+    files = content.get("files")
+    name = files.get("plot") if isinstance(files, dict) else None
+    return isinstance(name, str) and not inside(run.folder, name, advice=OWN).exists()
+
+
 def plot_accuracy_over_latency(
     path: Path,
     latency_ms: FloatArray,
@@ -54,17 +69,19 @@ def plot_accuracy_over_latency(
     measured_ms: float | None,
     limit_ms: float | None,
     title: str,
+    labels: tuple[str, str] = _LABELS,
 ) -> None:
     """Draw every evaluated architecture, the budget and the winner into a PNG file.
 
     Args:
         path: of the file.
-        latency_ms: predicted, (n,).
+        latency_ms: predicted, (n,); another cost where no latency is known.
         accuracies: 0 to 1, (n,).
         winner: its predicted ms and its accuracy.
         measured_ms: the winner on the device, if it was measured.
         limit_ms: the latency budget, if there is one.
         title: above the picture.
+        labels: of both axes.
     """
     with picture(path, _SIZE) as figure:
         axes = figure.subplots()
@@ -78,7 +95,7 @@ def plot_accuracy_over_latency(
             axes.scatter(
                 *_point((measured_ms, winner[1])), marker="x", s=60, color="black", label="measured"
             )
-        _finish(axes, title)
+        _finish(axes, title, labels)
 
 
 def plot_front(
@@ -118,9 +135,9 @@ def plot_front(
         _finish(axes, title)
 
 
-def _finish(axes: Any, title: str) -> None:
+def _finish(axes: Any, title: str, labels: tuple[str, str] = _LABELS) -> None:
     """Name the axes."""
-    axes.set(xlabel="latency (ms)", ylabel="validation accuracy with shared weights (%)")
+    axes.set(xlabel=labels[0], ylabel=labels[1])
     axes.set_title(title, fontsize=9)
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right", fontsize=8)
@@ -191,6 +208,34 @@ def plot_ranking(path: Path, shared: FloatArray, alone: FloatArray, kendall: flo
         )
         axes.set_title("all level" if kendall is None else f"Kendall {kendall:.2f}", fontsize=9)
         axes.grid(alpha=0.3)
+
+
+def plot_against_table(
+    path: Path,
+    guesses: Mapping[str, FloatArray],
+    truth: FloatArray,
+    kendalls: Mapping[str, float | None],
+    title: str,
+) -> None:
+    """Draw true accuracies over each guess into a PNG file.
+
+    Args:
+        path: of the file.
+        guesses: name -> what ranks the architectures, (n,).
+        truth: their accuracies, 0 to 1, (n,).
+        kendalls: name -> rank correlation; None where all are level.
+        title: where the truth stands.
+    """
+    with picture(path, (4 * len(guesses), 4)) as figure:
+        rows = figure.subplots(1, len(guesses), sharey=True, squeeze=False)[0]
+        for axes, (name, guess) in zip(rows, guesses.items(), strict=True):
+            kendall = kendalls[name]
+            axes.scatter(guess, 100 * truth, s=10, alpha=0.6)
+            axes.set(xlabel=name)
+            axes.set_title("all level" if kendall is None else f"Kendall {kendall:.2f}", fontsize=9)
+            axes.grid(alpha=0.3)
+        rows[0].set_ylabel("true accuracy (%)")
+        figure.suptitle(title, fontsize=9)
 
 
 def _smoothed(values: FloatArray, width: int = 5) -> FloatArray:

@@ -26,7 +26,6 @@ __all__ = [
     "Found",
     "Ms",
     "Network",
-    "Rank",
     "Seconds",
     "Several",
     "Share",
@@ -51,7 +50,6 @@ Ms = Annotated[float, Gt(0), Le(1e9)]
 Seconds = Annotated[float, Ge(0), Le(1e10)]
 Count = Annotated[int, Ge(0), Le(2**63 - 1)]
 AtLeastOne = Annotated[int, Ge(1), Le(2**63 - 1)]
-_Correlation = Annotated[float, Ge(-1), Le(1)]
 _Path = Annotated[str, Predicate(_is_path)]
 Text = Annotated[str, MinLen(1)]
 
@@ -75,6 +73,10 @@ class Config(Document):
     base_rate: Annotated[float, Gt(0)] | None = None
     optimizer: str = ""
     shares: AtLeastOne | None = None
+    calibration_images: Annotated[int, Ge(2), Le(10_000_000)] | None = None
+    validation_images: Annotated[int, Ge(1), Le(10_000_000)] | None = None
+    paths: AtLeastOne | None = None
+    rank_by: Literal["accuracy", "separation"] | None = None
     supernet: _Path = "."
     supernet_digest: str = ""
 
@@ -101,7 +103,7 @@ class Network(Document):
     deployed: dict[str, Any]
     budget: list[str]
     architecture: Text
-    predicted_ms: Ms
+    predicted_ms: Ms | None
     digest: Annotated[str, Len(64, 64)] | None = None
 
 
@@ -126,6 +128,27 @@ class _Measurement(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Largest(Document):
+    """The largest network within the budgets; results of earlier versions have none."""
+
+    architecture: Text
+    accuracy: Share
+    macs: Count
+    params: Count
+    predicted_ms: Ms | None
+    exact: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _LookedUp(Document):
+    """A number as it stands in a table."""
+
+    table: Text
+    value: Annotated[float, Ge(0), Le(1e9)]
+    unit: Literal["%", "0 to 1", "ms"]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Found(Network):
     """The result of a search for one network, as it is printed and handed to a program."""
 
@@ -136,8 +159,11 @@ class Found(Network):
     params: Count
     bitops: Count | None = None
     accuracy: Share
-    test_accuracy: Share
+    rank_by: Literal["accuracy", "separation"] = "accuracy"
+    test_accuracy: Share | None
     random_paths: _Paths
+    largest: _Largest | None = None
+    looked_up: dict[str, _LookedUp] = field(default_factory=dict)
     finalists: dict[str, Share] = field(default_factory=dict)
     target: str | dict[str, Any] = "not said"
     verify: str | None = None
@@ -226,34 +252,6 @@ class Train(Document):
     export: _Export
     seconds: Seconds
     files: _NetworkFile
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Agreement(Document):
-    """One metric; null where all are level."""
-
-    value: _Correlation | None
-    interval: Annotated[list[_Correlation], Len(2, 2)] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Ranked(Document):
-    """One architecture that was trained alone."""
-
-    architecture: Text
-    supernet_accuracy: Share
-    alone_accuracy: Share
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rank(Document):
-    """``rank.json``."""
-
-    count: Count
-    steps: Count
-    agreement: dict[str, _Agreement]
-    architectures: Annotated[list[_Ranked], MinLen(1)]
-    seconds: Seconds
 
 
 def with_defaults(content: Mapping[str, Any], shape: type) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from hwnas import spaces
 from hwnas.arrays import IntArray
 from hwnas.data import Dataset, has_digest, load_data
 from hwnas.documents import inside, read_document
-from hwnas.errors import CheckpointError, DataError, HwnasError, OptionError
+from hwnas.errors import ArchitectureError, CheckpointError, DataError, HwnasError, OptionError
 from hwnas.latency_tables import LatencyTable
 from hwnas.search.runs.events import read_events
 from hwnas.search.runs.run import CHECKPOINT, CONFIG, LOG, RESULT, TABLE
@@ -24,8 +24,12 @@ __all__ = ["StoredRun", "stored_space"]
 
 #: What a configuration must say: enough to make the supernet again, and to know its data.
 _KEYS = ("space", "data", "data_digest", "deployed", "trained", "sharing", "steps")
-#: What else it may say of the training.
-_MORE = ("method", "train_batch", "base_rate", "optimizer", "shares")
+#: What else it may say of the training, and of the images that candidates are evaluated on.
+_MORE = (
+    *("method", "train_batch", "base_rate", "optimizer", "shares", "label_smoothing"),
+    *("weight_decay", "max_norm", "initial_weights", "batch_norms"),
+    *("calibration_images", "validation_images", "rank_by", "paths"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +175,8 @@ class StoredRun:
 
         Raises:
             OptionError: the search found none, or several.
-            ArchitectureError: the text is no architecture of the space.
+            ArchitectureError: the text is no architecture of the space, or one that has no path
+                from its input to its output.
         """
         if text is None:
             path = self.folder / RESULT
@@ -183,18 +188,28 @@ class StoredRun:
                     "of several budgets): give --architecture, or the folder of one budget"
                 )
             return parse_of_file(self.deployed, found, path, ANOTHER)
-        return self.deployed.parse(text)
+        arch = self.deployed.parse(text)
+        if not self.deployed.connected(arch).all():
+            raise ArchitectureError(
+                f"{text} has no path from its input to its output, so that it gives all images the "
+                "same: it is neither trained nor deployed; give one that has"
+            )
+        return arch
 
-    def check_flags(self, given: Mapping[str, tuple[str, Any]]) -> None:
+    def check_flags(
+        self, given: Mapping[str, tuple[str, Any]], defaults: Mapping[str, Any] | None = None
+    ) -> None:
         """Flags that describe a supernet, where they are given beside one, must describe this one.
 
         Args:
             given: flag -> the setting's name in a configuration, and the value given.
+            defaults: of settings that a configuration need not say.
 
         Raises:
             OptionError: one does not; the message names it.
         """
         found = {
+            **(defaults or {}),
             **self.config,
             "input_size": self.config["deployed"].get("input_size"),
             "width_mult": self.config["deployed"].get("width_mult"),

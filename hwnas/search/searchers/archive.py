@@ -1,6 +1,8 @@
 """What a searcher was told, and what it suggested: shared by evolution and random search."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,10 +11,34 @@ from hwnas.arrays import IntArray
 from hwnas.costs import FeasibleSet
 from hwnas.search.searchers.searcher import rank
 
-__all__ = ["Archive"]
+__all__ = ["ANY", "Archive", "Choose"]
 
 #: Draws for one wanted architecture before a caller must look elsewhere.
 _DRAWS_EACH = 20
+
+
+@dataclass(frozen=True)
+class Choose:
+    """Which of several candidates is suggested: the largest, or with one candidate, that one.
+
+    Attributes:
+        among: how many candidates compete for a place.
+        size: of architectures (n, n_decisions), such as `SearchSpace.macs`; None for 0.
+    """
+
+    among: int = 1
+    size: Callable[[IntArray], npt.NDArray[Any]] | None = None
+
+    def __call__(self, archs: IntArray, count: int) -> list[int]:
+        """The places of up to ``count`` of the candidates (n, n_decisions)."""
+        if self.among == 1 or self.size is None or not len(archs):
+            return list(range(min(count, len(archs))))
+        sizes, groups = self.size(archs), min(count, len(archs))
+        return [group + groups * int(sizes[group::groups].argmax()) for group in range(groups)]
+
+
+#: Whichever candidate comes first.
+ANY = Choose()
 
 
 class Archive:
@@ -53,19 +79,28 @@ class Archive:
         costs = self.feasible.constraints[0].values(archs)
         return archs[rank(archs, values, costs)[:count]]
 
-    def new(self, count: int, draw: Callable[[int], IntArray]) -> list[tuple[int, ...]]:
-        """Up to ``count`` feasible architectures that were never suggested, from ``draw(n)``."""
-        taken: list[tuple[int, ...]] = []
+    def new(
+        self, count: int, draw: Callable[[int], IntArray], choose: Choose = ANY
+    ) -> list[tuple[int, ...]]:
+        """Up to ``count`` feasible architectures that were never suggested, from ``draw(n)``.
+
+        Each is chosen from candidates that were not suggested, either.
+        """
+        wanted = count * choose.among
+        taken: dict[tuple[int, ...], None] = {}
         for _ in range(_DRAWS_EACH):
-            if len(taken) >= count:
+            if len(taken) >= wanted:
                 break
-            drawn = draw(count)
+            drawn = draw(wanted)
             for arch in drawn[self.feasible.contains(drawn)]:
                 key = tuple(arch.tolist())
-                if len(taken) < count and key not in self._known:
-                    self._known.add(key)
-                    taken.append(key)
-        return taken
+                if len(taken) < wanted and key not in self._known:
+                    taken[key] = None
+        candidates = list(taken)
+        places = choose(self.rows(candidates), count)
+        chosen = [candidates[place] for place in places]
+        self._known.update(chosen)
+        return chosen
 
     def uniform(self, count: int) -> list[tuple[int, ...]]:
         """Up to ``count`` new architectures, uniform over the feasible set."""

@@ -6,7 +6,7 @@ import numpy.typing as npt
 from hwnas.arrays import IntArray
 from hwnas.costs import FeasibleSet
 from hwnas.errors import OptionError
-from hwnas.search.searchers.archive import Archive
+from hwnas.search.searchers.archive import ANY, Archive, Choose
 
 __all__ = ["Evolution"]
 
@@ -24,10 +24,17 @@ class Evolution:
         parents: how many of the best have children.
         mutation: probability with which a mutated architecture's decision is redrawn.
         seed: of the draws.
+        choose: which of several children is suggested; by default whichever comes first.
     """
 
     def __init__(
-        self, feasible: FeasibleSet, *, parents: int = 10, mutation: float = 0.1, seed: int = 0
+        self,
+        feasible: FeasibleSet,
+        *,
+        parents: int = 10,
+        mutation: float = 0.1,
+        seed: int = 0,
+        choose: Choose = ANY,
     ):
         if parents < 1 or not 0 < mutation <= 1:
             raise OptionError(
@@ -36,7 +43,7 @@ class Evolution:
             )
         self.feasible = feasible
         self._archive = Archive(feasible, seed)
-        self._parents, self._mutation = parents, mutation
+        self._parents, self._mutation, self._choose = parents, mutation, choose
         self._n_choices = np.array(feasible.n_choices)
 
     def suggest(self, count: int) -> IntArray:
@@ -45,8 +52,9 @@ class Evolution:
         if not len(archive):
             return archive.rows(archive.uniform(count))
         parents = archive.top(self._parents)
-        children = archive.new(count // 2, lambda n: self._crossed(parents, n))
-        children += archive.new(count - len(children), lambda n: self._mutated(parents, n))
+        choose = self._choose
+        children = archive.new(count // 2, lambda n: self._crossed(parents, n), choose)
+        children += archive.new(count - len(children), lambda n: self._mutated(parents, n), choose)
         children += archive.uniform(count - len(children))
         return archive.rows(children)
 

@@ -32,6 +32,7 @@ def proposer(
     *,
     population: int,
     finalists: Sequence[IntArray] = (),
+    within: Callable[[Sequence[Constraint]], FeasibleSet] = FeasibleSet,
     progress: Progress = silent,
 ) -> Propose:
     """Propose what a searcher found; after a miss, search on under the tighter limit.
@@ -45,13 +46,14 @@ def proposer(
         population: of the searcher after a miss.
         finalists: architectures (n_decisions,) that are proposed first, in this order; without
             them the best of ``searcher``.
+        within: what keeps tighter constraints; `Problem.within`.
         progress: told of the search after a miss.
     """
 
     def propose(tightened: Sequence[Constraint], attempt: int) -> tuple[IntArray, float]:
         if attempt == 0 and not finalists:
             return searcher.best()
-        feasible = FeasibleSet(tightened)
+        feasible = within(tightened)
         for arch in finalists:
             if feasible.contains(arch[None])[0]:
                 return arch, float(evaluate(arch[None])[0])

@@ -32,7 +32,13 @@ def test_it_learns(tmp_path, space, arch, data):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"ema": 0.9, "optimizer": "adam"}, {"autocast": "fp16", "ema": 0.5}]
+    "options",
+    [
+        {},
+        {"ema": 0.9, "optimizer": "adam"},
+        {"autocast": "fp16", "ema": 0.5},
+        {"schedule": "cosine", "dropout": 0.2, "weight_decay": 2e-5, "max_norm": 0.0},
+    ],
 )
 def test_interrupted_it_ends_with_equal_weights(tmp_path, space, arch, data, options):
     whole = trained(tmp_path / "whole", space, arch, data, steps=40, **options)
@@ -42,6 +48,61 @@ def test_interrupted_it_ends_with_equal_weights(tmp_path, space, arch, data, opt
     resumed = trained(tmp_path / "cut", space, arch, data, steps=40, **options)
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name]), name
+
+
+def test_dropout_zeroes_its_share_of_what_the_classifier_reads_and_scales_the_rest():
+    from hwnas.search.retraining.retrain import _Dropout
+
+    layer, x = torch.nn.Linear(1000, 2), torch.ones(16, 1000)
+    seen = []
+    dropped = _Dropout(0.2, seed=3)
+    layer.register_forward_pre_hook(dropped)
+    layer.register_forward_pre_hook(lambda layer, given: seen.append(given[0]))
+    for dropped.step in (0, 0, 1):
+        layer(x)
+    assert set(seen[0].unique().tolist()) == {0.0, 1.25}  # 1 / (1 - 0.2)
+    assert (seen[0] == 0).float().mean().item() == pytest.approx(0.2, abs=0.02)
+    assert torch.equal(seen[0], seen[1])  # of one step
+    assert not torch.equal(seen[0], seen[2])
+
+
+def test_dropout_changes_training_and_not_what_is_handed_back(tmp_path, space, arch, data):
+    plain, dropped = (
+        trained(tmp_path / str(share), space, arch, data, steps=5, dropout=share)
+        for share in (0.0, 0.5)
+    )
+    ours, theirs = (dict(network.named_parameters()) for network in (plain, dropped))
+    assert any(not torch.equal(ours[name], theirs[name]) for name in ours)
+    images = next(iter(data.test()))[0]
+    fresh = make_network(space, arch, seed=1)
+    fresh.load_state_dict(dropped.state_dict())
+    with torch.no_grad():
+        x = torch.as_tensor(images)
+        assert torch.equal(dropped.train()(x), fresh.train()(x))  # no hook is left
+
+
+def test_a_first_step_decays_weights_as_much_as_it_is_told(tmp_path, space, arch, data):
+    """SGD's first step: the gradient is the same, so the weights differ by the decay alone."""
+    without, given = (
+        trained(
+            tmp_path / str(decay),
+            space,
+            arch,
+            data,
+            steps=1,
+            base_lr=0.1,
+            weight_decay=decay,
+            max_norm=0.0,
+        ).state_dict()
+        for decay in (0.0, 0.5)
+    )
+    start = make_network(space, arch, seed=0).state_dict()
+    for name, tensor in given.items():
+        if tensor.ndim > 1:
+            expected = without[name] - 0.1 * 0.5 * start[name]
+            assert torch.allclose(tensor, expected, atol=1e-6), name
+        elif tensor.is_floating_point():
+            assert torch.equal(tensor, without[name]), name
 
 
 def test_the_lr_is_the_papers_scaled_to_the_batch():

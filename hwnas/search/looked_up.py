@@ -1,0 +1,161 @@
+"""Accuracies from a table in place of training, and what a person may ask tables for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy.typing as npt
+
+from hwnas.arrays import FloatArray, IntArray
+from hwnas.costs import Budget
+from hwnas.data import NoImages
+from hwnas.errors import DataError, OptionError
+from hwnas.predictors import LookedUpLatency, UnknownLatency
+from hwnas.spaces import SearchSpace
+from hwnas.spaces.tabulated import ArchitectureTable, read_tables
+
+__all__ = ["Accuracies", "Missing", "Tables", "check_looks_up", "read", "rows_in_both"]
+
+Missing = Literal["error", "infeasible"]
+
+
+class Accuracies:
+    """The accuracy of each architecture of a table.
+
+    Args:
+        table: accuracies from 0 to 1, or in percent if one of them is above 1.
+
+    Attributes:
+        table: the argument, in its own unit.
+        unit: ``"%"`` or ``"0 to 1"``.
+
+    Raises:
+        DataError: a number is below 0, or above 100.
+    """
+
+    def __init__(self, table: ArchitectureTable):
+        wrong = (table.values < 0) | (table.values > 100)
+        if wrong.any():
+            raise DataError(
+                f"accuracies are 0 to 1, or 0 to 100 %, got {table.values[wrong][0]:g} of "
+                f"{table.space.format(table.archs[wrong][0])} in {table.name}: name a column of "
+                "accuracies"
+            )
+        self.table = table
+        self.unit: Literal["%", "0 to 1"] = "%" if (table.values > 1).any() else "0 to 1"
+
+    @property
+    def name(self) -> str:
+        """Of the table."""
+        return self.table.name
+
+    def __call__(self, archs: npt.ArrayLike) -> FloatArray:
+        """Accuracies (n,), 0 to 1, of architectures (n, n_decisions).
+
+        Raises:
+            ArchitectureError: one has no row.
+        """
+        found = self.table(archs)
+        return found / 100 if self.unit == "%" else found
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What is looked up; None where it is not.
+
+    Attributes:
+        accuracies, latencies: of architectures.
+    """
+
+    accuracies: Accuracies | None = None
+    latencies: LookedUpLatency | None = None
+
+    @property
+    def no_images(self) -> NoImages:
+        """What the data are where accuracies are looked up."""
+        assert self.accuracies is not None
+        table = self.accuracies.table
+        return NoImages(table.name, table.space.classes, table.space.input_shape, table.digest)
+
+    def latency_source(self, named: Any, space: SearchSpace, budgets: Sequence[Budget]) -> Any:
+        """Where latencies come from: a table of architectures, what is named, or this machine.
+
+        Where accuracies are looked up and no latency is limited, none is known, and none measured.
+
+        Args:
+            named: a latency table or predictor, or None.
+            space: of the architectures.
+            budgets: of the search.
+
+        Raises:
+            OptionError: there are two sources.
+        """
+        if self.latencies is not None:
+            if named is not None:
+                raise OptionError(
+                    "latencies are of --latencies or of --table: leave one of them out"
+                )
+            return self.latencies
+        limited = any(budget.quantity == "latency" for budget in budgets)
+        unknown = self.accuracies is not None and named is None and not limited
+        return UnknownLatency(space) if unknown else named
+
+
+def check_looks_up(method: object, name: str, data: object) -> None:
+    """Refuse what would train, where accuracies are looked up.
+
+    Args:
+        method, name: the recipe, and what it is called; ``LOOKS_UP`` says that it can do without.
+        data: what was given, if anything was.
+
+    Raises:
+        OptionError: the method trains, or data are given.
+    """
+    if not getattr(method, "LOOKS_UP", False):
+        raise OptionError(
+            f"method {name} trains networks, and accuracies are looked up: leave --accuracies out, "
+            "or take --method spos"
+        )
+    if data is not None:
+        raise OptionError("accuracies are looked up, and not trained for: leave --data out")
+
+
+def read(
+    space: SearchSpace, accuracies: str | None, latencies: str | None, missing: Missing
+) -> Tables:
+    """The tables that a person names.
+
+    Args:
+        space: of the architectures.
+        accuracies, latencies: ``FILE.csv[.gz]:COLUMN``; see `read_tables`.
+        missing: whether an architecture without a row is an error, or infeasible.
+
+    Raises:
+        DataError: one cannot be read, or architectures are missing and that is an error.
+    """
+    given = [spec for spec in (accuracies, latencies) if spec is not None]
+    tables = read_tables(space, given) if given else []
+    if missing == "error":
+        for table in tables:
+            _refuse_missing(table)
+    return Tables(
+        None if accuracies is None else Accuracies(tables[0]),
+        None if latencies is None else LookedUpLatency(tables[-1]),
+    )
+
+
+def rows_in_both(*tables: ArchitectureTable) -> IntArray:
+    """The architectures (n, n_decisions) that have a row in each of one or more tables."""
+    archs = tables[0].archs
+    for other in tables[1:]:
+        archs = archs[other.places(archs) >= 0]
+    return archs
+
+
+def _refuse_missing(table: ArchitectureTable) -> None:
+    if not table.complete:
+        space = table.space
+        raise DataError(
+            f"{table.name} has rows of {len(table):,} of the {space.size:,} architectures of "
+            f"{space.name}: give all, or search among these with --missing infeasible"
+        )

@@ -133,7 +133,9 @@ def main() -> None:
     data = load_data(f"cifar10:{asked.data}", input_size=asked.pixels)
     budgets = [Budget("macs", 1e12)]  # which nothing breaks
     curves: dict[str, list[Curve]] = {}
-    print(f"{'kind':<10} {'seed':>4} {'accuracy':>8} {'best':>6} {'skips':>5} {'change':>7} end")
+    print(
+        f"{'kind':<10} {'seed':>4} {'accuracy':>8} {'best':>6} {'skips':>5} {'change':>7} {'sure':>5} end"
+    )
     for kind in asked.kinds:
         options = KINDS[kind] if kind in KINDS else {"eta": float(kind.partition("=")[2])}
         settings = Settings(
@@ -150,12 +152,9 @@ def main() -> None:
             folder = asked.runs / f"{kind}-{seed}"
             curve = searched(problem, folder, settings, truth, f"{kind} {seed}")
             curves.setdefault(kind, []).append(curve)
-            print(
-                f"\r{kind:<10} {seed:>4} {curve.accuracies[-1]:>8.2f} {max(curve.accuracies):>6.2f} "
-                f"{curve.skips[-1]:>5} {curve.change:>7.4f} {curve.last}, least sure "
-                f"{curve.sure:.2f}",
-                flush=True,
-            )
+            ends, most = curve.accuracies[-1], max(curve.accuracies)
+            told = f"{kind:<10} {seed:>4} {ends:>8.2f} {most:>6.2f} {curve.skips[-1]:>5}"
+            print(f"\r{told} {curve.change:>7.4f} {curve.sure:>5.2f} {curve.last}", flush=True)
     draw(asked.out, curves)
     for kind, found in curves.items():
         ends = [curve.accuracies[-1] for curve in found]

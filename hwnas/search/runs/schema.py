@@ -79,6 +79,7 @@ class Config(Document):
     rank_by: Literal["accuracy", "readout"] | None = None
     supernet: _Path = "."
     supernet_digest: str = ""
+    accuracies: Text | None = None
 
 
 # result.json

@@ -1,10 +1,11 @@
 """A cell: a directed acyclic graph whose edges are the decisions."""
 
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 
-from hwnas.arrays import IntArray
+from hwnas.arrays import BoolArray, IntArray
 
 __all__ = ["Cell"]
 
@@ -52,3 +53,35 @@ class Cell:
                     useful[node] |= there[:, edge] & useful[target]
         alive = np.stack([reached[s] & useful[t] for s, t in self.edges], axis=1)
         return np.where(there & alive, codes, np.array(self.zero))
+
+    def canonical(self, codes: IntArray) -> IntArray:
+        """One way to write each network, the same for all that are equal, (n, n_decisions).
+
+        Dead operators become "no edge"; and of the orders of the inner nodes in which every edge
+        still leads to a higher node, the one whose choices come first. Edges that take each other's
+        place must offer the same operators in the same order.
+        """
+        written = self.live(codes)
+        first = written
+        at = {edge: position for position, edge in enumerate(self.edges)}
+        last = max(target for _, target in self.edges)
+        for order in permutations(range(1, last)):
+            moved = np.full_like(written, np.array(self.zero))
+            possible = np.ones(len(written), bool)
+            place = (0, *order, last)
+            for edge, (source, target) in enumerate(self.edges):
+                to = at.get((place[source], place[target]))
+                if to is None:
+                    possible &= written[:, edge] == self.zero[edge]
+                else:
+                    moved[:, to] = written[:, edge]
+            first = np.where((possible & _before(moved, first))[:, None], moved, first)
+        return first
+
+
+def _before(rows: IntArray, others: IntArray) -> BoolArray:
+    """Which rows come before the others in the order of their choices."""
+    differ = rows != others
+    at = differ.argmax(axis=1)[:, None]
+    less: BoolArray = np.take_along_axis(rows < others, at, axis=1)[:, 0]
+    return less

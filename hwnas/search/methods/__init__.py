@@ -52,7 +52,11 @@ def accept(name: str, thing: Any) -> Method:
 METHODS: Registry[Method] = Registry(
     "method",
     "hwnas.methods",
-    {"spos": "hwnas.search.methods.spos", "betanas": "hwnas.search.methods.betanas"},
+    {
+        "spos": "hwnas.search.methods.spos",
+        "betanas": "hwnas.search.methods.betanas",
+        "nao": "hwnas.search.methods.nao",
+    },
     accept,
 )
 

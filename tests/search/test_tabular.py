@@ -104,7 +104,12 @@ def test_a_killed_search_goes_on_to_the_same_network(tables, tmp_path):
     left_out = ("seconds",)
     for name in whole.content.keys() - set(left_out):
         assert again.content[name] == whole.content[name], name
-    assert find(tables, tmp_path / "run").content == again.content  # finished: it is read
+    picture = whole.folder / "accuracy_latency.png"
+    picture.unlink()
+    assert find(tables, tmp_path / "run").architecture == whole.architecture
+    assert picture.exists()
+    read = find(tables, tmp_path / "run").content  # finished: it is read
+    assert read == json.loads((whole.folder / "result.json").read_text())
 
 
 def test_other_numbers_are_another_run(tables, files, tmp_path):

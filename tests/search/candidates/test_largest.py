@@ -7,6 +7,7 @@ import pytest
 from problems import Bumpy, problem
 
 from hwnas.costs import Budget
+from hwnas.errors import InfeasibleBudgetError
 from hwnas.predictors import LookedUpLatency
 from hwnas.search.candidates.largest import largest_within
 from hwnas.spaces.tabulated import ArchitectureTable
@@ -62,3 +63,19 @@ def test_among_listed_architectures_it_is_one_of_them(deeper, every):
     kept = listed[table(listed) <= 6]
     assert deeper.macs(found.architecture)[0] == deeper.macs(kept).max()
     assert stated.feasible.count == len(kept)
+
+
+def test_where_draws_hardly_keep_the_budgets_the_one_that_is_known_counts(
+    deeper, deeper_predictor, every, monkeypatch
+):
+    monkeypatch.setattr("hwnas.search.candidates.largest.everything", lambda n_choices: None)
+    source = Bumpy(deeper_predictor)
+    stated = problem(deeper, source, [f"latency<={float(source.predict(every).min()) * 1.001}ms"])
+
+    def sample(self, count, rng):
+        raise InfeasibleBudgetError("hardly any")
+
+    monkeypatch.setattr("hwnas.costs.FeasibleSet.sample", sample)
+    found = largest_within(stated)
+    assert not found.exact
+    assert stated.feasible.contains(found.architecture[None])[0]

@@ -44,7 +44,7 @@ def test_the_top_is_counted():
 
 def test_operators_on_no_path_count_for_nothing():
     guesses = free_guesses(CELLS, EVERY)
-    assert list(guesses) == ["live MACs", "live parameters"]
+    assert list(guesses) == ["live MACs", "live params"]
     dead = CELLS.parse("|nor_conv_3x3~0|+|none~0|none~1|+|nor_conv_1x1~0|none~1|nor_conv_3x3~2|")
     live = CELLS.parse("|none~0|+|none~0|none~1|+|nor_conv_1x1~0|none~1|none~2|")
     at, other = (int(np.flatnonzero((a == EVERY).all(axis=1))[0]) for a in (dead, live))

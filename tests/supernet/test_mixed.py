@@ -68,7 +68,8 @@ def test_an_edge_is_the_weighted_sum_of_all_its_operators(sharing):
 
 
 def test_sure_probabilities_are_a_path(small_space):
-    for space, size in ((CELLS, 8), (small_space, 32)):
+    two_inputs = spaces.space("darts-s1", input_size=8, classes=3, channels=4, cells=3)
+    for space, size in ((CELLS, 8), (small_space, 32), (two_inputs, 8)):
         supernet = Supernet(space, seed=0, zero_init_residual=False).double().train()
         for arch in space.sample(3, seed=3):
             sure = F.one_hot(torch.from_numpy(arch), max(space.n_choices)).double()
@@ -122,8 +123,8 @@ def test_memory_is_that_of_all_candidates_outputs(count):
 
 
 def test_spaces_whose_candidates_cannot_all_run_are_refused(small_space):
-    check_mixable(CELLS)
-    check_mixable(small_space)
+    for name in ("nasbench201", "darts-s1", "darts-s2", "proxyless"):
+        check_mixable(spaces.space(name))
     with pytest.raises(OptionError, match="in branches decisions say otherwise what runs"):
         check_mixable(branches())
     darts = spaces.space("darts", input_size=8, channels=4)

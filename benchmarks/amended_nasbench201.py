@@ -29,7 +29,7 @@ from hwnas.search.methods.amended_darts import Settings, train_mixed
 from hwnas.search.problem import Problem
 from hwnas.search.runs.run import Run
 from hwnas.search.settings import stored
-from hwnas.supernet import Supernet
+from hwnas.search.supernet_training import make_supernet
 from hwnas.testing import SyntheticRuntime
 
 KINDS = {
@@ -76,7 +76,7 @@ def searched(
     def tell(task: str, share: float, remark: str) -> None:
         print(f"\r{name}: {share:.0%} {remark}   ", end="", flush=True)
 
-    supernet = Supernet(space, sharing=settings.sharing, seed=problem.seed)
+    supernet = make_supernet(space, settings, seed=problem.seed)
     context = Context(problem, run, progress=tell)
     alphas: Alphas = train_mixed(context, supernet, settings, [], FixedWeights([]))
     past = history(run.logged("alpha"))
@@ -133,9 +133,7 @@ def main() -> None:
     data = load_data(f"cifar10:{asked.data}", input_size=asked.pixels)
     budgets = [Budget("macs", 1e12)]  # which nothing breaks
     curves: dict[str, list[Curve]] = {}
-    print(
-        f"{'kind':<10} {'seed':>4} {'accuracy':>8} {'best':>6} {'skips':>5} {'change':>7} {'sure':>5} end"
-    )
+    print("kind       seed accuracy   best skips  change  sure end")
     for kind in asked.kinds:
         options = KINDS[kind] if kind in KINDS else {"eta": float(kind.partition("=")[2])}
         settings = Settings(

@@ -20,7 +20,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from hwnas import spaces
 from hwnas.search.gradient.amended import Loss, amended_gradient
-from hwnas.supernet import Supernet, fix_scales, mixed_logits
+from hwnas.supernet import Supernet, mixed_logits
 
 LR, ETA = 0.025, 0.1
 
@@ -58,8 +58,7 @@ def peak_bytes(work: Callable[[], object]) -> int:
 def main(pixels: int = 16, channels: int = 8, count: int = 64, rounds: int = 9) -> None:
     torch.set_num_threads(1)
     space = spaces.space("nasbench201", input_size=pixels, channels=channels, cells=1)
-    supernet = Supernet(space, sharing="separate", seed=0).train()
-    fix_scales(supernet)
+    supernet = Supernet(space, sharing="separate", seed=0, batch_norms="plain").train()
     weights = [weight for weight in supernet.parameters() if weight.requires_grad]
     alpha = torch.zeros(6, 5, requires_grad=True)
     batches = [(torch.randn(count, 3, pixels, pixels), torch.arange(count) % 10) for _ in range(2)]

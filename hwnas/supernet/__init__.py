@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     )
     from hwnas.supernet.evaluate import Evaluator
     from hwnas.supernet.gates import alpha_gradient, probabilities_of
-    from hwnas.supernet.mixed import check_mixable, fix_scales, mixed_bytes, mixed_logits
+    from hwnas.supernet.mixed import check_mixable, mixed_bytes, mixed_logits
     from hwnas.supernet.network import Supernet, make_network
     from hwnas.supernet.samplers import (
         BalancedSampler,
@@ -58,7 +58,6 @@ __all__ = [
     "alpha_gradient",
     "check_mixable",
     "check_origin",
-    "fix_scales",
     "learning_rate",
     "load_checkpoint",
     "load_weights",
@@ -88,7 +87,6 @@ _HOMES = {
     "alpha_gradient": "hwnas.supernet.gates",
     "probabilities_of": "hwnas.supernet.gates",
     "check_mixable": "hwnas.supernet.mixed",
-    "fix_scales": "hwnas.supernet.mixed",
     "mixed_bytes": "hwnas.supernet.mixed",
     "mixed_logits": "hwnas.supernet.mixed",
     "Supernet": "hwnas.supernet.network",

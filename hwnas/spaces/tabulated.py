@@ -114,7 +114,8 @@ def read_tables(space: SearchSpace, specs: Sequence[str]) -> list[ArchitectureTa
         told = " and ".join(f"{p} ({', '.join(f.header[:30])})" for p, f in files.items())
         raise DataError(
             f"no column of {told} holds architectures of {space.name}, such as "
-            f"{space.format([0] * len(space.decisions))}: give --space, or another file"
+            f"{space.format([0] * len(space.decisions))}: give --space, or beside it a file "
+            "that names them and shares a column with it"
         )
     tables = []
     for path, column in parts:

@@ -22,11 +22,9 @@ from scipy.stats import kendalltau
 
 import hwnas
 from hwnas.data import Dataset, load_data
-from hwnas.search.candidates.evaluation import LoggedEvaluation, validation_evaluator
+from hwnas.search.candidates.evaluation import LoggedEvaluation, stored_evaluator
 from hwnas.search.runs.run import Run
 from hwnas.search.runs.stored import StoredRun
-from hwnas.search.settings import restored
-from hwnas.search.shared_settings import EvaluationSettings
 
 INPUT_SIZE, TRUTH = 16, "cifar10_test_200"
 #: What the flags of `hwnas search` are named here.
@@ -34,9 +32,9 @@ SETTINGS = {
     "sharing": "separate",
     "sampler": "balanced",
     "paths": 5,
-    "rank_by": "readout",
+    "rank_by": "separation",
     "optimizer": "sgd",
-    "base_lr": 0.2,
+    "base_lr": 0.1,
     "batch_size": 128,
     "proxy_width": 1.0,
     "proxy_input_size": INPUT_SIZE,
@@ -95,9 +93,7 @@ class LookedUp:
 def scores(flags: argparse.Namespace, data: Dataset, archs: np.ndarray) -> np.ndarray:
     """What the trained supernet says of architectures (n, 6)."""
     source = StoredRun.open(flags.out / "search", data)
-    evaluator = validation_evaluator(
-        source.supernet(), data, restored(EvaluationSettings, source.config)
-    )
+    evaluator = stored_evaluator(source, data)
     run = Run(flags.out / "ranking", {"networks": flags.networks})
     return LoggedEvaluation(run, source.deployed, evaluator.accuracies)(archs)
 
@@ -182,7 +178,7 @@ if __name__ == "__main__":
     parser.add_argument("accuracies", type=Path)
     parser.add_argument("latencies", type=Path)
     parser.add_argument("--out", type=Path, default=Path("runs/nasbench201-supernet"))
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--networks", type=int, default=200, help="that are ranked")
     parser.add_argument("--candidates", type=int, default=600, help="that are chosen among")
     parser.add_argument("--seed", type=int, default=0)

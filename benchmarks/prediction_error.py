@@ -1,12 +1,12 @@
-"""Predicted against measured: 50 random architectures that no table has seen, on this CPU.
+"""Predicted against measured: random architectures that no table has seen, on this CPU.
 
-python benchmarks/prediction_error.py [TABLE]
+python benchmarks/prediction_error.py [TABLE] [--space NAME] [--networks N]
 
 Without a table the machine is profiled first. The networks are measured twice; how far the two
 differ is the noise floor, and their mean is what the prediction is compared with.
 """
 
-import sys
+import argparse
 import tempfile
 from pathlib import Path
 
@@ -16,8 +16,6 @@ import hwnas
 from hwnas.devices import ProfileJob, profile_to_file
 from hwnas.profilers import Plan, Runtime, measure_models, runtime
 from hwnas.spaces import SearchSpace
-
-NETWORKS = 50
 
 
 def measured_twice(models: dict[str, bytes], space: SearchSpace, cpu: Runtime) -> list[np.ndarray]:
@@ -29,8 +27,8 @@ def measured_twice(models: dict[str, bytes], space: SearchSpace, cpu: Runtime) -
     return passes
 
 
-def main(table_name: str | None) -> None:
-    space = hwnas.space("proxyless")
+def main(table_name: str | None, space_name: str, count: int) -> None:
+    space = hwnas.space(space_name)
     cpu = runtime("cpu", 1)
     if table_name is None:
         with tempfile.TemporaryDirectory() as folder:
@@ -39,7 +37,8 @@ def main(table_name: str | None) -> None:
     else:
         table = hwnas.LatencyTable.load(table_name)
     predictor = hwnas.load_predictor(table, space)
-    archs = space.sample(NETWORKS, seed=20_000)
+    archs = space.sample(2 * count, seed=20_000)
+    archs = archs[space.connected(archs)][:count]
     models = {space.format(arch): space.to_onnx(arch) for arch in archs}
     assert not table.networks.keys() & models.keys()
 
@@ -53,8 +52,7 @@ def main(table_name: str | None) -> None:
     shape_error = np.abs(shape / np.median(shape) - 1)
     inside = (interval[:, 0] <= measured) & (measured <= interval[:, 1])
     print(
-        f"{NETWORKS} random networks of {space.name}, "
-        f"{measured.min():.2f} to {measured.max():.2f} ms"
+        f"{count} random networks of {space.name}, {measured.min():.2f} to {measured.max():.2f} ms"
     )
     print(f"on {table.target}\n")
     print("                          mean    95 % below    most   within 5 %")
@@ -71,4 +69,9 @@ def main(table_name: str | None) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else None)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("table", nargs="?")
+    parser.add_argument("--space", default="proxyless")
+    parser.add_argument("--networks", type=int, default=50)
+    given = parser.parse_args()
+    main(given.table, given.space, given.networks)

@@ -1,4 +1,4 @@
-"""Candidates evaluated a second, with the work of common prefixes shared and without.
+"""Candidates evaluated a second, with the work that they have in common shared and without.
 
 The candidates are those of Single Path One-Shot's evolution: 50 random ones, then 25 mutations and
 25 crossovers of the best ten a generation. Both ways take turns every ten candidates, so that both
@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from hwnas import spaces
-from hwnas.data import load_data
+from hwnas.data import Dataset, load_data
 from hwnas.search.candidates.evaluation import validation_evaluator
+from hwnas.spaces import SearchSpace
 from hwnas.supernet import (
     Supernet,
     UniformSampler,
@@ -23,15 +24,22 @@ from hwnas.supernet import (
     train_step,
 )
 
-INPUT_SIZE, WIDTH, TRAIN_STEPS, TRAIN_BATCH = 16, 0.25, 150, 64
+#: Names, deployed inputs, and widths of the proxies.
+SPACES = (("proxyless", 224, 0.25), ("nasbench201", 32, 1.0))
+INPUT_SIZE, TRAIN_STEPS, TRAIN_BATCH = 16, 150, 64
 POPULATION, PARENTS, GENERATIONS, MUTATION, SEED = 50, 10, 20, 0.1, 0
 TURN = 10  # candidates
 
 
 def main() -> None:
     data = load_data("digits", input_size=INPUT_SIZE)
-    deployed = spaces.space("proxyless", input_size=224, classes=data.classes)
-    space = spaces.proxy(deployed, INPUT_SIZE, data.classes, WIDTH)
+    for name, size, width in SPACES:
+        deployed = spaces.space(name, input_size=size, classes=data.classes)
+        compare(spaces.proxy(deployed, INPUT_SIZE, data.classes, width), data)
+
+
+def compare(space: SearchSpace, data: Dataset) -> None:
+    print(f"{space!r} on {data.name}")
     supernet = Supernet(space, seed=SEED)
     optimizer, sampler = make_optimizer(supernet), UniformSampler(space, seed=SEED)
     for step in range(TRAIN_STEPS):

@@ -24,7 +24,7 @@ from hwnas.data import load_data
 from hwnas.latency_tables import LatencyTable
 from hwnas.pictures import picture
 from hwnas.profilers import Plan, profile_space
-from hwnas.search.candidates.evaluation import LoggedEvaluation, validation_evaluator
+from hwnas.search.candidates.evaluation import LoggedEvaluation, stored_evaluator
 from hwnas.search.find import find_blocks_then_channels
 from hwnas.search.job import Request
 from hwnas.search.result import Result
@@ -98,7 +98,7 @@ class Tests:
 def drawn_at_random(result: Result, seed: int, out: Path) -> tuple[np.ndarray, list[float]]:
     """As many random architectures as the search evaluated, with the supernet that it trained."""
     source = StoredRun.open(result.folder)
-    evaluator = validation_evaluator(source.supernet(), source.data())
+    evaluator = stored_evaluator(source, source.data())
     run = Run(out, {"seed": seed})
     evaluate = LoggedEvaluation(run, result.space, evaluator.accuracies)
     limit = hwnas.parse_budget(BUDGET)

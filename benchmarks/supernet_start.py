@@ -11,12 +11,14 @@ import time
 
 import numpy as np
 import torch
-from spos_fashion import INPUT_SIZE, WIDTH, train
+from spos_fashion import INPUT_SIZE, WIDTH, lines
 
 from hwnas import spaces
 from hwnas.data import load_data
 from hwnas.ops.module import initialise
 from hwnas.search.candidates.evaluation import validation_evaluator
+from hwnas.search.shared_settings import TrainingSettings
+from hwnas.search.supernet_training import train_supernet
 from hwnas.supernet import SHARINGS, Supernet, UniformSampler
 
 PATHS, SEED = 20, 0
@@ -43,7 +45,9 @@ def main(folder: str, steps: int) -> None:
             if start == "at random":
                 drawn_at_random(supernet)
             began = time.monotonic()
-            train(None, supernet, UniformSampler(space, seed=SEED), data, steps, SEED)
+            settings = TrainingSettings(steps=steps, base_lr=2e-3)
+            paths = UniformSampler(space, seed=SEED)
+            train_supernet(None, supernet, paths, data, settings, seed=SEED, progress=lines())
             seconds = time.monotonic() - began
             found = validation_evaluator(supernet, data).accuracies(archs)
             rows.append((sharing, start, seconds, found))

@@ -85,7 +85,7 @@ def trained(space, data, seed: int, steps: int, masked: bool) -> tuple[Supernet,
     began, moved = time.monotonic(), 0.0
     for step in range(steps):
         batch = to_tensors(data.train_batch(step, settings.batch_size, seed))
-        arch, lr = sampler.sample(step), lr_at(step, settings)
+        arch, lr = sampler.sample(step), lr_at(step, settings.steps, settings.peak_lr)
         if masked:
             moved = max(moved, step_masked(masks, optimizer, *batch, arch, lr))
         else:

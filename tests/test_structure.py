@@ -17,7 +17,7 @@ SEARCH_FLOORS = (
     {"limits", "problem", "result", "supernet_training"},
     {"candidates", "gradient"},
     {"outcome", "retraining", "searchers"},
-    {"context", "deployment"},
+    {"context", "deployed_space", "deployment"},
     {"reuse"},
     {"methods"},
     {"job"},

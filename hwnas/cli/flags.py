@@ -102,8 +102,7 @@ def _type(field: Field) -> Any:
     known = {"min": low, "max": high, "min_open": low_open, "max_open": high_open}
     if field.kind is int:
         return Whole(most=field.most, **known)
-    most = math.inf if field.infinite else field.most
-    return Number(most=most, infinite=field.infinite, **known)
+    return Number(most=field.most, infinite=math.isinf(field.most), **known)
 
 
 def _bound(bounds: Sequence[Any], closed: type, opened: type) -> tuple[Any, bool]:

@@ -50,8 +50,8 @@ space_options = stacked(
         default="proxyless",
         show_default=True,
         metavar="NAME",
-        help="Search space: fbnet, nasbench201, ofa, proxyless, resnet18-bits, resnet34-bits or "
-        "shufflenet; your own as FILE.py:NAME.",
+        help="Search space: darts, darts-s1, darts-s2, fbnet, nao, nasbench201, ofa, proxyless, "
+        "resnet18-bits, resnet34-bits or shufflenet; your own as FILE.py:NAME.",
     ),
     settings_options(SpaceOptions),
 )

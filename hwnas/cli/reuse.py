@@ -26,7 +26,7 @@ _TRAINED = {
     for f in (
         *fields_of(TrainingSettings),
         *fields_of(EvaluationSettings),
-        *(f for f in fields_of(spos.Settings) if f.name == "micro_batches"),
+        *(f for f in fields_of(spos.Settings) if f.name in ("micro_batches", "paths")),
     )
 }
 _DESCRIBING = {

@@ -9,35 +9,41 @@ import numpy as np
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.ops import Shape, Workload
 from hwnas.spaces import Layout, SearchSpace
-from hwnas.spaces.layout import Path
 
 __all__ = ["JOINS", "joined_bytes"]
 
 #: The group that joins make beside those of workloads.
 JOINS = "joins"
 _FLOAT = 4  # bytes
+#: Architectures that the mean is of.
+_SOME = 16
 
 
 def joined_bytes(space: SearchSpace, archs: IntArray) -> FloatArray:
     """Bytes that the joins of architectures (n, n_decisions) move at fp32 and batch 1, (n,).
 
-    Of cells of edges the dead ones are left out, as runtimes do. Where a layout has no such cell,
-    all architectures are taken to join as much as the first: in cells that read two others all do,
-    but for what joins unused states, which is part of a workload's price there.
+    Of cells of edges the dead ones are left out, as runtimes do. In other layouts all architectures
+    are taken to join as much, the mean of some. So they do where workloads are sums over decisions;
+    elsewhere what differs is mostly told by the workloads behind a join.
     """
-    if space.layout.sequential:
+    layout = space.layout
+    if layout.sequential:
         return np.zeros(len(archs))
-    live, cell = space.live(archs), space.layout.cell
-    there = live[:, :0] if cell is None else live != np.array(cell.zero)
-    _, first, of = np.unique(there, axis=0, return_index=True, return_inverse=True)
-    paths = [space.layout.path(live[at].tolist()) for at in first]
-    known = np.array([_bytes_of(space.layout, path) for path in paths], np.float64)
+    if layout.cell is None:
+        some = space.sample(1 if space.additive else _SOME, seed=0)
+        return np.full(len(archs), np.mean([_bytes_of(layout, arch) for arch in some.tolist()]))
+    live = space.live(archs)
+    _, first, of = np.unique(
+        live != np.array(layout.cell.zero), axis=0, return_index=True, return_inverse=True
+    )
+    known = np.array([_bytes_of(layout, live[at].tolist()) for at in first], np.float64)
     values: FloatArray = known[of.reshape(-1)]
     return values
 
 
-def _bytes_of(layout: Layout, path: Path) -> int:
+def _bytes_of(layout: Layout, arch: Sequence[int]) -> int:
     """Of one network: each join reads its terms and writes its value; zeros are left out."""
+    path = layout.path(arch)
     moved = 0
 
     def run(at: int, x: Shape | None) -> Shape | None:
@@ -49,8 +55,8 @@ def _bytes_of(layout: Layout, path: Path) -> int:
     def add(name: str, terms: Sequence[Shape | None]) -> Shape | None:
         nonlocal moved
         some = [term for term in terms if term is not None]
-        if len(some) > 1:
-            moved += _FLOAT * (len(some) + 1) * prod(some[0])
+        if some:  # a model adds two at a time
+            moved += _FLOAT * 3 * (len(some) - 1) * prod(some[0])
         return some[0] if some else None
 
     def concat(name: str, parts: Sequence[Shape | None]) -> Shape | None:

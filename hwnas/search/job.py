@@ -1,7 +1,6 @@
 """From what a person asks for to what is searched: all that can be known before measuring."""
 
 import hashlib
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,10 +9,17 @@ from typing import Any
 from hwnas import spaces
 from hwnas.costs import Budget, Constraint, FeasibleSet, parse_budget
 from hwnas.data import Dataset, check_dataset, default_proxy_size, load_data
-from hwnas.errors import BudgetError, HwnasError, OptionError
+from hwnas.errors import BudgetError, OptionError
 from hwnas.latency_tables import LatencyTable
 from hwnas.predictors import load_predictor
 from hwnas.search.constraints import check_budgets, check_confidence_used, of_connected
+from hwnas.search.deployed_space import (
+    Origin,
+    deployed_space,
+    has_proxy,
+    origin_of,
+    proxy_width,
+)
 from hwnas.search.deployment import fingerprint, read_source
 from hwnas.search.limits import (
     check_batch,
@@ -31,8 +37,6 @@ from hwnas.search.torchrun import world_size
 from hwnas.spaces import SearchSpace
 
 __all__ = ["Job", "Request", "filled", "prepare"]
-
-_DEFAULT_SPACE = "proxyless"
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,12 +106,14 @@ def prepare(request: Request) -> Job:
     check_confidence_used(options.confidence, budgets)
     seed = check_seed(request.seed)
     source = read_source(request.predictor)
-    known = _origin(source, request.space)
+    known = origin_of(source, request.space)
     looks_up = options.accuracies is not None
     if looks_up:
         check_looks_up(method, name, request.data)
     trained = None if looks_up else _data(request, options, settings, known)
-    space = _deployed(request.space, options, known, None if trained is None else trained.classes)
+    space = deployed_space(
+        request.space, options, known, None if trained is None else trained.classes
+    )
     tables = read(space, options.accuracies, options.latencies, options.missing)
     data = tables.no_images if trained is None else trained
     check_budgets(budgets, space)
@@ -117,7 +123,7 @@ def prepare(request: Request) -> Job:
         FeasibleSet([of_connected(constraint, space) for constraint in sums], space.format)
     proxy = space
     if trained is not None:
-        width = _proxy_width(options, space)
+        width = proxy_width(options, space)
         proxy = spaces.proxy(space, data.input_shape[1], data.classes, width)
         check_classes(space, data, options.classes, known)
         check_batch(settings, data)
@@ -164,57 +170,11 @@ def _split(method: Method, name: str, given: Mapping[str, Any]) -> tuple[SearchO
     return make(SearchOptions, mine, "a search"), make(method.Settings, rest, f"method {name}")
 
 
-def _origin(source: Any, wanted: SearchSpace | str | None) -> tuple[str, Mapping[str, Any]] | None:
-    """Name and arguments of the space that latencies were measured on, if that can be told."""
-    if isinstance(source, LatencyTable):
-        return source.space.name, source.space.arguments
-    if source is None or isinstance(wanted, SearchSpace):
-        return None
-    try:
-        space = load_predictor(source).space
-    except HwnasError:  # it does not say; where it must, loading it for a space says what is wrong
-        return None
-    return space.name, space.arguments
-
-
-def _deployed(
-    space: SearchSpace | str | None,
-    options: SearchOptions,
-    known: tuple[str, Mapping[str, Any]] | None,
-    classes: int | None,
-) -> SearchSpace:
-    """The deployed space: what was said, else as the table has it, else the space's own."""
-    asked = {
-        name: getattr(options, name)
-        for name in ("input_size", "width_mult", "blocks", "classes")
-        if getattr(options, name) is not None
-    }
-    if isinstance(space, SearchSpace):
-        if asked or options.channels:
-            raise OptionError(
-                f"{', '.join(asked) or 'channels'} is said of a space that is given as an object: "
-                "make the object with it"
-            )
-        return space
-    entry = _entry(space, known)
-    arguments: dict[str, Any] = {}
-    if classes is not None and "classes" in inspect.signature(entry.make).parameters:
-        arguments["classes"] = classes
-    if known and known[0] == entry.name:
-        sizes = ("input_size", "width_mult", "classes")
-        arguments |= {key: known[1][key] for key in sizes if key in known[1]}
-        if classes is not None and arguments.get("classes", classes) < classes:
-            arguments["classes"] = classes
-    if options.channels:
-        arguments["scales"] = entry.channel_scales
-    return spaces.space(entry.name, **{**arguments, **asked})
-
-
 def _data(
     request: Request,
     options: SearchOptions,
     settings: Any,
-    known: tuple[str, Mapping[str, Any]] | None,
+    known: Origin | None,
 ) -> Dataset:
     """The data, at the size that the proxy is trained at, if it can be trained at that size."""
     if request.data is None:
@@ -229,48 +189,17 @@ def _data(
             )
         return request.data
     size = options.proxy_input_size or default_proxy_size(request.data)
-    space = _deployed(request.space, options, known, None)
-    if not _has_proxy(request.space, known):
+    space = deployed_space(request.space, options, known, None)
+    if not has_proxy(request.space, known):
         size = space.input_shape[1]
         if options.proxy_input_size not in (None, size):
             raise OptionError(
                 f"the space has no proxy: it is trained at its own {size} pixels, got "
                 f"proxy_input_size {options.proxy_input_size}"
             )
-    width = _proxy_width(options, space)
+    width = proxy_width(options, space)
     check_fits(space, spaces.proxy(space, size, space.classes, width), settings)
     return load_data(request.data, input_size=size, seed=0)
-
-
-def _has_proxy(
-    space: SearchSpace | str | None, known: tuple[str, Mapping[str, Any]] | None
-) -> bool:
-    if isinstance(space, SearchSpace):
-        return space.name in spaces.SPACES and spaces.entry(space.name).proxy is not None
-    return _entry(space, known).proxy is not None
-
-
-def _entry(typed: str | None, known: tuple[str, Mapping[str, Any]] | None) -> spaces.SpaceEntry:
-    """The space that a person typed, else the table's, which is looked up and never imported.
-
-    Raises:
-        UnknownNameError: a space of this name does not exist.
-        OptionError: there is none where the person typed it, or the table's is not known.
-    """
-    if typed is not None:
-        return spaces.resolve(typed)
-    name = known[0] if known else _DEFAULT_SPACE
-    if name not in spaces.SPACES:
-        raise OptionError(
-            f"the table is of a space {name!r} that is not known here: if it is your own, give it "
-            "again, --space FILE.py:NAME, or take another with --space NAME"
-        )
-    return spaces.entry(name)
-
-
-def _proxy_width(options: SearchOptions, space: SearchSpace) -> float:
-    """1 where there is no proxy that could be narrower."""
-    return options.proxy_width if _has_proxy(space, None) else 1.0
 
 
 def filled(settings: Any, space: SearchSpace) -> Any:

@@ -22,7 +22,7 @@ class SpaceOptions:
         most=8_192,
     )
     width_mult: Annotated[float, Gt(0)] | None = setting(
-        None, "Width multiplier of the deployed network (not nasbench201).", metavar="X", most=100
+        None, "Width multiplier of the deployed network (not of cells).", metavar="X", most=100
     )
     channels: bool = setting(
         False, "Middle channels of each block from 0.2 to 1.6 times as well (shufflenet)."

@@ -65,6 +65,7 @@ def conclude(
         "params": int(space.params(arch)[0]),
         "bitops": int(space.bitops(arch)[0]) if space.quantised else None,
         "accuracy": winner.accuracy,
+        "rank_by": "accuracy" if validation is None else validation.rank_by,
         "test_accuracy": None
         if validation is None
         else tested_accuracy(validation, problem.data, winner.architecture),

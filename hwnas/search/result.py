@@ -203,8 +203,10 @@ def _accuracy(result: Mapping[str, Any]) -> str:
     if looked_up is not None:
         unit = " %" if looked_up["unit"] == "%" else ""
         return f"{looked_up['value']:g}{unit}, looked up in {looked_up['table']}"
+    ranked_by = result.get("rank_by", "accuracy")
+    ranking = "validation" if ranked_by == "accuracy" else ranked_by
     return (
-        f"{result['accuracy']:.1%} validation, {result['test_accuracy']:.1%} test, of the "
+        f"{result['accuracy']:.1%} {ranking}, {result['test_accuracy']:.1%} test, of the "
         "trained proxy with shared weights"
     )
 

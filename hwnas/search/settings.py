@@ -48,7 +48,6 @@ def setting(
     old_flag: str | None = None,
     metavar: str | None = None,
     key: str | None = None,
-    infinite: bool = False,
     most: float | None = None,
     later: bool = False,
 ) -> Any:
@@ -61,14 +60,14 @@ def setting(
         old_flag: a flag of an earlier version that still works.
         metavar: what the flag takes, for its help.
         key: its name in ``config.json``, where earlier versions wrote another than the field's.
-        infinite: whether a number may be infinite.
         most: a size, either way from 0, that nobody needs exceeded: a slip of the finger would run
             for years, or fill the memory. It is said where it is exceeded, and not in the help.
+            Where it is infinite, so may the number be.
         later: whether earlier versions did not have it. ``config.json`` then holds it only where it
             is not the default, so that their runs go on.
     """
     about: dict[str, Any] = {"help": help, "flag": flag, "old_flag": old_flag, "metavar": metavar}
-    about |= {"key": key, "infinite": infinite, "most": most, "later": later}
+    about |= {"key": key, "most": most, "later": later}
     return field(default=default, metadata={_KEY: about})
 
 
@@ -83,7 +82,7 @@ class Field:
         bounds: of numbers.
         optional: whether None is allowed.
         numbers: whether a sequence of numbers is allowed in place of a text.
-        default, help, flag, old_flag, metavar, key, infinite, most, later: see `setting`.
+        default, help, flag, old_flag, metavar, key, most, later: see `setting`.
     """
 
     name: str
@@ -98,7 +97,6 @@ class Field:
     old_flag: str | None
     metavar: str | None
     key: str
-    infinite: bool
     most: float
     later: bool
 
@@ -122,14 +120,16 @@ class Field:
             good = self._finite(value) and all(_holds(bound, value) for bound in self.bounds)
         if not good:
             raise OptionError(f"{self.name} is {self.allowed}, got {given!r}")
-        if self.kind in (int, float) and not self.infinite and abs(value) > self.most:
+        if self.kind in (int, float) and abs(value) > self.most:
             raise OptionError(
                 f"{self.name} is at most {self.most:g}, more than which nobody needs, got {given!r}"
             )
         return value
 
     def _finite(self, value: float) -> bool:
-        return self.kind is int or math.isfinite(value) or (self.infinite and not math.isnan(value))
+        if self.kind is int or math.isfinite(value):
+            return True
+        return math.isinf(value) and math.isinf(self.most)
 
     @property
     def allowed(self) -> str:

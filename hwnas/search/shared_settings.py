@@ -74,8 +74,7 @@ class EvaluationSettings:
 
     calibration_images: Annotated[int, Ge(2)] | None = setting(
         None,
-        "Training images that recalibrate batch-norm for each candidate, and that a readout is "
-        "fitted to  [default: 512, of a readout 1000]",
+        "Training images that recalibrate batch-norm for each candidate  [default: 512]",
         metavar="N",
         most=10_000_000,
         later=True,
@@ -89,9 +88,8 @@ class EvaluationSettings:
     )
     rank_by: RankBy = setting(
         "accuracy",
-        "Accuracy with the trained last layer, or the expected accuracy of a linear readout that "
-        "is fitted to each candidate in closed form: says more of a supernet that was trained for "
-        "minutes.",
+        "Accuracy, or separation: how far the features that the last layer reads tell classes "
+        "apart, which says more of a supernet that was trained for minutes.",
         later=True,
     )
 

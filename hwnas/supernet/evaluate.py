@@ -7,8 +7,8 @@ leaves a slot depends on nothing but the choices that lead to it. Candidates the
 they have in common, a prefix of a chain or equal parts of a cell, with results that are equal to
 the last bit.
 
-With labels of the calibration images each candidate's last layer is fitted anew as well: the one
-that all networks of a space share fits none of them, least after a short training.
+Candidates may be ranked by how far their features tell classes apart, too: the last layer, which
+all networks of a space share, fits none of them, least after a short training.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,8 +22,9 @@ from hwnas.data import Batch
 from hwnas.errors import OptionError
 from hwnas.ops import Shape
 from hwnas.spaces.layout import Join
+from hwnas.supernet.kinds import RankBy
 from hwnas.supernet.network import Supernet, concat_values, sum_values, used
-from hwnas.supernet.readout import expected_accuracy
+from hwnas.supernet.separation import separation
 from hwnas.supernet.values import Memory, Name, State, Trace, Value
 
 __all__ = ["Evaluator"]
@@ -41,14 +42,13 @@ class Evaluator:
             (n, channels, height, width).
         images: what accuracies are measured on, float32 (n, channels, height, width).
         labels: int64 (n,).
-        calibration_labels: int64, of the calibration images. Where they are given, the last layer,
-            a linear one, is replaced by a readout of each candidate's own, and accuracies are
-            expected ones; see `hwnas.supernet.readout`.
+        rank_by: ``accuracy``, or ``separation`` of what the last, linear layer reads; then all that
+            is said of accuracies here is said of separations, see `hwnas.supernet.separation`.
         batch: images run at once, at most, in both passes.
         cache_bytes: memory for activations that several candidates may share.
 
     Raises:
-        OptionError: no images, not as many labels as images, a batch below 1, or a readout of
+        OptionError: no images, not as many labels as images, a batch below 1, or separations of
             networks that do not end in a linear layer.
     """
 
@@ -59,7 +59,7 @@ class Evaluator:
         images: npt.NDArray[np.float32],
         labels: npt.NDArray[np.int64],
         *,
-        calibration_labels: npt.NDArray[np.int64] | None = None,
+        rank_by: RankBy = "accuracy",
         batch: int = 256,
         cache_bytes: int = 2**30,
     ):
@@ -78,13 +78,13 @@ class Evaluator:
             [[m for m in choice.modules() if isinstance(m, nn.BatchNorm2d)] for choice in choices]
             for choices in supernet.candidates
         ]
-        self.calibration_labels = calibration_labels
+        self.rank_by: RankBy = rank_by
         self._graphs = [[w.graph() for w in s.workloads] for s in supernet.space.layout.slots]
         self._memory = Memory(cache_bytes)
         self._known: dict[Name, float] = {}
         self._weights = torch.empty(0)
-        if calibration_labels is not None:
-            self._check_readout(len(calibration_images), len(calibration_labels))
+        if rank_by == "separation":
+            self._check_ends()
 
     def inputs(
         self,
@@ -141,16 +141,11 @@ class Evaluator:
         """Leave the batch-norms of one path recalibrated, for ``supernet.weights(arch)``."""
         self._alone(self.supernet.path(arch), State(self._start.calibration, ()))
 
-    def _check_readout(self, images: int, labels: int) -> None:
-        if images != labels:
-            raise OptionError(
-                f"a readout needs one label a calibration image, got {images} images and {labels} "
-                "labels"
-            )
+    def _check_ends(self) -> None:
         if any(graph.nodes[-1].kind != "linear" for graph in self._graphs[-1]):
             raise OptionError(
-                f"the networks of {self.supernet.space.name} do not end in a linear layer, which a "
-                "readout takes the place of: rank by accuracy"
+                f"networks of {self.supernet.space.name} do not end in a linear layer, so that it "
+                "is not known what their features are: rank by accuracy"
             )
 
     def _alone(self, path: list[int | None], start: State | None = None) -> State:
@@ -229,8 +224,8 @@ class Evaluator:
         return State(calibration, images)
 
     def _run_block(self, batches: tuple[Tensor, ...], slot: int, choice: int) -> tuple[Tensor, ...]:
-        """What leaves a block; of the last one, where there is a readout, what its end reads."""
-        if self.calibration_labels is None or slot < len(self._graphs) - 1:
+        """What leaves a block; of the last one, for separations, what its end reads."""
+        if self.rank_by == "accuracy" or slot < len(self._graphs) - 1:
             return tuple(self.supernet.run_block(slot, x, choice) for x in batches)
         (end,) = self._graphs[slot][choice].nodes[-1].inputs
         read: dict[int, Tensor] = {}
@@ -241,10 +236,8 @@ class Evaluator:
         return tuple(features)
 
     def _accuracy(self, state: State) -> float:
-        if self.calibration_labels is not None:
-            features, images = torch.cat(state.calibration), torch.cat(state.images)
-            labels = torch.from_numpy(np.asarray(self.calibration_labels, np.int64))
-            return expected_accuracy(features, labels, images, self._labels)
+        if self.rank_by == "separation":
+            return separation(torch.cat(state.images), self._labels)
         return (torch.cat(state.images).argmax(1) == self._labels).double().mean().item()
 
 

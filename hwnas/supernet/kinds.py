@@ -39,6 +39,6 @@ InitialWeights = Literal["alike", "drawn"]
 #: Whether a supernet's batch-norms have a scale and a shift, see `Supernet`.
 BatchNorms = Literal["affine", "plain"]
 
-#: What candidates are ranked by: accuracy with the trained last layer, or the expected accuracy of
-#: one that is fitted to each candidate, see `hwnas.supernet.readout`.
-RankBy = Literal["accuracy", "readout"]
+#: What candidates are ranked by: accuracy, or how far their features tell classes apart, see
+#: `hwnas.supernet.separation`.
+RankBy = Literal["accuracy", "separation"]

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from problems import problem
 
-from hwnas.costs import Budget, FeasibleSet, parse_budget
-from hwnas.errors import OptionError
+from hwnas import spaces
+from hwnas.costs import Budget, FeasibleSet, most_probable_within, parse_budget
+from hwnas.errors import InfeasibleBudgetError, OptionError
 from hwnas.predictors import LatencyRegressor, load_predictor
 from hwnas.search.candidates.verification import verify_proposals
 from hwnas.search.constraints import constraints_for
@@ -155,3 +156,33 @@ def test_costs_of_a_space_that_are_no_sums_are_counted_exactly(small_space, pred
     assert np.array_equal(constraint.keeps(everything), exact <= budget.limit)
     drawn = FeasibleSet([constraint]).sample(200, np.random.default_rng(0))
     assert (Unused().exact("macs")(drawn) <= budget.limit).all()
+
+
+def test_no_budget_is_kept_by_a_cell_without_a_path() -> None:
+    space = spaces.space("nasbench201", input_size=8, channels=4, cells=1)
+    every = np.array(list(product(range(5), repeat=6)))
+    connected = space.connected(every)
+    macs = space.macs(every)
+    for limit in (float(np.quantile(macs, 0.02)), float(np.median(macs)), float(macs.max())):
+        budgets = [Budget("macs", limit), Budget("params", 1e9)]
+        feasible = FeasibleSet(constraints_for(budgets, space, None), space.format)
+        np.testing.assert_array_equal(feasible.contains(every), connected & (macs <= limit))
+        drawn = feasible.sample(300, np.random.default_rng(0))
+        assert space.connected(drawn).all()
+        assert feasible.known is not None
+        # edges that are not there are the most probable by far
+        logs = [np.log([0.96, 0.01, 0.01, 0.01, 0.01])] * 6
+        found = most_probable_within(logs, constraints_for(budgets[:1], space, None))
+        kept = connected & (macs <= limit)
+        assert space.connected(found[None]).all()
+        assert (found == 0).sum() == max((every[kept] == 0).sum(axis=1))
+
+
+def test_the_least_budget_is_that_of_a_cell_with_a_path() -> None:
+    space = spaces.space("nasbench201", input_size=8, channels=4, cells=1)
+    least = int(space.macs([[0, 0, 0, 1, 0, 0]])[0])  # the identity from input to output is free
+    (constraint,) = constraints_for([Budget("macs", least)], space, None)
+    found = FeasibleSet([constraint]).sample(20, np.random.default_rng(0))
+    assert space.connected(found).all()
+    with pytest.raises(InfeasibleBudgetError, match="the least"):
+        FeasibleSet(constraints_for([Budget("macs", least - 1)], space, None), space.format)

@@ -1,6 +1,9 @@
 """The papers' own values, where they differ from the defaults: what each setting changes."""
 
 import json
+import re
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from hwnas import spaces
 from hwnas.errors import OptionError
 from hwnas.search.candidates.evaluation import validation_evaluator
 from hwnas.search.methods import betanas, spos
+from hwnas.search.options import SearchOptions
 from hwnas.search.retraining.settings import RetrainSettings
 from hwnas.search.runs.run import CHECKPOINT, Run
 from hwnas.search.settings import fields_of, restored, stored
@@ -25,6 +29,7 @@ from hwnas.search.supernet_training import (
 )
 from hwnas.supernet import UniformSampler, Workers, make_optimizer
 
+ROOT = Path(__file__).parents[2]
 QUICK = {"steps": 8, "batch_size": 16, "base_lr": 2e-3}
 #: Of Single Path One-Shot, section 4 and the release.
 PAPER = {
@@ -175,3 +180,49 @@ def test_the_papers_search_space_and_values_make_a_supernet_that_trains(tmp_path
     )
     accuracies = evaluator.accuracies(space.sample(2, seed=0))
     assert ((accuracies >= 0) & (accuracies <= 1)).all()
+
+
+# What the documentation says
+
+
+def values_of(command, kinds):
+    """Settings of a typed command: field -> value, of the fields of some dataclasses."""
+    words = command.replace("\\\n", " ").split()
+    flags = {f.flag: f for kind in kinds for f in fields_of(kind)}
+    found = {}
+    for flag, value in pairwise(words):
+        if flag in flags:
+            field = flags[flag]
+            found[field.name] = field.kind(value) if field.kind in (int, float) else value
+    return found
+
+
+def test_the_documentation_types_the_papers_values():
+    text = (ROOT / "docs" / "spos.md").read_text()
+    (command,) = re.findall(r"\$ (hwnas search[^`]*--batch-norms plain[^`]*)```", text)
+    assert spos.Settings(**values_of(command, [spos.Settings])) == spos.Settings(**PAPER)
+    (command,) = re.findall(r"`(hwnas train RUN --full --steps 300000[^`]*)`", text)
+    assert values_of(command, [RetrainSettings]) == {
+        **{"steps": 300_000, "batch_size": 1024, "max_norm": 0.0},
+    }
+    text = (ROOT / "docs" / "betanas.md").read_text()
+    (command,) = re.findall(r"`(hwnas train RUN --full --train-batch 2048[^`]*)`", text)
+    assert values_of(command, [RetrainSettings]) == {
+        **{"steps": 219_000, "batch_size": 2048, "base_lr": 1.4, "schedule": "cosine"},
+        **{"weight_decay": 2e-5, "dropout": 0.2, "max_norm": 0.0},
+    }
+    assert round(350 * 1_281_167 / 2048, -3) == 219_000
+
+
+@pytest.mark.parametrize("name", ["spos", "betanas"])
+def test_every_flag_that_a_table_names_is_one(name):
+    text = (ROOT / "docs" / f"{name}.md").read_text()
+    table = text[text.index("## What differs from the paper") :].partition("\n\n## ")[0]
+    known = {
+        f.flag
+        for kind in (spos.Settings, betanas.Settings, RetrainSettings, SearchOptions)
+        for f in fields_of(kind)
+    }
+    named = set(re.findall(r"(--[a-z][a-z-]+)", table))
+    assert len(named) > 10
+    assert named <= known | {"--full", "--space", "--macs", "--data"}

@@ -1,4 +1,4 @@
-"""Candidates ranked by a readout: in a search, in what reuses its supernet, and in older runs."""
+"""Candidates ranked by separations: in a search, in what reuses its supernet, and in older runs."""
 
 import json
 
@@ -9,10 +9,11 @@ import hwnas
 from hwnas.errors import OptionError
 from hwnas.search.candidates.evaluation import validation_evaluator
 from hwnas.search.find import find_network
+from hwnas.search.result import summary
 from hwnas.search.runs.stored import StoredRun
 from hwnas.search.shared_settings import EvaluationSettings
 
-READOUT = EvaluationSettings(rank_by="readout")
+SEPARATION = EvaluationSettings(rank_by="separation")
 
 SETTINGS = {
     "proxy_input_size": 8,
@@ -24,7 +25,7 @@ SETTINGS = {
     "parents": 3,
     "sampler": "balanced",
     "paths": 5,
-    "rank_by": "readout",
+    "rank_by": "separation",
 }
 
 
@@ -38,7 +39,7 @@ class Flat:
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
     monkeypatch.setattr("hwnas.search.searchers.proposals.RANDOM_PATHS", 6)
-    monkeypatch.setattr("hwnas.search.candidates.evaluation._READOUT_IMAGES", 80)
+    monkeypatch.setattr("hwnas.search.candidates.evaluation._CALIBRATION_IMAGES", 80)
     monkeypatch.setattr("hwnas.search.candidates.evaluation._VALIDATION_IMAGES", 100)
 
 
@@ -53,19 +54,22 @@ def logged(folder):
     return {e["architecture"]: e["accuracy"] for e in lines if e["event"] == "evaluated"}
 
 
-def test_a_search_ranks_by_readouts(digits, tmp_path) -> None:
+def test_a_search_ranks_by_separation(digits, tmp_path) -> None:
     out = tmp_path / "run"
     result = search(out, digits)
     source = StoredRun.open(out, digits)
     supernet, accuracies = source.supernet(), logged(out)
     assert len(accuracies) == 12
     archs = np.array([source.deployed.parse(name) for name in accuracies])
-    readouts = validation_evaluator(supernet, digits, READOUT).accuracies(archs)
-    np.testing.assert_allclose(list(accuracies.values()), readouts, atol=1e-6)
-    assert not np.allclose(readouts, validation_evaluator(supernet, digits).accuracies(archs))
+    separations = validation_evaluator(supernet, digits, SEPARATION).accuracies(archs)
+    np.testing.assert_allclose(list(accuracies.values()), separations, atol=1e-6)
+    assert not np.allclose(separations, validation_evaluator(supernet, digits).accuracies(archs))
     assert accuracies[result.architecture] == max(accuracies.values())
+    assert result.content["rank_by"] == "separation"
+    (said,) = [text for label, text in summary(result.content, out) if label == "accuracy"]
+    assert "% separation, " in said
     kept = source.identity(tmp_path)
-    assert (kept["rank_by"], kept["paths"]) == ("readout", 5)
+    assert (kept["rank_by"], kept["paths"]) == ("separation", 5)
 
 
 def test_a_run_of_one_path_and_accuracy_says_what_earlier_versions_said(digits, tmp_path) -> None:
@@ -76,11 +80,11 @@ def test_a_run_of_one_path_and_accuracy_says_what_earlier_versions_said(digits, 
     assert not plain.keys() & config.keys()
     assert search(out, digits, **plain).architecture == first.architecture
     with pytest.raises(hwnas.HwnasError, match="rank_by"):
-        search(out, digits, **plain | {"rank_by": "readout"})
+        search(out, digits, **plain | {"rank_by": "separation"})
 
 
 def test_what_is_neither_is_refused(digits, tmp_path) -> None:
-    with pytest.raises(OptionError, match="rank_by is one of accuracy, readout, got"):
+    with pytest.raises(OptionError, match="rank_by is one of accuracy, separation, got"):
         search(tmp_path, digits, rank_by="loss")
     with pytest.raises(OptionError, match="paths is a whole number of at least 1, got 0"):
         search(tmp_path, digits, paths=0)

@@ -1,5 +1,8 @@
 """The NAS-Bench-201 space, by the benchmark's own strings and the network written out."""
 
+import itertools
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -11,6 +14,7 @@ from hwnas.testing.ops import randomise
 
 SPACE = hwnas.spaces.space("nasbench201")
 OPS = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"]
+EDGES = [(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)]
 GOOD = (
     "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+"
     "|nor_conv_1x1~0|skip_connect~1|skip_connect~2|"
@@ -141,3 +145,83 @@ def test_the_layout_gives_its_cell() -> None:
     # edge20 and edge21 end at node 2, from which nothing leads on
     arch = SPACE.check([[3, 3, 3, 0, 2, 0]])
     assert cell.live(arch).tolist() == [[3, 0, 0, 0, 2, 0]]
+
+
+# The benchmark's own figures
+
+
+@pytest.mark.parametrize(
+    ("arch", "macs", "params"),
+    [
+        # rows of the published list: M MACs, the classifier's 10 biases counted; parameters
+        (GOOD, 15_647_370, 129_306),
+        ("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|", 7_783_050, 73_306),
+        (
+            "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+"
+            "|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|",
+            220_119_690,
+            1_531_546,
+        ),
+    ],
+)
+def test_costs_are_those_of_the_benchmark(arch: str, macs: int, params: int) -> None:
+    assert SPACE.macs(SPACE.parse(arch)).tolist() == [macs - 10]
+    assert SPACE.params(SPACE.parse(arch)).tolist() == [params]
+
+
+def everything() -> np.ndarray:
+    return np.stack(np.unravel_index(np.arange(5**6), (5,) * 6), axis=1)
+
+
+def test_a_path_is_looked_for_as_by_walking() -> None:
+    archs = everything()
+    there = archs != 0
+    walked = np.zeros(len(archs), bool)
+    for nodes in ((0, 3), (0, 1, 3), (0, 2, 3), (0, 1, 2, 3)):
+        edges = [EDGES.index(edge) for edge in itertools.pairwise(nodes)]
+        walked |= there[:, edges].all(axis=1)
+    np.testing.assert_array_equal(SPACE.connected(archs), walked)
+    assert (~walked).sum() == 341  # as the benchmark's users count them
+    assert SPACE.may_be_cut
+
+
+def test_dead_operators_change_nothing() -> None:
+    arch = np.array([3, 3, 3, 0, 2, 0])
+    live = SPACE.live(arch)
+    assert live.tolist() == [[3, 0, 0, 0, 2, 0]]
+    kinds = [[node.kind for node in SPACE.graph(a).pruned().nodes] for a in (arch, live[0])]
+    assert kinds[0] == kinds[1]
+
+
+def test_equal_networks_are_written_as_one() -> None:
+    none, skip, conv = 0, 1, 3
+    for arch, same in (
+        # nodes 1 and 2 change places where there is no edge between them
+        ([conv, skip, none, 2, skip, conv], [skip, conv, none, 2, conv, skip]),
+        # an edge from a node that nothing reaches, or into one that leads nowhere, is dead
+        ([none, skip, conv, none, 2, conv], [none, skip, none, none, none, conv]),
+        ([conv, skip, conv, none, 2, none], [conv, none, none, none, 2, none]),
+        ([none, none, 2, none, 3, 4], [none] * 6),
+    ):
+        written = SPACE.canonical([arch, same])
+        assert written[0].tolist() == written[1].tolist()
+    connected = [conv, skip, 2, none, skip, conv]
+    assert SPACE.canonical([connected]).tolist() == [connected]
+
+
+def test_what_is_written_as_one_computes_the_same() -> None:
+    archs = SPACE.sample(40, seed=0)
+    written = SPACE.canonical(archs)
+    assert (SPACE.canonical(written) == written).all()
+    kept = SPACE.layout.cell.live(archs)
+    assert ((kept == 3).sum(axis=1) == (written == 3).sum(axis=1)).all()
+    assert ((kept == 1).sum(axis=1) == (written == 1).sum(axis=1)).all()
+    changed = (kept != written).any(axis=1)
+    assert changed.any()
+    assert (written[changed, 2] == 0).all()
+
+
+def test_chains_have_no_equal_networks() -> None:
+    chain = hwnas.spaces.space("proxyless")
+    archs = chain.sample(5, seed=0)
+    assert (chain.canonical(archs) == archs).all()

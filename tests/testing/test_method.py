@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hwnas.errors import InfeasibleBudgetError, OptionError
-from hwnas.search.methods import betanas, spos
+from hwnas.search.methods import amended_darts, betanas, nao, spos
 from hwnas.search.settings import setting
 from hwnas.search.shared_settings import TrainingSettings
 from hwnas.testing import check_method
@@ -15,6 +15,18 @@ from hwnas.testing import check_method
 SMALL = {
     spos: spos.Settings(steps=8, batch_size=16, population=6, generations=2, parents=3),
     betanas: betanas.Settings(steps=24, batch_size=16, alpha_batch=16, alpha_lr=0.2),
+    amended_darts: amended_darts.Settings(
+        steps=10,
+        batch_size=16,
+        alpha_batch=16,
+        alpha_every=2,
+        alpha_lr=0.1,
+        cutout=3,
+        path_drop=0.1,
+    ),
+    nao: nao.Settings(
+        steps=9, batch_size=16, pool=12, proposals=6, seeds=4, maps=2, map_steps=10, ascent_steps=2
+    ),
 }
 
 

@@ -10,6 +10,8 @@ from hwnas.arrays import FloatArray, IntArray
 from hwnas.data import Dataset
 from hwnas.progress import Progress, silent
 from hwnas.search.runs.run import Run
+from hwnas.search.runs.stored import StoredRun
+from hwnas.search.settings import restored
 from hwnas.search.shared_settings import EvaluationSettings
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import Evaluator, Supernet
@@ -19,6 +21,7 @@ __all__ = [
     "Evaluation",
     "LoggedEvaluation",
     "calibration_images",
+    "stored_evaluator",
     "tested_accuracy",
     "validation_evaluator",
 ]
@@ -30,8 +33,6 @@ Evaluate = Callable[[IntArray], FloatArray]
 #: settings do not say it.
 _CALIBRATION_IMAGES = 512
 _VALIDATION_IMAGES = 1000
-#: Images that a readout is fitted to, and batch-norm is recalibrated by where there is one.
-_READOUT_IMAGES = 1000
 #: Architectures evaluated between two entries in the log: small, so that a kill loses little.
 _CHUNK = 8
 
@@ -60,18 +61,19 @@ def validation_evaluator(
         count += len(labels[-1])
         if count >= most:
             break
-    calibration, fitted_labels = calibration_images(data, settings.calibration_images), None
-    if settings.rank_by == "readout":
-        count = min(settings.calibration_images or _READOUT_IMAGES, data.train_count)
-        batch = data.train_batch(0, count, 0)
-        calibration, fitted_labels = np.asarray(batch[0], np.float32), np.asarray(batch[1])
     return Evaluator(
         supernet,
-        calibration,
+        calibration_images(data, settings.calibration_images),
         np.concatenate(images)[:most],
         np.concatenate(labels)[:most],
-        calibration_labels=fitted_labels,
+        rank_by=settings.rank_by,
     )
+
+
+def stored_evaluator(source: StoredRun, data: Dataset) -> Evaluator:
+    """The same of a run's supernet, as the run itself ranked its candidates."""
+    settings = restored(EvaluationSettings, source.config)
+    return validation_evaluator(source.supernet(), data, settings)
 
 
 def tested_accuracy(validation: Evaluator, data: Dataset, arch: IntArray) -> float:

@@ -27,6 +27,7 @@ from hwnas.search.candidates.evaluation import LoggedEvaluation
 from hwnas.search.runs.run import Run
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import Evaluator, Sharing, Supernet
+from hwnas.supernet.kinds import RankBy
 
 __all__ = ["BACKENDS", "Parallel", "ParallelAccuracies", "logged_evaluation"]
 
@@ -101,7 +102,7 @@ class ParallelAccuracies:
             state,
             *evaluator.inputs(),
             _CACHE_BYTES // parallel.workers,
-            evaluator.calibration_labels,
+            evaluator.rank_by,
         )
         self._key = uuid4().hex
         self._parallel = parallel
@@ -148,7 +149,7 @@ class _Copy:
     labels: npt.NDArray[np.int64]
     batch: int
     cache_bytes: int
-    calibration_labels: npt.NDArray[np.int64] | None
+    rank_by: RankBy
 
     def evaluator(self) -> Evaluator:
         supernet = Supernet(self.space, sharing=self.sharing, seed=0)
@@ -159,7 +160,7 @@ class _Copy:
             self.calibration_images.copy(),
             self.images.copy(),
             self.labels.copy(),
-            calibration_labels=self.calibration_labels,
+            rank_by=self.rank_by,
             batch=self.batch,
             cache_bytes=self.cache_bytes,
         )

@@ -11,13 +11,11 @@ from hwnas.data import Dataset
 from hwnas.errors import ExportError
 from hwnas.files import write_atomically
 from hwnas.progress import Progress, silent
-from hwnas.search.candidates.evaluation import tested_accuracy, validation_evaluator
+from hwnas.search.candidates.evaluation import stored_evaluator, tested_accuracy
 from hwnas.search.retraining.retrain import accuracy, logits, retrain, weights_of
 from hwnas.search.retraining.settings import RetrainSettings
 from hwnas.search.runs.run import Run
 from hwnas.search.runs.stored import StoredRun
-from hwnas.search.settings import restored
-from hwnas.search.shared_settings import EvaluationSettings
 from hwnas.spaces import SearchSpace
 
 __all__ = ["retrain_found"]
@@ -91,8 +89,7 @@ def _supernet_accuracy(source: StoredRun, arch: IntArray) -> dict[str, float] | 
     if not source.has_supernet:
         return None
     data = source.data()
-    images = restored(EvaluationSettings, source.config)
-    validation = validation_evaluator(source.supernet(), data, images)
+    validation = stored_evaluator(source, data)
     return {
         "validation": validation.accuracy_alone(arch),
         "test": tested_accuracy(validation, data, arch),

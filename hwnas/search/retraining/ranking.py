@@ -11,7 +11,7 @@ from hwnas.data import Dataset
 from hwnas.documents import inside
 from hwnas.errors import OptionError
 from hwnas.progress import Progress, silent
-from hwnas.search.candidates.evaluation import validation_evaluator
+from hwnas.search.candidates.evaluation import stored_evaluator
 from hwnas.search.candidates.parallel import Parallel, logged_evaluation
 from hwnas.search.retraining.retrain import accuracy, logits, retrain
 from hwnas.search.retraining.settings import RankSettings, RetrainSettings
@@ -19,8 +19,6 @@ from hwnas.search.runs.plots import plot_ranking, write_and_draw
 from hwnas.search.runs.run import Run
 from hwnas.search.runs.schema import OWN
 from hwnas.search.runs.stored import StoredRun
-from hwnas.search.settings import restored
-from hwnas.search.shared_settings import EvaluationSettings
 
 __all__ = [
     "LEAST_FOR_INTERVAL",
@@ -155,8 +153,7 @@ def check_ranking(
     space = source.proxy
     archs = space.sample(count, seed=np.random.default_rng([seed, 0x4A4C]))
     names = [space.format(arch) for arch in archs]
-    evaluated = restored(EvaluationSettings, source.config)
-    validation = validation_evaluator(source.supernet(), data, evaluated)
+    validation = stored_evaluator(source, data)
     shared = logged_evaluation(run, space, validation, parallel, progress=progress)(archs)
     known = {e["architecture"]: float(e["accuracy"]) for e in run.logged("trained alone")}
     for at, (name, arch) in enumerate(zip(names, archs, strict=True)):

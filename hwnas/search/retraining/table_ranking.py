@@ -9,7 +9,7 @@ from hwnas.arrays import FloatArray, IntArray
 from hwnas.data import Dataset
 from hwnas.errors import OptionError
 from hwnas.progress import Progress, silent
-from hwnas.search.candidates.evaluation import LoggedEvaluation, validation_evaluator
+from hwnas.search.candidates.evaluation import LoggedEvaluation, stored_evaluator
 from hwnas.search.looked_up import Tables, rows_in_both
 from hwnas.search.retraining.ranking import METRICS, rank_correlation
 from hwnas.search.runs.plots import plot_against_table, write_and_draw
@@ -108,7 +108,7 @@ def rank_by_table(
     space, truths = source.deployed, tables.accuracies
     assert truths is not None
     archs = _drawn(space, tables, count, seed)
-    evaluator = validation_evaluator(source.supernet(), data)
+    evaluator = stored_evaluator(source, data)
     shared = LoggedEvaluation(run, space, evaluator.accuracies, progress)(archs)
     truth, free = truths(archs), free_guesses(space, archs)
     guesses = {"supernet": shared, **free}

@@ -76,7 +76,7 @@ class Config(Document):
     calibration_images: Annotated[int, Ge(2), Le(10_000_000)] | None = None
     validation_images: Annotated[int, Ge(1), Le(10_000_000)] | None = None
     paths: AtLeastOne | None = None
-    rank_by: Literal["accuracy", "readout"] | None = None
+    rank_by: Literal["accuracy", "separation"] | None = None
     supernet: _Path = "."
     supernet_digest: str = ""
     accuracies: Text | None = None
@@ -160,6 +160,7 @@ class Found(Network):
     params: Count
     bitops: Count | None = None
     accuracy: Share
+    rank_by: Literal["accuracy", "separation"] = "accuracy"
     test_accuracy: Share | None
     random_paths: _Paths
     largest: _Largest | None = None

@@ -12,7 +12,7 @@ from hwnas import spaces
 from hwnas.arrays import IntArray
 from hwnas.data import Dataset, has_digest, load_data
 from hwnas.documents import inside, read_document
-from hwnas.errors import CheckpointError, DataError, HwnasError, OptionError
+from hwnas.errors import ArchitectureError, CheckpointError, DataError, HwnasError, OptionError
 from hwnas.latency_tables import LatencyTable
 from hwnas.search.runs.events import read_events
 from hwnas.search.runs.run import CHECKPOINT, CONFIG, LOG, RESULT, TABLE
@@ -182,7 +182,8 @@ class StoredRun:
 
         Raises:
             OptionError: the search found none, or several.
-            ArchitectureError: the text is no architecture of the space.
+            ArchitectureError: the text is no architecture of the space, or one that has no path
+                from its input to its output.
         """
         if text is None:
             path = self.folder / RESULT
@@ -194,7 +195,13 @@ class StoredRun:
                     "of several budgets): give --architecture, or the folder of one budget"
                 )
             return parse_of_file(self.deployed, found, path, ANOTHER)
-        return self.deployed.parse(text)
+        arch = self.deployed.parse(text)
+        if not self.deployed.connected(arch).all():
+            raise ArchitectureError(
+                f"{text} has no path from its input to its output, so that it gives all images the "
+                "same: it is neither trained nor deployed; give one that has"
+            )
+        return arch
 
     def check_flags(
         self, given: Mapping[str, tuple[str, Any]], defaults: Mapping[str, Any] | None = None

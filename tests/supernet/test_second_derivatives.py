@@ -1,0 +1,72 @@
+"""Second derivatives of batch-norms against torch's own, in double precision."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from hwnas.errors import OptionError
+from hwnas.supernet.second_derivatives import twice_differentiable
+
+
+def random(*shape, seed):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def network(scales):
+    torch.manual_seed(0)
+    norms = [nn.BatchNorm2d(4).double() for _ in range(2)]
+    for norm in norms:
+        if scales != "held":
+            nn.init.uniform_(norm.weight, 0.5, 2)
+            nn.init.uniform_(norm.bias, -1, 1)
+        norm.requires_grad_(scales == "trained")
+    convolutions = [nn.Conv2d(i, 4, 3, padding=1, bias=False).double() for i in (3, 4)]
+    first, second = zip(convolutions, norms, strict=True)
+    return nn.Sequential(*first, nn.Softplus(), *second, nn.Flatten(), nn.Linear(100, 3).double())
+
+
+def second_derivatives(scales, x, labels, fast):
+    net = network(scales)
+    weights = [p for p in net.parameters() if p.requires_grad]
+    if fast:
+        with twice_differentiable():
+            loss = F.cross_entropy(net(x), labels)
+    else:
+        loss = F.cross_entropy(net(x), labels)
+    slope = torch.autograd.grad(loss, [x, *weights], create_graph=True)
+    along = [random(*part.shape, seed=at) for at, part in enumerate(slope)]
+    curved = torch.autograd.grad(slope, [x, *weights], along)
+    return [loss, *slope, *curved], [net[1], net[4]]
+
+
+@pytest.mark.parametrize("scales", ["trained", "held", "fixed elsewhere"])
+def test_they_are_torchs_own(scales):
+    x = random(6, 3, 5, 5, seed=9).to(memory_format=torch.channels_last).requires_grad_()
+    labels = torch.arange(6) % 3
+    ours, norms = second_derivatives(scales, x, labels, fast=True)
+    theirs, others = second_derivatives(scales, x, labels, fast=False)
+    assert len(ours) == len(theirs)
+    for mine, right in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, right, rtol=1e-9, atol=1e-12)
+    for norm, other in zip(norms, others, strict=True):
+        torch.testing.assert_close(norm.running_mean, other.running_mean)
+        torch.testing.assert_close(norm.running_var, other.running_var)
+        assert norm.num_batches_tracked == other.num_batches_tracked == 1
+
+
+def test_evaluation_is_left_alone():
+    net, x = network("trained"), random(6, 3, 5, 5, seed=9)
+    net(x)
+    expected = net.eval()(x)
+    with twice_differentiable():
+        assert torch.equal(net(x), expected)
+
+
+def test_third_derivatives_are_refused():
+    x = random(6, 4, 2, 2, seed=1).requires_grad_()
+    with twice_differentiable():
+        y = F.batch_norm(x, None, None, training=True)
+    (slope,) = torch.autograd.grad(y.pow(3).sum(), x, create_graph=True)
+    with pytest.raises(OptionError, match="no third derivatives"):
+        torch.autograd.grad(slope.sin().sum(), x, create_graph=True)

@@ -119,10 +119,8 @@ def read_tables(space: SearchSpace, specs: Sequence[str]) -> list[ArchitectureTa
         )
     tables = []
     for path, column in parts:
-        key = columns[path]
-        if key is not None:
-            known = None
-        else:
+        key, known = columns[path], None
+        if key is None:
             key = _shared_key(files[naming], files[path], [c for _, c in parts])
             known = _architectures_by_key(space, files[naming], key, str(columns[naming]))
         tables.append(_table(space, files[path], column, key, known))

@@ -21,6 +21,7 @@ __all__ = [
     "check_classes",
     "check_evaluation",
     "check_fits",
+    "check_gates",
     "check_seed",
 ]
 
@@ -143,6 +144,23 @@ def check_fits(space: SearchSpace, proxy: SearchSpace, settings: Any) -> None:
         f"training {proxy.name} at {proxy.input_shape[1]} pixels with {batch} images a step",
         "give a smaller proxy_width, proxy_input_size or batch_size",
     )
+
+
+def check_gates(space: SearchSpace, method: str) -> None:
+    """Refuse a space in which a choice is more than one of a slot's candidates.
+
+    Args:
+        space: that is trained.
+        method: that puts a gate on each candidate.
+
+    Raises:
+        OptionError: choices say which slots are used as well.
+    """
+    if any(slot.picks is not None for slot in space.layout.slots):
+        raise OptionError(
+            f"the method {method} needs an operator for each choice, and choices of {space.name} "
+            "say what is read as well: search it by single paths, --method spos"
+        )
 
 
 def check_budgets_are_numbers(budgets: Sequence[Budget]) -> None:

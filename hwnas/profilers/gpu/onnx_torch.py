@@ -22,9 +22,10 @@ _Run = Callable[..., Tensor]
 
 def _conv(a: _Attributes) -> _Run:
     stride, pad, groups = a["strides"], a["pads"][:2], a["group"]
+    dilation = a.get("dilations", 1)
 
     def run(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        return F.conv2d(x, weight, bias, stride, pad, 1, groups)
+        return F.conv2d(x, weight, bias, stride, pad, dilation, groups)
 
     return run
 
@@ -39,6 +40,22 @@ def _average_pool(a: _Attributes) -> _Run:
     return lambda x: F.avg_pool2d(x, size, stride, pad, count_include_pad=False)
 
 
+def _max_pool(a: _Attributes) -> _Run:
+    size, stride, pad = a["kernel_shape"], a["strides"], a["pads"][:2]
+    return lambda x: F.max_pool2d(x, size, stride, pad)
+
+
+def _concat(a: _Attributes) -> _Run:
+    return lambda *parts: torch.cat(parts, a["axis"])
+
+
+def _slice(starts: list[int], ends: list[int], axes: list[int], steps: list[int]) -> _Run:
+    bounds = zip(starts, ends, steps, strict=True)
+    taken = dict(zip(axes, (slice(*bound) for bound in bounds), strict=True))
+    index = tuple(taken.get(axis, slice(None)) for axis in range(max(axes) + 1))
+    return lambda x: x[index]
+
+
 def _zeros(a: _Attributes) -> _Run:
     value = numpy_helper.to_array(a["value"]).item()
     kind = torch.float16 if a["value"].data_type == onnx.TensorProto.FLOAT16 else torch.float32
@@ -51,14 +68,18 @@ _OPERATORS: dict[str, Callable[[_Attributes], _Run]] = {
     "Add": lambda a: torch.add,
     "AveragePool": _average_pool,
     "Clip": lambda a: torch.clamp,
+    "Concat": _concat,
     "Conv": _conv,
     "Flatten": lambda a: lambda x: x.flatten(a["axis"]),
     "Gemm": _gemm,
     "GlobalAveragePool": lambda a: lambda x: x.mean((2, 3), keepdim=True),
     "Identity": lambda a: lambda x: x,
+    "MaxPool": _max_pool,
     "Mul": lambda a: torch.mul,
     "Relu": lambda a: F.relu,
 }
+#: Operators that constants describe, which are read when the function is made.
+_BY_CONSTANTS = {"ConstantOfShape", "Slice"}
 
 
 class OnnxFunction:
@@ -79,7 +100,7 @@ class OnnxFunction:
 
     def __init__(self, model: bytes, device: str, *, channels_last: bool = False):
         graph = onnx.load_from_string(model).graph
-        unknown = {n.op_type for n in graph.node} - _OPERATORS.keys() - {"ConstantOfShape"}
+        unknown = {n.op_type for n in graph.node} - _OPERATORS.keys() - _BY_CONSTANTS
         if unknown:
             raise ModelRejectedError(
                 f"the torch runtime has no operator {', '.join(sorted(unknown))}; it runs the fp32 "
@@ -103,9 +124,14 @@ class OnnxFunction:
                 shape = self._values[node.input[0]].tolist()
                 self._values[node.output[0]] = self._placed(_zeros(attributes)(shape), device)
                 continue
-            run = _OPERATORS[node.op_type](attributes)
-            last_use |= dict.fromkeys(node.input, len(self._steps))
-            self._steps.append((run, list(node.input), node.output[0]))
+            inputs = list(node.input)
+            if node.op_type == "Slice":
+                run = _slice(*(self._values[name].tolist() for name in inputs[1:]))
+                inputs = inputs[:1]
+            else:
+                run = _OPERATORS[node.op_type](attributes)
+            last_use |= dict.fromkeys(inputs, len(self._steps))
+            self._steps.append((run, inputs, node.output[0]))
         kept = {*self._values, self._output}
         self._done: list[list[str]] = [[] for _ in self._steps]
         for name, at in last_use.items():

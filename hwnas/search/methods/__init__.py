@@ -57,6 +57,7 @@ METHODS: Registry[Method] = Registry(
         "spos": "hwnas.search.methods.spos",
         "betanas": "hwnas.search.methods.betanas",
         "amended-darts": "hwnas.search.methods.amended_darts",
+        "nao": "hwnas.search.methods.nao",
     },
     accept,
 )

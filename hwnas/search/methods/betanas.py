@@ -26,6 +26,7 @@ from hwnas.search.constraints import check_budgets
 from hwnas.search.gradient.alpha_steps import alpha_steps
 from hwnas.search.gradient.betas import parse_betas
 from hwnas.search.gradient.pruning import PruneRule, active_choices, prune
+from hwnas.search.limits import check_gates
 from hwnas.search.problem import Problem
 from hwnas.search.settings import setting
 from hwnas.search.shared_settings import EvaluationSettings, TrainingSettings
@@ -118,9 +119,10 @@ def check(problem: Problem, settings: Settings) -> Settings:
 
     Raises:
         BudgetError: a beta of BitOps for a space that has none.
-        OptionError: the predictor gives no expected latency, which a term of the loss needs, or
-            the data no batches of validation images.
+        OptionError: a choice of the space is more than an operator, the predictor gives no expected
+            latency, which a term of the loss needs, or the data no batches of validation images.
     """
+    check_gates(problem.proxy, "betanas")
     betas = parse_betas(settings.beta)
     check_budgets([Budget(name, 1.0) for name in betas], problem.space)
     if "latency" in (betas or [budget.quantity for budget in problem.budgets]):

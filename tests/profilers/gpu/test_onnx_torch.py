@@ -11,9 +11,11 @@ from hwnas.testing.ops import assert_close, run_onnx
 
 PROXYLESS = hwnas.spaces.space("proxyless", input_size=36, classes=7, width_mult=0.25)
 CELLS = hwnas.spaces.space("nasbench201", input_size=12, classes=7, channels=4, cells=1)
+S1 = hwnas.spaces.space("darts-s1", input_size=8, classes=7, channels=4, cells=3)
+NAO = hwnas.spaces.space("nao", input_size=8, classes=7, channels=4, repeats=1)
 
 
-@pytest.mark.parametrize("space", [PROXYLESS, CELLS], ids=lambda space: space.name)
+@pytest.mark.parametrize("space", [PROXYLESS, CELLS, S1, NAO], ids=lambda space: space.name)
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_computes_what_onnx_runtime_computes(space, channels_last):
     for arch in space.sample(4, seed=1):

@@ -157,7 +157,8 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         "rounds": [len(archs) for archs in seen],
         "files": {"map": MAP} | ({"map picture": PICTURE} if drawn else {}),
     }
-    return context.conclude(winner, evaluation, evaluated[:RANDOM_PATHS], extras)
+    drawn_first = evaluated[: len(seen[0])][:RANDOM_PATHS]
+    return context.conclude(winner, evaluation, drawn_first, extras)
 
 
 def _searcher(

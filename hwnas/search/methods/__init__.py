@@ -52,7 +52,12 @@ def accept(name: str, thing: Any) -> Method:
 METHODS: Registry[Method] = Registry(
     "method",
     "hwnas.methods",
-    {"spos": "hwnas.search.methods.spos", "betanas": "hwnas.search.methods.betanas"},
+    {
+        "spos": "hwnas.search.methods.spos",
+        "betanas": "hwnas.search.methods.betanas",
+        "tnas-os": "hwnas.search.methods.tnas_os",
+        "tnas-g": "hwnas.search.methods.tnas_g",
+    },
     accept,
 )
 

@@ -30,7 +30,9 @@ __all__ = [
     "train_vae",
 ]
 
-_WIDTH, _HEADS, _LATENT, _HIDDEN = 32, 4, 16, 32
+_WIDTH, _HEADS, _LATENT, _HIDDEN = 32, 4, 24, 32
+#: What of z is read from the mean over decisions, the rest from each of them.
+_SUMMARY = 12
 #: Initial standard deviation of what stands for choices and for decisions.
 _EMBEDDING = 0.3
 _LR, _WEIGHT_DECAY, _WARM_UP = 1e-2, 1e-4, 10
@@ -63,22 +65,21 @@ class ArchitectureVAE(nn.Module):
             self.read_choices = _normal(most, _WIDTH, std=_EMBEDDING)
             self.read_places = _normal(n_decisions, _WIDTH, std=_EMBEDDING)
             self.encoder = _transformer(layers)
-            self.of_all = nn.Linear(_WIDTH, 2 * _LATENT)
-            self.of_each = nn.Linear(n_decisions * _WIDTH, 2 * _LATENT, bias=False)
+            self.of_all = nn.Linear(_WIDTH, 2 * _SUMMARY)
+            self.of_each = nn.Linear(n_decisions * _WIDTH, 2 * (_LATENT - _SUMMARY))
             self.from_latent = nn.Linear(_LATENT, _WIDTH)
             self.written_places = _normal(n_decisions, _WIDTH, std=1.0)
             self.decoder = _transformer(layers)
             self.written_choices = _normal(n_decisions, most, _WIDTH, std=_WIDTH**-0.5)
-            self.hidden = _normal(predictors, _LATENT, _HIDDEN, std=_LATENT**-0.5)
+            self.hidden = _normal(predictors, _SUMMARY, _HIDDEN, std=_SUMMARY**-0.5)
             self.bias = _normal(predictors, 1, _HIDDEN, std=0.1)
             self.output = _normal(predictors, _HIDDEN, 1, std=_HIDDEN**-0.5)
 
     def encode(self, archs: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of z, (n, 16) each, of architectures (n, n_decisions)."""
         read = self.encoder(self.read_choices[archs] + self.read_places)
-        # the mean counts choices wherever they are; the rest says where they are
-        latent = self.of_all(read.mean(1)) + self.of_each(read.flatten(1))
-        mean, log_variance = latent.chunk(2, dim=1)
+        halves = [self.of_all(read.mean(1)).chunk(2, 1), self.of_each(read.flatten(1)).chunk(2, 1)]
+        mean, log_variance = (torch.cat(parts, 1) for parts in zip(*halves, strict=True))
         return mean, log_variance
 
     def decode(self, z: Tensor) -> Tensor:
@@ -89,7 +90,7 @@ class ArchitectureVAE(nn.Module):
 
     def predict(self, z: Tensor) -> Tensor:
         """What each predictor says of z (n, 16), (n, predictors)."""
-        hidden = torch.relu(torch.einsum("nl,plh->pnh", z, self.hidden) + self.bias)
+        hidden = torch.relu(torch.einsum("nl,plh->pnh", z[:, :_SUMMARY], self.hidden) + self.bias)
         return torch.bmm(hidden, self.output)[:, :, 0].T
 
 

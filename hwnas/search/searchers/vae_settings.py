@@ -22,7 +22,7 @@ class VAESettings:
         0.3, "Weight of the VAE's divergence from its prior; 1 in eq. 2 of TNAS.", most=1000
     )
     vae_steps: Annotated[int, Ge(1)] = setting(
-        200, "Training steps of the VAE each time it learns.", most=1_000_000
+        100, "Training steps of the VAE each time it learns.", most=1_000_000
     )
 
     def __post_init__(self) -> None:

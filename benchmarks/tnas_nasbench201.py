@@ -75,16 +75,21 @@ def main(flags: argparse.Namespace) -> None:
         for device in timed[0]
         if device != "idx"
     }
-    without(accuracy, latencies, flags.seeds)
-    within(accuracy, latencies)
+    chosen = {name: SEARCHERS[name] for name in flags.searchers or SEARCHERS}
+    if flags.seeds:
+        without(chosen, accuracy, latencies, flags.seeds)
+    if flags.budgets:
+        within(chosen, accuracy, latencies)
 
 
-def without(accuracy: Table, latencies: dict[str, Table], seeds: int) -> None:
+def without(
+    searchers: dict[str, Make], accuracy: Table, latencies: dict[str, Table], seeds: int
+) -> None:
     """Nothing is limited: the budget is the slowest network's latency."""
     latency = next(iter(latencies.values()))
     feasible = limited(latency, np.nanmax(latency.values))
     print(f"best of all {np.nanmax(accuracy.values):.3f}; best of {EVALUATIONS} evaluations")
-    for name, make in SEARCHERS.items():
+    for name, make in searchers.items():
         start = time.process_time()
         best = np.array([searched(make(feasible, seed), accuracy) for seed in range(seeds)])
         seconds = (time.process_time() - start) / seeds
@@ -93,16 +98,16 @@ def without(accuracy: Table, latencies: dict[str, Table], seeds: int) -> None:
         print(f"{name:12} {means}   standard deviation {spread}   {seconds:.1f} s each", flush=True)
 
 
-def within(accuracy: Table, latencies: dict[str, Table]) -> None:
+def within(searchers: dict[str, Make], accuracy: Table, latencies: dict[str, Table]) -> None:
     """Under the latencies of each device, at quantiles of them."""
-    distances: dict[str, list[FloatArray]] = {name: [] for name in SEARCHERS}
-    limits: dict[str, list[float]] = {name: [] for name in SEARCHERS}
+    distances: dict[str, list[FloatArray]] = {name: [] for name in searchers}
+    limits: dict[str, list[float]] = {name: [] for name in searchers}
     for device, latency in latencies.items():
         for seed, quantile in enumerate(QUANTILES):
             limit = float(np.quantile(latency.values, quantile))
             feasible = limited(latency, limit)
             most = accuracy.values[latency.values <= limit].max()
-            for name, make in SEARCHERS.items():
+            for name, make in searchers.items():
                 searcher = make(feasible, seed)
                 distances[name].append(most - searched(searcher, accuracy))
                 if isinstance(searcher, VAESearch):
@@ -145,6 +150,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("accuracies", type=Path)
     parser.add_argument("latencies", type=Path)
-    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=10, help="without a budget")
+    parser.add_argument("--budgets", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--searchers", nargs="+", choices=SEARCHERS)
     parser.add_argument("--column", default="cifar10_test_200", help="of ACCURACIES")
     main(parser.parse_args())

@@ -128,7 +128,7 @@ def train_vae(
         settings: steps, weight of the divergence.
         worths: what the predictors learn, (n,), about standard normal; None to leave them.
     """
-    rows, weights = torch.from_numpy(archs), torch.from_numpy(best).float()
+    rows, learned = torch.from_numpy(archs), torch.from_numpy(archs[best])
     noise = torch.Generator().manual_seed(int(rng.integers(2**63)))
     targets = None if worths is None else torch.from_numpy(worths).float()
     counts = torch.poisson(torch.ones(len(rows), len(model.hidden)), generator=noise)
@@ -138,20 +138,18 @@ def train_vae(
     for step in range(settings.vae_steps):
         for group in optimizer.param_groups:
             group["lr"] = _LR * min(1.0, (step + 1) / _WARM_UP) * (1 - step / settings.vae_steps)
-        batch = torch.arange(len(rows))
-        if len(rows) > _BATCH:
-            batch = torch.randperm(len(rows), generator=noise)[:_BATCH]
-        mean, kl, nats = _bound(model, rows[batch], noise)
-        share = weights[batch] / weights[batch].sum().clamp(min=1)
-        loss = share @ (settings.kl_weight * kl + nats)
+        kl, nats = _bound(model, learned[_batch(len(learned), noise)], noise)
+        loss = (settings.kl_weight * kl + nats).mean()
         if targets is not None:
-            errors = counts[batch] * (model.predict(mean) - targets[batch, None]) ** 2
+            batch = _batch(len(rows), noise)
+            said = model.predict(model.encode(rows[batch])[0])
+            errors = counts[batch] * (said - targets[batch, None]) ** 2
             loss = loss + errors.mean(0).sum()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     with torch.no_grad():
-        _, kl, nats = _bound(model, rows[torch.from_numpy(best)], noise)
+        kl, nats = _bound(model, learned, noise)
     return Fit(kl.mean().item(), nats.mean().item())
 
 
@@ -206,14 +204,19 @@ def log_likelihoods(
     return values
 
 
-def _bound(
-    model: ArchitectureVAE, rows: Tensor, noise: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Means of z (n, 16), and both terms of eq. 2, (n,) each: divergence and reconstruction."""
+def _bound(model: ArchitectureVAE, rows: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Both terms of eq. 2 without their signs, (n,) each: divergence and reconstruction."""
     mean, log_variance = model.encode(rows)
     z = mean + (0.5 * log_variance).exp() * torch.randn(mean.shape, generator=noise)
     kl = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(1)
-    return mean, kl, -_of(model.decode(z), rows)
+    return kl, -_of(model.decode(z), rows)
+
+
+def _batch(count: int, noise: torch.Generator) -> Tensor:
+    """Positions of all architectures, or of some if they are many."""
+    if count <= _BATCH:
+        return torch.arange(count)
+    return torch.randperm(count, generator=noise)[:_BATCH]
 
 
 def _of(scores: Tensor, rows: Tensor) -> Tensor:

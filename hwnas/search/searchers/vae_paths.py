@@ -145,7 +145,7 @@ class VAEPaths:
         if rng.random() >= self.eps:
             return self._uniform.sample(step)
         archs, _ = self._draws(self.model, 1, rng)
-        return archs[0]
+        return archs.reshape(-1)
 
     def update(self, step: int, arch: IntArray, loss: float) -> None:
         """Told after each step; some of them end with a round."""

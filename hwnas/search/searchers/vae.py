@@ -76,20 +76,20 @@ class ArchitectureVAE(nn.Module):
             self.output = _normal(predictors, _HIDDEN, 1, std=_HIDDEN**-0.5)
 
     def encode(self, archs: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of z, (n, 16) each, of architectures (n, n_decisions)."""
+        """Mean and log-variance of z, (n, 24) each, of architectures (n, n_decisions)."""
         read = self.encoder(self.read_choices[archs] + self.read_places)
         halves = [self.of_all(read.mean(1)).chunk(2, 1), self.of_each(read.flatten(1)).chunk(2, 1)]
         mean, log_variance = (torch.cat(parts, 1) for parts in zip(*halves, strict=True))
         return mean, log_variance
 
     def decode(self, z: Tensor) -> Tensor:
-        """Log-probabilities (n, n_decisions, most choices) of z (n, 16); -inf for no choice."""
+        """Log-probabilities (n, n_decisions, most choices) of z (n, 24); -inf for no choice."""
         written = self.decoder(self.from_latent(z)[:, None] + self.written_places)
         scores = torch.einsum("ndw,dcw->ndc", written, self.written_choices)
         return scores.masked_fill(~self.exist, -torch.inf).log_softmax(2)
 
     def predict(self, z: Tensor) -> Tensor:
-        """What each predictor says of z (n, 16), (n, predictors)."""
+        """What each predictor says of z (n, 24), (n, predictors)."""
         hidden = torch.relu(torch.einsum("nl,plh->pnh", z[:, :_SUMMARY], self.hidden) + self.bias)
         return torch.bmm(hidden, self.output)[:, :, 0].T
 

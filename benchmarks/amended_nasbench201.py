@@ -29,7 +29,7 @@ from hwnas.search.methods.amended_darts import Settings, train_mixed
 from hwnas.search.problem import Problem
 from hwnas.search.runs.run import Run
 from hwnas.search.settings import stored
-from hwnas.supernet import Supernet
+from hwnas.search.supernet_training import make_supernet
 from hwnas.testing import SyntheticRuntime
 
 KINDS = {
@@ -76,7 +76,7 @@ def searched(
     def tell(task: str, share: float, remark: str) -> None:
         print(f"\r{name}: {share:.0%} {remark}   ", end="", flush=True)
 
-    supernet = Supernet(space, sharing=settings.sharing, seed=problem.seed)
+    supernet = make_supernet(space, settings, seed=problem.seed)
     context = Context(problem, run, progress=tell)
     alphas: Alphas = train_mixed(context, supernet, settings, [], FixedWeights([]))
     past = history(run.logged("alpha"))
@@ -133,7 +133,7 @@ def main() -> None:
     data = load_data(f"cifar10:{asked.data}", input_size=asked.pixels)
     budgets = [Budget("macs", 1e12)]  # which nothing breaks
     curves: dict[str, list[Curve]] = {}
-    print(f"{'kind':<10} {'seed':>4} {'accuracy':>8} {'best':>6} {'skips':>5} {'change':>7} end")
+    print("kind       seed accuracy   best skips  change  sure end")
     for kind in asked.kinds:
         options = KINDS[kind] if kind in KINDS else {"eta": float(kind.partition("=")[2])}
         settings = Settings(
@@ -150,12 +150,9 @@ def main() -> None:
             folder = asked.runs / f"{kind}-{seed}"
             curve = searched(problem, folder, settings, truth, f"{kind} {seed}")
             curves.setdefault(kind, []).append(curve)
-            print(
-                f"\r{kind:<10} {seed:>4} {curve.accuracies[-1]:>8.2f} {max(curve.accuracies):>6.2f} "
-                f"{curve.skips[-1]:>5} {curve.change:>7.4f} {curve.last}, least sure "
-                f"{curve.sure:.2f}",
-                flush=True,
-            )
+            ends, most = curve.accuracies[-1], max(curve.accuracies)
+            told = f"{kind:<10} {seed:>4} {ends:>8.2f} {most:>6.2f} {curve.skips[-1]:>5}"
+            print(f"\r{told} {curve.change:>7.4f} {curve.sure:>5.2f} {curve.last}", flush=True)
     draw(asked.out, curves)
     for kind, found in curves.items():
         ends = [curve.accuracies[-1] for curve in found]

@@ -15,29 +15,28 @@ __all__ = ["print_table_ranking"]
 def print_table_ranking(result: Mapping[str, Any], out: Path) -> None:
     """How well a supernet ranks, beside what costs nothing."""
     top, bands = result["top"], result["bands"]
-    rows = Table("ranked by", "Kendall", "95 %", "Spearman", "pairs", box=box.SIMPLE)
     within = bool(bands["agreement"])
-    if within:
-        rows.add_column("Kendall in bands")
-    rows.add_column(f"top {top['count']}")
-    rows.add_column("lost by best of these")
+    heads = ["ranked by", "Kendall, 95 %", *(["in bands"] if within else [])]
+    rows = Table(
+        *heads, "Spearman", "pairs", f"top {top['count']}", "lost", box=box.SIMPLE, pad_edge=False
+    )
     for name, found in result["agreement"].items():
         interval = found["kendall"]["interval"]
-        cells = [
+        told = "" if interval is None else f" {interval[0]:.2f}..{interval[1]:.2f}"
+        rows.add_row(
             name,
-            _number(found["kendall"]["value"]),
-            "" if interval is None else f"{interval[0]:.2f} to {interval[1]:.2f}",
+            _number(found["kendall"]["value"]) + told,
+            *([_number(bands["agreement"][name]["kendall"])] if within else []),
             _number(found["spearman"]["value"]),
             _number(found["pairwise_accuracy"]["value"]),
-        ]
-        if within:
-            cells.append(_number(bands["agreement"][name]["kendall"]))
-        lost = f"{100 * top[name]['lost']:.2f} points"
-        rows.add_row(*cells, f"{top[name]['shared']:.0%}", lost)
+            f"{top[name]['shared']:.0%}",
+            f"{100 * top[name]['lost']:.2f}",
+        )
     stdout.print(rows)
     told = f"{result['count']} architectures against {result['accuracies']}"
     if within:
-        told += f"; bands: {bands['count']} of equal {bands['by']}, the mean over them"
+        told += f"; in bands: Kendall's mean over {bands['count']} bands of equal {bands['by']}"
+    told += f"; lost: points by which the best of the top {top['count']} is below the best of all"
     files = ", ".join([*result["files"].values(), "rank.json"])
     stdout.print(f"{told}; {result['seconds']:.0f} seconds; files in {out}: {files}")
 

@@ -169,7 +169,8 @@ def _search(job: Job, progress: Progress) -> Result:
 
 def _lacks_its_picture_alone(run: Run, content: Mapping[str, Any], count: int) -> bool:
     """Whether to go through a finished run again for its picture: all that took time is there."""
-    return count == 1 and lacks_picture(run, content) and (run.folder / CHECKPOINT).exists()
+    kept = "accuracy" in content["looked_up"] or (run.folder / CHECKPOINT).exists()
+    return count == 1 and lacks_picture(run, content) and kept
 
 
 def _refuse_several(job: Job, count: int) -> None:

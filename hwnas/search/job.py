@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +31,12 @@ from hwnas.search.limits import (
 )
 from hwnas.search.looked_up import Accuracies, check_looks_up, read
 from hwnas.search.methods import METHODS, Method
-from hwnas.search.options import UNIMPORTANT, SearchOptions, TableOptions
+from hwnas.search.options import UNIMPORTANT, SearchOptions
 from hwnas.search.settings import fields_of, make, stored
 from hwnas.search.torchrun import world_size
 from hwnas.spaces import SearchSpace
 
 __all__ = ["Job", "Request", "filled", "prepare"]
-
-#: Options that earlier versions had not: at their defaults they name no other folder.
-_LATER = {f.name for f in fields(TableOptions)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,12 +212,7 @@ def filled(settings: Any, space: SearchSpace) -> Any:
 
 def _default_folder(job: Job, request: Request) -> Path:
     """A folder below ``runs`` that the same request gives again."""
-    options = {
-        f.name: getattr(job.options, f.name)
-        for f in fields(job.options)
-        if f.name not in UNIMPORTANT
-        and not (f.name in _LATER and getattr(job.options, f.name) == f.default)
-    }
+    options = {k: v for k, v in stored(job.options).items() if k not in UNIMPORTANT}
     asked = (stored(job.settings), options, job.space.identifier, job.proxy.identifier)
     named = [x if isinstance(x, str) else type(x).__name__ for x in (request.data, job.source)]
     text = repr((asked, named, _source_text(job), job.data.digest, request.device))

@@ -69,14 +69,16 @@ class TableOptions:
         None,
         "Look accuracies up in a column of a table of architectures; nothing is trained.",
         metavar="FILE.csv[.gz]:COLUMN",
+        later=True,
     )
     latencies: str | None = setting(
         None,
         "Look latencies in ms up likewise; nothing is measured.",
         metavar="FILE.csv[.gz]:COLUMN",
+        later=True,
     )
     missing: Literal["error", "infeasible"] = setting(
-        "error", "What an architecture without a row in these tables is."
+        "error", "What an architecture without a row in these tables is.", later=True
     )
 
 

@@ -51,7 +51,6 @@ def conclude(
     write_atomically(run.folder / NETWORK, network)
     if validation is not None:
         _write_trained(run, problem, validation, winner.architecture)
-    ranked_by = "accuracy" if validation is None else validation.rank_by
     same = problem.trains_deployed
     arch, target, measured = winner.architecture[None], problem.target, winner.measured
     result: dict[str, Any] = {
@@ -66,7 +65,7 @@ def conclude(
         "params": int(space.params(arch)[0]),
         "bitops": int(space.bitops(arch)[0]) if space.quantised else None,
         "accuracy": winner.accuracy,
-        **({} if ranked_by == "accuracy" else {"rank_by": ranked_by}),
+        "rank_by": "accuracy" if validation is None else validation.rank_by,
         "test_accuracy": None
         if validation is None
         else tested_accuracy(validation, problem.data, winner.architecture),

@@ -72,6 +72,12 @@ class Problem:
                 f"{predictor_name(self.predictor)} predicts {self.predictor.space.identifier}, got "
                 f"the space {self.space.identifier}: load what it was made from for this space"
             )
+        looked_up = self.accuracies
+        if looked_up is not None and looked_up.table.space.identifier != self.space.identifier:
+            raise OptionError(
+                f"{looked_up.name} holds accuracies of {looked_up.table.space.identifier}, got the "
+                f"space {self.space.identifier}: read the table for this space"
+            )
 
     @cached_property
     def constraints(self) -> list[Constraint]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
+from hwnas.arrays import IntArray
 from hwnas.errors import OptionError
 from hwnas.ops import Op, Shape, Zero
 from hwnas.spaces.cell import Cell
@@ -85,6 +86,10 @@ class Cells:
         """The edges, where one of the operators means that an edge is not there."""
         zeros = [choice for choice, op in enumerate(self.ops) if isinstance(op, Zero)]
         return Cell(self.edges, (zeros[0],) * len(self.edges)) if zeros else None
+
+    def canonical(self, archs: IntArray) -> IntArray:
+        """See `SearchSpace.canonical`: without dead operators, and one of twins."""
+        return archs if self.cell is None else self.cell.canonical(self.cell.live(archs))
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:

@@ -105,6 +105,16 @@ class SearchSpace:
         """
         return checked_rows(archs, self.name, self.decisions)
 
+    def canonical(self, archs: npt.ArrayLike) -> IntArray:
+        """Architectures (n, n_decisions), those that describe equal networks written as one.
+
+        A layout that knows of equal networks has a ``canonical`` of its own; without one, all
+        are taken for different.
+        """
+        rows = self.check(archs)
+        written: Callable[[IntArray], IntArray] | None = getattr(self.layout, "canonical", None)
+        return rows if written is None else written(rows)
+
     def parse(self, text: str) -> IntArray:
         """Read what `format` printed, as an int64 array (n_decisions,).
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     )
     from hwnas.supernet.evaluate import Evaluator
     from hwnas.supernet.gates import alpha_gradient, probabilities_of
-    from hwnas.supernet.mixed import check_mixable, fix_scales, mixed_bytes, mixed_logits
+    from hwnas.supernet.mixed import check_mixable, mixed_bytes, mixed_logits
     from hwnas.supernet.network import Supernet, make_network
     from hwnas.supernet.samplers import (
         BalancedSampler,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         FeasibleSampler,
         LearningSampler,
         PathSampler,
+        PoolSampler,
         ProbabilitySampler,
         UniformSampler,
         make_sampler,
@@ -47,6 +48,7 @@ __all__ = [
     "LearningSampler",
     "OptimizerKind",
     "PathSampler",
+    "PoolSampler",
     "ProbabilitySampler",
     "SamplerKind",
     "Sharing",
@@ -56,7 +58,6 @@ __all__ = [
     "alpha_gradient",
     "check_mixable",
     "check_origin",
-    "fix_scales",
     "learning_rate",
     "load_checkpoint",
     "load_weights",
@@ -86,7 +87,6 @@ _HOMES = {
     "alpha_gradient": "hwnas.supernet.gates",
     "probabilities_of": "hwnas.supernet.gates",
     "check_mixable": "hwnas.supernet.mixed",
-    "fix_scales": "hwnas.supernet.mixed",
     "mixed_bytes": "hwnas.supernet.mixed",
     "mixed_logits": "hwnas.supernet.mixed",
     "Supernet": "hwnas.supernet.network",
@@ -95,6 +95,7 @@ _HOMES = {
     "ConstraintSampler": "hwnas.supernet.samplers",
     "FeasibleSampler": "hwnas.supernet.samplers",
     "PathSampler": "hwnas.supernet.samplers",
+    "PoolSampler": "hwnas.supernet.samplers",
     "ProbabilitySampler": "hwnas.supernet.samplers",
     "UniformSampler": "hwnas.supernet.samplers",
     "make_sampler": "hwnas.supernet.samplers",

@@ -12,14 +12,14 @@ counts it. A `hwnas.ops.Zero` adds nothing, so it is not run and costs nothing.
 
 from collections.abc import Callable
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from hwnas.errors import OptionError
 from hwnas.ops import Zero
 from hwnas.spaces import SearchSpace
 from hwnas.supernet.network import Supernet
 
-__all__ = ["check_mixable", "fix_scales", "mixed_bytes", "mixed_logits"]
+__all__ = ["check_mixable", "mixed_bytes", "mixed_logits"]
 
 _FLOAT = 4  # bytes
 
@@ -65,12 +65,10 @@ def check_mixable(space: SearchSpace) -> None:
             slot that follows it.
     """
     what = "mixed edges need slots that each follow one decision, one for one"
-    chosen = [slot for slot in space.layout.slots if slot.decision is not None]
-    counts = [space.n_choices[slot.decision] for slot in chosen if slot.decision is not None]
-    if not space.additive or counts != [len(slot.workloads) for slot in chosen]:
+    if not space.additive or any(slot.picks is not None for slot in space.layout.slots):
         raise OptionError(
-            f"{what}; in {space.name} several decisions say together what runs: search it by "
-            "single paths, --method spos"
+            f"{what}; in {space.name} decisions say otherwise what runs: search it by single "
+            "paths, --method spos"
         )
     idle = set(range(len(space.decisions))) - {slot.decision for slot in space.layout.slots}
     if idle:
@@ -78,23 +76,6 @@ def check_mixable(space: SearchSpace) -> None:
             f"{what}; {space.name} has none for decision {space.decisions[min(idle)].name}: "
             "search it by single paths, --method spos"
         )
-
-
-def fix_scales(supernet: Supernet) -> None:
-    """Hold the batch-norms of all candidates at scale 1 and shift 0, in place.
-
-    DARTS searches so: a scale of its own would undo what a candidate's probability says. Slots
-    where nothing is chosen keep theirs.
-    """
-    for slot, candidates in zip(supernet.space.layout.slots, supernet.candidates, strict=True):
-        if slot.decision is None:
-            continue
-        for candidate in candidates:
-            for module in candidate.modules():
-                if isinstance(module, nn.BatchNorm2d) and module.affine:
-                    nn.init.ones_(module.weight)
-                    nn.init.zeros_(module.bias)
-                    module.requires_grad_(False)
 
 
 def mixed_bytes(space: SearchSpace, images: int) -> float:

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
+import numpy.typing as npt
 
 from hwnas.arrays import BoolArray, FloatArray, IntArray
 from hwnas.costs import AdditiveCost, Check, Constraint, FeasibleRegion, FeasibleSet
@@ -27,6 +28,7 @@ __all__ = [
     "FeasibleSampler",
     "LearningSampler",
     "PathSampler",
+    "PoolSampler",
     "ProbabilitySampler",
     "UniformSampler",
     "make_sampler",
@@ -331,4 +333,41 @@ class ProbabilitySampler:
         rng = np.random.default_rng([self.seed, self._stream, step])
         tickets = rng.random((len(self._below), 1))
         path: IntArray = (self._below <= tickets).sum(axis=1)
+        return path
+
+
+class PoolSampler:
+    """Architectures of a pool, each in proportion to its weight (Balanced NAO, eq. 3).
+
+    Args:
+        archs: the pool, (n, n_decisions).
+        weights: above 0, (n,), such as parameters of the trained networks; equal ones draw
+            uniformly.
+        seed: of the draws.
+
+    Raises:
+        OptionError: no architecture, another number of weights, or weights that are not finite and
+            above 0.
+    """
+
+    def __init__(self, archs: IntArray, weights: npt.ArrayLike, *, seed: int):
+        shares = np.asarray(weights, np.float64)
+        if not len(archs) or shares.shape != (len(archs),):
+            raise OptionError(
+                f"a pool has 1 or more architectures and a weight for each, got {len(archs)} "
+                f"architectures and weights of shape {shares.shape}"
+            )
+        if not (np.isfinite(shares).all() and (shares > 0).all()):
+            raise OptionError(
+                f"weights of a pool are finite and above 0, got {shares.min()} to {shares.max()}"
+            )
+        self.seed = seed
+        self._archs = archs
+        self._below = shares.cumsum() / shares.sum()
+
+    def sample(self, step: int) -> IntArray:
+        """The path of a step, int64 (n_decisions,)."""
+        ticket = np.random.default_rng([self.seed, _STREAM, step]).random()
+        at = int(np.searchsorted(self._below[:-1], ticket, side="right"))
+        path: IntArray = self._archs[at].copy()
         return path

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hwnas import spaces
-from hwnas.costs import AdditiveCost, constrained_argmax
+from hwnas.costs import AdditiveCost, argmax_within, constrained_argmax
 from hwnas.errors import InfeasibleBudgetError
 
 
@@ -90,3 +90,28 @@ def test_limits_that_nothing_allowed_keeps_are_refused():
     ):
         with pytest.raises(InfeasibleBudgetError):
             constrained_argmax(logs, costs, limits)
+
+
+def test_gains_that_follow_a_cost_end_in_bounded_time_and_say_so():
+    """MACs within a budget of MACs: what is kept cannot be looked through, and is about all."""
+    rng = np.random.default_rng(0)
+    entries = [[int(v) for v in row] for row in rng.integers(0, 10**7, (20, 7))]
+    macs = AdditiveCost.from_integers(0, entries)
+    limit = 0.4 * macs.maximum()[1]
+    arch, exact = argmax_within([e.astype(float) for e in macs.entries], [macs], [limit])
+    assert not exact
+    assert 0.999 * limit < macs(arch[None])[0] <= limit
+
+
+def test_gains_are_the_greatest_where_that_is_said():
+    rng = np.random.default_rng(1)
+    every = np.array(list(itertools.product(range(3), repeat=5)))
+    for _ in range(20):
+        gains = rng.integers(0, 1000, (5, 3)).astype(float)
+        cost = AdditiveCost.from_integers(0, rng.integers(0, 99, (5, 3)).tolist())
+        limit = float(np.median(cost(every)))
+        arch, exact = argmax_within(list(gains), [cost], [limit])
+        worth = gains[np.arange(5), every].sum(axis=1)
+        assert exact
+        assert cost(arch[None])[0] <= limit
+        assert gains[np.arange(5), arch].sum() == worth[cost(every) <= limit].max()

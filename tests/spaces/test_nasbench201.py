@@ -191,3 +191,37 @@ def test_dead_operators_change_nothing() -> None:
     assert live.tolist() == [[3, 0, 0, 0, 2, 0]]
     kinds = [[node.kind for node in SPACE.graph(a).pruned().nodes] for a in (arch, live[0])]
     assert kinds[0] == kinds[1]
+
+
+def test_equal_networks_are_written_as_one() -> None:
+    none, skip, conv = 0, 1, 3
+    for arch, same in (
+        # nodes 1 and 2 change places where there is no edge between them
+        ([conv, skip, none, 2, skip, conv], [skip, conv, none, 2, conv, skip]),
+        # an edge from a node that nothing reaches, or into one that leads nowhere, is dead
+        ([none, skip, conv, none, 2, conv], [none, skip, none, none, none, conv]),
+        ([conv, skip, conv, none, 2, none], [conv, none, none, none, 2, none]),
+        ([none, none, 2, none, 3, 4], [none] * 6),
+    ):
+        written = SPACE.canonical([arch, same])
+        assert written[0].tolist() == written[1].tolist()
+    connected = [conv, skip, 2, none, skip, conv]
+    assert SPACE.canonical([connected]).tolist() == [connected]
+
+
+def test_what_is_written_as_one_computes_the_same() -> None:
+    archs = SPACE.sample(40, seed=0)
+    written = SPACE.canonical(archs)
+    assert (SPACE.canonical(written) == written).all()
+    kept = SPACE.layout.cell.live(archs)
+    assert ((kept == 3).sum(axis=1) == (written == 3).sum(axis=1)).all()
+    assert ((kept == 1).sum(axis=1) == (written == 1).sum(axis=1)).all()
+    changed = (kept != written).any(axis=1)
+    assert changed.any()
+    assert (written[changed, 2] == 0).all()
+
+
+def test_chains_have_no_equal_networks() -> None:
+    chain = hwnas.spaces.space("proxyless")
+    archs = chain.sample(5, seed=0)
+    assert (chain.canonical(archs) == archs).all()

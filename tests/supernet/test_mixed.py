@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from branches import branches
-from torch import nn
 from torch.nn import functional as F
 
 from hwnas import spaces
@@ -15,7 +14,7 @@ from hwnas.errors import OptionError
 from hwnas.ops import Identity, Zero
 from hwnas.spaces import Decision, SearchSpace
 from hwnas.spaces.chain import Chain
-from hwnas.supernet import Supernet, check_mixable, fix_scales, mixed_bytes, mixed_logits
+from hwnas.supernet import Supernet, check_mixable, mixed_bytes, mixed_logits
 
 CELLS = spaces.space("nasbench201", input_size=8, classes=3, channels=4, cells=2)
 ZERO = CELLS.decisions[0].choices.index(Zero())
@@ -69,7 +68,8 @@ def test_an_edge_is_the_weighted_sum_of_all_its_operators(sharing):
 
 
 def test_sure_probabilities_are_a_path(small_space):
-    for space, size in ((CELLS, 8), (small_space, 32)):
+    two_inputs = spaces.space("darts-s1", input_size=8, classes=3, channels=4, cells=3)
+    for space, size in ((CELLS, 8), (small_space, 32), (two_inputs, 8)):
         supernet = Supernet(space, seed=0, zero_init_residual=False).double().train()
         for arch in space.sample(3, seed=3):
             sure = F.one_hot(torch.from_numpy(arch), max(space.n_choices)).double()
@@ -122,28 +122,14 @@ def test_memory_is_that_of_all_candidates_outputs(count):
     assert 0.95 * said < together < 1.15 * (said + parameters)
 
 
-def test_scales_of_candidates_are_fixed_and_those_of_the_rest_are_trained():
-    supernet = Supernet(CELLS, seed=0)
-    norms = [m for m in supernet.modules() if isinstance(m, nn.BatchNorm2d)]
-    for norm in norms:
-        nn.init.uniform_(norm.weight, 2, 3)
-        nn.init.uniform_(norm.bias, 2, 3)
-    fix_scales(supernet)
-    free = 0
-    for slot, candidates in zip(CELLS.layout.slots, supernet.candidates, strict=True):
-        for norm in (m for m in candidates.modules() if isinstance(m, nn.BatchNorm2d)):
-            fixed = slot.decision is not None
-            assert norm.weight.requires_grad == norm.bias.requires_grad == (not fixed)
-            assert bool((norm.weight == 1).all() and (norm.bias == 0).all()) == fixed
-            free += not fixed
-    assert free == 1 + 2 * 2 + 1  # of the stem, two reductions and the head
-
-
 def test_spaces_whose_candidates_cannot_all_run_are_refused(small_space):
-    check_mixable(CELLS)
-    check_mixable(small_space)
-    with pytest.raises(OptionError, match="in branches several decisions say together what runs"):
+    for name in ("nasbench201", "darts-s1", "darts-s2", "proxyless"):
+        check_mixable(spaces.space(name))
+    with pytest.raises(OptionError, match="in branches decisions say otherwise what runs"):
         check_mixable(branches())
+    darts = spaces.space("darts", input_size=8, channels=4)
+    with pytest.raises(OptionError, match="in darts decisions say otherwise"):
+        check_mixable(darts)
 
     class Undecided(Chain):
         @property
@@ -159,8 +145,7 @@ def test_spaces_whose_candidates_cannot_all_run_are_refused(small_space):
 
 
 def test_a_mixture_learns():
-    supernet = Supernet(CELLS, sharing="separate", seed=0).train()
-    fix_scales(supernet)
+    supernet = Supernet(CELLS, sharing="separate", seed=0, batch_norms="plain").train()
     x, labels = images(30, dtype=torch.float32), torch.arange(30) % 3
     p = torch.full((6, 5), 0.2)
     optimizer = torch.optim.SGD([w for w in supernet.parameters() if w.requires_grad], lr=0.05)

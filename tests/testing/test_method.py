@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hwnas.errors import InfeasibleBudgetError, OptionError
-from hwnas.search.methods import amended_darts, betanas, spos
+from hwnas.search.methods import amended_darts, betanas, nao, spos
 from hwnas.search.settings import setting
 from hwnas.search.shared_settings import TrainingSettings
 from hwnas.testing import check_method
@@ -23,6 +23,9 @@ SMALL = {
         alpha_lr=0.1,
         cutout=3,
         path_drop=0.1,
+    ),
+    nao: nao.Settings(
+        steps=9, batch_size=16, pool=12, proposals=6, seeds=4, maps=2, map_steps=10, ascent_steps=2
     ),
 }
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwnas.arrays import IntArray
+from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import argmax_within, everything, keep_all
 from hwnas.errors import InfeasibleBudgetError
 from hwnas.search.problem import Problem
@@ -12,7 +12,7 @@ from hwnas.search.problem import Problem
 __all__ = ["Largest", "largest_within"]
 
 #: Draws within the budgets, where costs are no sums and the space is too large to look through.
-_DRAWS = 2000
+_DRAWS = 1000
 #: Limits of guides, as shares of the budgets, within which the most MACs are looked for.
 _SHARES = (1.02, 1.0, 0.98, 0.95, 0.9)
 
@@ -45,7 +45,7 @@ def largest_within(problem: Problem) -> Largest:
     costs, limits = [c.cost for c in constraints], [c.budget.limit for c in constraints]
     if space.additive and all(c.check is None for c in constraints):
         return Largest(*argmax_within(_gains(problem), costs, limits))
-    found = [problem.feasible.sample(_DRAWS, np.random.default_rng([problem.seed, 0x1A26]))]
+    found = [_drawn(problem)]
     for share in _SHARES if space.additive else ():
         widened = [
             limit if c.check is None else limit * share
@@ -59,7 +59,18 @@ def largest_within(problem: Problem) -> Largest:
     return Largest(_largest(problem, kept), False)
 
 
-def _gains(problem: Problem) -> list[np.ndarray[tuple[int], np.dtype[np.float64]]]:
+def _drawn(problem: Problem) -> IntArray:
+    """Architectures (n, n_decisions) within the budgets; the one known where draws hardly are."""
+    rng = np.random.default_rng([problem.seed, 0x1A26])
+    try:
+        return problem.feasible.sample(_DRAWS, rng)
+    except InfeasibleBudgetError:
+        known = problem.feasible.known
+        assert known is not None  # some budget has a check: see `largest_within`
+        return known[None]
+
+
+def _gains(problem: Problem) -> list[FloatArray]:
     return [entry.astype(np.float64) for entry in problem.space.cost("macs").entries]
 
 

@@ -12,7 +12,9 @@ What is wanted is ``g = d L_val(w*(alpha), alpha) / d alpha = g1 + g2`` (eq. 3 a
 - ``g2'' = -eta M v``, identity in place of ``H``: what second-order DARTS comes to.
 
 Neither holds a matrix. ``u = H v`` and ``M u`` are derivatives of ``<d L_train / d w, .>``, taken
-exactly by a second backward pass, or by central differences of gradients at moved weights.
+exactly by a second backward pass, or from differences of gradients at moved weights. Differences
+are good for smooth networks alone: where a ReLU bends between two weights its gradient leaps, and
+over a batch the leaps outweigh what is looked for (docs/amended-darts.md).
 
 A loss is a function without arguments that runs a forward pass with the present weights and alpha.
 """
@@ -36,7 +38,7 @@ Order = Literal["first", "second", "amended"]
 #: How products with second derivatives are taken.
 Products = Literal["exact", "finite"]
 
-#: Length of the move of the weights in a finite difference (DARTS, section 2.3).
+#: Length of the move of all weights in a difference (DARTS, section 2.3).
 _MOVE = 0.01
 
 
@@ -80,8 +82,7 @@ def amended_gradient(
         eta: the amending coefficient, 0 or more; 0 is first order.
         order: which second term.
         products: ``exact`` keeps the graph of a gradient and goes through it again; ``finite``
-            needs no more memory than a training step, and is as exact as a central difference in
-            the precision of the weights.
+            needs no more memory than a training step.
     """
     loss = val_loss()
     if order == "first" or eta == 0:
@@ -100,9 +101,7 @@ def amended_gradient(
             direction = hessian_product(slope, weights, direction)
         (mixed,) = _grad(slope, [alpha], direction)
     else:
-        if order == "amended":
-            direction = _difference(train_loss, weights, weights, direction)
-        (mixed,) = _difference(train_loss, [alpha], weights, direction)
+        mixed = _differences(train_loss, weights, alpha, direction, twice=order == "amended")
     return AlphaGradient(first, -eta * mixed, value)
 
 
@@ -128,29 +127,38 @@ def _grad(
     )
 
 
-def _difference(
-    loss: Loss, by: Sequence[Tensor], weights: Sequence[Tensor], direction: Sequence[Tensor]
-) -> list[Tensor]:
-    """How the gradient by some leaves changes along a direction of the weights."""
-    length = float(torch.stack([part.norm() for part in direction]).norm())
-    if length == 0:
-        return [torch.zeros_like(leaf) for leaf in by]
-    move = _MOVE / length
-    with _moved(weights, direction, move):
-        ahead = _grad(loss(), by)
-    with _moved(weights, direction, -move):
-        behind = _grad(loss(), by)
-    return [(a - b) / (2 * move) for a, b in zip(ahead, behind, strict=True)]
+def _differences(
+    loss: Loss,
+    weights: Sequence[Tensor],
+    alpha: Tensor,
+    direction: Sequence[Tensor],
+    *,
+    twice: bool,
+) -> Tensor:
+    """``M v``, or ``M H v`` if twice: how gradients change where the weights move along ``v``."""
+    *here, of_alpha = _grad(loss(), [*weights, alpha] if twice else [alpha])
+    if twice:
+        with _moved(weights, direction) as by:
+            there = _grad(loss(), weights)
+        direction = [(a - b) / by for a, b in zip(there, here, strict=True)]
+    with _moved(weights, direction) as by:
+        (there_of_alpha,) = _grad(loss(), [alpha])
+    return (there_of_alpha - of_alpha) / by
 
 
 @contextmanager
-def _moved(weights: Sequence[Tensor], direction: Sequence[Tensor], by: float) -> Iterator[None]:
-    """The weights, moved along a direction meanwhile; afterwards they are what they were."""
+def _moved(weights: Sequence[Tensor], direction: Sequence[Tensor]) -> Iterator[float]:
+    """The weights, moved a little along a direction meanwhile; gives how far, as its multiple.
+
+    Afterwards they are what they were, bit for bit.
+    """
+    length = float(torch.stack([part.norm() for part in direction]).norm())
+    by = _MOVE / max(length, torch.finfo(torch.float32).tiny)
     before = [weight.detach().clone() for weight in weights]
     with torch.no_grad():
         torch._foreach_add_(list(weights), list(direction), alpha=by)
     try:
-        yield
+        yield by
     finally:
         with torch.no_grad():
             torch._foreach_copy_(list(weights), before)

@@ -131,6 +131,7 @@ class PIController:
     ) -> Tensor:
         """The betas of a step; the integral moves on."""
         mean, end = (torch.tensor(list(c), dtype=torch.float64) for c in (expected, chosen))
+        end = torch.where(end.isfinite(), end, mean)  # a cell without a path costs infinitely much
         error = torch.lerp(mean, end, min(1.0, 2 * share)) / self._goals - 1
         most = torch.full_like(error, self._most)
         least = torch.zeros_like(error)

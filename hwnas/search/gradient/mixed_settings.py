@@ -1,13 +1,13 @@
 """How the weights of a mixed supernet are trained: DARTS' own values where there are any."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from annotated_types import Ge, Gt, Lt
 
 from hwnas.search.settings import setting
 from hwnas.search.shared_settings import TrainingSettings
-from hwnas.supernet.kinds import OptimizerKind, Sharing
+from hwnas.supernet.kinds import BatchNorms, InitialWeights, OptimizerKind, Sharing
 
 __all__ = ["MixedSettings"]
 
@@ -33,17 +33,14 @@ class MixedSettings(TrainingSettings):
         key="base_rate",
         most=1000,
     )
-    weight_decay: Annotated[float, Ge(0)] = setting(
+    weight_decay: Annotated[float, Ge(0)] | None = setting(
         3e-4, "Of all weights but batch-norms and biases.", most=1000
     )
-    max_norm: Annotated[float, Ge(0)] = setting(
-        5.0, "Gradients of weights are scaled down to this norm; 0 leaves them.", most=1e6
-    )
-    initial_weights: Literal["alike", "drawn"] = setting(
+    initial_weights: InitialWeights = setting(
         "drawn", "Operators of an edge start as they are drawn, or as one function."
     )
-    batch_norms: Literal["affine", "plain"] = setting(
-        "plain", "Batch-norms of operators keep scale 1 and shift 0, or learn them."
+    batch_norms: BatchNorms = setting(
+        "plain", "Batch-norms keep scale 1 and shift 0, or learn them."
     )
     cutout: Annotated[int, Ge(0)] = setting(
         0, "Side of the square hidden in each image that weights learn from; 0 for none.", most=8192

@@ -11,7 +11,6 @@ leaves open is in docs/amended-darts.md. What is heavy is imported when the meth
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import cos, pi
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -28,6 +27,7 @@ from hwnas.search.gradient.betas import parse_betas
 from hwnas.search.gradient.mixed_settings import MixedSettings
 from hwnas.search.problem import Problem
 from hwnas.search.settings import setting
+from hwnas.search.shared_settings import EvaluationSettings
 
 if TYPE_CHECKING:
     from hwnas.search.context import Context
@@ -46,7 +46,7 @@ _LOGGED = 200
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(MixedSettings):
+class Settings(EvaluationSettings, MixedSettings):
     """What Amended-DARTS takes."""
 
     eta: Annotated[float, Ge(0)] = setting(
@@ -123,18 +123,18 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     """
     from hwnas.search.gradient.alphas import constrained_argmax, history, random_active
     from hwnas.search.gradient.convergence import Rest
+    from hwnas.search.gradient.pictures import plot_operators
     from hwnas.search.gradient.terms import loss_terms
-    from hwnas.search.runs.plots import plot_alphas
     from hwnas.search.searchers.proposals import RANDOM_PATHS
-    from hwnas.supernet import Supernet
+    from hwnas.search.supernet_training import make_supernet
 
     problem = context.problem
     space = problem.space
     terms, weights = loss_terms(problem, parse_betas(settings.beta))
-    supernet = Supernet(problem.proxy, sharing=settings.sharing, seed=problem.seed)
+    supernet = make_supernet(problem.proxy, settings, seed=problem.seed)
     alphas = train_mixed(context, supernet, settings, terms, weights)
 
-    evaluation = context.evaluator(supernet)
+    evaluation = context.evaluator(supernet, settings=settings)
     evaluate = evaluation.accuracies
     drawn = random_active(alphas, problem.constraints, RANDOM_PATHS, seed=problem.seed)
     random_accuracies = evaluate(drawn)
@@ -147,13 +147,14 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     past = history(context.run.logged("alpha"))
     files = {}
     with said_if_not_drawn():
-        tokens = {d.name: [choice.token for choice in d.choices] for d in space.decisions}
+        tokens = [[choice.token for choice in d.choices] for d in space.decisions]
         title = f"Amended-DARTS, {space.name}, {problem.data.name}"
-        plot_alphas(context.run.folder / _PLOT, past, tokens, title=title)
+        plot_operators(context.run.folder / _PLOT, past, tokens, title=title)
         files["architecture parameters"] = _PLOT
     chosen = alphas.probabilities[np.arange(len(winner.architecture)), winner.architecture]
     extras = {
         "method": "amended-darts",
+        "order": settings.order if settings.eta else "first",
         "eta": settings.eta if settings.order != "first" else 0.0,
         "beta": parse_betas(settings.beta) or "steered",
         "last_betas": past[-1]["beta"],
@@ -189,7 +190,6 @@ def train_mixed(
     from torch.nn import functional as F
     from torch.nn.utils import clip_grad_norm_
 
-    from hwnas.ops.module import initialise
     from hwnas.search.gradient.alphas import (
         Alphas,
         alpha_adam,
@@ -202,23 +202,18 @@ def train_mixed(
     from hwnas.search.gradient.halves import halves
     from hwnas.search.gradient.regularisation import cutout, drop_path
     from hwnas.search.runs.run import CHECKPOINT
-    from hwnas.search.supernet_training import checkpoint_due, to_tensors
+    from hwnas.search.supernet_training import checkpoint_due, optimizer_of, to_tensors
     from hwnas.supernet import (
-        fix_scales,
+        learning_rate,
         load_checkpoint,
-        make_optimizer,
         mixed_logits,
         probabilities_of,
         save_checkpoint,
     )
 
     run, seed, steps = context.run, context.problem.seed, settings.steps
-    if settings.initial_weights == "drawn":
-        initialise(supernet, seed)
-    if settings.batch_norms == "plain":
-        fix_scales(supernet)
     trained = [p for p in supernet.parameters() if p.requires_grad]
-    optimizer = make_optimizer(supernet, settings.optimizer, weight_decay=settings.weight_decay)
+    optimizer = optimizer_of(supernet, settings)
     alphas = Alphas(supernet.space)
     adam, moments = alpha_adam(alphas, settings.alpha_lr, _MOMENTS, settings.alpha_decay)
     rest = Rest(alphas, settings.still)
@@ -232,15 +227,16 @@ def train_mixed(
     turns = -(-(steps - settings.first) // settings.alpha_every)
     supernet.train()
 
-    def loss_on(batch: tuple[Tensor, Tensor], rate: float = 0.0) -> Tensor:
+    def loss_on(batch: tuple[Tensor, Tensor], rate: float = 0.0, smoothing: float = 0.0) -> Tensor:
         probabilities = probabilities_of(alphas.alpha, alphas.active)
         drop = drop_path(rate, seed=seed, step=step)
-        return F.cross_entropy(mixed_logits(supernet, batch[0], probabilities, drop), batch[1])
+        logits = mixed_logits(supernet, batch[0], probabilities, drop)
+        return F.cross_entropy(logits, batch[1], label_smoothing=smoothing)
 
     while step < steps:
         images, labels = to_tensors(of_weights.batch(step, settings.batch_size))
         batch = cutout(images, settings.cutout, seed=seed, step=step), labels
-        train_loss = partial(loss_on, batch, settings.path_drop)
+        train_loss = partial(loss_on, batch, settings.path_drop, settings.label_smoothing)
 
         # alpha, weights fixed: on the other half, and on the batch that the weights learn from next
         turn, waiting = divmod(step - settings.first, settings.alpha_every)
@@ -264,7 +260,7 @@ def train_mixed(
 
         # weights, alpha fixed
         for group in optimizer.param_groups:
-            group["lr"] = settings.peak_lr * (1 + cos(pi * step / steps)) / 2
+            group["lr"] = learning_rate(step, steps, settings.peak_lr, 0, "cosine")
         optimizer.zero_grad(set_to_none=True)
         loss = train_loss()
         loss.backward(inputs=trained)  # type: ignore[no-untyped-call]

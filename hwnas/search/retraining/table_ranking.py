@@ -37,7 +37,7 @@ def free_guesses(space: SearchSpace, archs: IntArray) -> dict[str, FloatArray]:
     word = "" if cell is None else "live "
     return {
         f"{word}MACs": space.macs(counted).astype(np.float64),
-        f"{word}parameters": space.params(counted).astype(np.float64),
+        f"{word}params": space.params(counted).astype(np.float64),
     }
 
 

@@ -79,6 +79,7 @@ class Config(Document):
     rank_by: Literal["accuracy", "separation"] | None = None
     supernet: _Path = "."
     supernet_digest: str = ""
+    accuracies: Text | None = None
 
 
 # result.json

@@ -90,10 +90,17 @@ class StoredRun:
             full: at the input size of the deployed network.
 
         Raises:
-            CheckpointError: the data are others than the supernet was trained on.
+            CheckpointError: the data are others than the supernet was trained on, or there were
+                none, since accuracies were looked up.
             DataError: they are not there; own ones must be given, nothing that a run names is
                 imported.
         """
+        looked_up = self.config.get("accuracies")
+        if looked_up is not None:
+            raise CheckpointError(
+                f"accuracies of {self.folder} were looked up in {looked_up}: nothing was trained, "
+                "and there are no images; search with --data in place of --accuracies"
+            )
         spec = str(self.config["data"]) if self.given is None else self.given
         size, typed = self.proxy.input_shape[1], self.given is not None
         try:

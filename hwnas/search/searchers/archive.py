@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hwnas.arrays import IntArray
+from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import FeasibleSet
 from hwnas.search.searchers.searcher import rank
 
@@ -66,6 +66,11 @@ class Archive:
                 key = tuple(arch.tolist())
                 self._accuracy[key] = float(accuracy)
                 self._known.add(key)
+
+    @property
+    def told(self) -> tuple[IntArray, FloatArray]:
+        """All architectures told (n, n_decisions), in order, and their accuracies (n,)."""
+        return self.rows(list(self._accuracy)), np.array(list(self._accuracy.values()))
 
     def best(self) -> tuple[IntArray, float]:
         """The most accurate architecture told, the cheaper of equals, and its accuracy."""

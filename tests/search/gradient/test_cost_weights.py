@@ -96,3 +96,13 @@ def test_a_fixed_beta_is_equation_6():
 def test_a_beta_of_the_wrong_sign_is_refused(value):
     with pytest.raises(OptionError, match="dearer networks would be rewarded"):
         FixedWeights([value])
+
+
+def test_an_architecture_that_cannot_run_steers_by_the_expected_cost_alone():
+    """The most probable cell may have no path, and its latency is infinite."""
+    steers, plain = (PIController([2.0]) for _ in range(2))
+    norms = torch.ones(2, dtype=torch.float64)
+    for share in (0.0, 0.3, 1.0):
+        beta = steers(share, [3.0], [float("inf")], norms)
+        assert torch.equal(beta, plain(share, [3.0], [3.0], norms))
+        assert beta.isfinite().all()

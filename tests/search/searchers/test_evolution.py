@@ -5,6 +5,7 @@ import pytest
 
 from hwnas.costs import AdditiveCost, Budget, Constraint, FeasibleSet
 from hwnas.errors import OptionError
+from hwnas.search.searchers.archive import Choose
 from hwnas.search.searchers.evolution import Evolution
 from hwnas.search.searchers.random_search import RandomSearch
 from hwnas.testing import check_searcher
@@ -99,3 +100,25 @@ def test_what_was_told_is_not_suggested_again():
     searcher = Evolution(FeasibleSet([Constraint(Budget("macs", 4.0), cost)]), seed=0)
     searcher.update(np.array([[0, 0], [1, 1]]), [0.1, 0.2])
     assert sorted(map(tuple, searcher.suggest(10).tolist())) == [(0, 1), (1, 0)]
+
+
+def test_the_largest_of_several_children_is_suggested_and_the_first_generation_is_as_before():
+    size = lambda archs: archs.sum(axis=1)  # noqa: E731
+    within = feasible(450)
+    plain, picky = (Evolution(within, seed=1, choose=Choose(n, size)) for n in (1, 8))
+    first = plain.suggest(30)
+    assert np.array_equal(first, picky.suggest(30))
+    assert np.array_equal(first, Evolution(within, seed=1).suggest(30))
+    for searcher in (plain, picky):
+        searcher.update(first, np.arange(30) / 30)
+    assert size(picky.suggest(30)).mean() > size(plain.suggest(30)).mean() + 1
+    check_searcher(lambda f, seed: Evolution(f, seed=seed, choose=Choose(3, size)), within)
+
+
+def test_each_group_of_candidates_sends_its_largest():
+    archs = np.array([[5], [1], [2], [7], [3]])
+    choose = Choose(3, lambda rows: rows[:, 0])
+    assert choose(archs, 2) == [0, 3]  # of 5, 2, 3 and of 1, 7
+    assert choose(archs, 9) == [0, 1, 2, 3, 4]
+    assert choose(archs[:0], 2) == []
+    assert Choose()(archs, 2) == [0, 1]

@@ -1,0 +1,187 @@
+"""Balanced NAO (Luo et al., 2019): a pool trained by size, and gradient ascent on a learned map.
+
+What is heavy is imported when the method runs, so that its flags show at once.
+"""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from annotated_types import Ge, Gt
+
+from hwnas.costs import FeasibleSet
+from hwnas.errors import OptionError
+from hwnas.search.problem import Problem
+from hwnas.search.settings import setting
+from hwnas.search.shared_settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from hwnas.arrays import FloatArray, IntArray
+    from hwnas.search.context import Context
+    from hwnas.search.searchers.nao import MapSearch
+    from hwnas.supernet import PoolSampler
+
+__all__ = ["Settings", "check", "search"]
+
+#: In the log: a round's architectures are all evaluated.
+_ROUND = "round"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(TrainingSettings):
+    """What Balanced NAO takes; ``steps`` are of all rounds together."""
+
+    sampler: Literal["proportional", "uniform"] = setting(
+        "proportional", "Train the pool's networks in proportion to their parameters, or alike."
+    )
+    pool: Annotated[int, Ge(2)] = setting(
+        300, "Architectures of the first round, uniform within the budgets.", most=100_000
+    )
+    proposals: Annotated[int, Ge(1)] = setting(
+        100, "New architectures of each later round.", most=100_000
+    )
+    rounds: Annotated[int, Ge(1)] = setting(
+        3, "Rounds of training, evaluation and ascent, the first included.", most=1000
+    )
+    seeds: Annotated[int, Ge(1)] = setting(
+        50, "The most accurate so many are climbed from.", metavar="K", most=100_000
+    )
+    ascent_step: Annotated[float, Gt(0)] = setting(
+        0.8, "Length of a step of the ascent, where the vectors of a point have length 1.", most=1e6
+    )
+    ascent_steps: Annotated[int, Ge(1)] = setting(8, "Steps of an ascent.", most=10_000)
+    maps: Annotated[int, Ge(1)] = setting(
+        3, "Maps that are learned from different weights and judge together.", most=100
+    )
+    map_steps: Annotated[int, Ge(1)] = setting(
+        400, "Training steps of each map in each round.", most=1_000_000
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.seeds > self.pool:
+            raise OptionError(
+                f"seeds are among the pool's {self.pool} architectures, got {self.seeds}"
+            )
+        if self.rounds > self.steps:
+            raise OptionError(
+                f"each round trains a step or more, got {self.rounds} rounds and {self.steps} steps"
+            )
+
+
+def check(problem: Problem, settings: Settings) -> Settings:
+    """The settings, if there are enough architectures for the pool.
+
+    Raises:
+        OptionError: fewer architectures keep the budgets.
+    """
+    from hwnas.search.searchers.archive import Archive
+
+    found = len(Archive(problem.feasible, problem.seed).uniform(settings.pool))
+    if found < settings.pool:
+        raise OptionError(
+            f"a pool of {settings.pool} is more than keep the budgets, {found} were found: give a "
+            "smaller pool, or looser budgets"
+        )
+    return settings
+
+
+def search(context: "Context", settings: Settings) -> dict[str, Any]:
+    """Algorithm 1, then what the device says; returns the content of ``result.json``.
+
+    Raises:
+        BudgetMissedError: no network kept the latency budget on the device.
+    """
+    from hwnas.search.searchers.nao_files import MAP, PICTURE, draw_maps, save_maps
+    from hwnas.search.searchers.proposals import RANDOM_PATHS, proposer
+    from hwnas.search.supernet_training import train_supernet
+    from hwnas.supernet import Supernet
+
+    problem, run = context.problem, context.run
+    supernet = Supernet(problem.proxy, sharing=settings.sharing, seed=problem.seed)
+    searcher = _searcher(problem, settings, problem.feasible)
+    finished = len(list(run.logged(_ROUND)))
+    seen: list[IntArray] = []
+    foretold: list[FloatArray] = []
+    for number in range(1, settings.rounds + 1):
+        archs = searcher.suggest(settings.proposals if seen else settings.pool)
+        if not len(archs):  # all that keeps the budgets is evaluated
+            break
+        if seen:
+            foretold.append(searcher.predict(archs).mean(axis=0))
+        # the supernet, one path of this round's architectures a step, eq. 3; a round that a killed
+        # search had finished is in the log, and its weights were trained on since
+        if number >= min(finished + 1, settings.rounds):
+            train_supernet(
+                run,
+                supernet,
+                _paths(problem, settings, archs),
+                problem.data,
+                replace(settings, steps=settings.steps * number // settings.rounds),
+                seed=problem.seed,
+                progress=context.progress,
+            )
+        evaluation = context.evaluator(supernet)
+        accuracies = evaluation.accuracies(archs)
+        searcher.update(archs, accuracies)
+        seen.append(archs)
+        if number > finished:
+            run.log(_ROUND, number=number, best=searcher.best()[1])
+        context.progress("rounds", number / settings.rounds, f"best {searcher.best()[1]:.1%}")
+
+    # what the maps made of it
+    searcher.learn()
+    evaluated = evaluation.accuracies(np.concatenate(seen))
+    save_maps(run.folder / MAP, searcher, problem.space)
+    title = f"{problem.space.name}, {problem.data.name}"
+    drawn = draw_maps(
+        run.folder / PICTURE,
+        searcher,
+        np.concatenate(seen),
+        evaluated,
+        foretold=np.concatenate(foretold) if foretold else np.empty(0),
+        title=title,
+    )
+
+    # the best of all, and what the device says
+    propose = proposer(
+        searcher,
+        lambda feasible, misses: _searcher(problem, settings, feasible, misses),
+        evaluation.accuracies,
+        population=settings.proposals,
+        progress=context.progress,
+    )
+    winner = context.verify(propose, evaluation)
+    extras = {
+        "method": "nao",
+        "rounds": [len(archs) for archs in seen],
+        "files": {"map": MAP} | ({"map picture": PICTURE} if drawn else {}),
+    }
+    drawn_first = evaluated[: len(seen[0])][:RANDOM_PATHS]
+    return context.conclude(winner, evaluation, drawn_first, extras)
+
+
+def _searcher(
+    problem: Problem, settings: Settings, feasible: FeasibleSet, misses: int = 0
+) -> "MapSearch":
+    from hwnas.search.searchers.nao import Ascent, MapSearch
+    from hwnas.search.searchers.nao_model import Fit
+
+    ascent = Ascent(
+        top=settings.seeds,
+        step=settings.ascent_step,
+        steps=settings.ascent_steps,
+        maps=settings.maps,
+        fit=Fit(steps=settings.map_steps),
+    )
+    seed = problem.seed + misses
+    return MapSearch(feasible, seed, ascent=ascent, canonical=problem.space.canonical)
+
+
+def _paths(problem: Problem, settings: Settings, archs: "IntArray") -> "PoolSampler":
+    """Which paths a round trains."""
+    from hwnas.supernet import PoolSampler
+
+    sizes = problem.proxy.params(archs)
+    weights = sizes if settings.sampler == "proportional" else np.ones(len(archs))
+    return PoolSampler(archs, weights, seed=problem.seed)

@@ -18,7 +18,7 @@ from hwnas.ops import Workload
 from hwnas.predictors.calibrated import Calibration, calibrate, calibrate_without_each
 from hwnas.predictors.expectation import sampled_expectation
 from hwnas.predictors.intervals import student_quantile
-from hwnas.predictors.joins import JOINS, joined_bytes
+from hwnas.predictors.joins import JOINS, JoinedBytes
 from hwnas.predictors.live_sums import LiveSums
 from hwnas.predictors.parts import Alone, Networks, Part
 from hwnas.spaces import SearchSpace
@@ -44,7 +44,7 @@ class AdditivePredictor:
     and expectations agree to the last digit with `predict`. Where the space's workloads are no sums
     over decisions, `predict` sums those of each architecture, and `cost` is the nearest sum; so it
     is in cells of edges, where dead operators cost nothing. Sums and concatenations between
-    workloads (`joined_bytes`) have a factor of their own, 0 unless the networks say otherwise.
+    workloads (`JoinedBytes`) have a factor of their own, 0 unless the networks say otherwise.
 
     Where entries of the table are estimated, intervals are wider by what these are uncertain, as if
     all were wrong in the same direction.
@@ -72,6 +72,7 @@ class AdditivePredictor:
         self.space = space
         self.additive: bool = space.additive and not space.may_be_cut
         self._alone = Alone(table)
+        self._joined = JoinedBytes(space)
         self._networks = Networks.of(self._alone, space if origin is None else origin)
         known = self._networks
         self._calibrate_by(calibrate(known.parts, known.sums, known.wholes))
@@ -108,7 +109,7 @@ class AdditivePredictor:
     def _joins(self, archs: IntArray) -> FloatArray:
         """What the joins of architectures (n, n_decisions) take, in ms (n,)."""
         factor = self.calibration.scale * self.calibration.deltas.get(JOINS, 0.0)
-        return factor * self._networks.join_ms * joined_bytes(self.space, archs)
+        return factor * self._networks.join_ms * self._joined(archs)
 
     def _joined_always(self) -> float:
         """The same of any architecture, where all join as much."""

@@ -1,6 +1,7 @@
 """What joins the slots of a network: sums and concatenations, which belong to no workload."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from math import prod
 
@@ -10,7 +11,7 @@ from hwnas.arrays import FloatArray, IntArray
 from hwnas.ops import Shape, Workload
 from hwnas.spaces import Layout, SearchSpace
 
-__all__ = ["JOINS", "joined_bytes"]
+__all__ = ["JOINS", "JoinedBytes"]
 
 #: The group that joins make beside those of workloads.
 JOINS = "joins"
@@ -19,56 +20,98 @@ _FLOAT = 4  # bytes
 _SOME = 16
 
 
-def joined_bytes(space: SearchSpace, archs: IntArray) -> FloatArray:
-    """Bytes that the joins of architectures (n, n_decisions) move at fp32 and batch 1, (n,).
+@dataclass(frozen=True, eq=False)
+class JoinedBytes:
+    """Bytes that the joins of architectures move at fp32 and batch 1, each wiring walked once.
 
-    Of cells of edges the dead ones are left out, as runtimes do. In other layouts all architectures
-    are taken to join as much, the mean of some. So they do where workloads are sums over decisions;
-    elsewhere what differs is mostly told by the workloads behind a join.
+    Of cells of edges those that lead nowhere are left out. What reads zeros gives the same for all
+    images, which runtimes compute beforehand, and still is added. In other layouts all
+    architectures are taken to join as much, the mean of some. So they do where workloads are sums
+    over decisions; elsewhere what differs is mostly told by the workloads behind a join.
+
+    Attributes:
+        space: of the architectures.
     """
-    layout = space.layout
-    if layout.sequential:
-        return np.zeros(len(archs))
-    if layout.cell is None:
-        some = space.sample(1 if space.additive else _SOME, seed=0)
-        return np.full(len(archs), np.mean([_bytes_of(layout, arch) for arch in some.tolist()]))
-    live = space.live(archs)
-    _, first, of = np.unique(
-        live != np.array(layout.cell.zero), axis=0, return_index=True, return_inverse=True
-    )
-    known = np.array([_bytes_of(layout, live[at].tolist()) for at in first], np.float64)
-    values: FloatArray = known[of.reshape(-1)]
-    return values
+
+    space: SearchSpace
+    _known: dict[tuple[int, ...], float] = field(default_factory=dict, init=False)
+
+    def __call__(self, archs: IntArray) -> FloatArray:
+        """Bytes (n,) of architectures (n, n_decisions)."""
+        layout = self.space.layout
+        if layout.sequential:
+            return np.zeros(len(archs))
+        if layout.cell is None:
+            return np.full(len(archs), self._mean)
+        alike = _alike(layout, layout.cell.leading(self.space.check(archs)))
+        distinct, of = np.unique(alike, axis=0, return_inverse=True)
+        moved = np.array([self._moved(tuple(arch)) for arch in distinct.tolist()], np.float64)
+        values: FloatArray = moved[of.reshape(-1)]
+        return values
+
+    @property
+    def _mean(self) -> float:
+        some = self.space.sample(1 if self.space.additive else _SOME, seed=0)
+        return float(np.mean([self._moved(tuple(arch)) for arch in some.tolist()]))
+
+    def _moved(self, arch: tuple[int, ...]) -> float:
+        if arch not in self._known:
+            self._known[arch] = _bytes_of(self.space.layout, arch)
+        return self._known[arch]
+
+
+def _alike(layout: Layout, archs: IntArray) -> IntArray:
+    """The architectures with one operator for all that compute something: joins are the same."""
+    columns = []
+    for decision, column in zip(layout.decisions, archs.T, strict=True):
+        runs = [not getattr(choice, "no_op", False) for choice in decision.choices]
+        first = runs.index(True) if any(runs) else 0
+        columns.append(np.where(np.array(runs)[column], first, column))
+    return np.stack(columns, axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """What flows through a network: its shape, and whether it differs from image to image."""
+
+    shape: Shape
+    varies: bool
 
 
 def _bytes_of(layout: Layout, arch: Sequence[int]) -> int:
-    """Of one network: each join reads its terms and writes its value; zeros are left out."""
+    """Of one network: each join reads its terms and writes its value; None are zeros, left out."""
     path = layout.path(arch)
     moved = 0
 
-    def run(at: int, x: Shape | None) -> Shape | None:
+    def run(at: int, x: _Value | None) -> _Value | None:
         choice = path[at]
         assert choice is not None
         workload = layout.slots[at].workloads[choice]
-        return None if x is None or _gives_zeros(workload) else _given(workload)
+        if _gives_zeros(workload) or (x is None and workload.op.no_op):
+            return None
+        return _Value(_given(workload), x is not None and x.varies)
 
-    def add(name: str, terms: Sequence[Shape | None]) -> Shape | None:
+    def add(name: str, terms: Sequence[_Value | None]) -> _Value | None:
         nonlocal moved
         some = [term for term in terms if term is not None]
-        if some:  # a model adds two at a time
-            moved += _FLOAT * 3 * (len(some) - 1) * prod(some[0])
-        return some[0] if some else None
+        if not some:
+            return None
+        varies = any(term.varies for term in some)
+        if varies:  # a model adds two at a time
+            moved += _FLOAT * 3 * (len(some) - 1) * prod(some[0].shape)
+        return _Value(some[0].shape, varies)
 
-    def concat(name: str, parts: Sequence[Shape | None]) -> Shape | None:
+    def concat(name: str, parts: Sequence[_Value | None]) -> _Value | None:
         nonlocal moved
         some = [part for part in parts if part is not None]
         if not some:
             return None
-        channels = sum(part[0] for part in some)
-        moved += _FLOAT * 2 * channels * prod(some[0][1:])
-        return (channels, *some[0][1:])
+        shape = (sum(part.shape[0] for part in some), *some[0].shape[1:])
+        varies = any(part.varies for part in some)
+        moved += _FLOAT * 2 * prod(shape) * varies
+        return _Value(shape, varies)
 
-    start: Shape | None = layout.input_shape
+    start: _Value | None = _Value(layout.input_shape, True)
     layout.wire(path, start, run, add, concat)
     return moved
 

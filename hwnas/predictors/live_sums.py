@@ -28,5 +28,5 @@ class LiveSums:
 
     def __call__(self, archs: npt.ArrayLike) -> FloatArray:
         """Costs (n,) of architectures (n, n_decisions)."""
-        live = self.space.live(archs)
-        return self.cost(live) + self.joins(live)
+        rows = self.space.check(archs)
+        return self.cost(self.space.live(rows)) + self.joins(rows)

@@ -10,7 +10,7 @@ from hwnas.errors import ArchitectureError, TableTargetError
 from hwnas.latency_tables import LatencyTable
 from hwnas.ops import Workload
 from hwnas.predictors.calibrated import workload_groups
-from hwnas.predictors.joins import JOINS, joined_bytes
+from hwnas.predictors.joins import JOINS, JoinedBytes
 from hwnas.spaces import SearchSpace
 
 __all__ = ["Alone", "Networks", "Part"]
@@ -109,7 +109,7 @@ class Networks:
             sums.append(sum(part.ms for part in found))
         call_ms = table.call.latency_ms
         wholes = [m.latency_ms - call_ms for m in table.networks.values()]
-        joined = joined_bytes(origin, archs)
+        joined = JoinedBytes(origin)(archs)
         join_ms = float(np.mean(sums) / joined.mean()) if joined.any() else 0.0
         if join_ms > 0:
             every = zip(rows, joined, strict=True)

@@ -66,21 +66,31 @@ class Cell:
         An edge is live if it lies on a path of edges from the input to the output. Compiled
         runtimes drop the others, so here they become "no edge".
         """
-        there = codes != np.array(self.zero)
-        last = max(target for _, target in self.edges)
-        reached = np.zeros((last + 1, len(codes)), bool)
-        useful = np.zeros((last + 1, len(codes)), bool)
-        reached[0] = useful[last] = True
-        for node in range(1, last + 1):
+        leading = self.leading(codes)
+        there = leading != np.array(self.zero)
+        reached = np.zeros((1 + max(target for _, target in self.edges), len(codes)), bool)
+        reached[0] = True
+        for node in range(1, len(reached)):
             for edge, (source, target) in enumerate(self.edges):
                 if target == node:
                     reached[node] |= there[:, edge] & reached[source]
-        for node in range(last - 1, -1, -1):
+        alive = np.stack([reached[source] for source, _ in self.edges], axis=1)
+        return np.where(there & alive, codes, np.array(self.zero))
+
+    def leading(self, codes: IntArray) -> IntArray:
+        """The same architectures without operators that lead nowhere, (n, n_decisions).
+
+        What leads to the output and reads zeros stays.
+        """
+        there = codes != np.array(self.zero)
+        useful = np.zeros((1 + max(target for _, target in self.edges), len(codes)), bool)
+        useful[-1] = True
+        for node in range(len(useful) - 2, -1, -1):
             for edge, (source, target) in enumerate(self.edges):
                 if source == node:
                     useful[node] |= there[:, edge] & useful[target]
-        alive = np.stack([reached[s] & useful[t] for s, t in self.edges], axis=1)
-        return np.where(there & alive, codes, np.array(self.zero))
+        leads = np.stack([useful[target] for _, target in self.edges], axis=1)
+        return np.where(there & leads, codes, np.array(self.zero))
 
 
 def _before(rows: IntArray, others: IntArray) -> BoolArray:

@@ -8,7 +8,7 @@ import pytest
 from hwnas import spaces
 from hwnas.latency_tables import Measurement
 from hwnas.predictors import load_predictor
-from hwnas.predictors.joins import joined_bytes
+from hwnas.predictors.joins import JoinedBytes
 from hwnas.profilers import profile_space
 from hwnas.testing import SyntheticRuntime, check_predictor
 
@@ -25,16 +25,20 @@ def test_bytes_of_sums_and_concatenations() -> None:
     # 2 cells of 4 channels at 8x8, of 8 at 4x4 and of 16 at 2x2
     values = 2 * (4 * 64 + 8 * 16 + 16 * 4)
     arch = CELLS.parse(SKIPS)
-    assert joined_bytes(CELLS, arch[None]) == 3 * 3 * 4 * values
+    assert JoinedBytes(CELLS)(arch[None]) == 3 * 3 * 4 * values
     one = CELLS.parse(SKIPS.replace("|skip_connect~2|", "|none~2|"))
     # node 2 leads nowhere: two terms of node 3 are left
-    assert joined_bytes(CELLS, one[None]) == 1 * 3 * 4 * values
+    assert JoinedBytes(CELLS)(one[None]) == 1 * 3 * 4 * values
+    # node 1 is zeros, and so is node 2; two convolutions of zeros and the identity are added
+    constant = np.array([[0, 0, 1, 1, 3, 3]])
+    assert JoinedBytes(CELLS)(constant) == 2 * 3 * 4 * values
+    assert not JoinedBytes(CELLS)(CELLS.live(constant)).any()
     # four nodes of two terms, and a concatenation of them that reads and writes all
     nodes = 4 * 64 + 8 * 16 + 16 * 4
     archs = S1.sample(3, seed=0)
-    assert joined_bytes(S1, archs).tolist() == [4 * (4 * 3 + 4 * 2) * nodes] * 3
+    assert JoinedBytes(S1)(archs).tolist() == [4 * (4 * 3 + 4 * 2) * nodes] * 3
     chain = spaces.space("proxyless")
-    assert not joined_bytes(chain, chain.sample(2, seed=0)).any()
+    assert not JoinedBytes(chain)(chain.sample(2, seed=0)).any()
 
 
 @pytest.mark.parametrize("space", [CELLS, S1, NAO], ids=lambda space: space.name)
@@ -49,7 +53,7 @@ def test_joins_are_learned_from_whole_networks(space: spaces.SearchSpace, plan) 
         return sum(table.latency_ms(w) - call_ms for w in parts)
 
     sums = np.array([alone(arch) for arch in archs])
-    joined = joined_bytes(space, archs)
+    joined = JoinedBytes(space)(archs)
     truth = call_ms + 0.9 * sums + 0.2 * sums.mean() * joined / joined.mean()
     known = {
         space.format(arch): Measurement(ms, 0.001, ms, ms, 9)

@@ -1,9 +1,10 @@
 """What ``hwnas search`` finds on Fashion-MNIST, retrained, against random feasible networks.
 
 python benchmarks/spos_fashion.py DIR [--space NAME] [--out FOLDER] [--seeds 2] [--steps N]
+                                  [--set SETTING=VALUE ...]
 
 DIR holds the four files of Fashion-MNIST. Each seed searches twice, with the defaults and with
-settings that a person may give too; the flags are printed. Winners, and random architectures within
+settings that a person may give too, to which --set adds; the flags are printed. Winners, and random architectures within
 the budgets, are then trained alone, as ``hwnas train`` does. Test accuracies are of the test part,
 which no search looks at. Latency is that of the shipped tables, BitOps are limited to those of
 ResNet-18 at 3 bits. Killed at any moment, the same command goes on.
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from main_job import settings_in
 
 import hwnas
 from hwnas.data import load_data
@@ -135,7 +137,7 @@ def main(flags: argparse.Namespace) -> None:
     began = time.process_time()
     problem, data = problem_of(flags.space, flags.folder), f"fashion-mnist:{flags.folder}"
     out, seeds = flags.out / flags.space, range(flags.seeds)
-    asked = {"defaults": SIZE, "chosen": {**SIZE, **CHOSEN}}
+    asked = {"defaults": SIZE, "chosen": {**SIZE, **CHOSEN, **settings_in(flags.set)}}
     found: dict[str, list[float]] = {}
     winners = []
     for name, settings in asked.items():
@@ -191,4 +193,6 @@ def parser(description: str, out: str) -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main(parser(__doc__.splitlines()[0], "runs/spos-fashion").parse_args())
+    flags = parser(__doc__.splitlines()[0], "runs/spos-fashion")
+    flags.add_argument("--set", nargs="*", default=[], metavar="SETTING=VALUE", help="steps=1000")
+    main(flags.parse_args())

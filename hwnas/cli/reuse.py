@@ -35,8 +35,8 @@ _DESCRIBING = {
     "width_mult": "width_mult",
     **{name: f.key for name, f in _TRAINED.items()},
 }
-_EVOLUTION = {f.name for f in fields_of(EvolutionSettings)}
-_TABLES = {f.name: f.default for f in fields_of(TableOptions)}
+_EVOLUTION = {f.name: f for f in fields_of(EvolutionSettings)}
+_TABLES = {f.name for f in fields_of(TableOptions)}
 _OPTIONS = {f.name for f in fields_of(SearchOptions)} - {
     *(f.name for f in fields_of(SpaceOptions)),
     *_TABLES,
@@ -164,13 +164,13 @@ def _check_flags(flags: dict[str, Any], typed: dict[str, str], source: Any) -> N
 
 def _unwritten(name: str, value: Any) -> bool:
     """Whether a value is one that earlier versions knew no other than."""
-    field = _TRAINED.get(name)
+    field = (_TRAINED | _EVOLUTION).get(name)
     return field is not None and field.later and value == field.default
 
 
 def _default_name(source: Path, flags: dict[str, Any], lists: Sequence[Sequence[Budget]]) -> str:
-    """A folder name that the same flags give again."""
-    unnamed = {"out", "workers", "worker_backend", *_TABLES}
-    kept = {k: str(v) for k, v in flags.items() if k not in unnamed and not _unwritten(k, v)}
+    """A folder name that the same flags give again; those of other methods say nothing here."""
+    named = _ALLOWED - {"out", "workers", "worker_backend"}
+    kept = {k: str(v) for k, v in flags.items() if k in named and not _unwritten(k, v)}
     digest = hashlib.sha256(repr((sorted(kept.items()), lists)).encode()).hexdigest()[:6]
     return f"{source.name}-{'pareto' if flags['pareto'] else 'again'}-{digest}"

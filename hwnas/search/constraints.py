@@ -18,7 +18,7 @@ from hwnas.predictors import (
 from hwnas.predictors.intervals import check_confidence
 from hwnas.spaces import SearchSpace
 
-__all__ = ["check_budgets", "check_confidence_used", "constraints_for", "of_connected"]
+__all__ = ["check_budgets", "check_confidence_used", "constraints_for", "of_any", "of_connected"]
 
 
 def constraints_for(
@@ -70,6 +70,12 @@ def of_connected(constraint: Constraint, space: SearchSpace) -> Constraint:
         upper_bound=None if upper is None else of_connected(upper, space),
         check=_OfConnected(space, constraint),
     )
+
+
+def of_any(constraint: Constraint) -> Constraint:
+    """The constraint that `of_connected` was given, whose costs are finite everywhere."""
+    check = constraint.check
+    return check.constraint if isinstance(check, _OfConnected) else constraint
 
 
 def check_budgets(budgets: Sequence[Budget], space: SearchSpace) -> None:

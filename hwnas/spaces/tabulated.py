@@ -114,14 +114,13 @@ def read_tables(space: SearchSpace, specs: Sequence[str]) -> list[ArchitectureTa
         told = " and ".join(f"{p} ({', '.join(f.header[:30])})" for p, f in files.items())
         raise DataError(
             f"no column of {told} holds architectures of {space.name}, such as "
-            f"{space.format([0] * len(space.decisions))}: give --space, or another file"
+            f"{space.format([0] * len(space.decisions))}: give --space, or beside it a file "
+            "that names them and shares a column with it"
         )
     tables = []
     for path, column in parts:
-        key = columns[path]
-        if key is not None:
-            known = None
-        else:
+        key, known = columns[path], None
+        if key is None:
             key = _shared_key(files[naming], files[path], [c for _, c in parts])
             known = _architectures_by_key(space, files[naming], key, str(columns[naming]))
         tables.append(_table(space, files[path], column, key, known))

@@ -368,6 +368,6 @@ class PoolSampler:
     def sample(self, step: int) -> IntArray:
         """The path of a step, int64 (n_decisions,)."""
         ticket = np.random.default_rng([self.seed, _STREAM, step]).random()
-        at = np.searchsorted(self._below, ticket, side="right")
-        path: IntArray = self._archs[min(at, len(self._archs) - 1)].copy()
+        at = int(np.searchsorted(self._below[:-1], ticket, side="right"))
+        path: IntArray = self._archs[at].copy()
         return path

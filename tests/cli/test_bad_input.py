@@ -106,7 +106,7 @@ def test_what_is_typed_is_not_there_or_wrong(refused, flag, text, says):
 @pytest.mark.parametrize(
     ("flag", "says"),
     [
-        ("method", "unknown method 'cream': choose one of betanas, spos"),
+        ("method", "unknown method 'cream': choose one of amended-darts, betanas"),
         ("space", "unknown space 'cream': choose one of darts, darts-s1, darts-s2, fbnet"),
         ("data", "unknown data 'cream': choose one of digits"),
         ("table", "no latency table at 'cream'"),
@@ -173,6 +173,7 @@ def test_an_unknown_setting_or_value():
         ({"warm_up": 0.5}, "got 'warm_up'"),
         ({"optimizer": "lbfgs"}, "optimizer is one of"),
         ({"method": "betanas", "finalists": 2}, "method betanas takes .*; got 'finalists'"),
+        ({"method": "amended-darts", "eta": -0.1}, "eta is a number of at least 0, got -0.1"),
         ({"workers": 0}, "workers is a whole number of at least 1"),
         ({"confidence": 1.0}, "confidence is a number above 0 below 1"),
     ):

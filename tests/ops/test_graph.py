@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from hwnas.errors import OptionError
 from hwnas.onnx_graph import to_onnx
-from hwnas.ops import Graph
+from hwnas.ops import FactorizedReduction, Graph
 from hwnas.ops.graph import Activation
 from hwnas.ops.module import GraphModule
 from hwnas.testing.ops import run_onnx
@@ -183,3 +183,21 @@ def test_hard_activations_by_hand(kind: Activation, expected: list[float]) -> No
     x = np.array([-4, -3, -1.5, 0, 3, 4], np.float32).reshape(1, 6, 1, 1)
     for y in (GraphModule(graph)(torch.from_numpy(x)).numpy(), run_onnx(to_onnx(graph), x)):
         np.testing.assert_allclose(y.ravel(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("start", [0, 6, 9])
+def test_a_crop_leaves_something(start: int) -> None:
+    with pytest.raises(OptionError, match=f"of 8x6, got a start of {start}"):
+        Graph((4, 8, 6)).crop(0, start)
+
+
+def test_a_crop_and_a_dilated_convolution_have_the_shapes_that_they_give() -> None:
+    graph = Graph((4, 8, 6))
+    assert graph.shape(graph.crop(0, 1)) == (4, 7, 5)
+    assert graph.shape(graph.conv(0, "same", 4, 3, dilation=2)) == (4, 8, 6)
+    assert graph.shape(graph.conv(0, "half", 4, 5, 2, dilation=2)) == (4, 4, 3)
+
+
+def test_odd_maps_have_no_factorised_reduction() -> None:
+    with pytest.raises(OptionError, match="halves a map of even sides, got 8x5"):
+        FactorizedReduction().emit(Graph((4, 8, 5)), 0, 8, 2)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from hwnas import spaces
 from hwnas.errors import DataError
 from hwnas.predictors.report import (
     noise_floor_of_errors,
@@ -100,3 +101,13 @@ def test_operators_that_split_nothing_are_left_out(small_space):
 def test_bad_input(measured, predicted, options, says):
     with pytest.raises(DataError, match=says):
         prediction_report(measured, predicted, **options)
+
+
+def test_operators_of_a_node_that_chooses_what_it_reads_are_counted() -> None:
+    space = spaces.space("darts", channels=4, cells=3)
+    archs = space.sample(20, seed=0)
+    tokens, counts = operator_counts(space, archs)
+    assert sorted(tokens) == sorted(["max3", "avg3", "skip", "sep3", "sep5", "dil3", "dil5"])
+    assert counts.sum(axis=1).tolist() == [16] * 20  # two operators in each of eight nodes
+    printed = [space.format(arch) for arch in archs]
+    assert counts[:, tokens.index("dil3")].tolist() == [s.count("dil_conv_3x3") for s in printed]

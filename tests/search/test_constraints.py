@@ -11,7 +11,7 @@ from hwnas.costs import Budget, FeasibleSet, most_probable_within, parse_budget
 from hwnas.errors import InfeasibleBudgetError, OptionError
 from hwnas.predictors import LatencyRegressor, load_predictor
 from hwnas.search.candidates.verification import verify_proposals
-from hwnas.search.constraints import constraints_for
+from hwnas.search.constraints import constraints_for, of_any
 from hwnas.search.runs.run import Run
 
 
@@ -186,3 +186,10 @@ def test_the_least_budget_is_that_of_a_cell_with_a_path() -> None:
     assert space.connected(found).all()
     with pytest.raises(InfeasibleBudgetError, match="the least"):
         FeasibleSet(constraints_for([Budget("macs", least - 1)], space, None), space.format)
+
+
+def test_what_a_loss_weighs_is_finite_for_a_cell_without_a_path() -> None:
+    space = spaces.space("nasbench201", input_size=8, channels=4, cells=1)
+    (constraint,) = constraints_for([Budget("macs", 1e9)], space, None)
+    assert constraint.values([[0] * 6]) == np.inf
+    assert of_any(constraint).values([[0] * 6]) == space.macs([[0] * 6])

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import re
 from itertools import product
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,6 +20,7 @@ from hwnas.errors import (
 )
 from hwnas.search.looked_up import Accuracies
 from hwnas.search.runs.stored import StoredRun
+from hwnas.search.searchers.random_search import RandomSearch
 from hwnas.spaces.tabulated import ArchitectureTable
 
 SPACE = spaces.space("nasbench201")
@@ -224,3 +227,18 @@ def test_a_search_without_tables_says_nothing_of_them_in_its_configuration(tmp_p
             )
         ).out.name
     )
+
+
+def test_the_examples_of_the_docs_run(files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nb201_archs_accuracy.csv.gz").write_bytes(files.accuracies.read_bytes())
+    (tmp_path / "nb201_latency.csv.gz").write_bytes(files.latencies.read_bytes())
+    text = (Path(__file__).parents[2] / "docs" / "tabular.md").read_text()
+    names = {"my_searcher": lambda feasible: RandomSearch(feasible, 0)}
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(block, names)
+    assert names["result"].predicted_ms <= 7
+    _, latencies = truth()
+    assert names["feasible"].count == np.sum((latencies <= 7) & SPACE.connected(EVERY))

@@ -10,7 +10,7 @@ from torch import Tensor
 from hwnas.arrays import FloatArray
 from hwnas.costs import Budget, Constraint
 from hwnas.predictors import require
-from hwnas.search.constraints import constraints_for
+from hwnas.search.constraints import constraints_for, of_any
 from hwnas.search.gradient.cost_weights import CostWeights, FixedWeights, PIController
 from hwnas.search.problem import Problem
 
@@ -49,7 +49,8 @@ def loss_terms(problem: Problem, betas: Mapping[str, float]) -> tuple[list[Term]
     return [_term(c, problem) for c in constraints], FixedWeights(list(betas.values()))
 
 
-def _term(constraint: Constraint, problem: Problem) -> Term:
+def _term(kept: Constraint, problem: Problem) -> Term:
+    constraint = of_any(kept)  # the most probable architecture may have no path, and has a cost
     if constraint.check is None:
         return constraint.cost
     if constraint.budget.quantity == "latency" and problem.confidence is None:

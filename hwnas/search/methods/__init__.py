@@ -58,6 +58,8 @@ METHODS: Registry[Method] = Registry(
         "betanas": "hwnas.search.methods.betanas",
         "amended-darts": "hwnas.search.methods.amended_darts",
         "nao": "hwnas.search.methods.nao",
+        "tnas-os": "hwnas.search.methods.tnas_os",
+        "tnas-g": "hwnas.search.methods.tnas_g",
     },
     accept,
 )

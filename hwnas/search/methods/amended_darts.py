@@ -123,8 +123,8 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     """
     from hwnas.search.gradient.alphas import constrained_argmax, history, random_active
     from hwnas.search.gradient.convergence import Rest
+    from hwnas.search.gradient.pictures import plot_operators
     from hwnas.search.gradient.terms import loss_terms
-    from hwnas.search.runs.plots import plot_alphas
     from hwnas.search.searchers.proposals import RANDOM_PATHS
     from hwnas.search.supernet_training import make_supernet
 
@@ -147,13 +147,14 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     past = history(context.run.logged("alpha"))
     files = {}
     with said_if_not_drawn():
-        tokens = {d.name: [choice.token for choice in d.choices] for d in space.decisions}
+        tokens = [[choice.token for choice in d.choices] for d in space.decisions]
         title = f"Amended-DARTS, {space.name}, {problem.data.name}"
-        plot_alphas(context.run.folder / _PLOT, past, tokens, title=title)
+        plot_operators(context.run.folder / _PLOT, past, tokens, title=title)
         files["architecture parameters"] = _PLOT
     chosen = alphas.probabilities[np.arange(len(winner.architecture)), winner.architecture]
     extras = {
         "method": "amended-darts",
+        "order": settings.order if settings.eta else "first",
         "eta": settings.eta if settings.order != "first" else 0.0,
         "beta": parse_betas(settings.beta) or "steered",
         "last_betas": past[-1]["beta"],

@@ -13,7 +13,7 @@ from hwnas.costs import FeasibleSet
 from hwnas.errors import OptionError
 from hwnas.search.problem import Problem
 from hwnas.search.settings import setting
-from hwnas.search.shared_settings import TrainingSettings
+from hwnas.search.shared_settings import EvaluationSettings, TrainingSettings
 
 if TYPE_CHECKING:
     from hwnas.arrays import FloatArray, IntArray
@@ -28,7 +28,7 @@ _ROUND = "round"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(TrainingSettings):
+class Settings(EvaluationSettings, TrainingSettings):
     """What Balanced NAO takes; ``steps`` are of all rounds together."""
 
     sampler: Literal["proportional", "uniform"] = setting(
@@ -94,11 +94,10 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     """
     from hwnas.search.searchers.nao_files import MAP, PICTURE, draw_maps, save_maps
     from hwnas.search.searchers.proposals import RANDOM_PATHS, proposer
-    from hwnas.search.supernet_training import train_supernet
-    from hwnas.supernet import Supernet
+    from hwnas.search.supernet_training import make_supernet, train_supernet
 
     problem, run = context.problem, context.run
-    supernet = Supernet(problem.proxy, sharing=settings.sharing, seed=problem.seed)
+    supernet = make_supernet(problem.proxy, settings, seed=problem.seed)
     searcher = _searcher(problem, settings, problem.feasible)
     finished = len(list(run.logged(_ROUND)))
     seen: list[IntArray] = []
@@ -121,7 +120,7 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
                 seed=problem.seed,
                 progress=context.progress,
             )
-        evaluation = context.evaluator(supernet)
+        evaluation = context.evaluator(supernet, settings=settings)
         accuracies = evaluation.accuracies(archs)
         searcher.update(archs, accuracies)
         seen.append(archs)
@@ -149,6 +148,7 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         lambda feasible, misses: _searcher(problem, settings, feasible, misses),
         evaluation.accuracies,
         population=settings.proposals,
+        within=problem.within,
         progress=context.progress,
     )
     winner = context.verify(propose, evaluation)
@@ -157,7 +157,8 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         "rounds": [len(archs) for archs in seen],
         "files": {"map": MAP} | ({"map picture": PICTURE} if drawn else {}),
     }
-    return context.conclude(winner, evaluation, evaluated[:RANDOM_PATHS], extras)
+    drawn_first = evaluated[: len(seen[0])][:RANDOM_PATHS]
+    return context.conclude(winner, evaluation, drawn_first, extras)
 
 
 def _searcher(

@@ -1,4 +1,4 @@
-"""A map of architectures (Luo et al., Neural Architecture Optimization): encoder, predictor, decoder.
+"""A map of architectures: encoder, predictor and decoder of Neural Architecture Optimization.
 
 An architecture is the sequence of its choices, and a point of the map one vector a decision. The
 encoder, an LSTM, gives an architecture's point; the predictor says how accurate the architecture
@@ -110,12 +110,16 @@ class ArchitectureMap(nn.Module):
             self.logits = nn.Linear(_HIDDEN, total)
 
     def encode(self, archs: Tensor) -> Tensor:
-        """Points (n, n_decisions, hidden) of architectures (n, n_decisions); vectors of length 1."""
+        """Points (n, n_decisions, hidden) of architectures (n, n_decisions).
+
+        A point's vectors have length 1.
+        """
         return F.normalize(self.encoder(self.embedding(archs + self.offsets))[0], dim=-1)
 
     def predict(self, points: Tensor) -> Tensor:
         """Targets (n,), 0 to 1, of points (n, n_decisions, hidden)."""
-        return self.predictor(centres(points))[:, 0]
+        targets: Tensor = self.predictor(centres(points))[:, 0]
+        return targets
 
     def negative_log_likelihood(self, points: Tensor, archs: Tensor) -> Tensor:
         """Mean over decisions, in nats, with which points are decoded as architectures."""
@@ -134,7 +138,8 @@ class ArchitectureMap(nn.Module):
         """Scores (n, t, all choices), in nats up to a constant, of t states of the decoder."""
         attention = torch.softmax(self.query(hidden) @ points.transpose(1, 2), dim=-1)
         seen = torch.cat([hidden, attention @ points], dim=-1)
-        return self.logits(torch.tanh(self.mixed(seen)))
+        scores: Tensor = self.logits(torch.tanh(self.mixed(seen)))
+        return scores
 
     def _start(self, count: int) -> Tensor:
         return self.offsets.new_full((count, 1), self.embedding.num_embeddings - 1)
@@ -154,7 +159,7 @@ class Decoding:
 
     @torch.no_grad()
     def __call__(self, decided: IntArray) -> FloatArray:
-        """Scores (n, n_choices of decision d) after the choices (n, d); called with d = 0, 1, ..."""
+        """Scores (n, n_choices of decision d) after the choices (n, d); d is 0, then 1, ..."""
         network, at = self._network, decided.shape[1]
         if at:
             tokens = torch.from_numpy(decided[:, -1:]) + network.offsets[at - 1]

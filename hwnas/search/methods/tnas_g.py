@@ -1,0 +1,188 @@
+"""TNAS-G (Yan et al., 2021): the VAE draws the paths, weights and a multinomial learn from each.
+
+Each path trains the weights on training images and then, on validation images, the parameters of a
+distribution over the choices of every decision (section 4.3), by the gradient of gates (BetaNAS,
+eq. 4). The most probable architecture within the budgets is the result. What the paper leaves open
+is in docs/tnas.md. What is heavy is imported when the method runs, so that its flags show at once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from annotated_types import Ge, Gt
+
+from hwnas.arrays import IntArray
+from hwnas.costs import Constraint
+from hwnas.data import TrainableValidation
+from hwnas.errors import OptionError
+from hwnas.pictures import said_if_not_drawn
+from hwnas.search.problem import Problem
+from hwnas.search.searchers.vae_settings import PathSettings
+from hwnas.search.settings import setting
+
+if TYPE_CHECKING:
+    from hwnas.search.context import Context
+    from hwnas.search.gradient.alphas import Alphas
+    from hwnas.search.searchers.vae_paths import VAEPaths
+    from hwnas.supernet import Supernet
+
+__all__ = ["Settings", "check", "search", "train_alphas"]
+
+_PLOT = "alpha.png"
+#: Steps of alpha from one entry in the log to the next.
+_LOG_EVERY = 5
+#: Moments of Adam: each gradient is of another path, so none is carried on, as in BetaNAS.
+_MOMENTS = (0.0, 0.999)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(PathSettings):
+    """What TNAS-G takes."""
+
+    alpha_every: Annotated[int, Ge(1)] = setting(2, "Training steps for each step of alpha.")
+    alpha_lr: Annotated[float, Gt(0)] = setting(0.05, "Learning rate of alpha.", most=1000)
+    alpha_batch: Annotated[int, Ge(1)] = setting(
+        64, "Validation images for each step of alpha.", most=65_536
+    )
+
+
+def check(problem: Problem, settings: Settings) -> Settings:
+    """The settings as they are, if they fit the problem.
+
+    Raises:
+        OptionError: the data draw no batches of validation images, or no slot of the space follows
+            one of its decisions.
+    """
+    if not isinstance(problem.data, TrainableValidation):
+        raise OptionError(
+            f"the method tnas-g trains alpha on validation images, which {problem.data.name} does "
+            "not draw: give it validation_count and validation_batch(step, size, seed)"
+        )
+    followed = {slot.decision for slot in problem.proxy.layout.slots}
+    without = [d.name for at, d in enumerate(problem.proxy.decisions) if at not in followed]
+    if without:
+        raise OptionError(
+            f"the method tnas-g needs slots that follow each decision, {problem.space.name} has "
+            f"none for {without[0]}: take tnas-os"
+        )
+    return settings
+
+
+def search(context: "Context", settings: Settings) -> dict[str, Any]:
+    """Train weights and alpha on the VAE's paths, choose, measure; the ``result.json``.
+
+    Raises:
+        OptionError: the metric's share pays for too little.
+        BudgetMissedError: no network kept the latency budget on the device.
+    """
+    from hwnas.search.gradient.alphas import constrained_argmax, history, random_active
+    from hwnas.search.runs.plots import plot_alphas
+    from hwnas.search.searchers.proposals import RANDOM_PATHS
+    from hwnas.search.searchers.vae_paths import learned_paths
+    from hwnas.search.supernet_training import make_supernet
+
+    problem, run = context.problem, context.run
+    supernet = make_supernet(problem.proxy, settings, seed=problem.seed)
+    # eq. 12: once the VAE has learned, all paths are its draws
+    paths = learned_paths(problem, run, supernet, settings, 1.0)
+    alphas = train_alphas(context, supernet, paths, settings)
+
+    evaluation = context.evaluator(supernet, settings=settings)
+    evaluate = evaluation.accuracies
+    drawn = random_active(alphas, problem.constraints, RANDOM_PATHS, seed=problem.seed)
+    random_accuracies = evaluate(drawn)
+
+    def propose(tightened: Sequence[Constraint], attempt: int) -> tuple[IntArray, float]:
+        arch = constrained_argmax(alphas, tightened)
+        return arch, float(evaluate(arch[None])[0])
+
+    winner = context.verify(propose, evaluation)
+    tokens = {d.name: [op.token for op in d.choices] for d in problem.space.decisions}
+    title = f"TNAS-G, {problem.space.name}, {problem.data.name}"
+    files = {}
+    with said_if_not_drawn():
+        plot_alphas(run.folder / _PLOT, history(run.logged("alpha")), tokens, title=title)
+        files["architecture parameters"] = _PLOT
+    chosen = alphas.probabilities[np.arange(len(winner.architecture)), winner.architecture]
+    extras = {
+        "method": "tnas-g",
+        "vae": paths.facts,
+        "log_probability": float(np.log(chosen).sum()),
+        "most_probable": problem.space.format(constrained_argmax(alphas)),
+        "files": files,
+    }
+    return context.conclude(winner, evaluation, random_accuracies, extras)
+
+
+def train_alphas(
+    context: "Context", supernet: "Supernet", paths: "VAEPaths", settings: Settings
+) -> "Alphas":
+    """Train weights and alpha on the same paths, in one checkpoint.
+
+    Args:
+        context: the problem, whose validation images train alpha; the run.
+        supernet: trained in place.
+        paths: the VAE's, which learns on the way.
+        settings: of the method.
+
+    Raises:
+        CheckpointError: the run holds a supernet of another space or method.
+    """
+    import torch
+
+    from hwnas.search.gradient.alphas import Alphas, check_resumed, log_alphas
+    from hwnas.search.runs.run import CHECKPOINT
+    from hwnas.search.supernet_training import (
+        checkpoint_due,
+        optimizer_of,
+        to_tensors,
+        train_path,
+    )
+    from hwnas.supernet import (
+        alpha_gradient,
+        load_checkpoint,
+        sampler_state,
+        save_checkpoint,
+    )
+
+    run, problem = context.run, context.problem
+    data, seed, steps = problem.data, problem.seed, settings.steps
+    assert isinstance(data, TrainableValidation)  # see `check`
+    alphas = Alphas(supernet.space)
+    alpha = alphas.alpha.requires_grad_()
+    optimizer = optimizer_of(supernet, settings)
+    adam = torch.optim.Adam([alpha], lr=settings.alpha_lr, betas=_MOMENTS)
+    # what Adam would begin with, here from the start, so that a checkpoint can be read into it
+    moments = {"exp_avg": torch.zeros_like(alpha), "exp_avg_sq": torch.zeros_like(alpha)}
+    adam.state[alpha] = {"step": torch.tensor(0.0), **moments}
+    state = {**alphas.state, **sampler_state(paths)}
+    state |= {f"adam {key}": value for key, value in adam.state[alpha].items()}
+    path, about = run.folder / CHECKPOINT, {"method": "tnas-g"}
+    step = 0
+    if path.exists():
+        step = load_checkpoint(path, supernet, optimizer, about, state, steps=steps)
+    check_resumed(run, alphas, logged=False)
+    while step < steps:
+        arch = paths.sample(step)
+        batch = data.train_batch(step, settings.batch_size, seed)
+        loss = train_path(supernet, optimizer, batch, arch, step, settings)
+        alphas.trained[np.arange(len(arch)), arch] += 1
+        paths.update(step, arch, loss)
+        step += 1
+        turn, waiting = divmod(step, settings.alpha_every)
+        if not waiting:
+            images, labels = to_tensors(data.validation_batch(turn, settings.alpha_batch, seed))
+            alpha.grad, alpha_loss = alpha_gradient(
+                supernet, images, labels, arch, alpha, alphas.active
+            )
+            adam.step()
+            if turn % _LOG_EVERY == 0 or step == steps:
+                none = torch.zeros(0)
+                log_alphas(run, step, alphas, expected=(), betas=none, loss=alpha_loss)
+        if checkpoint_due(step, steps):
+            save_checkpoint(path, supernet, optimizer, step, about, state)
+            run.log("trained", step=step, loss=round(loss, 4))
+        context.progress("training and choosing", step / steps, f"loss {loss:.2f}")
+    return alphas

@@ -1,0 +1,111 @@
+"""A whole search by Balanced NAO on a small space: rounds, what it leaves, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+from problems import Device, problem
+from safetensors import safe_open
+
+from hwnas.errors import InfeasibleBudgetError, OptionError
+from hwnas.search.context import Context
+from hwnas.search.methods.nao import Settings, check
+from hwnas.search.methods.nao import search as nao
+from hwnas.search.runs.run import Run
+
+QUICK = {
+    **{"steps": 12, "batch_size": 16, "base_lr": 2e-3, "pool": 20, "proposals": 6, "seeds": 5},
+    **{"maps": 2, "map_steps": 20, "ascent_steps": 3},
+}
+
+
+@pytest.fixture(scope="module")
+def searched(digits, deeper, deeper_predictor):
+    limit = float(np.median(deeper_predictor.predict(deeper.sample(500, seed=0))))
+    device = Device(deeper, deeper_predictor, 1.02)
+    return problem(
+        deeper, deeper_predictor, [f"latency<={limit}ms"], data=digits, measure=device, seed=1
+    )
+
+
+@pytest.fixture(scope="module")
+def found(searched, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("found") / "run"
+    return folder, nao(Context(searched, Run(folder, {})), Settings(**QUICK))
+
+
+def test_the_rounds_are_the_pool_and_what_the_maps_proposed(found, searched):
+    folder, result = found
+    assert result["method"] == "nao"
+    assert result["rounds"] == [20, 6, 6]
+    events = list(Run(folder, {}).logged("evaluated"))
+    names = [event["architecture"] for event in events]
+    assert len(set(names)) == len(names) >= 32
+    archs = np.array([searched.space.parse(name) for name in names])
+    assert searched.feasible.contains(archs).all()
+    assert result["measured_ms"] <= searched.latency_limit_ms
+    assert result["random_paths"]["count"] == 20
+
+
+def test_the_most_accurate_of_all_is_measured_first(found):
+    folder, _ = found
+    run = Run(folder, {})
+    accuracies = [event["accuracy"] for event in run.logged("evaluated")][:32]
+    first = next(run.logged("measured"))["architecture"]
+    known = {e["architecture"]: e["accuracy"] for e in run.logged("evaluated")}
+    assert known[first] == max(accuracies)
+
+
+def test_the_map_is_kept_and_drawn(found, searched):
+    folder, result = found
+    assert result["files"]["map"] == "map.safetensors"
+    assert (folder / result["files"]["map picture"]).stat().st_size > 10_000
+    with safe_open(folder / "map.safetensors", framework="np") as file:
+        about = json.loads(file.metadata()["hwnas"])
+        embedding = file.get_tensor("1.embedding.weight")
+    assert about["space"] == searched.space.identifier
+    assert about["scale"][0] < about["scale"][1]
+    assert embedding.shape == (sum(searched.space.n_choices) + 1, 32)
+
+
+def test_each_round_trains_its_share_of_the_steps(found):
+    folder, _ = found
+    steps = [event["step"] for event in Run(folder, {}).logged("trained")]
+    assert {4, 8, 12} <= set(steps)
+    assert steps == sorted(steps)
+
+
+def test_small_networks_are_trained_as_often_only_if_asked(searched):
+    from hwnas.search.methods.nao import _paths
+
+    archs = searched.feasible.sample(200, np.random.default_rng(3))
+    archs = archs[np.argsort(searched.proxy.params(archs))][[0, -1]]
+    sizes, larger = searched.proxy.params(archs), archs[1]
+    for sampler, share in (("proportional", sizes.max() / sizes.sum()), ("uniform", 0.5)):
+        paths = _paths(searched, Settings(**QUICK, sampler=sampler), archs)
+        drawn = np.array([(paths.sample(step) == larger).all() for step in range(2000)])
+        assert abs(drawn.mean() - share) < 5 * (0.25 / 2000) ** 0.5
+    assert sizes.max() > 1.2 * sizes.min()
+
+
+def test_a_pool_that_is_too_large_is_refused_before_anything_trains(searched, deeper_predictor):
+    with pytest.raises(OptionError, match=r"pool of 90000 is more than keep the budgets, \d+ were"):
+        check(searched, Settings(**{**QUICK, "pool": 90_000}))
+    none = problem(searched.space, deeper_predictor, ["latency<=0.000001ms"], data=searched.data)
+    with pytest.raises(InfeasibleBudgetError):
+        check(none, Settings(**QUICK))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"seeds": 21}, "seeds are among the pool's 20 architectures, got 21"),
+        ({"ascent_step": 0.0}, "ascent_step is a number above 0, got 0.0"),
+        ({"rounds": 13}, "each round trains a step or more, got 13 rounds and 12 steps"),
+        ({"pool": 1}, "pool is a whole number of at least 2, got 1"),
+        ({"sampler": "fair"}, "sampler is one of proportional, uniform, got 'fair'"),
+    ],
+)
+def test_wrong_settings_are_refused(wrong, says):
+    with pytest.raises(OptionError, match=says):
+        Settings(**{**QUICK, **wrong})

@@ -106,7 +106,7 @@ def test_what_is_typed_is_not_there_or_wrong(refused, flag, text, says):
 @pytest.mark.parametrize(
     ("flag", "says"),
     [
-        ("method", "unknown method 'darts': choose one of betanas, spos"),
+        ("method", "unknown method 'darts': choose one of betanas, nao, spos"),
         ("space", "unknown space 'darts': choose one of fbnet, nasbench201"),
         ("data", "unknown data 'darts': choose one of digits"),
         ("table", "no latency table at 'darts'"),

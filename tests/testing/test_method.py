@@ -16,7 +16,7 @@ SMALL = {
     spos: spos.Settings(steps=8, batch_size=16, population=6, generations=2, parents=3),
     betanas: betanas.Settings(steps=24, batch_size=16, alpha_batch=16, alpha_lr=0.2),
     nao: nao.Settings(
-        steps=9, batch_size=16, pool=12, proposals=6, seeds=4, maps=2, map_steps=10, ascent_steps=2
+        steps=9, batch_size=16, pool=12, proposals=6, starts=4, maps=2, map_steps=10, ascent_steps=2
     ),
 }
 

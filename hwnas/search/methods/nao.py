@@ -43,7 +43,7 @@ class Settings(TrainingSettings):
     rounds: Annotated[int, Ge(1)] = setting(
         3, "Rounds of training, evaluation and ascent, the first included.", most=1000
     )
-    seeds: Annotated[int, Ge(1)] = setting(
+    starts: Annotated[int, Ge(1)] = setting(
         50, "The most accurate so many are climbed from.", metavar="K", most=100_000
     )
     ascent_step: Annotated[float, Gt(0)] = setting(
@@ -59,9 +59,9 @@ class Settings(TrainingSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.seeds > self.pool:
+        if self.starts > self.pool:
             raise OptionError(
-                f"seeds are among the pool's {self.pool} architectures, got {self.seeds}"
+                f"starts are among the pool's {self.pool} architectures, got {self.starts}"
             )
         if self.rounds > self.steps:
             raise OptionError(
@@ -129,6 +129,11 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
             run.log(_ROUND, number=number, best=searcher.best()[1])
         context.progress("rounds", number / settings.rounds, f"best {searcher.best()[1]:.1%}")
 
+    # random networks with the weights that the last round has, which alone are comparable to it
+    others = searcher.uniform(RANDOM_PATHS)
+    random_accuracies = evaluation.accuracies(others if len(others) else seen[0][:RANDOM_PATHS])
+    searcher.update(others, random_accuracies[: len(others)])
+
     # what the maps made of it
     searcher.learn()
     evaluated = evaluation.accuracies(np.concatenate(seen))
@@ -157,8 +162,7 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         "rounds": [len(archs) for archs in seen],
         "files": {"map": MAP} | ({"map picture": PICTURE} if drawn else {}),
     }
-    drawn_first = evaluated[: len(seen[0])][:RANDOM_PATHS]
-    return context.conclude(winner, evaluation, drawn_first, extras)
+    return context.conclude(winner, evaluation, random_accuracies, extras)
 
 
 def _searcher(
@@ -168,7 +172,7 @@ def _searcher(
     from hwnas.search.searchers.nao_model import Fit
 
     ascent = Ascent(
-        top=settings.seeds,
+        top=settings.starts,
         step=settings.ascent_step,
         steps=settings.ascent_steps,
         maps=settings.maps,

@@ -105,10 +105,12 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     foretold: list[FloatArray] = []
     for number in range(1, settings.rounds + 1):
         archs = searcher.suggest(settings.proposals if seen else settings.pool)
-        if not len(archs):  # all that keeps the budgets is evaluated
-            break
-        if seen:
+        if seen and len(archs):
             foretold.append(searcher.predict(archs).mean(axis=0))
+        if len(archs):
+            seen.append(archs)
+        else:  # all that keeps the budgets is known, and is trained on
+            archs = np.concatenate(seen)
         # the supernet, one path of this round's architectures a step, eq. 3; a round that a killed
         # search had finished is in the log, and its weights were trained on since
         if number >= min(finished + 1, settings.rounds):
@@ -124,7 +126,6 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         evaluation = context.evaluator(supernet)
         accuracies = evaluation.accuracies(archs)
         searcher.update(archs, accuracies)
-        seen.append(archs)
         if number > finished:
             run.log(_ROUND, number=number, best=searcher.best()[1])
         context.progress("rounds", number / settings.rounds, f"best {searcher.best()[1]:.1%}")

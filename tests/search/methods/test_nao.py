@@ -103,6 +103,20 @@ def test_a_pool_that_is_too_large_is_refused_before_anything_trains(searched, de
         check(none, Settings(**QUICK))
 
 
+def test_where_nothing_is_left_to_propose_all_is_trained_on(searched, deeper_predictor, tmp_path):
+    latencies = np.sort(deeper_predictor.predict(searched.space.sample(3000, seed=0)))
+    few = problem(
+        *(searched.space, deeper_predictor, [f"latency<={latencies[40]}ms"]), data=searched.data
+    )
+    count = few.feasible.count
+    assert 2 < count < 40
+    quick = {**QUICK, "pool": count, "starts": 2}
+    result = nao(Context(few, Run(tmp_path, {})), Settings(**quick))
+    assert result["rounds"] == [count]
+    assert result["architectures_evaluated"] == result["random_paths"]["count"] == count
+    assert max(event["step"] for event in Run(tmp_path, {}).logged("trained")) == 12
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [

@@ -92,7 +92,7 @@ class MapSearch:
         """Up to ``count`` new architectures."""
         archive = self._archive
         if not len(archive):
-            return archive.rows(archive.uniform(count))
+            return self.uniform(count)
         self.learn()
         proposed = iter([self._ranked(self._decoded())])
         nothing = archive.rows([])
@@ -107,6 +107,10 @@ class MapSearch:
     def best(self) -> tuple[IntArray, float]:
         """The most accurate architecture told, the cheaper of equals, and its accuracy."""
         return self._archive.best()
+
+    def uniform(self, count: int) -> IntArray:
+        """Up to ``count`` new architectures, uniform over the feasible set."""
+        return self._archive.rows(self._archive.uniform(count))
 
     def learn(self) -> None:
         """Train the maps on all that was told."""

@@ -178,3 +178,17 @@ def test_an_ascent_that_would_stay_is_refused():
         Ascent(step=0)
     with pytest.raises(OptionError, match="1 or more starts, steps and maps, got 0, 8 and 3"):
         Ascent(top=0)
+
+
+@pytest.mark.parametrize("n_choices", [(49, 147, 294, 490) * 2, (2,) * 160, (4,), (1, 3, 1)])
+def test_any_space_can_be_mapped(n_choices):
+    cost = AdditiveCost.from_integers(1, [list(range(n)) for n in n_choices])
+    limit = 1.0 + sum((n - 1) // 2 for n in n_choices)
+    feasible = FeasibleSet([Constraint(Budget("macs", limit), cost)])
+    ascent = Ascent(top=2, steps=1, maps=1, fit=Fit(steps=2))
+    searcher = MapSearch(feasible, ascent=ascent)
+    first = searcher.suggest(2)
+    searcher.update(first, np.linspace(0.1, 0.2, len(first)))
+    for archs in (first, searcher.suggest(3)):
+        assert feasible.contains(archs).all()
+        assert archs.shape[1] == len(n_choices)

@@ -8,8 +8,7 @@ import numpy.typing as npt
 import torch
 
 from hwnas.arrays import FloatArray, IntArray
-from hwnas.costs import FeasibleSet
-from hwnas.costs.completions import Completions, decode
+from hwnas.costs import FeasibleSet, decode
 from hwnas.errors import OptionError
 from hwnas.search.searchers.archive import Archive
 from hwnas.search.searchers.nao_model import ArchitectureMap, Decoding, Fit, Scale, ascend, fit
@@ -85,7 +84,6 @@ class MapSearch:
         self.scale = Scale(0.0, 1.0)
         self._archive = Archive(feasible, seed)
         self.canonical = (lambda archs: archs) if canonical is None else canonical
-        self._completions = Completions(feasible)
         self._seed = seed
 
     def suggest(self, count: int) -> IntArray:
@@ -139,7 +137,7 @@ class MapSearch:
             points = path.flatten(0, 1)
             for rng in (None, self._archive.rng):
                 scores = Decoding(network, points)
-                archs.append(decode(self._completions, scores, len(points), rng)[0])
+                archs.append(decode(self.feasible, scores, len(points), rng)[0])
         return np.concatenate(archs)
 
     def _ranked(self, archs: IntArray) -> IntArray:

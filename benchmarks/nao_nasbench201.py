@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 import hwnas
-from hwnas.costs import Budget, Completions, Constraint, FeasibleSet, decode, nearest_sum
+from hwnas.costs import Budget, Constraint, FeasibleSet, decode, nearest_sum
 from hwnas.search.searchers.evolution import Evolution
 from hwnas.search.searchers.nao import Ascent, MapSearch
 from hwnas.search.searchers.nao_model import ArchitectureMap, Decoding, Fit, Scale, fit
@@ -104,7 +104,7 @@ def within(table: Table, device: str, limit_ms: float) -> FeasibleSet:
 
 def learn_map(table: Table, flags: argparse.Namespace) -> None:
     """Pairwise accuracy on networks that a map has not seen, and what its points decode to."""
-    unlimited = Completions(everything())
+    unlimited = everything()
     for seed in range(DRAWS):
         order = np.random.default_rng(seed).permutation(len(table.archs))
         seen, unseen = order[:LEARNED], order[LEARNED : LEARNED + UNSEEN]

@@ -4,10 +4,10 @@ python benchmarks/spos_fashion.py DIR [--space NAME] [--out FOLDER] [--seeds 2] 
                                   [--set SETTING=VALUE ...]
 
 DIR holds the four files of Fashion-MNIST. Each seed searches twice, with the defaults and with
-settings that a person may give too, to which --set adds; the flags are printed. Winners, and random architectures within
-the budgets, are then trained alone, as ``hwnas train`` does. Test accuracies are of the test part,
-which no search looks at. Latency is that of the shipped tables, BitOps are limited to those of
-ResNet-18 at 3 bits. Killed at any moment, the same command goes on.
+settings that a person may give too, to which --set adds; the flags are printed. Winners, and random
+architectures within the budgets, are then trained alone, as ``hwnas train`` does. Test accuracies
+are of the test part, which no search looks at. Latency is that of the shipped tables, BitOps are
+limited to those of ResNet-18 at 3 bits. Killed at any moment, the same command goes on.
 """
 
 import argparse

@@ -102,8 +102,8 @@ def within(searchers: dict[str, Make], accuracy: Table, latencies: dict[str, Tab
     """Under the latencies of each device, at quantiles of them."""
     distances: dict[str, list[FloatArray]] = {name: [] for name in searchers}
     limits: dict[str, list[float]] = {name: [] for name in searchers}
-    for device, latency in latencies.items():
-        for seed, quantile in enumerate(QUANTILES):
+    for seed, quantile in enumerate(QUANTILES):
+        for latency in latencies.values():
             limit = float(np.quantile(latency.values, quantile))
             feasible = limited(latency, limit)
             most = accuracy.values[latency.values <= limit].max()
@@ -112,8 +112,11 @@ def within(searchers: dict[str, Make], accuracy: Table, latencies: dict[str, Tab
                 distances[name].append(most - searched(searcher, accuracy))
                 if isinstance(searcher, VAESearch):
                     limits[name].append(searcher.limited / searcher.drawn)
-        told = " ".join(f"{name} {np.mean(rows, 0)[-1]:.3f}" for name, rows in distances.items())
-        print(f"up to {device:16} {told}", flush=True)
+        of_these = {
+            name: np.mean(rows[-len(latencies) :], 0)[-1] for name, rows in distances.items()
+        }
+        told = ", ".join(f"{name} {mean:.3f}" for name, mean in of_these.items())
+        print(f"budgets at quantile {quantile:g} of each device: {told}", flush=True)
     print(f"mean distance to the best within the budget after {EVALUATIONS} evaluations")
     for name, rows in distances.items():
         means = " ".join(f"{mean:6.3f}" for mean in np.mean(rows, 0))

@@ -2,7 +2,6 @@
 
 from hwnas.costs.additive import AdditiveCost, FeasibleRegion
 from hwnas.costs.budgets import QUANTITIES, Budget, parse_budget
-from hwnas.costs.completions import Completions, decode
 from hwnas.costs.constrained_argmax import argmax_within, constrained_argmax
 from hwnas.costs.constraint import Check, Constraint
 from hwnas.costs.counting import (
@@ -13,6 +12,7 @@ from hwnas.costs.counting import (
     graph_params,
     workload_costs,
 )
+from hwnas.costs.decoding import decode
 from hwnas.costs.feasible_set import FeasibleSet, can_be_kept, sample_choices
 from hwnas.costs.guided import everything, keep_all
 from hwnas.costs.listed_set import ListedSet
@@ -27,7 +27,6 @@ __all__ = [
     "Approximation",
     "Budget",
     "Check",
-    "Completions",
     "Constraint",
     "FeasibleRegion",
     "FeasibleSet",

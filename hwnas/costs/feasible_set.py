@@ -94,6 +94,28 @@ class FeasibleSet:
         """
         return tuple((c.cost, self._limit(c)) for c in self.constraints)
 
+    def allowed(self, decided: IntArray) -> BoolArray:
+        """Which choices of the next decision can still be completed within every limit.
+
+        With one sum that is exact. With several each is looked at alone, so that choices may be
+        left from which no completion keeps all together; and where a constraint has a check, its
+        guide decides here. What comes out is therefore checked by `contains`.
+
+        Args:
+            decided: the first d choices of each of n architectures, (n, d).
+
+        Returns:
+            (n, n_choices of decision d).
+        """
+        n, at = decided.shape
+        left = np.ones((n, self.n_choices[at]), bool)
+        for rises, room in self._rises:
+            spent = np.zeros(n, np.int64)
+            for rise, column in zip(rises, decided.T, strict=False):
+                spent += rise[column]
+            left &= spent[:, None] + rises[at] <= room
+        return left
+
     def contains(self, archs: npt.ArrayLike) -> BoolArray:
         """Which rows of an integer array (n, n_decisions) keep every budget, exactly."""
         rows = np.asarray(archs)
@@ -137,6 +159,16 @@ class FeasibleSet:
                 f"no architecture was found that keeps {budgets} together, though each alone can "
                 "be kept: loosen one of them"
             )
+        return found
+
+    @cached_property
+    def _rises(self) -> list[tuple[tuple[IntArray, ...], int]]:
+        """Of each sum the steps of each choice above its decision's least, and those in all."""
+        found = []
+        for cost, limit in self.sums:
+            least = cost.fixed + sum(int(entry.min()) for entry in cost.entries)
+            rises = tuple(entry - entry.min() for entry in cost.entries)
+            found.append((rises, cost.steps_within(limit) - least))
         return found
 
     @cached_property

@@ -40,6 +40,7 @@ class ListedSet(FeasibleSet):
         self.constraints = tuple(constraints)
         self.kept = keep_all(self.constraints, listed)
         self._keys = {row.tobytes() for row in self.kept}
+        self._next: dict[int, dict[bytes, BoolArray]] = {}
         if not len(self.kept):
             raise InfeasibleBudgetError(_why(self.constraints, listed, describe))
 
@@ -59,6 +60,22 @@ class ListedSet(FeasibleSet):
         known: IntArray = self.kept[0].copy()
         return known
 
+    def allowed(self, decided: IntArray) -> BoolArray:
+        """Which choices of the next decision lead to an architecture that keeps all, exactly.
+
+        Args:
+            decided: the first d choices of each of n architectures, (n, d).
+
+        Returns:
+            (n, n_choices of decision d).
+        """
+        at = decided.shape[1]
+        if at not in self._next:
+            self._next[at] = _choices_behind(self.kept[:, : at + 1], self.n_choices[at])
+        none = np.zeros(self.n_choices[at], bool)
+        rows = np.ascontiguousarray(decided, np.int64)
+        return np.array([self._next[at].get(row.tobytes(), none) for row in rows])
+
     def contains(self, archs: npt.ArrayLike) -> BoolArray:
         """Which rows of an integer array (n, n_decisions) are listed and keep every budget."""
         rows = np.ascontiguousarray(archs, np.int64)
@@ -68,6 +85,15 @@ class ListedSet(FeasibleSet):
         """Uniform draws (count, n_decisions)."""
         drawn: IntArray = self.kept[rng.integers(0, len(self.kept), count)]
         return drawn
+
+
+def _choices_behind(prefixes: IntArray, n_choices: int) -> dict[bytes, BoolArray]:
+    """For the first d choices of some (n, d + 1), which choices stand behind them."""
+    found: dict[bytes, BoolArray] = {}
+    for row in np.unique(prefixes, axis=0):
+        left = found.setdefault(row[:-1].tobytes(), np.zeros(n_choices, bool))
+        left[row[-1]] = True
+    return found
 
 
 def _why(

@@ -111,8 +111,11 @@ class EvolutionSettings:
     mutation: Annotated[float, Gt(0), Le(1)] = setting(
         0.1, "Probability with which a decision is redrawn."
     )
-    searcher: Literal["evolution", "random"] = setting(
-        "evolution", "What proposes architectures.", later=True
+    searcher: Literal["evolution", "random", "trees", "nao", "vae"] = setting(
+        "evolution",
+        "What proposes architectures: evolution, uniform draws, extra trees on the decisions, the "
+        "learned map of Balanced NAO, or the VAE of TNAS.",
+        later=True,
     )
     largest_of: Annotated[int, Ge(1)] = setting(
         1,

@@ -10,9 +10,8 @@ __all__ = ["separation"]
 def separation(features: Tensor, labels: Tensor) -> float:
     """The share of a feature's variance that lies between classes, mean of all features, 0 to 1.
 
-    It is the correlation ratio (Fisher, Statistical Methods for Research Workers, 1925, section 45)
-    of each feature with the class: 0 where all classes have one mean, 1 where the class says all.
-    A feature that never changes counts 0.
+    Of each feature it is the square of Pearson's correlation ratio (1905): 0 where all classes have
+    one mean, 1 where the class says all. A feature that never changes counts 0.
 
     Args:
         features: of some images, (n, n_features).
@@ -24,4 +23,5 @@ def separation(features: Tensor, labels: Tensor) -> float:
     between = (sums**2 / members.sum(0).clamp_min(1)[:, None]).sum(0)
     total = (around**2).sum(0)
     least = len(features) * 1e-12
-    return float(torch.where(total > least, between / total.clamp_min(least), 0.0).mean())
+    shares = torch.where(total > least, between / total.clamp_min(least), 0.0)
+    return float(shares.clamp_max(1).mean())

@@ -63,6 +63,16 @@ def test_evaluation_is_left_alone():
         assert torch.equal(net(x), expected)
 
 
+def test_hard_sigmoids_have_them():
+    x = torch.tensor([-4.0, -1.0, 0.5, 2.0, 4.0], requires_grad=True)
+    with twice_differentiable():
+        y = F.hardsigmoid(x)
+    torch.testing.assert_close(y, F.hardsigmoid(x))
+    (slope,) = torch.autograd.grad((y * y).sum(), x, create_graph=True)
+    (curved,) = torch.autograd.grad(slope.sum(), x)
+    torch.testing.assert_close(curved, torch.tensor([0.0, 1 / 18, 1 / 18, 1 / 18, 0.0]))
+
+
 def test_third_derivatives_are_refused():
     x = random(6, 4, 2, 2, seed=1).requires_grad_()
     with twice_differentiable():

@@ -25,7 +25,7 @@ SMALL = {
         path_drop=0.1,
     ),
     nao: nao.Settings(
-        steps=9, batch_size=16, pool=12, proposals=6, seeds=4, maps=2, map_steps=10, ascent_steps=2
+        steps=9, batch_size=16, pool=12, proposals=6, starts=4, maps=2, map_steps=10, ascent_steps=2
     ),
 }
 

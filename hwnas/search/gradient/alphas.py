@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hwnas.arrays import BoolArray, FloatArray, IntArray
 from hwnas.costs import Constraint, most_probable_within, sample_choices
-from hwnas.errors import CheckpointError
+from hwnas.errors import CheckpointError, OptionError
 from hwnas.search.gradient.cost_weights import CostWeights
 from hwnas.search.gradient.pruning import active_choices
 from hwnas.search.gradient.terms import Term
@@ -112,7 +112,15 @@ def move_alphas(
 
     Returns:
         Each cost's expectation before the step, and its weight.
+
+    Raises:
+        OptionError: the gradient is not finite.
     """
+    if not of_accuracy.isfinite().all():
+        raise OptionError(
+            "the gradient of alpha is not finite, since the weights diverged: search again with a "
+            "smaller --learning-rate"
+        )
     expected, of_costs = cost_gradients(alphas, terms)
     chosen = constrained_argmax(alphas)
     betas = weights(

@@ -210,14 +210,12 @@ def train_alphas(
     Raises:
         CheckpointError: the run holds a supernet of another space or method.
     """
-    import torch
-
     from hwnas.search.gradient.alphas import (
         Alphas,
+        alpha_adam,
         check_resumed,
-        constrained_argmax,
-        cost_gradients,
         log_alphas,
+        move_alphas,
     )
     from hwnas.search.runs.run import CHECKPOINT
     from hwnas.search.supernet_training import (
@@ -238,14 +236,9 @@ def train_alphas(
     data, seed, rule = problem.data, problem.seed, settings.rule
     assert isinstance(data, TrainableValidation)  # see `check`
     alphas = Alphas(supernet.space)
-    alpha = alphas.alpha.requires_grad_()
     optimizer = optimizer_of(supernet, settings)
-    adam = torch.optim.Adam([alpha], lr=settings.alpha_lr, betas=_MOMENTS)
-    # what Adam would begin with, here from the start, so that a checkpoint can be read into it
-    moments = {"exp_avg": torch.zeros_like(alpha), "exp_avg_sq": torch.zeros_like(alpha)}
-    adam.state[alpha] = {"step": torch.tensor(0.0), **moments}
-    state = {**alphas.state, **weights.state}
-    state |= {f"adam {key}": value for key, value in adam.state[alpha].items()}
+    adam, moments = alpha_adam(alphas, settings.alpha_lr, _MOMENTS)
+    state = {**alphas.state, **weights.state, **moments}
     path, about = run.folder / CHECKPOINT, {"method": "betanas"}
     step = 0
     if path.exists():
@@ -272,20 +265,11 @@ def train_alphas(
             arch = ProbabilitySampler(alphas.probabilities, seed=seed, stream=_PHASE_2).sample(turn)
             images, labels = to_tensors(data.validation_batch(turn, settings.alpha_batch, seed))
             of_accuracy, alpha_loss = alpha_gradient(
-                supernet, images, labels, arch, alpha, alphas.active
+                supernet, images, labels, arch, alphas.alpha, alphas.active
             )
-            expected, of_costs = cost_gradients(alphas, terms)
-            chosen = constrained_argmax(alphas)
-            betas = weights(
-                turn / turns,
-                expected,
-                [float(term(chosen[None])[0]) for term in terms],
-                torch.stack([gradient.norm() for gradient in (of_accuracy, *of_costs)]),
-            )
-            alpha.grad = of_accuracy + sum(b * g for b, g in zip(betas, of_costs, strict=True))
-            adam.step()
+            expected, betas = move_alphas(alphas, adam, of_accuracy, terms, weights, turn / turns)
             if rule.due(turn, turns):
-                values = alpha.detach().numpy()
+                values = alphas.alpha.detach().numpy()
                 for gone in prune(rule, values, alphas.active, problem.constraints):
                     alphas.active[gone] = False
             if turn % _LOG_EVERY == 0 or turn == turns:

@@ -13,7 +13,7 @@ from hwnas.costs import FeasibleSet
 from hwnas.errors import OptionError
 from hwnas.search.problem import Problem
 from hwnas.search.settings import setting
-from hwnas.search.shared_settings import TrainingSettings
+from hwnas.search.shared_settings import EvaluationSettings, TrainingSettings
 
 if TYPE_CHECKING:
     from hwnas.arrays import FloatArray, IntArray
@@ -28,7 +28,7 @@ _ROUND = "round"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(TrainingSettings):
+class Settings(EvaluationSettings, TrainingSettings):
     """What Balanced NAO takes; ``steps`` are of all rounds together."""
 
     sampler: Literal["proportional", "uniform"] = setting(
@@ -43,7 +43,7 @@ class Settings(TrainingSettings):
     rounds: Annotated[int, Ge(1)] = setting(
         3, "Rounds of training, evaluation and ascent, the first included.", most=1000
     )
-    seeds: Annotated[int, Ge(1)] = setting(
+    starts: Annotated[int, Ge(1)] = setting(
         50, "The most accurate so many are climbed from.", metavar="K", most=100_000
     )
     ascent_step: Annotated[float, Gt(0)] = setting(
@@ -59,9 +59,9 @@ class Settings(TrainingSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.seeds > self.pool:
+        if self.starts > self.pool:
             raise OptionError(
-                f"seeds are among the pool's {self.pool} architectures, got {self.seeds}"
+                f"starts are among the pool's {self.pool} architectures, got {self.starts}"
             )
         if self.rounds > self.steps:
             raise OptionError(
@@ -94,21 +94,22 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     """
     from hwnas.search.searchers.nao_files import MAP, PICTURE, draw_maps, save_maps
     from hwnas.search.searchers.proposals import RANDOM_PATHS, proposer
-    from hwnas.search.supernet_training import train_supernet
-    from hwnas.supernet import Supernet
+    from hwnas.search.supernet_training import make_supernet, train_supernet
 
     problem, run = context.problem, context.run
-    supernet = Supernet(problem.proxy, sharing=settings.sharing, seed=problem.seed)
+    supernet = make_supernet(problem.proxy, settings, seed=problem.seed)
     searcher = _searcher(problem, settings, problem.feasible)
     finished = len(list(run.logged(_ROUND)))
     seen: list[IntArray] = []
     foretold: list[FloatArray] = []
     for number in range(1, settings.rounds + 1):
         archs = searcher.suggest(settings.proposals if seen else settings.pool)
-        if not len(archs):  # all that keeps the budgets is evaluated
-            break
-        if seen:
+        if seen and len(archs):
             foretold.append(searcher.predict(archs).mean(axis=0))
+        if len(archs):
+            seen.append(archs)
+        else:  # all that keeps the budgets is known, and is trained on
+            archs = np.concatenate(seen)
         # the supernet, one path of this round's architectures a step, eq. 3; a round that a killed
         # search had finished is in the log, and its weights were trained on since
         if number >= min(finished + 1, settings.rounds):
@@ -121,13 +122,17 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
                 seed=problem.seed,
                 progress=context.progress,
             )
-        evaluation = context.evaluator(supernet)
+        evaluation = context.evaluator(supernet, settings=settings)
         accuracies = evaluation.accuracies(archs)
         searcher.update(archs, accuracies)
-        seen.append(archs)
         if number > finished:
             run.log(_ROUND, number=number, best=searcher.best()[1])
         context.progress("rounds", number / settings.rounds, f"best {searcher.best()[1]:.1%}")
+
+    # random networks with the weights that the last round has, which alone are comparable to it
+    others = searcher.uniform(RANDOM_PATHS)
+    random_accuracies = evaluation.accuracies(others if len(others) else seen[0][:RANDOM_PATHS])
+    searcher.update(others, random_accuracies[: len(others)])
 
     # what the maps made of it
     searcher.learn()
@@ -149,6 +154,7 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         lambda feasible, misses: _searcher(problem, settings, feasible, misses),
         evaluation.accuracies,
         population=settings.proposals,
+        within=problem.within,
         progress=context.progress,
     )
     winner = context.verify(propose, evaluation)
@@ -157,8 +163,7 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         "rounds": [len(archs) for archs in seen],
         "files": {"map": MAP} | ({"map picture": PICTURE} if drawn else {}),
     }
-    drawn_first = evaluated[: len(seen[0])][:RANDOM_PATHS]
-    return context.conclude(winner, evaluation, drawn_first, extras)
+    return context.conclude(winner, evaluation, random_accuracies, extras)
 
 
 def _searcher(
@@ -168,7 +173,7 @@ def _searcher(
     from hwnas.search.searchers.nao_model import Fit
 
     ascent = Ascent(
-        top=settings.seeds,
+        top=settings.starts,
         step=settings.ascent_step,
         steps=settings.ascent_steps,
         maps=settings.maps,

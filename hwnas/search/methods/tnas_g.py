@@ -81,15 +81,15 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     from hwnas.search.runs.plots import plot_alphas
     from hwnas.search.searchers.proposals import RANDOM_PATHS
     from hwnas.search.searchers.vae_paths import learned_paths
-    from hwnas.supernet import Supernet
+    from hwnas.search.supernet_training import make_supernet
 
     problem, run = context.problem, context.run
-    supernet = Supernet(problem.proxy, sharing=settings.sharing, seed=problem.seed)
+    supernet = make_supernet(problem.proxy, settings, seed=problem.seed)
     # eq. 12: once the VAE has learned, all paths are its draws
     paths = learned_paths(problem, run, supernet, settings, 1.0)
     alphas = train_alphas(context, supernet, paths, settings)
 
-    evaluation = context.evaluator(supernet)
+    evaluation = context.evaluator(supernet, settings=settings)
     evaluate = evaluation.accuracies
     drawn = random_active(alphas, problem.constraints, RANDOM_PATHS, seed=problem.seed)
     random_accuracies = evaluate(drawn)
@@ -134,14 +134,17 @@ def train_alphas(
 
     from hwnas.search.gradient.alphas import Alphas, check_resumed, log_alphas
     from hwnas.search.runs.run import CHECKPOINT
-    from hwnas.search.supernet_training import checkpoint_due, lr_at, to_tensors
+    from hwnas.search.supernet_training import (
+        checkpoint_due,
+        optimizer_of,
+        to_tensors,
+        train_path,
+    )
     from hwnas.supernet import (
         alpha_gradient,
         load_checkpoint,
-        make_optimizer,
         sampler_state,
         save_checkpoint,
-        train_step,
     )
 
     run, problem = context.run, context.problem
@@ -149,7 +152,7 @@ def train_alphas(
     assert isinstance(data, TrainableValidation)  # see `check`
     alphas = Alphas(supernet.space)
     alpha = alphas.alpha.requires_grad_()
-    optimizer = make_optimizer(supernet, settings.optimizer)
+    optimizer = optimizer_of(supernet, settings)
     adam = torch.optim.Adam([alpha], lr=settings.alpha_lr, betas=_MOMENTS)
     # what Adam would begin with, here from the start, so that a checkpoint can be read into it
     moments = {"exp_avg": torch.zeros_like(alpha), "exp_avg_sq": torch.zeros_like(alpha)}
@@ -163,9 +166,8 @@ def train_alphas(
     check_resumed(run, alphas, logged=False)
     while step < steps:
         arch = paths.sample(step)
-        images, labels = to_tensors(data.train_batch(step, settings.batch_size, seed))
-        lr = lr_at(step, steps, settings.peak_lr)
-        loss = train_step(supernet, optimizer, images, labels, arch, lr=lr)
+        batch = data.train_batch(step, settings.batch_size, seed)
+        loss = train_path(supernet, optimizer, batch, arch, step, settings)
         alphas.trained[np.arange(len(arch)), arch] += 1
         paths.update(step, arch, loss)
         step += 1

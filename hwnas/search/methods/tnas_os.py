@@ -45,28 +45,25 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         OptionError: the metric's share pays for too little.
         BudgetMissedError: no network kept the latency budget on the device.
     """
-    from hwnas.search.searchers.evolution import Evolution
+    from hwnas.search.searchers.making import make_searcher
     from hwnas.search.searchers.proposals import proposer, random_paths
     from hwnas.search.searchers.searcher import search_generations
     from hwnas.search.searchers.vae_paths import learned_paths
-    from hwnas.search.supernet_training import train_supernet
-    from hwnas.supernet import Supernet
+    from hwnas.search.supernet_training import make_supernet, train_supernet
 
     problem, progress, run = context.problem, context.progress, context.run
     seed = problem.seed
 
     # one path a step, eq. 11
-    supernet = Supernet(problem.proxy, sharing=settings.sharing, seed=seed)
+    supernet = make_supernet(problem.proxy, settings, seed=seed)
     paths = learned_paths(problem, run, supernet, settings, settings.eps_inc)
     train_supernet(run, supernet, paths, problem.data, settings, seed=seed, progress=progress)
 
     # evolution within the budgets, from what the VAE draws
     def evolution(feasible: FeasibleSet, misses: int = 0) -> "Searcher":
-        return Evolution(
-            feasible, parents=settings.parents, mutation=settings.mutation, seed=seed + misses
-        )
+        return make_searcher(settings, problem, feasible, misses)
 
-    evaluation = context.evaluator(supernet)
+    evaluation = context.evaluator(supernet, settings=settings)
     evaluate = evaluation.accuracies
     searcher = evolution(problem.feasible)
     random_accuracies = random_paths(searcher, evaluate, settings.population)
@@ -82,7 +79,12 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     )
 
     propose = proposer(
-        searcher, evolution, evaluate, population=settings.population, progress=progress
+        searcher,
+        evolution,
+        evaluate,
+        population=settings.population,
+        within=problem.within,
+        progress=progress,
     )
     winner = context.verify(propose, evaluation)
     drawn_facts = {"drawn_mean": float(drawn_accuracies.mean())}

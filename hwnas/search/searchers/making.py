@@ -27,6 +27,18 @@ def make_searcher(
         from hwnas.search.searchers.random_search import RandomSearch
 
         return RandomSearch(feasible, seed)
+    if settings.searcher == "trees":
+        from hwnas.search.searchers.trees import Trees
+
+        return Trees(feasible, seed)
+    if settings.searcher == "nao":
+        from hwnas.search.searchers.nao import MapSearch
+
+        return MapSearch(feasible, seed, canonical=problem.space.canonical)
+    if settings.searcher == "vae":
+        from hwnas.search.searchers.vae_search import VAESearch
+
+        return VAESearch(feasible, seed=seed)
     from hwnas.search.searchers.archive import Choose
     from hwnas.search.searchers.evolution import Evolution
 

@@ -8,8 +8,7 @@ import numpy.typing as npt
 import torch
 
 from hwnas.arrays import FloatArray, IntArray
-from hwnas.costs import FeasibleSet
-from hwnas.costs.completions import Completions, decode
+from hwnas.costs import FeasibleSet, decode
 from hwnas.errors import OptionError
 from hwnas.search.searchers.archive import Archive
 from hwnas.search.searchers.nao_model import ArchitectureMap, Decoding, Fit, Scale, ascend, fit
@@ -85,14 +84,13 @@ class MapSearch:
         self.scale = Scale(0.0, 1.0)
         self._archive = Archive(feasible, seed)
         self.canonical = (lambda archs: archs) if canonical is None else canonical
-        self._completions = Completions(feasible)
         self._seed = seed
 
     def suggest(self, count: int) -> IntArray:
         """Up to ``count`` new architectures."""
         archive = self._archive
         if not len(archive):
-            return archive.rows(archive.uniform(count))
+            return self.uniform(count)
         self.learn()
         proposed = iter([self._ranked(self._decoded())])
         nothing = archive.rows([])
@@ -107,6 +105,10 @@ class MapSearch:
     def best(self) -> tuple[IntArray, float]:
         """The most accurate architecture told, the cheaper of equals, and its accuracy."""
         return self._archive.best()
+
+    def uniform(self, count: int) -> IntArray:
+        """Up to ``count`` new architectures, uniform over the feasible set."""
+        return self._archive.rows(self._archive.uniform(count))
 
     def learn(self) -> None:
         """Train the maps on all that was told."""
@@ -135,7 +137,7 @@ class MapSearch:
             points = path.flatten(0, 1)
             for rng in (None, self._archive.rng):
                 scores = Decoding(network, points)
-                archs.append(decode(self._completions, scores, len(points), rng)[0])
+                archs.append(decode(self.feasible, scores, len(points), rng)[0])
         return np.concatenate(archs)
 
     def _ranked(self, archs: IntArray) -> IntArray:

@@ -72,7 +72,7 @@ def draw_maps(
         low, high = 100 * accuracies.min(), 100 * accuracies.max()
         left.plot([low, high], [low, high], color="gray", linewidth=0.8)
         left.set(xlabel="evaluated accuracy (%)", ylabel="predicted accuracy (%)")
-        left.legend(loc="lower right", fontsize=8)
+        left.legend(fontsize=8)
         shown = right.scatter(*flat.T, c=100 * accuracies, s=9, cmap="viridis")
         right.plot(ways[..., 0], ways[..., 1], color="tab:red", linewidth=0.6, alpha=0.6)
         right.set_title("ascents from the best", fontsize=9)

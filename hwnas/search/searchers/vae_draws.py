@@ -3,7 +3,7 @@
 import numpy as np
 
 from hwnas.arrays import BoolArray, FloatArray, IntArray
-from hwnas.costs import Completions, FeasibleSet, decode
+from hwnas.costs import FeasibleSet, decode
 from hwnas.search.searchers.vae import ArchitectureVAE, draw_scores
 
 __all__ = ["VAEDraws"]
@@ -24,7 +24,6 @@ class VAEDraws:
 
     def __init__(self, feasible: FeasibleSet):
         self.feasible = feasible
-        self._completions = Completions(feasible)
 
     def __call__(
         self, model: ArchitectureVAE, count: int, rng: np.random.Generator
@@ -51,4 +50,4 @@ class VAEDraws:
             values: FloatArray = drawn[:, at, : model.n_choices[at]]
             return values
 
-        return decode(self._completions, scores, count, rng)
+        return decode(self.feasible, scores, count, rng)

@@ -208,7 +208,7 @@ def learned_paths(
     Raises:
         OptionError: the metric's share pays for too little.
     """
-    validation = validation_evaluator(supernet, problem.data)
+    validation = validation_evaluator(supernet, problem.data, settings)
     calibration, images, _, _ = validation.inputs()
     return VAEPaths(
         VAEDraws(problem.feasible),

@@ -61,6 +61,16 @@ def test_any_number_of_processes_gives_the_numbers_of_this_one(evaluator, archs,
         assert np.array_equal(ParallelAccuracies(evaluator, Parallel(workers))(archs), expected)
 
 
+def test_processes_rank_by_what_this_one_does(evaluator, archs, expected):
+    calibration, images, labels, batch = evaluator.inputs()
+    separating = Evaluator(
+        evaluator.supernet, calibration, images, labels, rank_by="separation", batch=batch
+    )
+    found = ParallelAccuracies(separating, Parallel(1))(archs)
+    assert np.array_equal(found, separating.accuracies(archs))
+    assert not np.array_equal(found, expected)
+
+
 def test_a_process_that_dies_is_replaced(evaluator, archs, expected, tmp_path):
     accuracies = ParallelAccuracies(evaluator, Parallel(2))
     accuracies._copy = Deadly(accuracies._copy, tmp_path, 1)

@@ -8,15 +8,18 @@ import torch
 from problems import Expecting
 
 from hwnas.costs import Budget, Constraint
-from hwnas.errors import InfeasibleBudgetError
+from hwnas.errors import InfeasibleBudgetError, OptionError
 from hwnas.predictors import load_predictor
 from hwnas.search.gradient.alphas import (
     Alphas,
+    alpha_adam,
     constrained_argmax,
     cost_gradients,
     history,
+    move_alphas,
     random_active,
 )
+from hwnas.search.gradient.cost_weights import FixedWeights
 
 
 @pytest.fixture
@@ -108,3 +111,29 @@ def test_the_expectation_of_an_own_predictor_that_is_no_sum_is_that_of_enumerati
     archs, weights = all_of(alphas)
     (mean,), _ = cost_gradients(alphas, [load_predictor(own, small_space)])
     assert mean == pytest.approx(weights @ own.predict(archs), rel=1e-9)
+
+
+def test_a_step_of_alpha_against_accuracy_and_cost(small_space):
+    alphas, cost = Alphas(small_space), small_space.cost("macs")
+    adam, moments = alpha_adam(alphas, 0.1, (0.0, 0.999))
+    expected, (of_cost,) = cost_gradients(alphas, [cost])
+    of_accuracy = torch.zeros_like(of_cost)
+    of_accuracy[0, 0] = of_cost.abs().max()
+    told, betas = move_alphas(alphas, adam, of_accuracy, [cost], FixedWeights([2.0]), 0.5)
+    assert told == expected
+    assert betas.tolist() == [2.0]
+    gradient = of_accuracy + 2 * of_cost
+    moved = gradient.abs() > 1e-6 * gradient.abs().max()
+    wanted = -0.1 * gradient.sign()  # Adam's first step
+    torch.testing.assert_close(alphas.alpha.detach()[moved], wanted[moved], rtol=1e-3, atol=0)
+    assert moments["adam step"] == 1
+    assert moments["adam exp_avg_sq"].any()
+
+
+def test_what_diverged_is_said(small_space):
+    alphas = Alphas(small_space)
+    adam, _ = alpha_adam(alphas, 0.1, (0.0, 0.999))
+    of_accuracy = torch.full_like(alphas.alpha, torch.nan)
+    with pytest.raises(OptionError, match="the weights diverged"):
+        move_alphas(alphas, adam, of_accuracy, [], FixedWeights([]), 0.5)
+    assert not alphas.alpha.any()

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.profiler import ProfilerActivity, profile
 
 from hwnas import spaces
 from hwnas.ops import AvgPool, Identity, ReLUConvBN, Zero
@@ -160,6 +162,34 @@ def test_differences_of_small_moves_are_exact_and_leave_the_weights_as_they_were
     assert torch.equal(finite.first, exact.first)
     assert all(torch.equal(w, b) for w, b in zip(weights, before, strict=True))
     assert all(w.grad is None for w in (*weights, alpha))
+
+
+def peak_bytes(work):
+    """The most that tensors take at once beyond what is there before."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        work()
+    events = [e for e in profiled.profiler.kineto_results.events() if e.name() == "[memory]"]
+    events.sort(key=lambda event: event.start_ns())
+    return int(np.cumsum([event.nbytes() for event in events]).max())
+
+
+def test_differences_need_the_memory_of_a_training_step_and_exact_products_twice_that():
+    space = spaces.space("nasbench201", input_size=12, classes=3, channels=8, cells=1)
+    supernet = Supernet(space, sharing="separate", seed=0, batch_norms="plain").train()
+    weights = [w for w in supernet.parameters() if w.requires_grad]
+    images, labels = torch.randn(32, 3, 12, 12), torch.arange(32) % 3
+    alpha = torch.zeros(6, 5, requires_grad=True)
+
+    def loss():
+        return F.cross_entropy(mixed_logits(supernet, images, alpha.softmax(1)), labels)
+
+    def step(**options):
+        return peak_bytes(lambda: amended_gradient(loss, loss, weights, alpha, **options))
+
+    training = peak_bytes(lambda: torch.autograd.grad(loss(), weights))
+    assert step(eta=0.0) < 1.1 * training
+    assert step(eta=0.1, products="finite") < 1.2 * training
+    assert 1.5 * training < step(eta=0.1) < 2.5 * training
 
 
 # What section 3.4 says of the angle

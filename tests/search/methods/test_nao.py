@@ -14,7 +14,7 @@ from hwnas.search.methods.nao import search as nao
 from hwnas.search.runs.run import Run
 
 QUICK = {
-    **{"steps": 12, "batch_size": 16, "base_lr": 2e-3, "pool": 20, "proposals": 6, "seeds": 5},
+    **{"steps": 12, "batch_size": 16, "base_lr": 2e-3, "pool": 20, "proposals": 6, "starts": 5},
     **{"maps": 2, "map_steps": 20, "ascent_steps": 3},
 }
 
@@ -40,20 +40,27 @@ def test_the_rounds_are_the_pool_and_what_the_maps_proposed(found, searched):
     assert result["rounds"] == [20, 6, 6]
     events = list(Run(folder, {}).logged("evaluated"))
     names = [event["architecture"] for event in events]
-    assert len(set(names)) == len(names) >= 32
+    assert len(set(names)) == len(names) == 20 + 6 + 6 + 50
     archs = np.array([searched.space.parse(name) for name in names])
     assert searched.feasible.contains(archs).all()
     assert result["measured_ms"] <= searched.latency_limit_ms
-    assert result["random_paths"]["count"] == 20
+    assert result["random_paths"]["count"] == 50
 
 
 def test_the_most_accurate_of_all_is_measured_first(found):
     folder, _ = found
-    run = Run(folder, {})
-    accuracies = [event["accuracy"] for event in run.logged("evaluated")][:32]
-    first = next(run.logged("measured"))["architecture"]
-    known = {e["architecture"]: e["accuracy"] for e in run.logged("evaluated")}
-    assert known[first] == max(accuracies)
+    events = Run(folder, {}).events
+    first = next(at for at, event in enumerate(events) if event["event"] == "measured")
+    known = {e["architecture"]: e["accuracy"] for e in events[:first] if e["event"] == "evaluated"}
+    assert known[events[first]["architecture"]] == max(known.values())
+
+
+def test_random_networks_are_evaluated_with_the_weights_of_the_last_round(found):
+    folder, result = found
+    events = list(Run(folder, {}).logged("evaluated"))
+    last = sorted(event["accuracy"] for event in events[32:82])
+    assert result["random_paths"]["most"] == last[-1]
+    assert result["random_paths"]["least"] == last[0]
 
 
 def test_the_map_is_kept_and_drawn(found, searched):
@@ -96,10 +103,24 @@ def test_a_pool_that_is_too_large_is_refused_before_anything_trains(searched, de
         check(none, Settings(**QUICK))
 
 
+def test_where_nothing_is_left_to_propose_all_is_trained_on(searched, deeper_predictor, tmp_path):
+    latencies = np.sort(deeper_predictor.predict(searched.space.sample(3000, seed=0)))
+    few = problem(
+        *(searched.space, deeper_predictor, [f"latency<={latencies[40]}ms"]), data=searched.data
+    )
+    count = few.feasible.count
+    assert 2 < count < 40
+    quick = {**QUICK, "pool": count, "starts": 2}
+    result = nao(Context(few, Run(tmp_path, {})), Settings(**quick))
+    assert result["rounds"] == [count]
+    assert result["architectures_evaluated"] == result["random_paths"]["count"] == count
+    assert max(event["step"] for event in Run(tmp_path, {}).logged("trained")) == 12
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"seeds": 21}, "seeds are among the pool's 20 architectures, got 21"),
+        ({"starts": 21}, "starts are among the pool's 20 architectures, got 21"),
         ({"ascent_step": 0.0}, "ascent_step is a number above 0, got 0.0"),
         ({"rounds": 13}, "each round trains a step or more, got 13 rounds and 12 steps"),
         ({"pool": 1}, "pool is a whole number of at least 2, got 1"),

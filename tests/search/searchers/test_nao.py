@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from hwnas.costs import AdditiveCost, Budget, Constraint, FeasibleSet, nearest_sum
-from hwnas.costs.completions import Completions, decode
+from hwnas.costs import AdditiveCost, Budget, Constraint, FeasibleSet, decode, nearest_sum
 from hwnas.errors import OptionError
 from hwnas.search.searchers.nao import Ascent, MapSearch
 from hwnas.search.searchers.nao_model import ArchitectureMap, Decoding, Fit, Scale, ascend, fit
@@ -69,7 +68,7 @@ def test_points_are_decoded_as_the_architectures_that_they_are_of(trained):
     points = network.encode(torch.from_numpy(archs))
     assert points.shape == (300, 5, 64)
     np.testing.assert_allclose(points.detach().norm(dim=-1), 1, rtol=1e-5)
-    everything = Completions(within(1e9))
+    everything = within(1e9)
     decoded, limited = decode(everything, Decoding(network, points.detach()), 300)
     assert (decoded == archs).all(axis=1).mean() >= 0.99
     assert not limited.any()
@@ -106,7 +105,7 @@ def test_what_is_decoded_on_the_way_up_is_better(trained):
     network, _ = trained
     archs = drawn(100, seed=4)
     top = ascend(network, archs, step=0.8, steps=4)[-1]
-    decoded, _ = decode(Completions(within(1e9)), Decoding(network, top), 100)
+    decoded, _ = decode(within(1e9), Decoding(network, top), 100)
     assert worth(decoded).mean() > worth(archs).mean() + 0.05
 
 
@@ -178,3 +177,17 @@ def test_an_ascent_that_would_stay_is_refused():
         Ascent(step=0)
     with pytest.raises(OptionError, match="1 or more starts, steps and maps, got 0, 8 and 3"):
         Ascent(top=0)
+
+
+@pytest.mark.parametrize("n_choices", [(49, 147, 294, 490) * 2, (2,) * 160, (4,), (1, 3, 1)])
+def test_any_space_can_be_mapped(n_choices):
+    cost = AdditiveCost.from_integers(1, [list(range(n)) for n in n_choices])
+    limit = 1.0 + sum((n - 1) // 2 for n in n_choices)
+    feasible = FeasibleSet([Constraint(Budget("macs", limit), cost)])
+    ascent = Ascent(top=2, steps=1, maps=1, fit=Fit(steps=2))
+    searcher = MapSearch(feasible, ascent=ascent)
+    first = searcher.suggest(2)
+    searcher.update(first, np.linspace(0.1, 0.2, len(first)))
+    for archs in (first, searcher.suggest(3)):
+        assert feasible.contains(archs).all()
+        assert archs.shape[1] == len(n_choices)

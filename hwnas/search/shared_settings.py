@@ -26,7 +26,7 @@ class TrainingSettings:
     optimizer: OptimizerKind = setting("adam", "Of the supernet's weights.")
     base_lr: Annotated[float, Gt(0)] | None = setting(
         None,
-        "At the first step; falls linearly to 0  [default: 2e-3, for shufflenet and nao 1e-2]",
+        "At the first step; falls linearly to 0  [default: 2e-3; shufflenet and nao 1e-2]",
         flag="--learning-rate",
         key="base_rate",
         most=1000,

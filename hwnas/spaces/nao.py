@@ -237,6 +237,6 @@ def _choices_of_code(text: str) -> list[int]:
     return arch
 
 
-#: On digits, the mean loss of steps 101 to 150 of 64 images was 2.11 at a learning rate of 1e-2, and
-#: 2.20 at 2e-3.
+#: On digits, the mean loss of steps 101 to 150 of 64 images was 2.11 at a learning rate of 1e-2,
+#: and 2.20 at 2e-3.
 ENTRY = SpaceEntry("nao", nao, nao_proxy, base_lr=1e-2)

@@ -29,7 +29,7 @@ from hwnas.search.runs.stored import StoredRun
 INPUT_SIZE, TRUTH = 16, "cifar10_test_200"
 #: What the flags of `hwnas search` are named here.
 SETTINGS = {
-    "sharing": "separate",
+    "sharing": "slices",
     "sampler": "balanced",
     "paths": 5,
     "rank_by": "separation",
@@ -178,7 +178,7 @@ if __name__ == "__main__":
     parser.add_argument("accuracies", type=Path)
     parser.add_argument("latencies", type=Path)
     parser.add_argument("--out", type=Path, default=Path("runs/nasbench201-supernet"))
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--networks", type=int, default=200, help="that are ranked")
     parser.add_argument("--candidates", type=int, default=600, help="that are chosen among")
     parser.add_argument("--seed", type=int, default=0)

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 
 from hwnas.arrays import FloatArray, IntArray
-from hwnas.errors import OptionError
+from hwnas.errors import CheckpointError, OptionError
 from hwnas.search.candidates.evaluation import validation_evaluator
 from hwnas.search.problem import Problem
 from hwnas.search.runs.run import Run
+from hwnas.search.runs.schema import OWN
 from hwnas.search.searchers.vae import ArchitectureVAE, train_vae
 from hwnas.search.searchers.vae_draws import VAEDraws
 from hwnas.search.searchers.vae_settings import PathSettings
@@ -140,7 +141,15 @@ class VAEPaths:
         }
 
     def sample(self, step: int) -> IntArray:
-        """The path of a step, int64 (n_decisions,)."""
+        """The path of a step, int64 (n_decisions,).
+
+        Raises:
+            CheckpointError: the state is none that training leads to.
+        """
+        if not self._sound:
+            raise CheckpointError(
+                f"the checkpoint's VAE is not finite, or learned what is not of this space: {OWN}"
+            )
         rng = np.random.default_rng([self._seed, _STREAM, step])
         if rng.random() >= self.eps:
             return self._uniform.sample(step)
@@ -158,6 +167,14 @@ class VAEPaths:
         rng = np.random.default_rng([self._seed, _STREAM, int(self._done), _OF_A_ROUND, 1])
         archs, _ = self._draws(self.model, count, rng)
         return archs
+
+    @property
+    def _sound(self) -> bool:
+        """Whether the state may be one of this search."""
+        possible = self._archs < torch.tensor(self.model.n_choices)
+        counted = 0 <= int(self._done) <= len(self._rounds.after)
+        finite = all(bool(tensor.isfinite().all()) for tensor in self.model.parameters())
+        return finite and counted and bool((possible & (self._archs >= 0)).all())
 
     @property
     def _best_each(self) -> int:

@@ -7,7 +7,7 @@ import pytest
 
 from hwnas import spaces
 from hwnas.costs import Budget, Constraint, FeasibleSet
-from hwnas.errors import OptionError
+from hwnas.errors import CheckpointError, OptionError
 from hwnas.search.searchers.vae_draws import VAEDraws
 from hwnas.search.searchers.vae_paths import Rounds, VAEPaths
 from hwnas.search.searchers.vae_settings import PathSettings
@@ -95,6 +95,16 @@ def test_what_is_evaluated_keeps_the_budgets_and_is_told(feasible):
 
 def test_nobody_was_drawn_yet(feasible):
     assert paths_of(feasible, Uniform()).limited_share is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("archs", 99), ("archs", -1), ("rounds", 5), ("vae read_choices", np.nan)]
+)
+def test_a_state_that_no_training_leads_to_is_refused(feasible, name, value):
+    paths = paths_of(feasible, Uniform())
+    paths.state[name].fill_(value)
+    with pytest.raises(CheckpointError, match="the checkpoint's VAE"):
+        paths.sample(0)
 
 
 def test_rounds_cost_their_share_of_the_training():

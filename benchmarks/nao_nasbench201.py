@@ -149,13 +149,14 @@ def search_within_budgets(table: Table, flags: argparse.Namespace) -> None:
     for name in flags.searchers:
         rows = []
         for device in flags.devices or table.latencies:
-            for at, quantile in enumerate(QUANTILES):
+            number = len(QUANTILES) * list(table.latencies).index(device)
+            for at, quantile in enumerate(QUANTILES, number):
                 latency = table.latencies[device]
                 limit_ms = float(np.quantile(latency, quantile))
                 best = table.accuracies[latency <= limit_ms].max()
                 feasible = within(table, device, limit_ms)
                 for seed in range(flags.seeds):
-                    searcher = SEARCHERS[name](feasible, seed * len(QUANTILES) + at)
+                    searcher = SEARCHERS[name](feasible, 1000 * seed + at)
                     rows.append(best - np.array(best_after(searcher, table)))
             tell(name, np.array(rows), f"{len(rows)} searches, the last on {device}")
 

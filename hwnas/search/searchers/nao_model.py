@@ -204,7 +204,7 @@ def fit(
 def ascend(network: ArchitectureMap, archs: IntArray, step: float, steps: int) -> Tensor:
     """Follow the predictor's gradient from the points of architectures.
 
-    Each step goes the same way, ``step`` a decision on average, whatever the gradient's length.
+    Each step goes the same distance, ``step`` a decision on average, however steep the slope is.
 
     Args:
         network: trained.

@@ -22,7 +22,7 @@ import torch
 import hwnas
 from hwnas.costs import Budget, Constraint, FeasibleSet, decode, nearest_sum
 from hwnas.search.searchers.evolution import Evolution
-from hwnas.search.searchers.nao import Ascent, MapSearch
+from hwnas.search.searchers.nao import QUICK, Ascent, MapSearch
 from hwnas.search.searchers.nao_model import ArchitectureMap, Decoding, Fit, Scale, fit
 from hwnas.search.searchers.random_search import RandomSearch
 from hwnas.search.searchers.trees import Trees
@@ -33,10 +33,9 @@ FIRST, BATCH, POINTS = 20, 10, (50, 100, 150)
 QUANTILES = (0.1, 0.25, 0.5, 0.75)
 LEARNED, UNSEEN, DRAWS = 300, 2000, 5
 KEPT = 10_000
-ASCENT = Ascent(maps=2, fit=Fit(steps=80))
 SEARCHERS = {
     "nao": lambda feasible, seed: MapSearch(
-        feasible, seed, ascent=ASCENT, canonical=SPACE.canonical
+        feasible, seed, ascent=QUICK, canonical=SPACE.canonical
     ),
     "trees": Trees,
     "evolution": lambda feasible, seed: Evolution(feasible, seed=seed),

@@ -32,9 +32,9 @@ def make_searcher(
 
         return Trees(feasible, seed)
     if settings.searcher == "nao":
-        from hwnas.search.searchers.nao import MapSearch
+        from hwnas.search.searchers.nao import QUICK, MapSearch
 
-        return MapSearch(feasible, seed, canonical=problem.space.canonical)
+        return MapSearch(feasible, seed, ascent=QUICK, canonical=problem.space.canonical)
     if settings.searcher == "vae":
         from hwnas.search.searchers.vae_search import VAESearch
 

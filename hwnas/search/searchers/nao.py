@@ -13,7 +13,7 @@ from hwnas.errors import OptionError
 from hwnas.search.searchers.archive import Archive
 from hwnas.search.searchers.nao_model import ArchitectureMap, Decoding, Fit, Scale, ascend, fit
 
-__all__ = ["Ascent", "MapSearch"]
+__all__ = ["QUICK", "Ascent", "MapSearch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,10 @@ class Ascent:
                 f"an ascent has 1 or more starts, steps and maps, got {self.top}, {self.steps} "
                 f"and {self.maps}"
             )
+
+
+#: Seconds for each batch of proposals: where an evaluation costs little, or there are many batches.
+QUICK = Ascent(maps=2, fit=Fit(steps=80))
 
 
 class MapSearch:

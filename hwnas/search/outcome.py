@@ -65,7 +65,7 @@ def conclude(
         "params": int(space.params(arch)[0]),
         "bitops": int(space.bitops(arch)[0]) if space.quantised else None,
         "accuracy": winner.accuracy,
-        **({"rank_by": validation.rank_by} if validation.rank_by != "accuracy" else {}),
+        "rank_by": validation.rank_by,
         "test_accuracy": tested_accuracy(validation, problem.data, winner.architecture),
         "random_paths": {
             "count": len(random_accuracies),

@@ -31,7 +31,7 @@ _ROUND = "round"
 class Settings(EvaluationSettings, TrainingSettings):
     """What Balanced NAO takes; ``steps`` are of all rounds together."""
 
-    sampler: Literal["proportional", "uniform"] = setting(
+    pool_sampler: Literal["proportional", "uniform"] = setting(
         "proportional", "Train the pool's networks in proportion to their parameters, or alike."
     )
     pool: Annotated[int, Ge(2)] = setting(
@@ -188,5 +188,5 @@ def _paths(problem: Problem, settings: Settings, archs: "IntArray") -> "PoolSamp
     from hwnas.supernet import PoolSampler
 
     sizes = problem.proxy.params(archs)
-    weights = sizes if settings.sampler == "proportional" else np.ones(len(archs))
+    weights = sizes if settings.pool_sampler == "proportional" else np.ones(len(archs))
     return PoolSampler(archs, weights, seed=problem.seed)

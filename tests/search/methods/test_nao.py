@@ -89,7 +89,7 @@ def test_small_networks_are_trained_as_often_only_if_asked(searched):
     archs = archs[np.argsort(searched.proxy.params(archs))][[0, -1]]
     sizes, larger = searched.proxy.params(archs), archs[1]
     for sampler, share in (("proportional", sizes.max() / sizes.sum()), ("uniform", 0.5)):
-        paths = _paths(searched, Settings(**QUICK, sampler=sampler), archs)
+        paths = _paths(searched, Settings(**QUICK, pool_sampler=sampler), archs)
         drawn = np.array([(paths.sample(step) == larger).all() for step in range(2000)])
         assert abs(drawn.mean() - share) < 5 * (0.25 / 2000) ** 0.5
     assert sizes.max() > 1.2 * sizes.min()
@@ -124,7 +124,7 @@ def test_where_nothing_is_left_to_propose_all_is_trained_on(searched, deeper_pre
         ({"ascent_step": 0.0}, "ascent_step is a number above 0, got 0.0"),
         ({"rounds": 13}, "each round trains a step or more, got 13 rounds and 12 steps"),
         ({"pool": 1}, "pool is a whole number of at least 2, got 1"),
-        ({"sampler": "fair"}, "sampler is one of proportional, uniform, got 'fair'"),
+        ({"pool_sampler": "fair"}, "pool_sampler is one of proportional, uniform, got 'fair'"),
     ],
 )
 def test_wrong_settings_are_refused(wrong, says):

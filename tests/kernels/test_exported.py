@@ -16,8 +16,9 @@ RELU = function("f", [node("Relu", "x", "y")])
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 @pytest.mark.parametrize("name", spaces.names())
 def test_what_hwnas_exports_is_accepted(name, precision):
-    narrow = {} if name == "nasbench201" else {"width_mult": 0.25}
-    space = spaces.space(name, input_size=32, **narrow)
+    whole = spaces.space(name, input_size=32)
+    width = 1.0 if "channels" in whole.arguments else 0.25  # those of cells are narrow already
+    space = spaces.proxy(whole, 32, 10, width)
     archs = space.sample(3, seed=0)
     for arch in (archs[0], np.zeros_like(archs[0])):
         check_exported(space.to_onnx(arch, precision=precision, batch=2), "best.onnx")

@@ -1,6 +1,6 @@
 """The VAE of TNAS on NAS-Bench-201, by tables of accuracies and latencies.
 
-python benchmarks/tnas_nasbench201.py ACCURACIES LATENCIES [--seeds N] [--column NAME]
+python benchmarks/tnas_nasbench201.py ACCURACIES LATENCIES [--seeds N] [--quantiles Q ...] [...]
 
 ACCURACIES and LATENCIES are CSV files of all 15,625 architectures (.gz as well): ``arch_str`` and a
 column of accuracies in %; ``idx`` in the same order and a column of milliseconds for each device.
@@ -12,7 +12,7 @@ import argparse
 import csv
 import gzip
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +34,7 @@ SEARCHERS: dict[str, Make] = {
     "random": RandomSearch,
     "evolution": lambda feasible, seed: Evolution(feasible, seed=seed),
     "VAE alone": lambda feasible, seed: VAESearch(
-        feasible, VAESearchSettings(predictors=0), seed=seed
+        feasible, VAESearchSettings(predictors=0, explore=0.1), seed=seed
     ),
     "VAE, ranked": lambda feasible, seed: VAESearch(feasible, seed=seed),
 }
@@ -78,8 +78,8 @@ def main(flags: argparse.Namespace) -> None:
     chosen = {name: SEARCHERS[name] for name in flags.searchers or SEARCHERS}
     if flags.seeds:
         without(chosen, accuracy, latencies, flags.seeds)
-    if flags.budgets:
-        within(chosen, accuracy, latencies)
+    if flags.quantiles:
+        within(chosen, accuracy, latencies, flags.quantiles)
 
 
 def without(
@@ -98,11 +98,16 @@ def without(
         print(f"{name:12} {means}   standard deviation {spread}   {seconds:.1f} s each", flush=True)
 
 
-def within(searchers: dict[str, Make], accuracy: Table, latencies: dict[str, Table]) -> None:
+def within(
+    searchers: dict[str, Make],
+    accuracy: Table,
+    latencies: dict[str, Table],
+    quantiles: Sequence[float],
+) -> None:
     """Under the latencies of each device, at quantiles of them."""
     distances: dict[str, list[FloatArray]] = {name: [] for name in searchers}
     limits: dict[str, list[float]] = {name: [] for name in searchers}
-    for seed, quantile in enumerate(QUANTILES):
+    for seed, quantile in enumerate(quantiles):
         for latency in latencies.values():
             limit = float(np.quantile(latency.values, quantile))
             feasible = limited(latency, limit)
@@ -154,7 +159,7 @@ if __name__ == "__main__":
     parser.add_argument("accuracies", type=Path)
     parser.add_argument("latencies", type=Path)
     parser.add_argument("--seeds", type=int, default=10, help="without a budget")
-    parser.add_argument("--budgets", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--quantiles", nargs="*", type=float, default=QUANTILES, help="of budgets")
     parser.add_argument("--searchers", nargs="+", choices=SEARCHERS)
     parser.add_argument("--column", default="cifar10_test_200", help="of ACCURACIES")
     main(parser.parse_args())

@@ -30,7 +30,7 @@ class VAESearchSettings(VAESettings):
         20, "Architectures that are drawn uniformly before the VAE first learns.", most=1_000_000
     )
     explore: Annotated[float, Ge(0), Le(1)] = setting(
-        0.1, "Share of what is ranked, or proposed where nothing is, that is drawn uniformly."
+        0.5, "Share of what is ranked, or proposed where nothing is, that is drawn uniformly."
     )
     predictors: Annotated[int, Ge(0)] = setting(
         8, "Of accuracy, which rank what the VAE draws; 0 for what the paper has.", most=1000

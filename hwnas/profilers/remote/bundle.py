@@ -4,7 +4,9 @@ import ast
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.resources import files
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ _PARTS: dict[str, tuple[str, ...] | None] = {
     "profilers/remote/agent": None,
 }
 _LEFT_OUT = ("__all__", "summarise")
+_WRITING = Lock()
 
 _HEAD = '''\
 """Measures models on this machine; written by hwnas {version} from its own modules.
@@ -155,6 +158,12 @@ def agent_source() -> str:
     The definitions are those of the modules to the last expression; docstrings and comments stay
     behind.
     """
+    with _WRITING:  # Python 3.11 cannot parse in two threads at once: several devices are profiled
+        return _written()
+
+
+@cache
+def _written() -> str:
     from hwnas.version import __version__
 
     plain: set[str] = set()

@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import onnxruntime as ort
@@ -18,7 +20,7 @@ from hwnas import errors
 from hwnas.errors import MeasurementError, OptionError, TableFormatError
 from hwnas.profilers import collect, host, onnxruntime_cpu, protocol, space_bundle
 from hwnas.profilers.protocol import Plan, Round
-from hwnas.profilers.remote import agent, device_state
+from hwnas.profilers.remote import agent, bundle, device_state
 from hwnas.profilers.remote.bundle import agent_source, bare, make_bundle
 from hwnas.profilers.remote.device_state import Cooling, choose_cores, core_groups, read_state
 from hwnas.spaces import space as make_space
@@ -53,6 +55,27 @@ def definitions(source):
         for node in bare(source).body
         if isinstance(node, ast.FunctionDef | ast.ClassDef)
     }
+
+
+def test_several_devices_at_once_parse_in_one_thread_at_a_time(monkeypatch):
+    """CPython 3.11 raises SystemError where two threads build syntax trees."""
+    busy, parsed = Lock(), []
+
+    def watched(source):
+        assert busy.acquire(blocking=False), "two threads parse"
+        try:
+            time.sleep(0.01)
+            parsed.append(source)
+            return bare(source)
+        finally:
+            busy.release()
+
+    monkeypatch.setattr("hwnas.profilers.remote.bundle.bare", watched)
+    bundle._written.cache_clear()
+    with ThreadPoolExecutor(4) as pool:
+        sources = set(pool.map(lambda _: agent_source(), range(8)))
+    assert len(sources) == 1
+    assert len(parsed) == len(set(parsed)) == len(bundle._PARTS)
 
 
 def test_every_definition_of_the_agent_is_the_modules_own():

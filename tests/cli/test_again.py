@@ -24,6 +24,7 @@ from hwnas.testing import SyntheticRuntime
 TRAINING = (
     *("--input-size", "32", "--proxy-input-size", "8", "--steps", "24", "--train-batch", "32"),
     *("--shares", "2", "--seed", "3"),
+    *("--calibration-images", "64", "--validation-images", "100"),
 )
 QUICK = ("--population", "6", "--generations", "3", "--top", "3")
 TRAIN = ("--steps", "40", "--train-batch", "32", "--ema", "0.9")

@@ -12,10 +12,12 @@ from hwnas.search.settings import setting
 from hwnas.search.shared_settings import TrainingSettings
 from hwnas.testing import check_method
 
+FEW = {"calibration_images": 64, "validation_images": 100}
 SMALL = {
-    spos: spos.Settings(steps=8, batch_size=16, population=6, generations=2, parents=3),
-    betanas: betanas.Settings(steps=24, batch_size=16, alpha_batch=16, alpha_lr=0.2),
+    spos: spos.Settings(**FEW, steps=8, batch_size=16, population=6, generations=2, parents=3),
+    betanas: betanas.Settings(**FEW, steps=24, batch_size=16, alpha_batch=16, alpha_lr=0.2),
     amended_darts: amended_darts.Settings(
+        **FEW,
         steps=10,
         batch_size=16,
         alpha_batch=16,
@@ -25,7 +27,15 @@ SMALL = {
         path_drop=0.1,
     ),
     nao: nao.Settings(
-        steps=9, batch_size=16, pool=12, proposals=6, starts=4, maps=2, map_steps=10, ascent_steps=2
+        **FEW,
+        steps=9,
+        batch_size=16,
+        pool=12,
+        proposals=6,
+        starts=4,
+        maps=2,
+        map_steps=10,
+        ascent_steps=2,
     ),
 }
 

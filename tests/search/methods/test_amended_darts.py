@@ -27,7 +27,10 @@ from hwnas.search.runs.run import Run
 from hwnas.supernet import Supernet, load_weights
 from hwnas.testing import SyntheticRuntime
 
-QUICK = {"steps": 24, "batch_size": 16, "alpha_batch": 16, "alpha_every": 2, "alpha_lr": 0.1}
+QUICK = {
+    **{"steps": 24, "batch_size": 16, "alpha_batch": 16, "alpha_every": 2, "alpha_lr": 0.1},
+    **{"calibration_images": 64, "validation_images": 100},
+}
 CELLS = spaces.space("nasbench201", input_size=8, classes=10, channels=4, cells=1)
 
 

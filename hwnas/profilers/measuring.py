@@ -50,6 +50,8 @@ __all__ = [
 CALL = "call"
 #: What the names of chains begin with.
 CHAIN = "chain of "
+#: Links of the chains of cells, where the runtime does not say how many.
+_LINKS_OF_CELLS = 4
 
 
 def measure(
@@ -207,14 +209,18 @@ def empty_graph() -> Graph:
     return graph
 
 
-def chain_length(runtime: AnyRuntime) -> int:
-    """How many links small workloads are measured in: the runtime's ``chain``, else 1."""
-    return int(getattr(runtime, "chain", 1))
+def chain_length(runtime: AnyRuntime, space: SearchSpace) -> int:
+    """How many links small workloads are measured in: the runtime's ``chain``, else 1.
+
+    In cells they always are: many operators of microseconds stand between two that need a layout of
+    their own, so that what happens at the ends of a lone one is most of its time.
+    """
+    usual = 1 if space.layout.sequential else _LINKS_OF_CELLS
+    return int(getattr(runtime, "chain", usual))
 
 
-def chains(workloads: Iterable[Workload], runtime: AnyRuntime) -> dict[str, Graph]:
-    """Chains of those workloads that are measured so, as many links as the runtime asks for."""
-    count = chain_length(runtime)
+def chains(workloads: Iterable[Workload], count: int) -> dict[str, Graph]:
+    """Chains of so many links of those workloads that are measured so; none for one link."""
     if count < 2:
         return {}
     graphs = {CHAIN + w.key: chained(w, count) for w in workloads}

@@ -61,9 +61,9 @@ def profile_space(
 ) -> LatencyTable:
     """Measure the distinct workloads of a space, and some whole networks, in one interleaved run.
 
-    A model that the runtime refuses is left out, and the table says which and why. Where the
-    runtime has an attribute ``chain``, small workloads are also measured so many times in a row,
-    and their entry is a call and the slope (`hwnas.profilers.chain`).
+    A model that the runtime refuses is left out, and the table says which and why. In cells, and
+    where the runtime has an attribute ``chain``, small workloads are also measured so many times in
+    a row, and their entry is a call and the slope (`hwnas.profilers.chain`).
 
     Args:
         space: whose workloads.
@@ -88,7 +88,8 @@ def profile_space(
     started = time.monotonic()
     target = runtime.target(precision, batch)
     workloads = _drawn(space.distinct_workloads, n_workloads, seed)
-    graphs = profile_graphs(space, n_networks, seed, workloads) | chains(workloads, runtime)
+    links = chain_length(runtime, space)
+    graphs = profile_graphs(space, n_networks, seed, workloads) | chains(workloads, links)
     models = onnx_models(graphs, *form(target))
     refused: dict[str, str] = {}
     samples = measure(
@@ -100,7 +101,7 @@ def profile_space(
         target,
         provenance(runtime, started),
         workloads=workloads,
-        chain=chain_length(runtime),
+        chain=links,
         refused=refused,
     )
 

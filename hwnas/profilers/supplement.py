@@ -60,11 +60,12 @@ def remeasure(
     old = {key: table.workloads[key] for key in chosen}
     old |= {NETWORK + name: table.networks[name] for name in picked}
     workloads = [known[key] for key in chosen]
-    graphs = {w.key: w.graph() for w in workloads} | chains(workloads, runtime)
+    links = chain_length(runtime, origin)
+    graphs = {w.key: w.graph() for w in workloads} | chains(workloads, links)
     graphs |= {NETWORK + name: origin.graph(origin.parse(name)) for name in picked}
     models = onnx_models(graphs, *form(table.target))
     samples = measure(models, origin, runtime, table.target, plan, seed, None, progress)
-    now = with_slopes(summarise(samples), chain_length(runtime), table.call)
+    now = with_slopes(summarise(samples), links, table.call)
     return {name: (old[name], now[name]) for name in old}
 
 
@@ -100,12 +101,13 @@ def extend_table(
         CheckpointError: the journal holds rounds of other workloads or settings.
     """
     missing = table.missing(space.distinct_workloads if workloads is None else workloads)
-    graphs = {w.key: w.graph() for w in missing} | chains(missing, runtime)
+    links = chain_length(runtime, space)
+    graphs = {w.key: w.graph() for w in missing} | chains(missing, links)
     models = onnx_models(graphs, *form(table.target))
     samples = measure(models, origin, runtime, table.target, plan, seed, journal, progress)
     scale = table.reference_ms / samples.steady_reference_ms
     measured = {key: entry.scaled(scale) for key, entry in summarise(samples).items()}
-    entries = with_slopes(measured, chain_length(runtime), table.call)
+    entries = with_slopes(measured, links, table.call)
     estimates = {key: e for key, e in table.estimates.items() if key not in entries}
     return replace(table, workloads=table.workloads | entries, estimates=estimates)
 

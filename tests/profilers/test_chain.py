@@ -2,11 +2,13 @@
 
 import pytest
 
+from hwnas import spaces
 from hwnas.costs import graph_macs, graph_params
 from hwnas.latency_tables import Measurement
 from hwnas.onnx_graph import to_onnx
 from hwnas.ops import MBConv, Workload
 from hwnas.profilers.chain import chained, slope
+from hwnas.profilers.measuring import CHAIN, chain_length, chains
 from hwnas.testing import SyntheticRuntime
 
 
@@ -53,3 +55,15 @@ def test_the_slope_is_free_of_what_a_model_pays_once():
     assert entry.relative_error == pytest.approx(expected)
     assert entry.p10_ms == pytest.approx(0.9 * entry.latency_ms)
     assert slope(measured(1.0), measured(0.9), 4, measured(call)) == measured(1.0)
+
+
+def test_in_cells_small_workloads_are_measured_in_a_row_on_every_runtime(small_space):
+    cells, cpu = spaces.space("nasbench201", input_size=8), SyntheticRuntime()
+    assert chain_length(cpu, small_space) == 1
+    links = chain_length(cpu, cells)
+    assert links > 1
+    rows = chains(cells.distinct_workloads, links)
+    fit = [w for w in cells.distinct_workloads if chained(w, links) is not None]
+    assert list(rows) == [CHAIN + w.key for w in fit]
+    assert {type(w.op).__name__ for w in fit} == {"AvgPool", "ReLUConvBN"}
+    assert chains(cells.distinct_workloads, 1) == {}

@@ -8,12 +8,14 @@ every tensor between kernels, the form that ONNX Runtime and TensorRT turn into 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from hwnas.constants import fold_constants, scale_and_shift
 from hwnas.errors import OptionError
 from hwnas.ops import Graph, Node
 from hwnas.ops.graph import INITIAL_ALPHA, LEAST_ALPHA, padding
@@ -25,7 +27,6 @@ IR_VERSION = 8
 PRECISIONS = ("fp32", "fp16", "int8")
 #: Random weights of one dimension; the others are 0. Quantised activations lie between 0 and alpha.
 _CONSTANTS = {"weight": 1.0, "running_var": 1.0, "alpha": INITIAL_ALPHA}
-_BN_EPSILON = 1e-5  # torch's default
 #: Kinds whose values are not negative.
 _RECTIFIERS = ("relu", "relu6", "pact")
 
@@ -66,6 +67,24 @@ def _weight_shapes(graph: Graph, node: Node) -> dict[str, tuple[int, ...]]:
     return {}
 
 
+def _weight_of(graph: Graph, weights: Weights, node: Node, leaf: str) -> Array:
+    """The array of a node.
+
+    Raises:
+        OptionError: it is not given, or has another shape.
+    """
+    name = f"{node.name}.{leaf}"
+    if name not in weights:
+        raise OptionError(
+            f"no weight named {name!r} was given; take them from the module's state_dict()"
+        )
+    value = np.asarray(weights[name], np.float32)
+    shape = _weight_shapes(graph, node)[leaf]
+    if value.shape != shape:
+        raise OptionError(f"weight {name!r} has shape {value.shape} instead of {shape}")
+    return value
+
+
 def to_onnx(
     graph: Graph,
     weights: Weights | None = None,
@@ -101,6 +120,8 @@ def to_onnx(
     if batch < 1:
         raise OptionError(f"batch is at least 1, got {batch}")
     given = random_weights(graph, seed) if weights is None else weights
+    if precision != "int8":  # there the ranges are those of the tensors as they were
+        graph, given = fold_constants(graph, given, partial(_weight_of, graph, given))
     writer = _Writer(graph.pruned(), given, batch, ranges or {}, precision, symmetric)
     data: bytes = writer.model(metadata or {}).SerializeToString()
     return data
@@ -174,7 +195,7 @@ class _Writer:
         if node.kind == "conv" and self._only_reader(end, readers) == "batch_norm":
             end = readers[end][0]
             names[end] = ""  # written with its convolution
-            scale, shift = self._norm(self.graph.nodes[end])
+            scale, shift = scale_and_shift(self.graph.nodes[end], self._weight)
         tensor = _tensor(end, readers)
         self._kernel(node, inputs, tensor, scale, shift)
         if self.quantised and self._only_reader(end, readers) in _RECTIFIERS:
@@ -225,7 +246,7 @@ class _Writer:
             else:
                 self._add("Gemm", [inputs[0], weight, bias], output, transB=1)
         elif node.kind == "batch_norm":
-            factor, offset = self._norm(node)
+            factor, offset = scale_and_shift(node, self._weight)
             column = (1, -1, 1, 1)
             mul = self._constant(f"{output}.s", factor.reshape(column))
             add = self._constant(f"{output}.o", offset.reshape(column))
@@ -330,24 +351,7 @@ class _Writer:
         return self._initializer(name, np.array(values, np.int64))
 
     def _weight(self, node: Node, leaf: str) -> Array:
-        name = f"{node.name}.{leaf}"
-        if name not in self.weights:
-            raise OptionError(
-                f"no weight named {name!r} was given; take them from the module's state_dict()"
-            )
-        value = np.asarray(self.weights[name], np.float32)
-        shape = _weight_shapes(self.graph, node)[leaf]
-        if value.shape != shape:
-            raise OptionError(f"weight {name!r} has shape {value.shape} instead of {shape}")
-        return value
-
-    def _norm(self, node: Node) -> tuple[Array, Array]:
-        """Scale and shift per channel that equal the batch-norm in inference."""
-        mean, var = self._weight(node, "running_mean"), self._weight(node, "running_var")
-        learned = self._weight(node, "weight") if node.affine else np.ones_like(var)
-        scale = learned / np.sqrt(var + np.float32(_BN_EPSILON))
-        shift = self._weight(node, "bias") if node.affine else np.zeros_like(mean)
-        return scale, shift - mean * scale
+        return _weight_of(self.graph, self.weights, node, leaf)
 
     def _alpha(self, node: Node) -> Any:
         """Where a quantised activation ends."""

@@ -14,6 +14,7 @@ FLOORS = (
     {"files", "memory", "progress", "reading", "registry"},
     {"csv_files", "documents", "pictures"},
     {"ops"},
+    {"constants"},
     {"costs", "onnx_graph", "latency_tables", "data"},
     {"spaces", "kernels"},
     {"profilers", "predictors", "supernet"},

@@ -25,7 +25,8 @@ class JoinedBytes:
     """Bytes that the joins of architectures move at fp32 and batch 1, each wiring walked once.
 
     Of cells of edges those that lead nowhere are left out. What reads zeros gives the same for all
-    images, which runtimes compute beforehand, and still is added. In other layouts all
+    images: it is added to the shift of a batch-norm of the same sum (`hwnas.constants`), or, where
+    there is none, as a map. In other layouts all
     architectures are taken to join as much, the mean of some. So they do where workloads are sums
     over decisions; elsewhere what differs is mostly told by the workloads behind a join.
 
@@ -61,21 +62,28 @@ class JoinedBytes:
 
 
 def _alike(layout: Layout, archs: IntArray) -> IntArray:
-    """The architectures with one operator for all that compute something: joins are the same."""
+    """The architectures with one operator for all that join alike."""
     columns = []
-    for decision, column in zip(layout.decisions, archs.T, strict=True):
-        runs = [not getattr(choice, "no_op", False) for choice in decision.choices]
-        first = runs.index(True) if any(runs) else 0
-        columns.append(np.where(np.array(runs)[column], first, column))
+    for decision, column in enumerate(archs.T):
+        slot = next(slot for slot in layout.slots if slot.decision == decision)
+        kinds = [(w.op.no_op, _gives_zeros(w), _ends_in_norm(w)) for w in slot.workloads]
+        columns.append(np.array([kinds.index(kind) for kind in kinds])[column])
     return np.stack(columns, axis=1)
 
 
 @dataclass(frozen=True, slots=True)
 class _Value:
-    """What flows through a network: its shape, and whether it differs from image to image."""
+    """What flows through a network.
+
+    Attributes:
+        shape: channels, height, width.
+        varies: whether it differs from image to image.
+        takes: whether it leaves a batch-norm, which takes in what does not vary.
+    """
 
     shape: Shape
     varies: bool
+    takes: bool = False
 
 
 def _bytes_of(layout: Layout, arch: Sequence[int]) -> int:
@@ -89,17 +97,18 @@ def _bytes_of(layout: Layout, arch: Sequence[int]) -> int:
         workload = layout.slots[at].workloads[choice]
         if _gives_zeros(workload) or (x is None and workload.op.no_op):
             return None
-        return _Value(_given(workload), x is not None and x.varies)
+        return _Value(_given(workload), x is not None and x.varies, _ends_in_norm(workload))
 
     def add(name: str, terms: Sequence[_Value | None]) -> _Value | None:
         nonlocal moved
         some = [term for term in terms if term is not None]
         if not some:
             return None
-        varies = any(term.varies for term in some)
-        if varies:  # a model adds two at a time
-            moved += _FLOAT * 3 * (len(some) - 1) * prod(some[0].shape)
-        return _Value(some[0].shape, varies)
+        varying = [term for term in some if term.varies]
+        added = varying if any(term.takes for term in varying) else some
+        if varying:  # a model adds two at a time
+            moved += _FLOAT * 3 * (len(added) - 1) * prod(some[0].shape)
+        return _Value(some[0].shape, bool(varying))
 
     def concat(name: str, parts: Sequence[_Value | None]) -> _Value | None:
         nonlocal moved
@@ -124,3 +133,8 @@ def _given(workload: Workload) -> Shape:
 @cache
 def _gives_zeros(workload: Workload) -> bool:
     return workload.graph().nodes[-1].kind == "zero"
+
+
+@cache
+def _ends_in_norm(workload: Workload) -> bool:
+    return workload.graph().nodes[-1].kind == "batch_norm"

@@ -33,6 +33,8 @@ def test_bytes_of_sums_and_concatenations() -> None:
     constant = np.array([[0, 0, 1, 1, 3, 3]])
     assert JoinedBytes(CELLS)(constant) == 2 * 3 * 4 * values
     assert not JoinedBytes(CELLS)(CELLS.live(constant)).any()
+    # where node 3 adds a convolution of the image, that takes the constants in
+    assert not JoinedBytes(CELLS)(np.array([[0, 0, 1, 3, 3, 3]])).any()
     # four nodes of two terms, and a concatenation of them that reads and writes all
     nodes = 4 * 64 + 8 * 16 + 16 * 4
     archs = S1.sample(3, seed=0)

@@ -132,7 +132,7 @@ def train_alphas(
     """
     import torch
 
-    from hwnas.search.gradient.alphas import Alphas, check_resumed, log_alphas
+    from hwnas.search.gradient.alphas import Alphas, alpha_adam, check_resumed, log_alphas
     from hwnas.search.runs.run import CHECKPOINT
     from hwnas.search.supernet_training import (
         checkpoint_due,
@@ -151,14 +151,10 @@ def train_alphas(
     data, seed, steps = problem.data, problem.seed, settings.steps
     assert isinstance(data, TrainableValidation)  # see `check`
     alphas = Alphas(supernet.space)
-    alpha = alphas.alpha.requires_grad_()
     optimizer = optimizer_of(supernet, settings)
-    adam = torch.optim.Adam([alpha], lr=settings.alpha_lr, betas=_MOMENTS)
-    # what Adam would begin with, here from the start, so that a checkpoint can be read into it
-    moments = {"exp_avg": torch.zeros_like(alpha), "exp_avg_sq": torch.zeros_like(alpha)}
-    adam.state[alpha] = {"step": torch.tensor(0.0), **moments}
-    state = {**alphas.state, **sampler_state(paths)}
-    state |= {f"adam {key}": value for key, value in adam.state[alpha].items()}
+    adam, moments = alpha_adam(alphas, settings.alpha_lr, _MOMENTS)
+    alpha = alphas.alpha
+    state = {**alphas.state, **sampler_state(paths), **moments}
     path, about = run.folder / CHECKPOINT, {"method": "tnas-g"}
     step = 0
     if path.exists():

@@ -40,7 +40,7 @@ def print_front(result: Mapping[str, Any], folder: Path) -> None:
         others = [Column(name, overflow="fold") for name in (*names, "folder")]
         rows = Table(budget, *others, box=box.SIMPLE)
         for found in result["budgets"]:
-            measured = found["measured_ms"]
+            measured = found.get("measured_ms")
             rows.add_row(
                 "\n".join(found["budget"]),
                 f"{found['predicted_ms']:.3f} ms",

@@ -93,6 +93,10 @@ def test_undamaged_runs_are_read(said, command):
         ("rank", "run/config.json", {"data": None}, "config.json: data should be a valid string"),
         ("rank", "run/config.json", {"trained": []}, "config.json: trained should be an object"),
         ("rank", "run/rank/rank.json", {"architectures": []}, "rank.json: architectures should "),
+        ("again", "again/result.json", {"files": []}, "result.json: files should be an object"),
+        ("rank", "run/rank/rank.json", {"files": None}, "rank.json: files should be an object"),
+        ("rank", "run/rank/rank.json", {"files": {"plot": 3}}, "rank.json: files.plot should be"),
+        ("search", "run/result.json", {"test_accuracy": None}, "and no accuracy was looked up"),
     ],
 )
 def test_a_wrong_field_is_named(said, copied, command, file, fields, says):
@@ -100,6 +104,22 @@ def test_a_wrong_field_is_named(said, copied, command, file, fields, says):
     status, line = said(command)
     assert status == 2
     assert says in line
+
+
+@pytest.mark.parametrize(
+    ("change_of", "status"),
+    [
+        (lambda found: found.update(test_accuracy=None), 2),
+        (lambda found: found.update(predicted_ms=None, looked_up={}), 2),
+        (lambda found: (found.pop("measured_ms"), found.pop("measured")), 0),
+    ],
+)
+def test_one_of_several_results_is_whole(said, copied, change_of, status):
+    path = copied / "again" / "result.json"
+    content = json.loads(path.read_text())
+    change_of(content["budgets"][0])
+    path.write_text(json.dumps(content))
+    assert said("again")[0] == status
 
 
 def test_the_network_must_be_the_one_that_the_result_names(said, copied):

@@ -1,6 +1,6 @@
 """What ``rank.json`` holds: a ranking checked by training, or by a table."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from annotated_types import Ge, Le, Len, MinLen
@@ -39,6 +39,7 @@ class Rank(Document):
     agreement: dict[str, _Agreement]
     architectures: Annotated[list[_Ranked], MinLen(1)]
     seconds: Seconds
+    files: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,3 +71,4 @@ class TableRank(Document):
     top: dict[str, Any]
     architectures: Annotated[list[_Looked], MinLen(1)]
     seconds: Seconds
+    files: dict[str, str] = field(default_factory=dict)

@@ -176,13 +176,22 @@ class Found(Network):
     def __post_init__(self) -> None:
         if (self.measured is None) != (self.measured_ms is None):
             raise ValueError("measured and measured_ms are not both there")
+        if self.test_accuracy is None and "accuracy" not in self.looked_up:
+            raise ValueError("test_accuracy is null, and no accuracy was looked up")
+        if self.predicted_ms is None and self.measured_ms is not None:
+            raise ValueError("predicted_ms is null, and measured_ms is not")
 
 
 @dataclass(frozen=True, kw_only=True)
 class _OfBudget(Found):
-    """A result among several."""
+    """A result among several, of a supernet that was trained."""
 
     folder: _Path
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.predicted_ms is None or self.test_accuracy is None:
+            raise ValueError("predicted_ms or test_accuracy is null")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,6 +213,7 @@ class Several(Document):
     accuracies_reused: Count
     seconds: Seconds
     budgets: list[_OfBudget] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
 
 
 # What trainings of single networks end with

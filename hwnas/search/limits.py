@@ -6,7 +6,7 @@ from numbers import Integral
 from typing import Any
 
 from hwnas.costs import Budget, workload_costs
-from hwnas.data import Dataset
+from hwnas.data import Dataset, TrainableValidation
 from hwnas.devices import check_exportable
 from hwnas.errors import BudgetError, OptionError
 from hwnas.memory import check_memory
@@ -16,6 +16,7 @@ from hwnas.spaces import SearchSpace
 from hwnas.supernet.kinds import Sharing
 
 __all__ = [
+    "check_alpha_images",
     "check_batch",
     "check_budgets_are_numbers",
     "check_classes",
@@ -160,6 +161,19 @@ def check_gates(space: SearchSpace, method: str) -> None:
         raise OptionError(
             f"the method {method} needs an operator for each choice, and choices of {space.name} "
             "say what is read as well: search it by single paths, --method spos"
+        )
+
+
+def check_alpha_images(data: Dataset, method: str) -> None:
+    """Refuse data of which a method cannot draw batches to train architecture parameters on.
+
+    Raises:
+        OptionError: the data draw no batches of validation images.
+    """
+    if not isinstance(data, TrainableValidation):
+        raise OptionError(
+            f"the method {method} trains alpha on validation images, which {data.name} does "
+            "not draw: give it validation_count and validation_batch(step, size, seed)"
         )
 
 

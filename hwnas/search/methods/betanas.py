@@ -19,14 +19,13 @@ from annotated_types import Ge, Gt, Le, Lt
 from hwnas.arrays import IntArray
 from hwnas.costs import Budget, Constraint
 from hwnas.data import TrainableValidation
-from hwnas.errors import OptionError
 from hwnas.pictures import said_if_not_drawn
 from hwnas.predictors import require
 from hwnas.search.constraints import check_budgets
 from hwnas.search.gradient.alpha_steps import alpha_steps
 from hwnas.search.gradient.betas import parse_betas
 from hwnas.search.gradient.pruning import PruneRule, active_choices, prune
-from hwnas.search.limits import check_gates
+from hwnas.search.limits import check_alpha_images, check_gates
 from hwnas.search.problem import Problem
 from hwnas.search.settings import setting
 from hwnas.search.shared_settings import EvaluationSettings, TrainingSettings
@@ -127,11 +126,7 @@ def check(problem: Problem, settings: Settings) -> Settings:
     check_budgets([Budget(name, 1.0) for name in betas], problem.space)
     if "latency" in (betas or [budget.quantity for budget in problem.budgets]):
         require(problem.predictor, "expected", "the method betanas")
-    if not isinstance(problem.data, TrainableValidation):
-        raise OptionError(
-            f"the method betanas trains alpha on validation images, which {problem.data.name} does "
-            "not draw: give it validation_count and validation_batch(step, size, seed)"
-        )
+    check_alpha_images(problem.data, "betanas")
     return settings
 
 

@@ -18,6 +18,7 @@ from hwnas.costs import Constraint
 from hwnas.data import TrainableValidation
 from hwnas.errors import OptionError
 from hwnas.pictures import said_if_not_drawn
+from hwnas.search.limits import check_alpha_images, check_gates
 from hwnas.search.problem import Problem
 from hwnas.search.searchers.vae_settings import PathSettings
 from hwnas.search.settings import setting
@@ -55,11 +56,8 @@ def check(problem: Problem, settings: Settings) -> Settings:
         OptionError: the data draw no batches of validation images, or no slot of the space follows
             one of its decisions.
     """
-    if not isinstance(problem.data, TrainableValidation):
-        raise OptionError(
-            f"the method tnas-g trains alpha on validation images, which {problem.data.name} does "
-            "not draw: give it validation_count and validation_batch(step, size, seed)"
-        )
+    check_gates(problem.proxy, "tnas-g")
+    check_alpha_images(problem.data, "tnas-g")
     followed = {slot.decision for slot in problem.proxy.layout.slots}
     without = [d.name for at, d in enumerate(problem.proxy.decisions) if at not in followed]
     if without:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hwnas.search.candidates.evaluation import calibration_images
 from hwnas.search.context import Context
 from hwnas.search.methods import METHODS, tnas_g, tnas_os
 from hwnas.search.runs.run import CHECKPOINT, Run
+from hwnas.spaces import space
 from hwnas.testing import check_method
 
 TRAINED = {
@@ -151,3 +153,10 @@ def test_tnas_g_needs_validation_images(deeper, deeper_predictor, limit):
     with pytest.raises(OptionError, match="tnas-g trains alpha on validation images"):
         tnas_g.check(unseen, SMALL["tnas-g"])
     assert tnas_os.check(unseen, SMALL["tnas-os"]) is SMALL["tnas-os"]
+
+
+def test_tnas_g_refuses_choices_that_say_what_is_read_before_it_trains(digits):
+    cells = space("darts", input_size=8, channels=4, cells=3)
+    asked = SimpleNamespace(proxy=cells, space=cells, data=digits)
+    with pytest.raises(OptionError, match="tnas-g needs an operator for each choice, and choices"):
+        tnas_g.check(asked, tnas_g.Settings())

@@ -14,12 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hwnas.arrays import FloatArray, IntArray
+from hwnas.search.searchers.worth import accuracies_of, log_worth
 
 __all__ = ["ArchitectureMap", "Decoding", "Fit", "Scale", "ascend", "centres", "fit"]
 
 _EMBEDDING, _HIDDEN, _DROPOUT = 32, 64, 0.1
-#: Above the highest accuracy, so that its logarithm is finite.
-_ABOVE = 1.01
 _CLIP = 5.0
 
 
@@ -57,18 +56,17 @@ class Scale:
     @classmethod
     def of(cls, accuracies: FloatArray) -> "Scale":
         """The scale on which accuracies (n,), 0 to 1, span 0 to 1."""
-        values = -np.log(_ABOVE - accuracies)
+        values = log_worth(accuracies)
         return cls(float(values.min()), float(max(values.max(), values.min() + 1e-9)))
 
     def targets(self, accuracies: FloatArray) -> FloatArray:
         """Targets (n,) of accuracies (n,)."""
-        scaled: FloatArray = (-np.log(_ABOVE - accuracies) - self.low) / (self.high - self.low)
+        scaled: FloatArray = (log_worth(accuracies) - self.low) / (self.high - self.low)
         return scaled
 
     def accuracies(self, targets: FloatArray) -> FloatArray:
         """Accuracies (n,) of targets (n,)."""
-        values: FloatArray = _ABOVE - np.exp(-(self.low + targets * (self.high - self.low)))
-        return values
+        return accuracies_of(self.low + targets * (self.high - self.low))
 
 
 class ArchitectureMap(nn.Module):

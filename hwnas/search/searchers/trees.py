@@ -9,6 +9,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import FeasibleSet
 from hwnas.search.searchers.archive import Archive
+from hwnas.search.searchers.worth import log_worth
 
 __all__ = ["Trees", "features"]
 
@@ -17,8 +18,6 @@ _TREES = 60
 _DRAWS, _PARENTS, _CHANGE = 1000, 10, 0.3
 #: Standard deviations over the trees that are added to their mean: what is in doubt is tried, too.
 _DOUBT = 0.5
-#: Above the highest accuracy, so that its logarithm is finite.
-_ABOVE = 1.01
 
 
 class Trees:
@@ -60,7 +59,7 @@ class Trees:
         archs, accuracies = self._archive.told
         n_choices = self.feasible.n_choices
         trees = ExtraTreesRegressor(_TREES, random_state=self._seed % 2**32)
-        trees.fit(features(archs, n_choices), -np.log(_ABOVE - accuracies))
+        trees.fit(features(archs, n_choices), log_worth(accuracies))
         drawn = np.unique(self._candidates(), axis=0)
         offered = features(drawn, n_choices)
         votes = np.stack([tree.predict(offered) for tree in trees.estimators_])

@@ -13,6 +13,7 @@ from hwnas.search.searchers.archive import Archive
 from hwnas.search.searchers.vae import ArchitectureVAE, predicted, train_vae
 from hwnas.search.searchers.vae_draws import VAEDraws
 from hwnas.search.searchers.vae_settings import VAESettings
+from hwnas.search.searchers.worth import log_worth
 from hwnas.search.settings import setting
 
 __all__ = ["VAESearch", "VAESearchSettings", "best_of", "worths_of"]
@@ -131,10 +132,7 @@ def best_of(accuracies: FloatArray, share: float) -> npt.NDArray[np.bool_]:
 
 
 def worths_of(accuracies: FloatArray) -> FloatArray:
-    """What predictors learn: minus the logarithm of the error, of mean 0 and variance 1.
-
-    An error that is halved counts alike, whatever it was; 0.01 is added to it.
-    """
-    values = -np.log(1.01 - accuracies)
+    """What predictors learn: `log_worth`, of mean 0 and variance 1."""
+    values = log_worth(accuracies)
     worths: FloatArray = (values - values.mean()) / (values.std() + 1e-9)
     return worths

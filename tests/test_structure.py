@@ -18,7 +18,7 @@ SEARCH_FLOORS = (
     {"candidates", "gradient"},
     {"outcome", "retraining", "searchers"},
     {"context", "deployed_space", "deployment"},
-    {"reuse"},
+    {"choosing", "reuse"},
     {"methods"},
     {"job"},
     {"find"},

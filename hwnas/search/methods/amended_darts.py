@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
 
-from hwnas.arrays import IntArray
-from hwnas.costs import Budget, Constraint
+from hwnas.costs import Budget
 from hwnas.memory import check_memory
 from hwnas.pictures import said_if_not_drawn
 from hwnas.predictors import require
@@ -121,11 +119,11 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     Raises:
         BudgetMissedError: no network kept the latency budget on the device.
     """
-    from hwnas.search.gradient.alphas import constrained_argmax, history, random_active
+    from hwnas.search.choosing import choose
+    from hwnas.search.gradient.alphas import history
     from hwnas.search.gradient.convergence import Rest
     from hwnas.search.gradient.pictures import plot_operators
     from hwnas.search.gradient.terms import loss_terms
-    from hwnas.search.searchers.proposals import RANDOM_PATHS
     from hwnas.search.supernet_training import make_supernet
 
     problem = context.problem
@@ -134,16 +132,7 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     supernet = make_supernet(problem.proxy, settings, seed=problem.seed)
     alphas = train_mixed(context, supernet, settings, terms, weights)
 
-    evaluation = context.evaluator(supernet, settings=settings)
-    evaluate = evaluation.accuracies
-    drawn = random_active(alphas, problem.constraints, RANDOM_PATHS, seed=problem.seed)
-    random_accuracies = evaluate(drawn)
-
-    def propose(tightened: Sequence[Constraint], attempt: int) -> tuple[IntArray, float]:
-        arch = constrained_argmax(alphas, tightened)
-        return arch, float(evaluate(arch[None])[0])
-
-    winner = context.verify(propose, evaluation)
+    chosen = choose(context, supernet, alphas, settings)
     past = history(context.run.logged("alpha"))
     files = {}
     with said_if_not_drawn():
@@ -151,7 +140,6 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         title = f"Amended-DARTS, {space.name}, {problem.data.name}"
         plot_operators(context.run.folder / _PLOT, past, tokens, title=title)
         files["architecture parameters"] = _PLOT
-    chosen = alphas.probabilities[np.arange(len(winner.architecture)), winner.architecture]
     extras = {
         "method": "amended-darts",
         "order": settings.order if settings.eta else "first",
@@ -160,11 +148,9 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         "last_betas": past[-1]["beta"],
         "last_expected": past[-1]["expected"],
         **Rest(alphas, settings.still).report(context.run, settings.steps),
-        "log_probability": float(np.log(chosen).sum()),
-        "most_probable": space.format(constrained_argmax(alphas)),
         "files": files,
     }
-    return context.conclude(winner, evaluation, random_accuracies, extras)
+    return chosen.conclude(context, extras)
 
 
 def train_mixed(

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
 
-from hwnas.arrays import IntArray
-from hwnas.costs import Budget, Constraint
+from hwnas.costs import Budget
 from hwnas.data import TrainableValidation
 from hwnas.pictures import said_if_not_drawn
 from hwnas.predictors import require
@@ -136,10 +135,10 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     Raises:
         BudgetMissedError: no network kept the latency budget on the device.
     """
-    from hwnas.search.gradient.alphas import constrained_argmax, history, random_active
+    from hwnas.search.choosing import choose
+    from hwnas.search.gradient.alphas import history
     from hwnas.search.gradient.terms import loss_terms
     from hwnas.search.runs.plots import plot_alphas
-    from hwnas.search.searchers.proposals import RANDOM_PATHS
     from hwnas.search.supernet_training import make_supernet
 
     problem = context.problem
@@ -148,17 +147,7 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     supernet = make_supernet(problem.proxy, settings, seed=problem.seed)
     alphas = train_alphas(context, supernet, settings, terms, weights)
 
-    evaluation = context.evaluator(supernet, settings=settings)
-    evaluate = evaluation.accuracies
-    drawn = random_active(alphas, problem.constraints, RANDOM_PATHS, seed=problem.seed)
-    random_accuracies = evaluate(drawn)
-
-    def propose(tightened: Sequence[Constraint], attempt: int) -> tuple[IntArray, float]:
-        # choices were pruned for the budget; few active ones may be left near a tighter limit
-        arch = constrained_argmax(alphas, tightened, pruned=attempt > 0)
-        return arch, float(evaluate(arch[None])[0])
-
-    winner = context.verify(propose, evaluation)
+    chosen = choose(context, supernet, alphas, settings)
     past = history(context.run.logged("alpha"))
     tokens = {d.name: [op.token for op in d.choices] for d in space.decisions}
     title = f"BetaNAS, {space.name}, {problem.data.name}"
@@ -166,20 +155,16 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     with said_if_not_drawn():
         plot_alphas(context.run.folder / _PLOT, past, tokens, title=title)
         files["architecture parameters"] = _PLOT
-    chosen = alphas.probabilities[np.arange(len(winner.architecture)), winner.architecture]
-    pruned = int((chosen == 0).sum())
     extras = {
         "method": "betanas",
         "beta": parse_betas(settings.beta) or "steered",
         "last_betas": past[-1]["beta"],
         "last_expected": past[-1]["expected"],
         "living_choices": [len(row) for row in active_choices(alphas.active)],
-        "log_probability": None if pruned else float(np.log(chosen).sum()),
-        "dropped_choices_taken": pruned,
-        "most_probable": space.format(constrained_argmax(alphas)),
+        "dropped_choices_taken": chosen.pruned,
         "files": files,
     }
-    return context.conclude(winner, evaluation, random_accuracies, extras)
+    return chosen.conclude(context, extras)
 
 
 def train_alphas(

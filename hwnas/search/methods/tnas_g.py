@@ -6,15 +6,12 @@ eq. 4). The most probable architecture within the budgets is the result. What th
 is in docs/tnas.md. What is heavy is imported when the method runs, so that its flags show at once.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from annotated_types import Ge, Gt
 
-from hwnas.arrays import IntArray
-from hwnas.costs import Constraint
 from hwnas.data import TrainableValidation
 from hwnas.errors import OptionError
 from hwnas.pictures import said_if_not_drawn
@@ -75,9 +72,9 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         OptionError: the metric's share pays for too little.
         BudgetMissedError: no network kept the latency budget on the device.
     """
-    from hwnas.search.gradient.alphas import constrained_argmax, history, random_active
+    from hwnas.search.choosing import choose
+    from hwnas.search.gradient.alphas import history
     from hwnas.search.runs.plots import plot_alphas
-    from hwnas.search.searchers.proposals import RANDOM_PATHS
     from hwnas.search.searchers.vae_paths import learned_paths
     from hwnas.search.supernet_training import make_supernet
 
@@ -87,31 +84,19 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     paths = learned_paths(problem, run, supernet, settings, 1.0)
     alphas = train_alphas(context, supernet, paths, settings)
 
-    evaluation = context.evaluator(supernet, settings=settings)
-    evaluate = evaluation.accuracies
-    drawn = random_active(alphas, problem.constraints, RANDOM_PATHS, seed=problem.seed)
-    random_accuracies = evaluate(drawn)
-
-    def propose(tightened: Sequence[Constraint], attempt: int) -> tuple[IntArray, float]:
-        arch = constrained_argmax(alphas, tightened)
-        return arch, float(evaluate(arch[None])[0])
-
-    winner = context.verify(propose, evaluation)
+    chosen = choose(context, supernet, alphas, settings)
     tokens = {d.name: [op.token for op in d.choices] for d in problem.space.decisions}
     title = f"TNAS-G, {problem.space.name}, {problem.data.name}"
     files = {}
     with said_if_not_drawn():
         plot_alphas(run.folder / _PLOT, history(run.logged("alpha")), tokens, title=title)
         files["architecture parameters"] = _PLOT
-    chosen = alphas.probabilities[np.arange(len(winner.architecture)), winner.architecture]
     extras = {
         "method": "tnas-g",
         "vae": paths.facts,
-        "log_probability": float(np.log(chosen).sum()),
-        "most_probable": problem.space.format(constrained_argmax(alphas)),
         "files": files,
     }
-    return context.conclude(winner, evaluation, random_accuracies, extras)
+    return chosen.conclude(context, extras)
 
 
 def train_alphas(

@@ -1,5 +1,6 @@
 """``hwnas profile``."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from hwnas.devices import (
 from hwnas.latency_tables import LatencyTable, table_path
 from hwnas.profilers import names_remote_device
 from hwnas.progress import Progress
+from hwnas.search.options import SpaceOptions
 
 __all__ = ["command"]
 
@@ -119,8 +121,7 @@ def command(
         raise click.UsageError("--kernels and --runtime are for devices of this machine")
     if flags["out"] is not None and len(devices) > 1:
         raise click.UsageError("--out names one table, and several devices make several")
-    sizes = ("input_size", "width_mult", "channels", "blocks", "classes")
-    profiled = make_space(space, **{name: flags[name] for name in sizes})
+    profiled = make_space(space, **{f.name: flags[f.name] for f in fields(SpaceOptions)})
     precision = precision_for(profiled, flags["precision"])
     source = None if similar is None else LatencyTable.load(table_path(similar))
 

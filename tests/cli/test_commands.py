@@ -145,6 +145,7 @@ BAD = [
         ("profile", "--space", "nasbench201", "--width-mult", "2"),
         "takes input_size, classes, channels, cells, got 'width_mult'",
     ),
+    (("profile", "--cells", "3"), "space proxyless takes input_size, classes"),
     (("profile", "--batch", "0"), "0 is not in the range x>=1"),
     (("predict", "--table", "nowhere.json", "k3e3"), "no latency table at"),
     (("tables", "show", "nowhere"), "no latency table at 'nowhere'"),

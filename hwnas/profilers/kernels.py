@@ -17,7 +17,7 @@ from hwnas.kernels import Piece, canonical, content, features, split
 from hwnas.latency_tables import KernelNetwork, KernelRecord, LatencyTable, Target
 from hwnas.onnx_graph import to_onnx
 from hwnas.profilers.measuring import CALL, empty_graph, measure
-from hwnas.profilers.protocol import Plan, summarise
+from hwnas.profilers.protocol import NETWORK, Plan, summarise
 from hwnas.profilers.random_networks import random_network, style_of
 from hwnas.profilers.runtime import AnyRuntime, is_remote
 from hwnas.progress import Progress, silent
@@ -36,7 +36,6 @@ _MOST_MACS = 500_000_000
 _MOST_CONSTANTS = 8_000_000
 #: Whole networks lie between these.
 _NETWORK_MACS = (5_000_000, 1_200_000_000)
-_NETWORK = "network "
 
 
 def profile_kernels(
@@ -84,7 +83,7 @@ def profile_kernels(
     models[CALL] = partial(to_onnx, empty_graph(), batch=table.target.batch)
     alone = set(models)
     models |= {
-        _NETWORK + str(at): partial(random_network, seeds[at], batch=table.target.batch)
+        NETWORK + str(at): partial(random_network, seeds[at], batch=table.target.batch)
         for at in whole
     }
     plan = plan or Plan(tolerance=0.015, min_runs=40, max_runs=80)
@@ -98,7 +97,7 @@ def profile_kernels(
         {piece.kernel.key: measured[piece.kernel.key] for piece in chosen},
         {
             f"random {seeds[at]}": KernelNetwork(
-                measured[_NETWORK + str(at)],
+                measured[NETWORK + str(at)],
                 dict(sorted(Counter(piece.kernel.key for piece in split_up[at]).items())),
             )
             for at in whole

@@ -23,21 +23,18 @@ from hwnas.profilers.measuring import (
     provenance,
     with_slopes,
 )
-from hwnas.profilers.protocol import Plan, Samples, summarise
+from hwnas.profilers.protocol import NETWORK, Plan, Samples, summarise
 from hwnas.profilers.runtime import AnyRuntime, check_precision
 from hwnas.progress import Progress, silent
 from hwnas.spaces import SearchSpace
 
 __all__ = [
-    "NETWORK",
     "profile_graphs",
     "profile_networks",
     "profile_space",
     "table_of",
 ]
 
-#: What the names of whole networks begin with.
-NETWORK = "network "
 #: Where the cheapest cannot be told, so many times more are drawn, and the cheapest of them taken.
 _DRAWS = 10
 #: How often architectures without a path are drawn again.

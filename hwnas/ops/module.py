@@ -1,6 +1,6 @@
 """The torch reading of a graph: an ordinary `torch.nn.Module`, trainable and printable."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
@@ -123,16 +123,25 @@ class GraphModule(nn.Module):
             done = tuple(i for i in {*node.inputs, at} if last_use.get(i) == at)
             self._steps.append((layer or _plain(node), node.inputs, done))
 
-    def forward(self, x: Tensor, see: Callable[[int, Tensor], None] | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        see: Callable[[int, Tensor], None] | None = None,
+        change: Mapping[int, Callable[[Tensor], Tensor]] | None = None,
+    ) -> Tensor:
         """Run all nodes; intermediate results are let go after their last use.
 
         Args:
             x: (n, channels, height, width).
             see: shown the index and value of every node as it is computed.
+            change: for some nodes what becomes of their value, such as drop path.
         """
+        change = change or {}
         values: list[Tensor | None] = [x]
         for at, (run, inputs, done) in enumerate(self._steps, start=1):
             value = run(*(values[i] for i in inputs))
+            if at in change:
+                value = change[at](value)
             if see is not None:
                 see(at, value)
             values.append(value)

@@ -197,6 +197,12 @@ class TwoInputCells:
         return None
 
     @cached_property
+    def auxiliary(self) -> str | None:
+        """The name of the last reduction's output, which an auxiliary head reads."""
+        reductions = [at for at, plan in enumerate(self.plans) if plan.reduces]
+        return f"cells.{reductions[-1]}.output" if reductions else None
+
+    @cached_property
     def slots(self) -> tuple[Slot, ...]:
         """The stem; each cell's inputs, edges and output; the head."""
         stem, head = self._ends

@@ -186,7 +186,7 @@ def train_mixed(
     from hwnas.search.gradient.amended import amended_gradient
     from hwnas.search.gradient.convergence import Rest
     from hwnas.search.gradient.halves import halves
-    from hwnas.search.gradient.regularisation import cutout, drop_path
+    from hwnas.search.regularisation import cutout, drop_path
     from hwnas.search.runs.run import CHECKPOINT
     from hwnas.search.supernet_training import checkpoint_due, optimizer_of, to_tensors
     from hwnas.supernet import (

@@ -26,6 +26,7 @@ from hwnas.search.gradient.mixed_settings import MixedSettings
 from hwnas.search.problem import Problem
 from hwnas.search.settings import setting
 from hwnas.search.shared_settings import EvaluationSettings
+from hwnas.spaces import SearchSpace
 
 if TYPE_CHECKING:
     from hwnas.search.context import Context
@@ -87,6 +88,13 @@ class Settings(EvaluationSettings, MixedSettings):
         return alpha_steps(self.steps, self.warm_up, self.alpha_every)[0]
 
 
+def suits(space: SearchSpace) -> None:
+    """Refuse a space without mixed edges; see `check_mixable`."""
+    from hwnas.supernet import check_mixable
+
+    check_mixable(space)
+
+
 def check(problem: Problem, settings: Settings) -> Settings:
     """The settings as they are, if they fit the problem.
 
@@ -97,9 +105,9 @@ def check(problem: Problem, settings: Settings) -> Settings:
             which a term of the loss needs.
     """
     from hwnas.search.gradient.halves import check_halves
-    from hwnas.supernet import check_mixable, mixed_bytes
+    from hwnas.supernet import mixed_bytes
 
-    check_mixable(problem.proxy)
+    suits(problem.proxy)
     check_halves(problem.data, settings.batch_size, settings.alpha_batch)
     check_memory(
         mixed_bytes(problem.proxy, max(settings.batch_size, settings.alpha_batch)),

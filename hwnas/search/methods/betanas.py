@@ -28,6 +28,7 @@ from hwnas.search.limits import check_alpha_images, check_gates
 from hwnas.search.problem import Problem
 from hwnas.search.settings import setting
 from hwnas.search.shared_settings import EvaluationSettings, TrainingSettings
+from hwnas.spaces import SearchSpace
 
 if TYPE_CHECKING:
     from hwnas.search.context import Context
@@ -112,6 +113,11 @@ class Settings(EvaluationSettings, TrainingSettings):
         return alpha_steps(self.steps, self.warm_up, self.alpha_every)
 
 
+def suits(space: SearchSpace) -> None:
+    """Refuse a space whose choices have no gates; see `check_gates`."""
+    check_gates(space, "betanas")
+
+
 def check(problem: Problem, settings: Settings) -> Settings:
     """The settings as they are, if they fit the problem.
 
@@ -120,7 +126,7 @@ def check(problem: Problem, settings: Settings) -> Settings:
         OptionError: a choice of the space is more than an operator, the predictor gives no expected
             latency, which a term of the loss needs, or the data no batches of validation images.
     """
-    check_gates(problem.proxy, "betanas")
+    suits(problem.proxy)
     betas = parse_betas(settings.beta)
     check_budgets([Budget(name, 1.0) for name in betas], problem.space)
     if "latency" in (betas or [budget.quantity for budget in problem.budgets]):

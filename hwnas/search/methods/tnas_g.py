@@ -13,12 +13,12 @@ import numpy as np
 from annotated_types import Ge, Gt
 
 from hwnas.data import TrainableValidation
-from hwnas.errors import OptionError
 from hwnas.pictures import said_if_not_drawn
 from hwnas.search.limits import check_alpha_images, check_gates
 from hwnas.search.problem import Problem
 from hwnas.search.searchers.vae_settings import PathSettings
 from hwnas.search.settings import setting
+from hwnas.spaces import SearchSpace
 
 if TYPE_CHECKING:
     from hwnas.search.context import Context
@@ -46,22 +46,19 @@ class Settings(PathSettings):
     )
 
 
+def suits(space: SearchSpace) -> None:
+    """Refuse a space whose choices have no gates; see `check_gates`."""
+    check_gates(space, "tnas-g")
+
+
 def check(problem: Problem, settings: Settings) -> Settings:
     """The settings as they are, if they fit the problem.
 
     Raises:
-        OptionError: the data draw no batches of validation images, or no slot of the space follows
-            one of its decisions.
+        OptionError: as `suits`, or the data draw no batches of validation images.
     """
-    check_gates(problem.proxy, "tnas-g")
+    suits(problem.proxy)
     check_alpha_images(problem.data, "tnas-g")
-    followed = {slot.decision for slot in problem.proxy.layout.slots}
-    without = [d.name for at, d in enumerate(problem.proxy.decisions) if at not in followed]
-    if without:
-        raise OptionError(
-            f"the method tnas-g needs slots that follow each decision, {problem.space.name} has "
-            f"none for {without[0]}: take tnas-os"
-        )
     return settings
 
 

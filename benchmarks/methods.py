@@ -27,6 +27,7 @@ from tabular_search import best_within
 import hwnas
 from hwnas.costs import Budget
 from hwnas.csv_files import read_csv
+from hwnas.errors import OptionError
 from hwnas.predictors import LookedUpLatency
 from hwnas.search.candidates.largest import largest_within
 from hwnas.search.looked_up import Accuracies, Tables
@@ -178,19 +179,24 @@ def steps_of(flags: argparse.Namespace, name: str, find: Callable[..., object]) 
     """How many steps take so many CPU seconds: of two short searches, once for each method."""
     path = flags.out / f"{name}.steps.json"
     if not path.exists():
-        taken = []
-        for steps in SHORT:
+        few, taken = FEW, []
+        while len(taken) < 2:
             before = cpu_seconds()
-            find(out=flags.out / f"{name}-short-{steps}", steps=steps)
-            taken.append(cpu_seconds() - before)
-        a_step = (taken[1] - taken[0]) / (SHORT[1] - SHORT[0])
-        path.write_text(json.dumps(max(SHORT[1], round(flags.seconds / a_step))))
+            try:
+                find(out=flags.out / f"{name}-short-{few}", steps=few)
+            except OptionError:  # too few for its rounds
+                few *= 4
+            else:
+                taken.append(cpu_seconds() - before)
+                few *= 1 if len(taken) == 2 else 4
+        a_step = (taken[1] - taken[0]) / (few - few // 4)
+        path.write_text(json.dumps(max(few, round(flags.seconds / a_step))))
     steps: int = json.loads(path.read_text())
     return steps
 
 
-#: Steps of the two searches whose difference tells what a step takes.
-SHORT = (20, 80)
+#: Steps of the first of two searches whose difference tells what a step takes.
+FEW = 20
 
 
 def main(flags: argparse.Namespace) -> None:

@@ -106,9 +106,9 @@ if hasattr(trt, "IProgressMonitor"):
 print(json.dumps(found))
 """
 
-#: What the stubs do besides returning null: they call the virtual functions of what a profiler hands
-#: over, as TensorRT does. Instead of a builder there is what is logged where CUDA does not start;
-#: a step of a build can be told. Ctrl-C may come before either.
+#: What the stubs do besides returning null: they call the virtual functions of what a profiler
+#: hands over, as TensorRT does. Instead of a builder there is what is logged where CUDA does not
+#: start; a step of a build can be told. Ctrl-C may come before either.
 _CALLS = """
 #include <signal.h>
 #include <stdlib.h>

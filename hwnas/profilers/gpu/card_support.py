@@ -1,10 +1,11 @@
 """Which card runs which precision and which TensorRT, and what its numbers are called.
 
 From NVIDIA's support matrices: TensorRT 8.6.1 is the last for Pascal (6.x), 10.4 the last for Volta
-(7.0); fp16 is fast from 7.0 on and on 5.3, 6.0 and 6.2, int8 from 6.1 on except on 6.2. A package that was
-built for CUDA 13 needs a driver of CUDA 13 (580), one for CUDA 12 a driver of CUDA 12 (525; recent
-TensorRT 535, which is CUDA 12.2), one for CUDA 11 any that hwnas drives. TensorRT 10.13.0 is the
-last for CUDA 11; TensorRT 8.6.1 comes as a package for CUDA 12 only.
+(7.0); fp16 is fast from 7.0 on and on 5.3, 6.0 and 6.2, int8 from 6.1 on except on 6.2.
+
+A package for CUDA 13 needs a driver of CUDA 13 (580), one for CUDA 12 a driver of CUDA 12 (525; for
+recent versions of TensorRT 535, which is CUDA 12.2). TensorRT 10.13.0 is the last for CUDA 11;
+8.6.1 is packaged for CUDA 12 alone.
 """
 
 import hashlib

@@ -7,8 +7,7 @@ precision feature maps that must come or go in rows take longer: they are laid o
 
 SYNTHETIC_TENSORRT_REJECTS: kernel size of convolutions for which no engine can be built.
 SYNTHETIC_TENSORRT_UNCAPTURED: kernel size of convolutions that no CUDA graph can hold.
-SYNTHETIC_TENSORRT_INTERRUPTED: such as ``2 step_complete``: Ctrl-C comes while the second engine is
-built, before it calls this function.
+SYNTHETIC_TENSORRT_INTERRUPTED: when Ctrl-C comes, see `synthetic_callbacks`.
 """
 
 import ctypes
@@ -16,26 +15,30 @@ import enum
 import json
 import math
 import os
-import signal
-import sys
 import weakref
-from collections.abc import Callable
 from typing import Any
 
 import onnx
 
 from hwnas.profilers.gpu import cuda_driver
 from hwnas.testing.devices import SyntheticRuntime
+from hwnas.testing.synthetic_callbacks import Callbacks
+from hwnas.testing.synthetic_models import (
+    convolution_of,
+    is_half,
+    layers_of,
+    refusal,
+    scratch_bytes,
+    shape_of,
+)
 
 __version__ = os.environ.get("SYNTHETIC_TENSORRT", "10.4.0")
 _MAJOR, _MINOR = (int(part) for part in __version__.split(".")[:2])
 _FASTER = 0.1
-_BATCH_THAT_FITS = 64
-_LAYERS = ("Conv", "Gemm")
 #: What it takes to lay out a feature map anew, ms; an image of few channels is read as it is.
 _LAYOUT_MS, _IMAGE_CHANNELS = 0.05, 4
 _VECTOR = 8
-_builds = 0
+_CALLBACKS = Callbacks()
 
 
 class DataType(enum.Enum):
@@ -157,8 +160,8 @@ class ITensor:
 
     def __init__(self, value: onnx.ValueInfoProto):
         self.name = value.name
-        self.dtype = _kind(value)
-        self.shape = _shape(value)
+        self.dtype = DataType.HALF if is_half(value) else DataType.FLOAT
+        self.shape = shape_of(value)
         self.allowed_formats = 1 << TensorFormat.LINEAR
 
 
@@ -238,16 +241,15 @@ class Builder:
         self, network: INetworkDefinition, config: IBuilderConfig
     ) -> IHostMemory | None:
         """An engine as bytes, or None and a word to the logger."""
-        global _builds
-        _builds += 1
+        _CALLBACKS.builds += 1
         graph = onnx.load_from_string(network._model).graph
         problem = _refusal(graph, network._flags, config._flags)
         if problem is not None:
-            _called(self._logger, "log", ILogger.ERROR, problem)
+            _CALLBACKS.call(self._logger, "log", ILogger.ERROR, problem)
             return None
-        if _interrupts("log"):
-            _called(self._logger, "log", ILogger.WARNING, "a tactic is left out")
-        if not _told(getattr(config, "progress_monitor", None)):
+        if _CALLBACKS.interrupts("log"):
+            _CALLBACKS.call(self._logger, "log", ILogger.WARNING, "a tactic is left out")
+        if not _CALLBACKS.goes_on(getattr(config, "progress_monitor", None)):
             return None
         tensors = [*network._inputs, *network._outputs]
         formats = {tensor.name: _format(tensor) for tensor in tensors}
@@ -261,10 +263,10 @@ class Builder:
         plan = {
             "ms": _FASTER * SyntheticRuntime().true_ms(network._model) + _LAYOUT_MS * anew,
             "tensors": {t.name: [t.shape, t.dtype.name, formats[t.name]] for t in tensors},
-            "layers": [node.name for node in graph.node if node.op_type in _LAYERS] or ["all"],
+            "layers": layers_of(graph),
             "detailed": config.profiling_verbosity is ProfilingVerbosity.DETAILED,
-            "scratch": _scratch_bytes(network._model),
-            "captured": not _has_kernel(graph, os.environ.get("SYNTHETIC_TENSORRT_UNCAPTURED")),
+            "scratch": scratch_bytes(network._model),
+            "captured": not convolution_of(graph, os.environ.get("SYNTHETIC_TENSORRT_UNCAPTURED")),
         }
         return IHostMemory(json.dumps(plan).encode())
 
@@ -280,7 +282,9 @@ class Runtime:
         try:
             return ICudaEngine(json.loads(bytes(plan)), self._logger)
         except ValueError:
-            _called(self._logger, "log", ILogger.ERROR, "the engine cannot be read: OutOfMemory")
+            _CALLBACKS.call(
+                self._logger, "log", ILogger.ERROR, "the engine cannot be read: OutOfMemory"
+            )
             return None
 
 
@@ -365,7 +369,7 @@ class IExecutionContext:
         address = ctypes.c_uint64()
         size = self._plan["scratch"]
         if size and self._card.cuMemAlloc_v2(ctypes.byref(address), ctypes.c_size_t(size)):
-            _called(self._logger, "log", ILogger.ERROR, f"OutOfMemory: {size} bytes")
+            _CALLBACKS.call(self._logger, "log", ILogger.ERROR, f"OutOfMemory: {size} bytes")
             return False
         self._scratch = address.value
         weakref.finalize(self, self._card.cuMemFree_v2, address).atexit = False
@@ -400,7 +404,9 @@ class IExecutionContext:
         if self._card.synthetic_bytes_at(self._scratch) < self._plan["scratch"]:
             return False
         if self._card.synthetic_is_capturing() and not (self._ran and self._plan["captured"]):
-            _called(self._logger, "log", ILogger.ERROR, "operation not permitted when capturing")
+            _CALLBACKS.call(
+                self._logger, "log", ILogger.ERROR, "operation not permitted when capturing"
+            )
             return False
         self._ran = True
         self._card.synthetic_enqueue(stream_handle, self._plan["ms"])
@@ -408,7 +414,7 @@ class IExecutionContext:
             layers = self._plan["layers"]
             for name in layers:
                 ms = self._plan["ms"] / len(layers)
-                _called(self.profiler, "report_layer_time", name, ms)
+                _CALLBACKS.call(self.profiler, "report_layer_time", name, ms)
         return True
 
 
@@ -422,68 +428,16 @@ def _card() -> Any:
     return card
 
 
-def _interrupts(callback: str) -> bool:
-    """Whether Ctrl-C comes before this callback of the engine that is being built."""
-    asked = os.environ.get("SYNTHETIC_TENSORRT_INTERRUPTED", "")
-    return asked.split() == [str(_builds), callback]
-
-
-def _called(owner: Any, callback: str, *arguments: Any) -> Any:
-    """Call back as the bindings do: what is raised meanwhile is printed, and gone."""
-    function: Callable[..., Any] = getattr(owner, callback)
-    try:
-        if _interrupts(callback):
-            os.kill(os.getpid(), signal.SIGINT)  # handled as soon as Python runs again
-        return function(*arguments)
-    except BaseException as problem:
-        print(f"[ERROR] Exception caught in {callback}(): {problem!r}", file=sys.stderr)
-        return False
-
-
-def _told(monitor: Any) -> bool:
-    """What a build tells: two steps, the first of which has two of its own; False: cancelled."""
-    if monitor is None:
-        return True
-    _called(monitor, "phase_start", "Building Engine", None, 2)
-    _called(monitor, "phase_start", "Selecting kernels", "Building Engine", 2)
-    for step in range(2):
-        if not _called(monitor, "step_complete", "Selecting kernels", step):
-            return False
-    _called(monitor, "phase_finish", "Selecting kernels")
-    for step in range(2):
-        if not _called(monitor, "step_complete", "Building Engine", step):
-            return False
-    _called(monitor, "phase_finish", "Building Engine")
-    return True
-
-
 def _format(tensor: ITensor) -> TensorFormat:
     """The layout that a tensor gets: the one for tensor cores where it is allowed."""
     fast = tensor.dtype is DataType.HALF and tensor.allowed_formats & 1 << TensorFormat.HWC8
     return TensorFormat.HWC8 if fast else TensorFormat.LINEAR
 
 
-def _scratch_bytes(model: bytes) -> int:
-    """What activations need at once: the most that a node within reads and writes."""
-    graph = onnx.shape_inference.infer_shapes(onnx.load_from_string(model)).graph
-    ends = {value.name for value in (*graph.input, *graph.output)}
-    size = {v.name: 4 * math.prod(_shape(v)) for v in graph.value_info if v.name not in ends}
-    return max(sum(size.get(n, 0) for n in (*node.input, *node.output)) for node in graph.node)
-
-
-def _shape(value: onnx.ValueInfoProto) -> list[int]:
-    return [d.dim_value for d in value.type.tensor_type.shape.dim]
-
-
-def _kind(value: Any) -> DataType:
-    half = value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16
-    return DataType.HALF if half else DataType.FLOAT
-
-
 def _refusal(graph: onnx.GraphProto, network_flags: int, flags: set[int]) -> str | None:
     """Why this version builds no engine, or None."""
     typed = _MAJOR >= 10 and network_flags == 1 << _TYPED
-    half = _kind(graph.input[0]) is DataType.HALF
+    half = is_half(graph.input[0])
     integers = any(node.op_type == "QuantizeLinear" for node in graph.node)
     wanted = {name for name, needed in (("FP16", half), ("INT8", integers)) if needed}
     set_ = {name for name, bit in _PRECISIONS.items() if bit in flags}
@@ -493,23 +447,4 @@ def _refusal(graph: onnx.GraphProto, network_flags: int, flags: set[int]) -> str
         return "precision flags are not allowed in a strongly typed network"
     if not typed and set_ != wanted:
         return f"the graph is {wanted or 'fp32'}, the builder may use {set_ or 'fp32'}"
-    for tensor in graph.initializer:
-        if tensor.data_type == onnx.TensorProto.UINT8:
-            return "only signed int8 with a zero point of 0 is supported"
-    batch = graph.input[0].type.tensor_type.shape.dim[0].dim_value
-    if batch > _BATCH_THAT_FITS:
-        return f"[defaultAllocator.cpp::allocate] Error Code 1: OutOfMemory ({batch} images)"
-    rejected = _has_kernel(graph, os.environ.get("SYNTHETIC_TENSORRT_REJECTS"))
-    if rejected is not None:
-        return f"Error Code 10: could not find any implementation for node {rejected}"
-    return None
-
-
-def _has_kernel(graph: onnx.GraphProto, size: str | None) -> str | None:
-    """The first convolution of a kernel size."""
-    for node in graph.node:
-        if node.op_type == "Conv" and size is not None:
-            sizes = next(a.ints for a in node.attribute if a.name == "kernel_shape")
-            if math.prod(sizes) == int(size) ** 2:
-                return str(node.name)
-    return None
+    return refusal(graph, os.environ.get("SYNTHETIC_TENSORRT_REJECTS"))

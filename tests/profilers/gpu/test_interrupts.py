@@ -1,6 +1,7 @@
 """Ctrl-C while TensorRT works: its bindings swallow it, and a profile must end all the same."""
 
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -92,6 +93,13 @@ def test_what_a_progress_function_raises_ends_the_build_and_is_not_lost(set_card
     chosen.compiling = told
     with pytest.raises(BrokenPipeError, match="nobody reads this"):
         chosen.load(MODEL)
+
+
+def test_a_thread_that_hears_no_signals_loads_as_well(set_card):
+    set_card("10.4.0", "")
+    chosen = runtime("gpu")
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(lambda: chosen.load(MODEL)()).result() > 0
 
 
 def test_ctrl_c_while_layers_are_explained(set_card):

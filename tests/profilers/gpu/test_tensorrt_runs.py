@@ -10,6 +10,7 @@ from hwnas.errors import DeviceMemoryError, ModelRejectedError
 from hwnas.onnx_graph import to_onnx
 from hwnas.ops import Graph, MBConv, Workload
 from hwnas.profilers import Plan, profile_space, runtime
+from hwnas.profilers.gpu.engine_cache import EngineCache
 from hwnas.testing import SyntheticRuntime
 
 SMALL = Workload(MBConv(3, 3), 8, 8, 1, 8, 8)
@@ -103,6 +104,12 @@ def test_images_and_fp32_stay_as_an_application_hands_them_over(library):
     job = runtime("gpu").load(to_onnx(Workload(MBConv(3, 3), 12, 12, 1, 8, 8).graph()))
     assert used() == 2 * (4 * 12 * 8 * 8) + 2 * 4 * 36 * 8 * 8
     del job
+
+
+def test_a_kept_engine_that_does_not_load_is_built_again(library, monkeypatch):
+    kept = {"engine": b"no engine", "timing": None}
+    monkeypatch.setattr(EngineCache, "read", lambda self, kind, made_from: kept[kind])
+    assert runtime("gpu").load(to_onnx(SMALL.graph()))() > 0
 
 
 def test_an_old_error_is_not_the_reason_of_a_new_one(library, monkeypatch):

@@ -24,7 +24,7 @@ from hwnas.predictors import (
     load_table,
     shipped_predictors,
 )
-from hwnas.profilers import runtime
+from hwnas.profilers import check_device, runtime
 from hwnas.progress import Progress, say
 from hwnas.registry import is_typed_object
 from hwnas.search.candidates.verification import verify_command
@@ -141,6 +141,8 @@ def deploy(
         WorkloadNotInTableError: the table lacks workloads of the space that can neither be measured
             here nor estimated.
     """
+    if device != "auto":
+        check_device(device)
     name = str(source) if isinstance(source, str | Path) else "the one given"
     source = read_source(source)
     if source is not None and not isinstance(source, LatencyTable):

@@ -139,6 +139,8 @@ BAD = [
     ),
     (("profile", "--device", "tpu"), "unknown device 'tpu': choose one of cpu, gpu"),
     (("profile", "--device", "gpu"), "--device gpu cannot be used here"),
+    (("profile", "--device", "gpu:1"), "CUDA_VISIBLE_DEVICES=1"),
+    (("search", "--latency", "6ms", "--device", "gpu:1"), "CUDA_VISIBLE_DEVICES=1"),
     (("profile", "--threads", "0"), "threads are 1 to"),
     (("profile", "--precision", "fp16"), "runs fp32, int8, got 'fp16'"),
     (

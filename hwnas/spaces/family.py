@@ -336,7 +336,7 @@ class FamilySpace(SearchSpace):
 
     def drawn(self, arch: npt.ArrayLike, seed: int) -> "nn.Module":
         """One network as the function makes it, torch's generator being at a seed."""
-        from hwnas.spaces.module_facts import seeded
+        from hwnas.ops.module import seeded
 
         with seeded(seed):
             return self.build(arch)

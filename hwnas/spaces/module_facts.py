@@ -7,8 +7,7 @@ FlopCounterMode counts them. What was run, on what, and with which constants is 
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
@@ -22,7 +21,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-__all__ = ["Facts", "facts_of", "seeded", "shapes_of", "unfilled"]
+from hwnas.ops.module import seeded
+
+__all__ = ["Facts", "facts_of", "shapes_of", "unfilled"]
 
 _FLOAT = 4  # bytes
 #: What gives a tensor of its input's shape. The meta device takes a millisecond to work that out, as
@@ -54,15 +55,6 @@ class Facts:
     params: int
     bytes: int
     digest: str
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Whatever draws from torch's own generator draws from this seed; it is as before afterwards."""
-    devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
 
 
 def unfilled(make: Callable[[], nn.Module]) -> nn.Module:

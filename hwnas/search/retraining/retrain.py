@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from hwnas.arrays import IntArray
 from hwnas.data import Batch, Dataset
 from hwnas.errors import OptionError
+from hwnas.ops.module import seeded
 from hwnas.progress import Progress, silent
 from hwnas.search.retraining.settings import Autocast, RetrainSettings
 from hwnas.search.runs.run import Run
@@ -40,6 +41,8 @@ _CHECKPOINT = "network.safetensors"
 _CHECKPOINT_EVERY = 100
 #: Keeps the draws of dropout apart from others of the same seed.
 _DROPOUT_STREAM = 8
+#: The same for what a person's own module draws while it is trained.
+_MODULE_STREAM = 9
 
 
 def paper_lr(batch_size: int) -> float:
@@ -69,7 +72,7 @@ def retrain(
         progress: told after every step.
 
     Returns:
-        The trained network in evaluation mode, `hwnas.ops.module.GraphModule`, on the CPU: the
+        The trained network in evaluation mode, as `SearchSpace.build` makes it, on the CPU: the
         running average of the weights where ``settings.ema`` asks for one, else the last.
 
     Raises:
@@ -98,7 +101,7 @@ def retrain(
             group["lr"] = lr_at(step, steps, lr, settings.schedule)
         dropped.step = step
         optimizer.zero_grad(set_to_none=True)
-        with _autocast(device, settings.autocast):
+        with seeded(seed, _MODULE_STREAM, step), _autocast(device, settings.autocast):
             found = network(images.to(device).contiguous(memory_format=torch.channels_last))
         loss = F.cross_entropy(
             found.float(), labels.to(device), label_smoothing=settings.label_smoothing

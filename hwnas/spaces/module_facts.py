@@ -7,6 +7,7 @@ FlopCounterMode counts them. What was run, on what, and with which constants is 
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +24,7 @@ from torch.utils.flop_counter import flop_registry
 
 from hwnas.ops.module import seeded
 
-__all__ = ["Facts", "facts_of", "shapes_of", "unfilled"]
+__all__ = ["Facts", "Layer", "facts_of", "shapes_of", "unfilled"]
 
 _FLOAT = 4  # bytes
 #: What gives a tensor of its input's shape. The meta device takes a millisecond to work that out, as
@@ -38,6 +39,39 @@ _DRAWS = {Tensor.normal_, Tensor.uniform_, Tensor.erfinv_}
 
 
 @dataclass(frozen=True, slots=True)
+class Layer:
+    """What one operation does: for each of its groups a product of matrices, or a convolution.
+
+    Attributes:
+        kind: ``conv``, ``depthwise``, ``linear``, ``matmul``; ``other`` for all that has no MACs.
+        inputs, outputs: channels that are read and written in each group.
+        kernel: its area, in pixels.
+        positions: at which channels are written; of ``other`` numbers that are.
+        groups: that do not see each other.
+    """
+
+    kind: str
+    inputs: int = 1
+    outputs: int = 1
+    kernel: int = 1
+    positions: int = 1
+    groups: int = 1
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates."""
+        if self.kind == "other":
+            return 0
+        return self.inputs * self.outputs * self.kernel * self.positions * self.groups
+
+    @property
+    def numbers(self) -> int:
+        """Numbers that are read and written, the weights among them."""
+        weights = self.inputs * self.outputs * self.kernel
+        return self.groups * (self.positions * (self.inputs + self.outputs) + weights)
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What is known of one network.
 
@@ -48,6 +82,7 @@ class Facts:
         bytes: that the layers with MACs read and write at fp32 and batch 1.
         digest: equal for modules that print alike, hold parameters of equal names and shapes, and
             run the same operations on them.
+        layers: what it runs, and how often.
     """
 
     output: tuple[int, ...]
@@ -55,6 +90,7 @@ class Facts:
     params: int
     bytes: int
     digest: str
+    layers: Mapping[Layer, int]
 
 
 def unfilled(make: Callable[[], nn.Module]) -> nn.Module:
@@ -110,7 +146,10 @@ def facts_of(make: Callable[[], nn.Module], input_shape: Sequence[int]) -> Facts
         raise ValueError(f"a network gives one tensor, the batch first, got {got}")
     seen = blake2b(f"{text} {sorted(shapes.items())}".encode(), digest_size=16)
     seen.update(watch.trace.digest())
-    return Facts(tuple(output.shape[1:]), watch.macs, params, watch.bytes, seen.hexdigest())
+    layers = watch.layers + Counter([Layer("other", positions=max(1, watch.others))])
+    return Facts(
+        tuple(output.shape[1:]), watch.macs, params, watch.bytes, seen.hexdigest(), dict(layers)
+    )
 
 
 class _Watch(TorchDispatchMode):
@@ -118,7 +157,8 @@ class _Watch(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.macs = self.bytes = 0
+        self.macs = self.bytes = self.others = 0
+        self.layers: Counter[Layer] = Counter()
         self._blind = False
         self.trace = blake2b(digest_size=16)
         self._names: dict[int, str] = {}
@@ -135,11 +175,12 @@ class _Watch(TorchDispatchMode):
 
     def skip(self, name: str, layer: nn.Module, x: Tensor) -> Tensor:
         """In place of a layer whose costs and output follow from its input's shape."""
-        shape, macs = _known_layer(layer, tuple(x.shape))
-        self.macs += macs
-        if macs:
-            size = math.prod(x.shape) + math.prod(shape)
-            self.bytes += _FLOAT * (size + sum(p.numel() for p in layer.parameters(False)))
+        shape, run = _known_layer(layer, tuple(x.shape))
+        if run is None:
+            self.others += math.prod(shape)
+        else:
+            weights = sum(p.numel() for p in layer.parameters(False))
+            self._count(run, run.macs, math.prod(x.shape) + math.prod(shape) + weights)
         self.trace.update(f"{name} {self._known(x)}".encode())
         self._blind = True
         result = torch.empty(shape, dtype=x.dtype, device=x.device)
@@ -161,14 +202,22 @@ class _Watch(TorchDispatchMode):
         ends = [t for t in tree_leaves((args, given, result)) if isinstance(t, Tensor)]
         formula = flop_registry.get(operation._overloadpacket)
         if formula is not None:
-            self.macs += int(formula(*args, **given, out_val=result)) // 2
-            self.bytes += _FLOAT * sum(math.prod(t.shape) for t in ends)
+            macs = int(formula(*args, **given, out_val=result)) // 2
+            run = _layer_of(operation.overloadpacket.__name__, args, ends[-1], macs)
+            self._count(run, macs, sum(math.prod(t.shape) for t in ends))
+        elif all(end.alias_info is None for end in operation._schema.returns):  # neither view
+            self.others += sum(math.prod(t.shape) for t in tree_leaves(result))  # nor in place
         told = [self._known(leaf) for leaf in tree_leaves((args, given))]
         self.trace.update(f"{operation} {told}".encode())
         for at, leaf in enumerate(tree_leaves(result)):
             if isinstance(leaf, Tensor):
                 self._name(leaf, f"{len(self._kept)}.{at}")
         return result
+
+    def _count(self, layer: Layer, macs: int, numbers: int) -> None:
+        self.layers[layer] += 1
+        self.macs += macs
+        self.bytes += _FLOAT * numbers
 
     def _known(self, leaf: object) -> str:
         """How a tensor or constant is called, alike in every process."""
@@ -192,14 +241,15 @@ def _without_values(module: nn.Module, watch: _Watch) -> nn.Module:
     return module
 
 
-def _known_layer(layer: nn.Module, shape: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
-    """The output's shape, and the MACs, of a layer on an input of this shape."""
+def _known_layer(layer: nn.Module, shape: tuple[int, ...]) -> tuple[tuple[int, ...], Layer | None]:
+    """The output's shape of a layer on an input of this shape, and what it runs if it has MACs."""
     if isinstance(layer, nn.Linear):
         if shape[-1] != layer.in_features:
             raise ValueError(f"a linear layer of {layer.in_features} features got {shape}")
-        return (*shape[:-1], layer.out_features), math.prod(shape) * layer.out_features
+        run = Layer("linear", layer.in_features, layer.out_features, 1, math.prod(shape[:-1]))
+        return (*shape[:-1], layer.out_features), run
     if not isinstance(layer, nn.Conv2d):
-        return shape, 0
+        return shape, None
     if len(shape) != 4 or shape[1] != layer.in_channels:
         raise ValueError(f"a convolution of {layer.in_channels} channels got {shape}")
     paddings: Any = layer.padding
@@ -207,6 +257,25 @@ def _known_layer(layer: nn.Module, shape: tuple[int, ...]) -> tuple[tuple[int, .
     sizes = [(n + 2 * pad - dilated * (k - 1) - 1) // s + 1 for k, pad, dilated, s, n in settings]
     if min(sizes) < 1:
         raise ValueError(f"nothing is left of {shape} behind {layer}")
-    each = layer.in_channels // layer.groups * math.prod(layer.kernel_size)
     output = (shape[0], layer.out_channels, *sizes)
-    return output, math.prod(output) * each
+    area = math.prod(layer.kernel_size)
+    return output, _conv(layer.in_channels, output, area, layer.groups)
+
+
+def _conv(channels: int, output: Sequence[int], area: int, groups: int) -> Layer:
+    kind = "depthwise" if 1 < groups == channels else "conv"
+    positions = math.prod(output) // output[1]
+    return Layer(kind, channels // groups, output[1] // groups, area, positions, groups)
+
+
+def _layer_of(name: str, args: Sequence[Any], result: Tensor, macs: int) -> Layer:
+    """What an operation of torch's own runs; one that is not known here, by its MACs alone."""
+    if name in ("mm", "addmm", "bmm", "baddbmm"):
+        left, right = args[-2:] if name in ("mm", "bmm") else args[1:3]
+        batch, (rows, inner) = math.prod(left.shape[:-2]), left.shape[-2:]
+        return Layer("matmul", inner, right.shape[-1], 1, rows, batch)
+    if name == "convolution" and not args[6]:
+        weight, groups = args[1], args[8]
+        return _conv(args[0].shape[1], result.shape, math.prod(weight.shape[2:]), groups)
+    side = max(1, round(macs ** (1 / 3)))
+    return Layer("matmul", side, side, 1, max(1, macs // side**2))

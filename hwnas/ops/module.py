@@ -1,8 +1,10 @@
 """The torch reading of a graph: an ordinary `torch.nn.Module`, trainable and printable."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -18,6 +20,7 @@ __all__ = [
     "initialise",
     "make_layer",
     "node_ranges",
+    "seeded",
 ]
 
 #: Builds the module of one node from the node and the channels of its input; None: no parameters.
@@ -194,3 +197,15 @@ def initialise(module: nn.Module, seed: int) -> None:
                 parameter.fill_(INITIAL_ALPHA)
             else:
                 parameter.fill_(0.0 if name.endswith("bias") else 1.0)
+
+
+@contextmanager
+def seeded(*seeds: int) -> Iterator[None]:
+    """What draws from torch's own generators draws from these seeds; they are as before behind it.
+
+    A person's own module draws its weights, and what its dropout zeroes, from those.
+    """
+    devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(int(np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0] >> 1))
+        yield

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import cast
@@ -238,8 +239,12 @@ def reference_model(
     origin: SearchSpace, precision: str, batch: int, symmetric: bool = False
 ) -> Callable[[], bytes]:
     """What writes the network that stands between all runs: the middle one of a space."""
-    middle = origin.graph([n // 2 for n in origin.n_choices])
-    return onnx_models({"reference": middle}, precision, batch, symmetric)["reference"]
+    middle = [n // 2 for n in origin.n_choices]
+    if origin.modules is not None:
+        kind = cast(Precision, precision)
+        return partial(origin.to_onnx, middle, batch=batch, precision=kind, symmetric=symmetric)
+    graphs = {"reference": origin.graph(middle)}
+    return onnx_models(graphs, precision, batch, symmetric)["reference"]
 
 
 def empty_graph() -> Graph:

@@ -138,7 +138,8 @@ def table_of(
     """
     unmeasured = dict(refused or {})
     measured = summarise(samples)
-    wanted = [w.key for w in workloads or space.distinct_workloads if w.key not in unmeasured]
+    workloads = space.distinct_workloads if workloads is None else workloads
+    wanted = [w.key for w in workloads if w.key not in unmeasured]
     lacking = {CALL, *wanted} - measured.keys()
     if lacking:
         raise MeasurementError(

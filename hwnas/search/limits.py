@@ -155,8 +155,14 @@ def check_gates(space: SearchSpace, method: str) -> None:
         method: that puts a gate on each candidate.
 
     Raises:
-        OptionError: choices say which slots are used as well, or no slot follows a decision.
+        OptionError: choices say which slots are used as well, no slot follows a decision, or
+            networks are modules of their own.
     """
+    if space.modules is not None:
+        raise OptionError(
+            f"the method {method} needs an operator for each choice, and networks of {space.name} "
+            "are whole modules: search it by single paths, --method spos"
+        )
     if any(slot.picks is not None for slot in space.layout.slots):
         raise OptionError(
             f"the method {method} needs an operator for each choice, and choices of {space.name} "

@@ -62,12 +62,12 @@ def edge_ends(space: SearchSpace, arch: IntArray) -> list[int]:
     """The nodes of a network whose values are what an operator of a cell gives; skips have none.
 
     Raises:
-        OptionError: the network is a chain, in which a dropped operator leaves nothing.
+        OptionError: the network has no cells; in a chain a dropped operator leaves nothing.
     """
-    if space.layout.sequential:
+    if space.layout.sequential or space.modules is not None:
         raise OptionError(
-            f"drop path drops one of several operators that are added up, {space.name} is a chain: "
-            "train with path_drop 0"
+            f"drop path drops one of several operators that are added up, {space.name} has no "
+            "cells: train with path_drop 0"
         )
     names = [node.name for node in space.graph(arch).nodes]
     slots = [f"{slot.name}." for slot in space.layout.slots if slot.decision is not None]

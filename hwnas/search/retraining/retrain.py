@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from hwnas.arrays import IntArray
 from hwnas.data import Batch, Dataset
 from hwnas.errors import OptionError
-from hwnas.ops.module import initialise
+from hwnas.ops.module import initialise, seeded
 from hwnas.progress import Progress, silent
 from hwnas.search.auxiliary import AuxiliaryHead, auxiliary_place
 from hwnas.search.regularisation import cutout, drop_path, edge_ends
@@ -44,6 +44,8 @@ _CHECKPOINT = "network.safetensors"
 _CHECKPOINT_EVERY = 100
 #: Keeps the draws of dropout apart from others of the same seed.
 _DROPOUT_STREAM = 8
+#: The same for what a person's own module draws while it is trained.
+_MODULE_STREAM = 9
 
 
 def paper_lr(batch_size: int) -> float:
@@ -85,7 +87,7 @@ def retrain(
         progress: told after every step.
 
     Returns:
-        The trained network in evaluation mode, `hwnas.ops.module.GraphModule`, on the CPU: the
+        The trained network in evaluation mode, as `SearchSpace.build` makes it, on the CPU: the
         running average of the weights where ``settings.ema`` asks for one, else the last.
 
     Raises:
@@ -126,10 +128,9 @@ def retrain(
         drop = drop_path(settings.path_drop * step / steps, seed=seed, step=step)
         changed = change if drop is None else {**change, **dict.fromkeys(edges, drop)}
         optimizer.zero_grad(set_to_none=True)
-        with _autocast(device, settings.autocast):
-            found = network(
-                images.to(device).contiguous(memory_format=torch.channels_last), change=changed
-            )
+        images = images.to(device).contiguous(memory_format=torch.channels_last)
+        with seeded(seed, _MODULE_STREAM, step), _autocast(device, settings.autocast):
+            found = network(images, change=changed) if changed else network(images)
             seconds = None if head is None else head()
         smoothing, labels = settings.label_smoothing, labels.to(device)
         loss = F.cross_entropy(found.float(), labels, label_smoothing=smoothing)

@@ -96,6 +96,9 @@ def test_a_changed_value_is_what_later_nodes_read():
 def test_a_chain_has_no_place_for_them():
     chain = spaces.space("proxyless", input_size=32)
     arch = chain.sample(1, seed=0)[0]
-    for settings, words in (({"auxiliary": 0.4}, "auxiliary 0"), ({"path_drop": 0.2}, "chain")):
+    for settings, words in (
+        ({"auxiliary": 0.4}, "auxiliary 0"),
+        ({"path_drop": 0.2}, "has no cells"),
+    ):
         with pytest.raises(OptionError, match=words):
             check_regularisation(chain, arch, RetrainSettings(**settings))

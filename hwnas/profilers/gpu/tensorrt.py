@@ -11,7 +11,6 @@ import importlib
 import json
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from hwnas.profilers.gpu.cuda_driver import CudaDriver
 from hwnas.profilers.gpu.engine_cache import EngineCache, cache_folder
 from hwnas.profilers.gpu.nvml import Nvml
 from hwnas.profilers.gpu.windows import CardWatch, Window, runs_in_window
+from hwnas.profilers.layers import LayerTime
 
 if TYPE_CHECKING:
     import tensorrt as trt
@@ -36,15 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["LayerTime", "TensorRt"]
 
 _EXPLAINED_RUNS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class LayerTime:
-    """One layer of an engine: its name there, mean ms, and what the engine says of it."""
-
-    name: str
-    latency_ms: float
-    details: Any
 
 
 class TensorRt:

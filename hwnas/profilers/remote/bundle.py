@@ -24,7 +24,9 @@ _PARTS: dict[str, tuple[str, ...] | None] = {
     "errors": ("HwnasError", "MeasurementError", "OptionError"),
     "profilers/protocol": None,
     "profilers/host": None,
-    "profilers/onnxruntime_cpu": ("load_session",),
+    "profilers/onnxruntime_cpu": (
+        *("_BELOW", "load_session", "new_session", "bound", "number_type", "made_up"),
+    ),
     "profilers/remote/device_state": None,
     "profilers/remote/agent": None,
 }

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hwnas.latency_tables import Target
     from hwnas.predictors import ModelPrediction
 
-__all__ = ["predict_models"]
+__all__ = ["predict_models", "shapes_of"]
 
 
 def predict_models(
@@ -32,7 +32,7 @@ def predict_models(
     from hwnas.predictors import KernelPredictor, predict_pieces
 
     table = LatencyTable.load(table_name)
-    sizes = _shapes(shapes)
+    sizes = shapes_of(shapes)
     with progress_bars() as progress:
         models = {path: split(path, sizes, progress) for path in paths}
         predictor = KernelPredictor(table, progress=progress)
@@ -97,8 +97,12 @@ def _say_where_it_was_optimised(target: "Target") -> None:
         )
 
 
-def _shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """``NAME=1x3x224x224``; without a name it is for the model's only input."""
+def shapes_of(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Sizes by input, from ``NAME=1x3x224x224``; without a name it is for the only input.
+
+    Raises:
+        OptionError: a text is nothing of the kind.
+    """
     found: dict[str, tuple[int, ...]] = {}
     for text in texts:
         name, _, sizes = text.rpartition("=")

@@ -76,11 +76,13 @@ class Samples:
         quotients: job -> its runs, each divided by the median reference of its round.
         reference_ms: all runs of the reference.
         total_ms: time of all runs.
+        runs_ms: job -> its runs by the clock, as far as they were taken in here.
     """
 
     quotients: dict[str, list[float]] = field(default_factory=dict)
     reference_ms: list[float] = field(default_factory=list)
     total_ms: float = 0.0
+    runs_ms: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def steady_reference_ms(self) -> float:
@@ -95,6 +97,7 @@ class Samples:
         reference = float(np.median(taken.reference_ms))
         for key, run_ms in taken.runs_ms.items():
             self.quotients.setdefault(key, []).append(run_ms / reference)
+            self.runs_ms.setdefault(key, []).append(run_ms)
         self.reference_ms.extend(taken.reference_ms)
         runs_ms = sum(taken.reference_ms) + sum(taken.runs_ms.values())
         self.total_ms += runs_ms if taken.busy_ms is None else taken.busy_ms

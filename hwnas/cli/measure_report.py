@@ -138,7 +138,9 @@ def _comparisons(report: "Report") -> Iterator[str]:
 def compared(one: "Comparison") -> str:
     """Which of two is faster, and by how much of the other's latency."""
     if not one.differs:
-        return f"{one.one} and {one.other}: no difference seen ({one.change:+.1%} +-{one.error:.1%})"
+        return (
+            f"{one.one} and {one.other}: no difference seen ({one.change:+.1%} +-{one.error:.1%})"
+        )
     fast, slow, ratio = one.other, one.one, 1 + one.change
     error = one.error
     if ratio > 1:

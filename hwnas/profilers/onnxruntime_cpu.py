@@ -3,6 +3,7 @@
 import json
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ __all__ = ["OnnxRuntimeCpu", "bound", "load_session", "new_session"]
 
 #: Behind this, a model's metadata says what the whole numbers of an input lie below.
 _BELOW = "hwnas.below."
-#: Runs of a session that profiles itself, after a few that it does not count.
-_EXPLAINED_RUNS = 20
+#: Runs of a session that profiles itself: so many, or for so long (s), but some at least.
+_EXPLAINED_RUNS, _EXPLAINED_S, _LEAST_RUNS = 24, 5.0, 4
 
 
 class OnnxRuntimeCpu:
@@ -77,8 +78,14 @@ class OnnxRuntimeCpu:
 
         return job if warm else run
 
-    def explain(self, model: bytes) -> list[LayerTime]:
+    def explain(
+        self, model: bytes, between: Callable[[], object] = lambda: None
+    ) -> list[LayerTime]:
         """What each node of the optimised graph takes, by ONNX Runtime's own profiler.
+
+        Args:
+            model: what.
+            between: called before each run, so that others can be timed under the same conditions.
 
         Raises:
             ModelRejectedError: ONNX Runtime cannot load or run the model.
@@ -87,8 +94,12 @@ class OnnxRuntimeCpu:
             try:
                 session = new_session(model, self.threads, profile=str(Path(folder) / "profile"))
                 run = bound(session)
-                for _ in range(_EXPLAINED_RUNS):
+                start = time.monotonic()
+                for at in range(_EXPLAINED_RUNS):
+                    between()
                     run()
+                    if at + 1 >= _LEAST_RUNS and time.monotonic() - start > _EXPLAINED_S:
+                        break
                 events = json.loads(Path(session.end_profiling()).read_bytes())
             except MemoryError:
                 raise

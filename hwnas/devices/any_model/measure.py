@@ -103,7 +103,11 @@ class Report:
 
 
 def measure(
-    model: Model | Sequence[Model], device: str = "cpu", *, progress: Progress = silent, **given: Any
+    model: Model | Sequence[Model],
+    device: str = "cpu",
+    *,
+    progress: Progress = silent,
+    **given: Any,
 ) -> Measured | Report:
     """Measure any ONNX model, or several, by the protocol that makes latency tables.
 
@@ -333,6 +337,6 @@ def _no_effect(cases: Sequence[Case], latencies: Mapping[str, Latency]) -> Itera
         if not found.differs:
             values = (getattr(one.setting, part), getattr(other.setting, part))
             yield (
-                f"{one.model}: {part} {values[1]} had no effect against {values[0]} "
+                f"{one.model}: no effect seen of {part} {values[1]} against {values[0]} "
                 f"({found.change:+.1%} +-{found.error:.1%})"
             )

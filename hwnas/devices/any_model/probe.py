@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -38,11 +39,10 @@ _CHILD = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from hwnas.devices.any_model.probe import work; work(*sys.argv[2:])"
 )
-#: Runs before peaks of memory are read, and on each side of a profile of the runtime.
-_FIRST_RUNS, _BESIDE = 3, 10
+#: Runs before peaks of memory are read.
+_FIRST_RUNS = 3
 #: A profile of the runtime is made three times, and the middle one taken, while that takes less.
 _PROFILES, _PROFILE_S = 3, 10.0
-_BESIDE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,20 +204,18 @@ def _clocked(job: Job) -> float:
 
 
 def _operators(model: bytes, here: Runtime, job: Job) -> tuple[OperatorShare, ...]:
-    """Shares of the runtime's own profile, made between runs without one."""
-    explain: Callable[[bytes], list[LayerTime]] | None = getattr(here, "explain", None)
+    """Shares of the runtime's own profile: of the runs without one that stand between its own."""
+    explain: Callable[..., list[LayerTime]] | None = getattr(here, "explain", None)
     if explain is None:
         return ()
     start = time.monotonic()
     found: list[tuple[float, list[LayerTime]]] = []  # what each profile is divided by
     while len(found) < _PROFILES and (not found or time.monotonic() - start < _PROFILE_S):
-        beside = _some_runs(job)
-        layers = explain(model)
-        beside += _some_runs(job)
+        beside: list[float] = []
+        layers = explain(model, partial(_note, job, beside))
         found.append((fmean(middle_half(beside, key=float)), layers))
     sums = [sum(one.latency_ms for one in layers) / whole for whole, layers in found]
-    at = sums.index(sorted(sums)[len(sums) // 2])
-    whole_ms, layers = found[at]
+    whole_ms, layers = found[sums.index(sorted(sums)[len(sums) // 2])]
     totals: dict[str, tuple[int, float]] = {}
     for layer in layers:
         count, ms = totals.get(layer.operator or layer.name, (0, 0.0))
@@ -226,11 +224,8 @@ def _operators(model: bytes, here: Runtime, job: Job) -> tuple[OperatorShare, ..
     return tuple(OperatorShare(op, count, ms / whole_ms) for op, (count, ms) in ordered)
 
 
-def _some_runs(job: Job) -> list[float]:
-    start, runs = time.monotonic(), [job()]
-    while len(runs) < _BESIDE and time.monotonic() - start < _BESIDE_S:
-        runs.append(job())
-    return runs
+def _note(job: Job, runs: list[float]) -> None:
+    runs.append(job())
 
 
 def _small() -> bytes:

@@ -122,11 +122,13 @@ class TensorRt:
         freeing.atexit = False  # the driver frees all of it then
         return job
 
-    def explain(self, model: bytes) -> list[LayerTime]:
+    def explain(
+        self, model: bytes, between: Callable[[], object] = lambda: None
+    ) -> list[LayerTime]:
         """What each layer of the engine takes, by TensorRT's own profiler.
 
         It waits after every layer, so the sum is more than the network takes: an explanation of
-        shares, not a measurement.
+        shares, not a measurement. ``between`` is called before each run.
         """
         engine: trt.ICudaEngine = self._engine(model)
         bound = self._bound_context(engine)
@@ -148,6 +150,7 @@ class TensorRt:
         context.profiler = collector
         run = self._enqueue(context)
         for _ in range(_EXPLAINED_RUNS):
+            between()
             run()
             self._driver.synchronise(self._stream)
         for address in bound[1]:

@@ -1,5 +1,6 @@
 """``hwnas measure``."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +16,19 @@ from hwnas.errors import PictureError
 __all__ = ["command"]
 
 
-class _List(click.ParamType):
-    """Values between commas, each once."""
+def _each(one: Any) -> Callable[[click.Context, click.Parameter, str | None], Any]:
+    """What reads values between commas, each once and by its own type."""
 
-    name = "list"
-
-    def __init__(self, one: click.ParamType):
-        self.one = one
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[Any, ...]:
-        """Each by its own type."""
-        if not isinstance(value, str):
-            return tuple(value)
+    def read(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
+        if value is None:
+            return None
         parts = [part.strip() for part in value.split(",")]
-        return tuple(dict.fromkeys(self.one.convert(part, param, ctx) for part in parts))
+        return tuple(dict.fromkeys(one.convert(part, param, ctx) for part in parts))
+
+    return read
 
 
-_NUMBERS = _List(Whole(min=1, most=65_536))
+_NUMBERS = _each(Whole(min=1, most=65_536))
 
 
 @click.command("measure")
@@ -52,7 +47,7 @@ _NUMBERS = _List(Whole(min=1, most=65_536))
 )
 @click.option(
     "--threads",
-    type=_NUMBERS,
+    callback=_NUMBERS,
     default="1",
     show_default=True,
     metavar="N[,N]",
@@ -60,13 +55,13 @@ _NUMBERS = _List(Whole(min=1, most=65_536))
 )
 @click.option(
     "--batch",
-    type=_NUMBERS,
+    callback=_NUMBERS,
     metavar="N[,N]",
     help="First size of inputs that leave it open  [default: 1]",
 )
 @click.option(
     "--precision",
-    type=_List(click.Choice(["fp32", "fp16", "int8"])),
+    callback=_each(click.Choice(["fp32", "fp16", "int8"])),
     metavar="fp32,int8",
     help="Refuse models of others; nothing is quantised  [default: as each model is]",
 )

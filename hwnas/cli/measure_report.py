@@ -1,6 +1,6 @@
 """What ``hwnas measure`` shows."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -82,9 +82,9 @@ def _latencies(report: "Report") -> Table:
             f"{_ms(latency.median_ms)} +-{latency.median_error:.1%}",
             _ms(latency.p90_ms),
             _ms(latency.p99_ms),
-            _ms(probe and probe.first_run_ms),
-            _ms(probe and probe.load_ms),
-            _megabytes(probe and probe.memory_bytes),
+            _ms(None if probe is None else probe.first_run_ms),
+            _ms(None if probe is None else probe.load_ms),
+            _megabytes(None if probe is None else probe.memory_bytes),
         ]
         rows.add_row(one.label, *cells)
     return rows

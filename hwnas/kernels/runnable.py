@@ -171,8 +171,6 @@ def _precision(proto: ModelProto) -> str:
     for part in nodes_and_tensors(proto):
         if isinstance(part, TensorProto):
             half |= part.data_type == TensorProto.FLOAT16 and len(part.dims) > 1
-        elif part.op_type in _QUANTISED or part.op_type.endswith("Integer"):
-            return "int8"
-        elif part.op_type.startswith("QLinear"):
+        elif part.op_type in _QUANTISED or "Integer" in part.op_type or "QLinear" in part.op_type:
             return "int8"
     return "fp16" if half else "fp32"

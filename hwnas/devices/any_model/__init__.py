@@ -2,7 +2,7 @@
 
 from hwnas.devices.any_model.cases import MeasureOptions
 from hwnas.devices.any_model.latency import Comparison, Latency
-from hwnas.devices.any_model.measure import Measured, Report, measure, report
+from hwnas.devices.any_model.measuring import Measured, Report, measure, report
 from hwnas.devices.any_model.probe import OperatorShare, Probe
 
 __all__ = [

@@ -47,7 +47,9 @@ class MeasureOptions:
 
     def __post_init__(self) -> None:
         for name in ("threads", "batch"):
-            if any(type(n) is not int or n < 1 for n in _listed(getattr(self, name)) if n):
+            if any(
+                type(n) is not int or n < 1 for n in _listed(getattr(self, name)) if n is not None
+            ):
                 raise OptionError(f"{name}: whole numbers above 0, got {getattr(self, name)!r}")
         if unknown := [p for p in _listed(self.precision) if p not in (None, *PRECISIONS)]:
             raise OptionError(f"precisions are {', '.join(PRECISIONS)}, got {unknown[0]!r}")

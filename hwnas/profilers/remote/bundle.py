@@ -24,7 +24,7 @@ _PARTS: dict[str, tuple[str, ...] | None] = {
     "errors": ("HwnasError", "MeasurementError", "OptionError"),
     "profilers/protocol": None,
     "profilers/host": None,
-    "profilers/onnxruntime_cpu": (
+    "profilers/onnxruntime_sessions": (
         *("_BELOW", "load_session", "new_session", "bound", "number_type", "made_up"),
     ),
     "profilers/remote/device_state": None,

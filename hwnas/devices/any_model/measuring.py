@@ -244,7 +244,7 @@ def _interleaved(
         stack.enter_context(noticed_company(cases[0].target))
         if isinstance(runtime, NeedsSession):
             plan = runtime.coarse(plan)
-            stack.enter_context(runtime)  # type: ignore[arg-type]
+            stack.enter_context(runtime)
         if isinstance(runtime, MeasuresRounds):
             names = list(named)
             models: dict[str, Callable[[], bytes]] = {

@@ -66,8 +66,8 @@ class Measured:
     @property
     def interval_ms(self) -> tuple[float, float]:
         """Of the median, 95 %."""
-        half = self.latency.median_ms * self.latency.median_error
-        return self.latency.median_ms - half, self.latency.median_ms + half
+        factor = 1 + self.latency.median_error
+        return self.latency.median_ms / factor, self.latency.median_ms * factor
 
     @property
     def steady_ms(self) -> float:

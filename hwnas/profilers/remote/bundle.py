@@ -136,7 +136,8 @@ def _large_tensors(
         if len(tensor.dims) < 2 or tensor.data_type not in (TensorProto.FLOAT, TensorProto.INT8):
             continue
         values = numpy_helper.to_array(tensor)
-        tensor.ClearField("raw_data")
+        for field in ("raw_data", "float_data", "int32_data"):
+            tensor.ClearField(field)  # type: ignore[arg-type]
         size = -(-values.nbytes // 64) * 64
         if tensor.data_type == TensorProto.INT8:
             yield tensor, ("int8", 1.0), size

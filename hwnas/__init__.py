@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from hwnas.costs import parse_budget
     from hwnas.data import load_data, register_data
+    from hwnas.devices.any_model import measure
     from hwnas.errors import HwnasError
     from hwnas.latency_tables import LatencyTable
     from hwnas.predictors import LatencyLoss, LatencyRegressor, load_predictor, predict_onnx
@@ -33,6 +34,7 @@ __all__ = [
     "find_network",
     "load_data",
     "load_predictor",
+    "measure",
     "parse_budget",
     "predict_onnx",
     "register_data",
@@ -53,6 +55,7 @@ _HOMES = {
     "find_network": "hwnas.search.find",
     "load_data": "hwnas.data",
     "load_predictor": "hwnas.predictors",
+    "measure": "hwnas.devices.any_model",
     "parse_budget": "hwnas.costs",
     "predict_onnx": "hwnas.predictors",
     "register_data": "hwnas.data",

@@ -1,5 +1,7 @@
 """``hwnas predict``."""
 
+from pathlib import Path
+
 import click
 import numpy as np
 from rich import box
@@ -14,6 +16,9 @@ from hwnas.latency_tables import table_path
 from hwnas.predictors.intervals import check_confidence
 
 __all__ = ["command"]
+
+#: Files of networks, of which only the first can be read; of the others it is said.
+_MODELS = (".onnx", ".pth", ".pt", ".pb", ".tflite", ".h5", ".keras", ".safetensors", ".ort")
 
 
 @click.command("predict")
@@ -57,7 +62,7 @@ def command(
       hwnas predict --table my.json model.onnx
     """
     check_confidence(confidence)
-    models = [text for text in wanted if text.lower().endswith(".onnx")]
+    models = [text for text in wanted if _is_file(text)]
     if models and len(models) < len(wanted):
         raise click.UsageError("give architectures or ONNX models, not both at once")
     if models:
@@ -67,6 +72,11 @@ def command(
     else:
         know_space(space)
         _predict_architectures(wanted, table_name, confidence, as_json)
+
+
+def _is_file(text: str) -> bool:
+    """Whether a word means a file: what it holds is told when it is read."""
+    return text.lower().endswith(_MODELS) or Path(text).exists()
 
 
 def _predict_architectures(

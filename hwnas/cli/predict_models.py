@@ -1,21 +1,26 @@
 """``hwnas predict model.onnx``: what it takes, and where that goes."""
 
+import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import click
 from rich import box
 from rich.table import Table
 
 from hwnas.cli.output import print_json, progress_bars, say, stdout
-from hwnas.errors import OptionError
+from hwnas.errors import HwnasError, OptionError
+from hwnas.progress import Progress
 
 if TYPE_CHECKING:
+    from hwnas.kernels import Piece
     from hwnas.latency_tables import Target
     from hwnas.predictors import ModelPrediction
 
-__all__ = ["predict_models"]
+__all__ = ["predict_models", "shapes_of"]
 
 
 def predict_models(
@@ -26,35 +31,72 @@ def predict_models(
     strict: bool,
     as_json: bool,
 ) -> None:
-    """Predict and print each model."""
-    from hwnas.kernels import split
+    """Predict and print each model; of several, those that cannot be read are named.
+
+    Raises:
+        click.exceptions.Exit: 2 where one could not be read, 1 where kernels were left out.
+    """
     from hwnas.latency_tables import LatencyTable
     from hwnas.predictors import KernelPredictor, predict_pieces
 
     table = LatencyTable.load(table_name)
-    sizes = _shapes(shapes)
+    sizes = shapes_of(shapes)
+    found: dict[str, ModelPrediction] = {}
+    failed: dict[str, str] = {}
     with progress_bars() as progress:
-        models = {path: split(path, sizes, progress) for path in paths}
-        predictor = KernelPredictor(table, progress=progress)
-    found = {
-        path: predict_pieces(pieces, predictor, strict=strict) for path, pieces in models.items()
-    }
-    records = [_record(path, result, confidence) for path, result in found.items()]
+        models = {}
+        for path in dict.fromkeys(paths):
+            with _collecting(failed, path, alone=len(paths) == 1):
+                models[path] = _read(path, sizes, progress)
+        if models:
+            predictor = KernelPredictor(table, progress=progress)
+        for path, (pieces, macs) in models.items():
+            with _collecting(failed, path, alone=len(paths) == 1):
+                found[path] = predict_pieces(pieces, predictor, strict=strict, macs=macs)
     if as_json:
-        print_json(records)
-        return
-    say(f"on {table.target}")
-    _say_where_it_was_optimised(table.target)
-    for path, result in found.items():
-        _print(path, result, confidence)
+        failures = [{"model": path, "error": reason} for path, reason in failed.items()]
+        print_json([*(_record(path, each, confidence) for path, each in found.items()), *failures])
+    elif found:
+        say(f"on {table.target}")
+        _say_where_it_was_optimised(table.target)
+        for path, result in found.items():
+            _print(path, result, confidence)
+    for path, reason in failed.items():
+        say(reason if path in reason else f"{path}: {reason}", warning="error:")
+    if failed:
+        raise click.exceptions.Exit(2)
+    if any(result.unpredicted for result in found.values()):
+        raise click.exceptions.Exit(1)
+
+
+@contextmanager
+def _collecting(failed: dict[str, str], path: str, alone: bool) -> Iterator[None]:
+    """Remember why a model cannot be predicted, so that the others are; one alone is an error."""
+    try:
+        yield
+    except HwnasError as error:
+        if alone:
+            raise
+        failed[path] = " ".join(str(error).split())
+
+
+def _read(
+    path: str, sizes: Mapping[str, tuple[int, ...]], progress: Progress
+) -> "tuple[list[Piece], int]":
+    from hwnas.kernels import count_model_macs, split
+
+    return split(path, sizes, progress), count_model_macs(path, sizes)
 
 
 def _record(path: str, result: "ModelPrediction", confidence: float) -> dict[str, Any]:
+    low, high = result.interval(confidence)
+    whole = math.isfinite(high)
     return {
         "model": path,
         "predicted_ms": result.predicted_ms,
-        "interval_ms": list(result.interval(confidence)),
-        "macs": sum(kernel.macs for kernel in result.kernels),
+        "interval_ms": [low, high] if whole else None,
+        "at_least_ms": None if whole else low,
+        "macs": result.macs,
         "operators": {
             op: {"kernels": count, "ms": ms} for op, (count, ms) in result.by_operator().items()
         },
@@ -66,22 +108,29 @@ def _record(path: str, result: "ModelPrediction", confidence: float) -> dict[str
 
 def _print(path: str, result: "ModelPrediction", confidence: float) -> None:
     low, high = result.interval(confidence)
-    macs = sum(kernel.macs for kernel in result.kernels)
-    stdout.print(
-        f"{path}: {result.predicted_ms:.3f} ms ({confidence:.0%}: {low:.3f} to {high:.3f}), "
-        f"{macs / 1e6:.1f} M MACs",
-        soft_wrap=True,
-    )
+    time = f"{result.predicted_ms:.3f} ms ({confidence:.0%}: {low:.3f} to {high:.3f})"
+    if math.isinf(high):
+        time = f"at least {low:.3f} ms"
+    stdout.print(f"{path}: {time}, {_counted(result.macs or 0)}", soft_wrap=True)
     rows = Table("ms", "share", "kernels", "operator", box=box.SIMPLE)
     for op, (count, ms) in result.by_operator().items():
         if ms > 0:
             rows.add_row(f"{ms:.3f}", f"{ms / result.predicted_ms:.1%}", str(count), op)
     rows.add_row(f"{result.call_ms:.3f}", f"{result.call_ms / result.predicted_ms:.1%}", "", "call")
-    stdout.print(rows)
     lacking = Counter(kernel.op for kernel in result.unpredicted)
+    for op, count in lacking.most_common():
+        rows.add_row("?", "", str(count), op)
+    stdout.print(rows)
     if lacking:
         names = ", ".join(f"{op} ({count})" for op, count in lacking.most_common())
-        say(f"not predicted, and not in the sum: {names}; --strict fails on them")
+        say(
+            f"not predicted, and not in the sum: {names}; so the model takes at least what is "
+            "printed, and nobody knows how much more"
+        )
+
+
+def _counted(macs: int) -> str:
+    return f"{macs / 1e6:.1f} M MACs" if macs >= 50_000 else f"{macs:,} MACs"
 
 
 def _say_where_it_was_optimised(target: "Target") -> None:
@@ -97,8 +146,12 @@ def _say_where_it_was_optimised(target: "Target") -> None:
         )
 
 
-def _shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """``NAME=1x3x224x224``; without a name it is for the model's only input."""
+def shapes_of(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Sizes by input, from ``NAME=1x3x224x224``; without a name it is for the only input.
+
+    Raises:
+        OptionError: a text is nothing of the kind.
+    """
     found: dict[str, tuple[int, ...]] = {}
     for text in texts:
         name, _, sizes = text.rpartition("=")

@@ -4,7 +4,7 @@ from hwnas.kernels.canonical import canonical, content
 from hwnas.kernels.exported import check_exported
 from hwnas.kernels.features import features, work
 from hwnas.kernels.kernel import Kernel, Operand, parse_kernel
-from hwnas.kernels.split import Piece, split
+from hwnas.kernels.split import Piece, count_model_macs, split
 
 __all__ = [
     "Kernel",
@@ -13,6 +13,7 @@ __all__ = [
     "canonical",
     "check_exported",
     "content",
+    "count_model_macs",
     "features",
     "parse_kernel",
     "split",

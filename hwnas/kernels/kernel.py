@@ -5,13 +5,13 @@ import re
 from dataclasses import dataclass
 
 from hwnas.errors import UnknownNameError
+from hwnas.kernels.macs import count_macs
 
 __all__ = ["Kernel", "Operand", "parse_kernel"]
 
 #: What moves no data: a runtime only names the same memory anew.
 _VIEWS = frozenset({"Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 _CONVOLUTIONS = frozenset({"Conv", "FusedConv", "nchwc.Conv"})
-_PRODUCTS = frozenset({"FusedGemm", "FusedMatMul", "Gemm", "MatMul"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +97,12 @@ class Kernel:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of convolutions and matrix products; 0 for all others."""
-        result = self.outputs[0].elements if self.outputs else 0
-        if self.op in _CONVOLUTIONS:
-            return result * math.prod((self.weights.shape or ())[1:])
-        if self.op in _PRODUCTS and self.inputs and self.inputs[0].shape:
-            return result * self.inputs[0].shape[-1]
-        return 0
+        """Multiply-accumulates as it runs, channels that a layout adds among them."""
+        shapes = [[value.shape for value in side] for side in (self.inputs, self.outputs)]
+        if any(shape is None for side in shapes for shape in side):
+            return 0
+        inputs, outputs = ([shape for shape in side if shape is not None] for side in shapes)
+        return count_macs(self.op, dict(self.attributes), inputs, outputs)
 
     @property
     def elements_in(self) -> int:

@@ -1,20 +1,20 @@
 """Any ONNX model as the kernels that ONNX Runtime makes of it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
-from hwnas.errors import ModelFormatError, OptionError
+from hwnas.kernels.inputs import fix_shapes
 from hwnas.kernels.kernel import Kernel, Operand
 from hwnas.kernels.model import read_model
-from hwnas.kernels.optimise import Values, optimise
+from hwnas.kernels.optimise import FOLDED, WHOLE, Values, optimise
 from hwnas.progress import Progress, silent
 
-__all__ = ["Piece", "split"]
+__all__ = ["Piece", "count_model_macs", "split"]
 
 #: Attributes that decide how long a kernel takes; shapes tell the others.
 _TELLING = {
@@ -22,8 +22,7 @@ _TELLING = {
     *("keepdims", "kernel_shape", "mode", "perm", "strides"),
     *("transA", "transB", "transBatchA", "transBatchB"),
 }
-_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc")
-_NCHWC = "com.microsoft.nchwc"
+_MICROSOFT, _NCHWC = "com.microsoft", "com.microsoft.nchwc"
 #: Constants of more numbers than this are weights.
 _SMALL = 1024
 
@@ -86,11 +85,34 @@ def split(
             operators of its own, has inputs of unknown shape, or takes too long to optimise.
         OptionError: ``shapes`` names an input that is not there, or contradicts its fixed sizes.
     """
+    return list(_pieces(*_read(model, shapes), WHOLE, progress))
+
+
+def count_model_macs(
+    model: bytes | str | Path, shapes: Mapping[str, Sequence[int]] | None = None
+) -> int:
+    """Multiply-accumulates of a model as it was exported: at a run's batch size, branches apart.
+
+    Only constants are folded before. What a layout adds for this processor, such as channels that
+    fill a vector, is not in it, so that it is one number on all machines.
+
+    Args:
+        model, shapes: as `split`; raises as it does.
+    """
+    return sum(piece.kernel.macs for piece in _pieces(*_read(model, shapes), FOLDED, silent))
+
+
+def _read(
+    model: bytes | str | Path, shapes: Mapping[str, Sequence[int]] | None
+) -> tuple[ModelProto, str]:
     source = "the model" if isinstance(model, bytes) else str(model)
     proto = read_model(model)
-    _fix_shapes(proto, shapes or {}, source)
-    pieces = []
-    for optimised, inferred in optimise(proto, source, progress):
+    fix_shapes(proto, shapes or {}, source)
+    return proto, source
+
+
+def _pieces(proto: ModelProto, source: str, level: str, progress: Progress) -> Iterator[Piece]:
+    for optimised, inferred in optimise(proto, source, progress, level):
         values = _values(optimised, inferred)
         constants = {tensor.name: _bare(tensor) for tensor in optimised.graph.initializer}
         opsets = tuple(helper.make_opsetid(o.domain, o.version) for o in optimised.opset_import)
@@ -104,8 +126,7 @@ def split(
             held = tuple(constants[name] for name in dict.fromkeys(node.input) if name in constants)
             alone = NodeProto()
             alone.CopyFrom(node)
-            pieces.append(Piece(kernel, alone, held, opsets))
-    return pieces
+            yield Piece(kernel, alone, held, opsets)
 
 
 def _bare(tensor: TensorProto) -> TensorProto:
@@ -129,38 +150,6 @@ def _is_large(tensor: TensorProto) -> bool:
     return tensor.data_type == TensorProto.FLOAT and math.prod(tensor.dims) > _SMALL
 
 
-def _fix_shapes(proto: ModelProto, given: Mapping[str, Sequence[int]], source: str) -> None:
-    """Write the given sizes into the model's inputs; complain about those still unknown."""
-    shapes = dict(given)
-    constants = {tensor.name for tensor in proto.graph.initializer}
-    inputs = {value.name: value for value in proto.graph.input if value.name not in constants}
-    if "" in shapes and len(inputs) == 1:
-        shapes[next(iter(inputs))] = shapes.pop("")
-    if unknown := sorted(shapes.keys() - inputs.keys()):
-        raise OptionError(
-            f"{source} has no input {unknown[0]!r}: its inputs are {', '.join(inputs)}; "
-            "give shapes by these names"
-        )
-    for name, value in inputs.items():
-        dims = value.type.tensor_type.shape.dim
-        stated = [dim.dim_value if dim.HasField("dim_value") else 0 for dim in dims]
-        wanted = list(shapes.get(name, stated))
-        clash = len(wanted) != len(stated) or any(
-            size not in (0, new) for size, new in zip(stated, wanted, strict=True)
-        )
-        printed = "x".join(str(size or "?") for size in stated) or "?"
-        if stated and clash:
-            raise OptionError(f"input {name!r} is {printed}, which {wanted} contradicts")
-        if not stated or min(wanted) < 1:
-            raise ModelFormatError(
-                f"{source} has a dynamic shape: input {name!r} is {printed}, and latency needs all "
-                f"sizes; give them: --shape {name}=1x3x224x224, or "
-                f"predict_onnx(..., shapes={{{name!r}: (1, 3, 224, 224)}})"
-            )
-        for dim, size in zip(dims, wanted, strict=True):
-            dim.dim_value = size
-
-
 def _values(optimised: ModelProto, inferred: Values) -> dict[str, Operand]:
     """Shape and type of every tensor, as ONNX Runtime infers them for its own operators."""
     values = {
@@ -179,7 +168,10 @@ def _dtype(number: int) -> str:
 
 
 def _name(node: NodeProto) -> str:
-    return f"nchwc.{node.op_type}" if node.domain == _NCHWC else node.op_type
+    if node.domain == _NCHWC:
+        return f"nchwc.{node.op_type}"
+    both = node.domain == _MICROSOFT and node.op_type == "Attention"  # ONNX's is another operator
+    return f"{_MICROSOFT}.{node.op_type}" if both else node.op_type
 
 
 def _attributes(node: NodeProto) -> tuple[tuple[str, str], ...]:

@@ -1,5 +1,6 @@
 """Latency of any ONNX model, without running it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hwnas.errors import KernelNotInTableError
-from hwnas.kernels import Piece, split
+from hwnas.kernels import Piece, count_model_macs, split
 from hwnas.latency_tables import LatencyTable, Target
 from hwnas.predictors.intervals import student_quantile
 from hwnas.predictors.kernels import KernelPredictor
@@ -37,6 +38,8 @@ class ModelPrediction:
         target: what it will take that long on.
         residual: root mean square of log(predicted / measured) on the table's random networks.
         count: how many of these there are.
+        macs: multiply-accumulates of the model as it was exported; None where nobody counted them.
+            Kernels have their own, which a layout may have rounded up.
     """
 
     predicted_ms: float
@@ -45,6 +48,7 @@ class ModelPrediction:
     target: Target
     residual: float
     count: int
+    macs: int | None = None
 
     @property
     def unpredicted(self) -> tuple[KernelLatency, ...]:
@@ -61,15 +65,17 @@ class ModelPrediction:
         return dict(sorted(totals.items(), key=lambda item: -item[1][1]))
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """Milliseconds between which a measurement lies, where all kernels are predicted.
+        """Milliseconds between which a measurement lies; its least where kernels are left out.
 
-        From the spread of the table's random networks around their predictions (Student's t).
+        From the spread of the table's random networks around their predictions (Student's t). What
+        ``unpredicted`` lists takes time that nobody knows: the upper end is infinite then.
 
         Raises:
             OptionError: the confidence is not between 0 and 1.
         """
         spread = student_quantile(confidence, self.count) * self.residual
-        return self.predicted_ms * float(np.exp(-spread)), self.predicted_ms * float(np.exp(spread))
+        low, high = (self.predicted_ms * float(np.exp(sign * spread)) for sign in (-1, 1))
+        return low, math.inf if self.unpredicted else high
 
 
 def predict_onnx(
@@ -97,16 +103,21 @@ def predict_onnx(
         KernelNotInTableError: in strict mode, some kernels cannot be predicted.
     """
     pieces = split(model, shapes)  # before the table is modelled, so that errors come at once
+    macs = count_model_macs(model, shapes)
     if isinstance(table, str | Path):
         table = LatencyTable.load(table)
     predictor = table if isinstance(table, KernelPredictor) else KernelPredictor(table)
-    return predict_pieces(pieces, predictor, strict=strict)
+    return predict_pieces(pieces, predictor, strict=strict, macs=macs)
 
 
 def predict_pieces(
-    pieces: Sequence[Piece], predictor: KernelPredictor, *, strict: bool = False
+    pieces: Sequence[Piece],
+    predictor: KernelPredictor,
+    *,
+    strict: bool = False,
+    macs: int | None = None,
 ) -> ModelPrediction:
-    """Predict a model that is split already; as `predict_onnx`."""
+    """Predict a model that is split already, and counted or not; as `predict_onnx`."""
     found = [piece.kernel for piece in pieces]
     known = predictor.predict(found)
     kernels = tuple(
@@ -124,8 +135,8 @@ def predict_pieces(
         ops = sorted({kernel.op for kernel in lacking})
         raise KernelNotInTableError(
             f"{len(lacking)} of {len(kernels)} kernels cannot be predicted ({', '.join(ops)}): the "
-            f"table measured none like them, such as {lacking[0].key}; profile with more kernels, "
-            "or predict without --strict to see all others"
+            f"table measured none like them, such as {lacking[0].key}; profile again with this "
+            "version, which samples more kinds, or predict without --strict to see all others"
         )
     return ModelPrediction(
         predictor.call_ms + float(np.nansum(known)),
@@ -134,4 +145,5 @@ def predict_pieces(
         predictor.table.target,
         predictor.calibration.residual,
         predictor.calibration.count,
+        macs,
     )

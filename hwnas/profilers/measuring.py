@@ -44,6 +44,7 @@ __all__ = [
     "onnx_models",
     "provenance",
     "reference_model",
+    "share_done",
     "with_slopes",
 ]
 
@@ -179,10 +180,10 @@ def _record(
     for taken in rounds:
         book.append(taken)
         known = sum(samples.finished(key, plan) for key in names)
-        progress("measuring", _share_done(samples, names, plan), f"{known} of {len(names)} known")
+        progress("measuring", share_done(samples, names, plan), f"{known} of {len(names)} known")
 
 
-def _share_done(samples: Samples, names: Iterable[str], plan: Plan) -> float:
+def share_done(samples: Samples, names: Iterable[str], plan: Plan) -> float:
     """Runs made, over the runs that the spread seen so far says will be needed."""
     made = needed = 0.0
     for key in names:

@@ -83,12 +83,14 @@ class Samples:
         reference_ms: all runs of the reference.
         among_networks_ms: those of rounds of whole networks alone.
         total_ms: time of all runs.
+        runs_ms: job -> its runs by the clock, as far as they were taken in here.
     """
 
     quotients: dict[str, list[float]] = field(default_factory=dict)
     reference_ms: list[float] = field(default_factory=list)
     among_networks_ms: list[float] = field(default_factory=list)
     total_ms: float = 0.0
+    runs_ms: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def steady_reference_ms(self) -> float:
@@ -104,6 +106,7 @@ class Samples:
         reference = float(np.median(taken.reference_ms))
         for key, run_ms in taken.runs_ms.items():
             self.quotients.setdefault(key, []).append(run_ms / reference)
+            self.runs_ms.setdefault(key, []).append(run_ms)
         self.reference_ms.extend(taken.reference_ms)
         if taken.runs_ms and all(key.startswith(NETWORK) for key in taken.runs_ms):
             self.among_networks_ms.extend(taken.reference_ms)

@@ -12,7 +12,6 @@ import importlib
 import json
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +34,7 @@ from hwnas.profilers.gpu.tensorrt.building import EngineBuilder
 from hwnas.profilers.gpu.tensorrt.callbacks import Log, layer_times
 from hwnas.profilers.gpu.tensorrt.running import BoundEngine
 from hwnas.profilers.gpu.windows import CardWatch, Window, runs_in_window
+from hwnas.profilers.layers import LayerTime
 
 if TYPE_CHECKING:
     import tensorrt as trt
@@ -42,15 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["LayerTime", "TensorRt"]
 
 _EXPLAINED_RUNS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class LayerTime:
-    """One layer of an engine: its name there, mean ms, and what the engine says of it."""
-
-    name: str
-    latency_ms: float
-    details: Any
 
 
 class TensorRt:
@@ -119,11 +110,13 @@ class TensorRt:
         with deferred_interrupts() as deferred:
             return self._window(self._bound(model, deferred))
 
-    def explain(self, model: bytes) -> list[LayerTime]:
+    def explain(
+        self, model: bytes, between: Callable[[], object] = lambda: None
+    ) -> list[LayerTime]:
         """What each layer of the engine takes, by TensorRT's own profiler.
 
         It waits after every layer, so the sum is more than the network takes: an explanation of
-        shares, not a measurement.
+        shares, not a measurement. ``between`` is called before each run.
         """
         times: dict[str, list[float]] = {}
         with deferred_interrupts() as deferred:
@@ -134,6 +127,7 @@ class TensorRt:
             context: trt.IExecutionContext = bound.context
             context.profiler = layer_times(self._api, times)
             for _ in range(_EXPLAINED_RUNS):
+                between()
                 bound.enqueue(self._stream)
                 self._driver.synchronise(self._stream)
         known = {d.get("Name", ""): d for d in described if isinstance(d, dict)}

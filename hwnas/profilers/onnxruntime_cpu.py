@@ -13,6 +13,9 @@ from hwnas.profilers.protocol import Job
 
 __all__ = ["OnnxRuntimeCpu", "load_session"]
 
+#: Behind this, a model's metadata says what the whole numbers of an input lie below.
+_BELOW = "hwnas.below."
+
 
 class OnnxRuntimeCpu:
     """ONNX Runtime's CPU provider with a fixed number of threads.
@@ -60,9 +63,11 @@ class OnnxRuntimeCpu:
             reason = " ".join(str(error).split())[:300]
             raise ModelRejectedError(f"ONNX Runtime cannot load the model: {reason}") from None
 
+        memory = [array.reshape(-1).view(np.uint8) for array, _ in kept]  # that is bound
+
         def job() -> float:
-            for array, _ in kept:  # the memory that is bound
-                array += 0
+            for values in memory:
+                values |= 0
             return run()
 
         return job if warm else run
@@ -92,18 +97,20 @@ def load_session(
     binding = session.io_binding()
     # a binding does not own the memory of its values: they live as long as the job
     kept = [] if kept is None else kept
-    for places, values, bind in (
-        (
-            session.get_inputs(),
-            np.random.default_rng(0).standard_normal,
-            binding.bind_ortvalue_input,
-        ),
-        (session.get_outputs(), np.zeros, binding.bind_ortvalue_output),
-    ):
-        for place in places:
-            array = np.asarray(values(place.shape), np.float32)
-            kept.append((array, ort.OrtValue.ortvalue_from_numpy(array)))
-            bind(place.name, kept[-1][1])
+    said = session.get_modelmeta().custom_metadata_map
+    rng = np.random.default_rng(0)
+    for place in session.get_inputs():
+        array = made_up(place.shape, number_type(place), said.get(_BELOW + place.name), rng)
+        kept.append((array, ort.OrtValue.ortvalue_from_numpy(array)))
+        binding.bind_ortvalue_input(place.name, kept[-1][1])
+    for place in session.get_outputs():
+        kind = number_type(place)
+        if kind is None or not all(isinstance(size, int) for size in place.shape):
+            binding.bind_output(place.name)  # its sizes are known by a run
+            continue
+        array = np.zeros(place.shape, kind)
+        kept.append((array, ort.OrtValue.ortvalue_from_numpy(array)))
+        binding.bind_ortvalue_output(place.name, kept[-1][1])
     run = session.run_with_iobinding
 
     def job(_kept: Any = kept) -> float:
@@ -112,3 +119,21 @@ def load_session(
         return (time.perf_counter_ns() - start) / 1e6
 
     return job
+
+
+def number_type(place: Any) -> Any:
+    """The type of numbers in a tensor, as ONNX Runtime writes it; None for what is no tensor."""
+    name = place.type.partition("(")[2].rstrip(")")
+    known = {"float": "float32", "double": "float64", "bool": "bool_"}.get(name, name)
+    return np.dtype(getattr(np, known)) if hasattr(np, known) else None
+
+
+def made_up(shape: Any, kind: Any, rows: Any, rng: Any) -> Any:
+    """Values of an input: random numbers, and whole ones that are valid wherever they are read.
+
+    Those that pick from ``rows`` are any of them; others, such as masks and lengths, are one.
+    """
+    if kind.kind == "f":
+        return np.asarray(rng.standard_normal(shape), kind)
+    most = 2 if rows is None else min(int(rows), int(np.iinfo(kind).max))
+    return np.asarray(rng.integers(int(rows is None), most, shape), kind)

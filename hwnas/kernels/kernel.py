@@ -120,8 +120,8 @@ class Kernel:
         if self.groups == 1:
             return "dense"
         weights = self.weights.shape or ()
-        alone = weights[:1] == (self.groups,) if self.op == "ConvTranspose" else weights[1:2] == (1,)
-        return "depthwise" if alone else "grouped"
+        channels, own = (0, self.groups) if self.op == "ConvTranspose" else (1, 1)
+        return "depthwise" if weights[channels : channels + 1] == (own,) else "grouped"
 
     @property
     def positions(self) -> dict[int, int]:

@@ -103,7 +103,9 @@ class DrawnGraph:
         kernel = [k] * len(size)
         kernel[-1] = k if wide is None else wide
         pads = [(k - 1) * dilation // 2 for k in kernel]
-        left = [s + 2 * p - (k - 1) * dilation - 1 for s, k, p in zip(size, kernel, pads, strict=True)]
+        left = [
+            s + 2 * p - (k - 1) * dilation - 1 for s, k, p in zip(size, kernel, pads, strict=True)
+        ]
         more = {"dilations": [dilation] * len(size)} if dilation > 1 else {}
         return self.op(
             "Conv",

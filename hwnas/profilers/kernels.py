@@ -25,7 +25,7 @@ from hwnas.spaces import SearchSpace
 
 __all__ = ["check_kernels", "choose_kernels", "profile_kernels"]
 
-#: Random networks that kernels are drawn from, in styles that take turns; and graphs of single nodes.
+#: Random networks that kernels are drawn from, in styles that take turns; graphs of single nodes.
 _POOL, _LOOSE = 105, 20
 #: The smallest number of kernels of each family; a family may have fewer.
 _LEAST = 3

@@ -1,4 +1,4 @@
-"""Random networks that end in maps or boxes, and those of large kernels: segmentation, detection."""
+"""Random networks that end in maps or boxes, and those of large or transposed kernels."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ def _backbone(net: DrawnGraph, strides: int) -> str:
 
 
 def _atrous(net: DrawnGraph) -> str:
-    """DeepLab: Chen et al. 2017, figure 5; dilated branches and a pooled one, and enlarged again."""
+    """DeepLab: Chen et al. 2017, figure 5; dilated branches and a pooled one, joined."""
     x = _backbone(net, net.pick(3, 4))
     n, c, *size = net.shape[x]
     out = net.width(32, 256)

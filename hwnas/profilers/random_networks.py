@@ -20,6 +20,7 @@ LOOSE = "loose"
 
 _ACTIVATIONS = ("Relu", "Relu", "Clip", "HardSwish", "Silu", "LeakyRelu", "Sigmoid", "Gelu")
 
+
 def random_network(seed: int, style: str | None = None, *, batch: int = 1) -> bytes:
     """An ONNX model drawn from ``seed``, in one of `STYLES`; the same for the same arguments."""
     rng = np.random.default_rng([seed, 0x5EED])

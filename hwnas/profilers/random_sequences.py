@@ -258,7 +258,9 @@ def _decode(net: DrawnGraph) -> str:
             net.op("Concat", net.take(n, heads, past, deep), new, shape=whole, axis=2)
             for new in fresh
         )
-        y = net.op("MatMul", queries, _transpose(net, keys, 0, 1, 3, 2), shape=(n, heads, 1, past + 1))
+        y = net.op(
+            "MatMul", queries, _transpose(net, keys, 0, 1, 3, 2), shape=(n, heads, 1, past + 1)
+        )
         y = net.op("Mul", y, net.const(np.float32(deep**-0.5)), shape=net.shape[y])
         y = net.op("Softmax", y, shape=net.shape[y], axis=-1)
         y = net.op("MatMul", y, values, shape=(n, heads, 1, deep))

@@ -23,6 +23,7 @@ BELOW = "hwnas.below."
 #: Attributes that decide how long a kernel takes; shapes tell the others.
 _TELLING = {
     *("activation", "auto_pad", "axes", "axis", "channels_last", "dilations", "direction"),
+    "equation",
     *("group", "is_test", "keepdims", "kernel_shape", "mode", "num_heads", "perm", "strides"),
     *("transA", "transB", "transBatchA", "transBatchB"),
 }
@@ -195,5 +196,6 @@ def _attributes(node: NodeProto) -> tuple[tuple[str, str], ...]:
         if isinstance(value, bytes):
             value = value.decode(errors="replace")
         text = "x".join(map(str, value)) if isinstance(value, list) else str(value)
+        text = text.replace(",", "_")  # of an equation: bij,bjk->bik
         found.append((attribute.name, "".join(c for c in text if c.isalnum() or c in "._-")))
     return tuple(sorted(found))

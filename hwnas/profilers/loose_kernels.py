@@ -336,6 +336,9 @@ def _product(net: DrawnGraph) -> str:
             turned = {"transA": 0, "transB": 1, "alpha": 0.125}
             factor = net.take(1, heads, out, inner)
             return net.microsoft("FusedMatMul", first, factor, shape=shape, **turned)
+        if net.pick(0, 0, 0, 1):
+            factor = net.take(1, heads, out, inner)
+            return net.op("Einsum", first, factor, shape=shape, equation="bhid,bhjd->bhij")
         return net.op("MatMul", first, net.take(*second), shape=shape)
     rows = net.batch * net.size(1, 1024)
     out = max(1, min(net.size(1, 4096), 400_000_000 // (rows * inner), 4_000_000 // inner))

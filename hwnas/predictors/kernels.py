@@ -1,5 +1,6 @@
 """Latency of kernels that nobody measured, from kernels of the same family that were."""
 
+import math
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 
@@ -22,6 +23,7 @@ _LEAST_NETWORKS = 5
 _LEAST_SHARE = 0.1
 #: Farther outside of all measured kernels than a factor of 1.5 is said.
 _FAR = 0.405
+_AT_ONCE = 1000
 
 
 class KernelPredictor:
@@ -77,17 +79,27 @@ class KernelPredictor:
             kernels: n of them.
             ms: (n,), milliseconds of each as `predict` gives them; nan counts for nothing.
         """
-        members: dict[str, Counter[Kernel]] = {}
+        members: dict[str, dict[Kernel, float]] = {}
         for kernel, value in zip(kernels, ms, strict=True):
             if value > 0:
-                members.setdefault(kernel.family, Counter())[kernel] += value  # type: ignore[assignment]
-        variance = 0.0
-        for family, shares in members.items():
-            weights = np.array(list(shares.values()))
-            covariance = self._families[family].covariance(_arrays(list(shares))[1])
-            variance += float(weights @ covariance @ weights)
-        total = self.call_ms + float(np.nansum(ms))
-        return float(np.sqrt(max(variance, 0.0))) / total
+                shares = members.setdefault(kernel.family, {})
+                shares[kernel] = shares.get(kernel, 0.0) + float(value)
+        deviations_ms = [self._deviation_ms(family, *zip(*shares.items(), strict=True))
+                         for family, shares in members.items()]  # fmt: skip
+        return math.hypot(*deviations_ms) / (self.call_ms + float(np.nansum(ms)))
+
+    def _deviation_ms(self, family: str, kernels: Sequence[Kernel], ms: Sequence[float]) -> float:
+        """Standard deviation of the sum of distinct kernels of a family.
+
+        Of very many some are taken at a time, whose errors are taken to go together.
+        """
+        total = 0.0
+        for start in range(0, len(kernels), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            covariance = self._families[family].covariance(_arrays(kernels[part])[1])
+            weights = np.array(ms[part])
+            total += math.sqrt(max(float(weights @ covariance @ weights), 0.0))
+        return total
 
     def outside(self, kernels: Sequence[Kernel]) -> list[tuple[str, ...]]:
         """For each kernel the features in which it is far from all measured ones of its family."""
@@ -149,7 +161,7 @@ class KernelPredictor:
             )
         found = calibrate(parts, sums, wholes)
         least = (_LEAST_SHARE * found.residual) ** 2
-        return found, float(np.sqrt(max(found.residual**2 - np.mean(known), least)))
+        return found, max(found.residual**2 - float(np.mean(known)), least) ** 0.5
 
 
 def _groups(kernel: Kernel) -> tuple[Hashable, ...]:

@@ -106,7 +106,6 @@ class DrawnGraph:
         left = [
             s + 2 * p - (k - 1) * dilation - 1 for s, k, p in zip(size, kernel, pads, strict=True)
         ]
-        more = {"dilations": [dilation] * len(size)} if dilation > 1 else {}
         return self.op(
             "Conv",
             x,
@@ -117,7 +116,7 @@ class DrawnGraph:
             strides=[stride] * len(size),
             pads=pads * 2,
             group=group,
-            **more,
+            dilations=[dilation] * len(size),
         )
 
     def act(self, x: str, kind: str) -> str:

@@ -5,7 +5,7 @@ none has few channels and many pixels. A kernel that is unlike all measured ones
 so here every size is drawn by itself, from a few numbers to some millions.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from onnx import TensorProto
@@ -26,6 +26,14 @@ _UNARY = (
 _MICROSOFT = ("Gelu", "QuickGelu", "FastGelu")
 _BINARY = ("Add", "Add", "Add", "Mul", "Mul", "Mul", "Sub", "Div", "Max", "Pow")
 _REDUCTIONS = ("ReduceMean", "ReduceMean", "ReduceSum", "ReduceMax")
+
+
+#: Rank -> how axes are exchanged.
+_ORDERS: dict[int, list[tuple[int, ...]]] = {
+    2: [(1, 0)],
+    3: [(0, 2, 1), (1, 0, 2)],
+    4: [(0, 2, 1, 3), (0, 2, 3, 1), (0, 3, 1, 2), (0, 1, 3, 2), (0, 2, 1, 3)],
+}
 
 
 def draw_loose(net: DrawnGraph) -> list[str]:
@@ -154,12 +162,7 @@ def _normed(net: DrawnGraph) -> str:
 
 def _transposed(net: DrawnGraph) -> str:
     shape = _shape(net)
-    orders: Sequence[tuple[int, ...]] = {
-        2: [(1, 0)],
-        3: [(0, 2, 1), (1, 0, 2)],
-        4: [(0, 2, 1, 3), (0, 2, 3, 1), (0, 3, 1, 2), (0, 1, 3, 2), (0, 2, 1, 3)],
-    }[len(shape)]
-    order = orders[int(net.rng.integers(len(orders)))]
+    order: tuple[int, ...] = net.pick(*_ORDERS[len(shape)])
     kind = net.pick(_FLOAT, _FLOAT, _FLOAT, TensorProto.UINT8)
     new = tuple(shape[at] for at in order)
     return net.op("Transpose", net.take(*shape, kind=kind), shape=new, kind=kind, perm=order)
@@ -168,11 +171,11 @@ def _transposed(net: DrawnGraph) -> str:
 def _joined(net: DrawnGraph) -> str:
     shape = list(_shape(net, _MOST / 2))
     axis = net.pick(*range(1, len(shape)))
-    parts, total = [], 0
+    parts: list[str] = []
+    total = 0
     for _ in range(net.pick(2, 2, 3, 4, 5)):
         size = net.pick(shape[axis], shape[axis], net.size(1, shape[axis] + 1))
-        part = (*shape[:axis], size, *shape[axis + 1 :])
-        parts.append(net.take(*part))
+        parts.append(net.take(*shape[:axis], size, *shape[axis + 1 :]))
         total += size
     return net.op("Concat", *parts, shape=(*shape[:axis], total, *shape[axis + 1 :]), axis=axis)
 
@@ -191,8 +194,8 @@ def _cut(net: DrawnGraph) -> str:
     size, step = net.size(1, shape[axis]), net.pick(1, 1, 2)
     part = (*shape[:axis], -(-size // step), *shape[axis + 1 :])
     first = int(net.rng.integers(shape[axis] - size + 1))
-    where = [net.const(np.array([v])) for v in (first, first + size, axis, step)]
-    return net.op("Slice", net.take(*shape), *where, shape=part)
+    numbers = [net.const(np.array([v])) for v in (first, first + size, axis, step)]
+    return net.op("Slice", net.take(*shape), *numbers, shape=part)
 
 
 def _widened(net: DrawnGraph) -> str:
@@ -218,8 +221,8 @@ def _looked_up(net: DrawnGraph) -> str:
     if net.pick(0, 0, 1):  # words
         rows, width, tokens = net.size(2, 4000), net.size(8, 1024), net.size(1, 512)
         ids = net.take(net.batch, tokens, kind=_INT64, below=rows)
-        shape = (net.batch, tokens, width)
-        return net.op("Gather", net.zeros(rows, width), ids, shape=shape)
+        words = (net.batch, tokens, width)
+        return net.op("Gather", net.zeros(rows, width), ids, shape=words)
     shape = _shape(net)
     axis = net.pick(*range(1, len(shape)))
     if net.pick(0, 1):  # one place of an axis

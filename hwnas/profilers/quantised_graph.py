@@ -70,7 +70,7 @@ class DynamicGraph(DrawnGraph):
         node = self.nodes.pop()
         weights = self.const(np.full(self.dims(node.input[1]), 3, np.uint8))
         shape = self.shape[node.output[0]]
-        attributes = {a.name: list(a.ints) or a.i for a in node.attribute}
+        attributes: dict[str, Any] = {a.name: list(a.ints) or a.i for a in node.attribute}
         inputs = (data, weights, zero, self.const(np.uint8(0)))
         y = self.op("ConvInteger", *inputs, shape=shape, kind=_INT32, **attributes)
         bias = self.const(np.full((1, out, *[1] * (len(shape) - 2)), 0.5, np.float32))

@@ -35,7 +35,7 @@ def _atrous(net: DrawnGraph) -> str:
     branches = [net.act(net.conv(x, out), "Relu")]
     for rate in sorted(net.rng.choice([2, 3, 4, 6, 12, 18, 24], 2, replace=False).tolist()):
         y = net.conv(x, c, 3, 1, c, dilation=rate) if separable else x
-        y = net.conv(y, out, *((1,) if separable else (3, 1, 1)), dilation=1 if separable else rate)
+        y = net.conv(y, out) if separable else net.conv(y, out, 3, dilation=rate)
         branches.append(net.act(y, "Relu"))
     y = net.op("GlobalAveragePool", x, shape=(n, c, 1, 1))
     y = net.act(net.conv(y, out), "Relu")

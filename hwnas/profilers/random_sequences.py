@@ -73,9 +73,10 @@ def _encoder(net: DrawnGraph) -> str:
         mask = net.take(net.batch, 1, net.pick(1, tokens), tokens)
     x = _norm(net, x)
     first = net.pick(0, 1)
-    for _ in range(net.pick(1, 2)):
-        for part in (lambda y: attend(net, y, heads, mask), lambda y: _feed(net, y)):
-            x = net.add(x, part(_norm(net, x))) if first else _norm(net, net.add(x, part(x)))
+    for at in range(2 * net.pick(1, 2)):
+        y = _norm(net, x) if first else x
+        x = net.add(x, _feed(net, y) if at % 2 else attend(net, y, heads, mask))
+        x = x if first else _norm(net, x)
     if net.pick(0, 1):
         y = net.op("ReduceMean", x, shape=(net.batch, width), axes=[1], keepdims=0)
     else:

@@ -102,6 +102,9 @@ def _record(path: str, result: "ModelPrediction", confidence: float) -> dict[str
         },
         "call_ms": result.call_ms,
         "unpredicted": [{"name": k.name, "kernel": k.key} for k in result.unpredicted],
+        "outside": [
+            {"name": k.name, "kernel": k.key, "in": list(k.outside)} for k in result.outside
+        ],
         "kernels": [{"name": k.name, "kernel": k.key, "ms": k.ms} for k in result.kernels],
     }
 
@@ -121,6 +124,15 @@ def _print(path: str, result: "ModelPrediction", confidence: float) -> None:
     for op, count in lacking.most_common():
         rows.add_row("?", "", str(count), op)
     stdout.print(rows)
+    far: dict[str, dict[str, None]] = {}
+    for kernel in result.outside:
+        far.setdefault(kernel.op, {}).update(dict.fromkeys(kernel.outside))
+    if far:
+        names = "; ".join(f"{op}: {', '.join(sizes)}" for op, sizes in far.items())
+        say(
+            f"{len(result.outside)} kernels are unlike all that were measured ({names}): the "
+            "interval is wider for that"
+        )
     if lacking:
         names = ", ".join(f"{op} ({count})" for op, count in lacking.most_common())
         say(

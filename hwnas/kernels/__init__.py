@@ -2,11 +2,12 @@
 
 from hwnas.kernels.canonical import canonical, content
 from hwnas.kernels.exported import check_exported
-from hwnas.kernels.features import features, work
+from hwnas.kernels.features import NAMES, features, work
 from hwnas.kernels.kernel import Kernel, Operand, parse_kernel
 from hwnas.kernels.split import Piece, count_model_macs, split
 
 __all__ = [
+    "NAMES",
     "Kernel",
     "Operand",
     "Piece",

@@ -18,13 +18,20 @@ __all__ = ["KernelLatency", "ModelPrediction", "predict_onnx", "predict_pieces"]
 
 @dataclass(frozen=True, slots=True)
 class KernelLatency:
-    """One kernel of a model in the order they run; ``ms`` is None where it cannot be predicted."""
+    """One kernel of a model in the order they run.
+
+    Attributes:
+        name, op, key, macs: of the node that runs.
+        ms: None where it cannot be predicted.
+        outside: in what it is far from every kernel that was measured, such as ``dilation``.
+    """
 
     name: str
     op: str
     key: str
     macs: int
     ms: float | None
+    outside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,8 @@ class ModelPrediction:
         count: how many of these there are.
         macs: multiply-accumulates of the model as it was exported; None where nobody counted them.
             Kernels have their own, which a layout may have rounded up.
+        spread: standard deviation of log(predicted / measured) of this model: what is unsure of its
+            kernels, and what the table's random networks leave over; None: ``residual``.
     """
 
     predicted_ms: float
@@ -49,6 +58,12 @@ class ModelPrediction:
     residual: float
     count: int
     macs: int | None = None
+    spread: float | None = None
+
+    @property
+    def outside(self) -> tuple[KernelLatency, ...]:
+        """Predicted kernels that are far from all measured ones: the interval is wider for them."""
+        return tuple(kernel for kernel in self.kernels if kernel.outside)
 
     @property
     def unpredicted(self) -> tuple[KernelLatency, ...]:
@@ -67,13 +82,16 @@ class ModelPrediction:
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
         """Milliseconds between which a measurement lies; its least where kernels are left out.
 
-        From the spread of the table's random networks around their predictions (Student's t). What
-        ``unpredicted`` lists takes time that nobody knows: the upper end is infinite then.
+        From how sure each kernel is, and from the spread of the table's random networks around
+        their predictions (Student's t). What ``unpredicted`` lists takes time that nobody knows:
+        the upper end is infinite then.
 
         Raises:
             OptionError: the confidence is not between 0 and 1.
         """
-        spread = student_quantile(confidence, self.count) * self.residual
+        spread = student_quantile(confidence, self.count) * (
+            self.residual if self.spread is None else self.spread
+        )
         low, high = (self.predicted_ms * float(np.exp(sign * spread)) for sign in (-1, 1))
         return low, math.inf if self.unpredicted else high
 
@@ -120,6 +138,7 @@ def predict_pieces(
     """Predict a model that is split already, and counted or not; as `predict_onnx`."""
     found = [piece.kernel for piece in pieces]
     known = predictor.predict(found)
+    outside = predictor.outside(found)
     kernels = tuple(
         KernelLatency(
             piece.node.name,
@@ -127,8 +146,9 @@ def predict_pieces(
             kernel.key,
             kernel.macs,
             None if np.isnan(ms) else float(ms),
+            far,
         )
-        for piece, kernel, ms in zip(pieces, found, known, strict=True)
+        for piece, kernel, ms, far in zip(pieces, found, known, outside, strict=True)
     )
     lacking = [kernel for kernel in kernels if kernel.ms is None]
     if strict and lacking:
@@ -146,4 +166,5 @@ def predict_pieces(
         predictor.calibration.residual,
         predictor.calibration.count,
         macs,
+        math.hypot(predictor.systematic, predictor.spread(found, known)),
     )

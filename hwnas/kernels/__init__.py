@@ -3,10 +3,15 @@
 from hwnas.kernels.canonical import canonical, content
 from hwnas.kernels.exported import check_exported
 from hwnas.kernels.features import features, work
+from hwnas.kernels.fused import ConvolutionShape, FusedKernel
+from hwnas.kernels.fusions import FusedModel, fuse, fused_graph
 from hwnas.kernels.kernel import Kernel, Operand, parse_kernel
 from hwnas.kernels.split import Piece, split
 
 __all__ = [
+    "ConvolutionShape",
+    "FusedKernel",
+    "FusedModel",
     "Kernel",
     "Operand",
     "Piece",
@@ -14,6 +19,8 @@ __all__ = [
     "check_exported",
     "content",
     "features",
+    "fuse",
+    "fused_graph",
     "parse_kernel",
     "split",
     "work",

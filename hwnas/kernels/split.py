@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
-from hwnas.errors import ModelFormatError, OptionError
+from hwnas.kernels.inputs import fix_shapes
 from hwnas.kernels.kernel import Kernel, Operand
 from hwnas.kernels.model import read_model
 from hwnas.kernels.optimise import Values, optimise
@@ -88,7 +88,7 @@ def split(
     """
     source = "the model" if isinstance(model, bytes) else str(model)
     proto = read_model(model)
-    _fix_shapes(proto, shapes or {}, source)
+    fix_shapes(proto, shapes or {}, source)
     pieces = []
     for optimised, inferred in optimise(proto, source, progress):
         values = _values(optimised, inferred)
@@ -127,38 +127,6 @@ def _filled(bare: TensorProto) -> TensorProto:
 
 def _is_large(tensor: TensorProto) -> bool:
     return tensor.data_type == TensorProto.FLOAT and math.prod(tensor.dims) > _SMALL
-
-
-def _fix_shapes(proto: ModelProto, given: Mapping[str, Sequence[int]], source: str) -> None:
-    """Write the given sizes into the model's inputs; complain about those still unknown."""
-    shapes = dict(given)
-    constants = {tensor.name for tensor in proto.graph.initializer}
-    inputs = {value.name: value for value in proto.graph.input if value.name not in constants}
-    if "" in shapes and len(inputs) == 1:
-        shapes[next(iter(inputs))] = shapes.pop("")
-    if unknown := sorted(shapes.keys() - inputs.keys()):
-        raise OptionError(
-            f"{source} has no input {unknown[0]!r}: its inputs are {', '.join(inputs)}; "
-            "give shapes by these names"
-        )
-    for name, value in inputs.items():
-        dims = value.type.tensor_type.shape.dim
-        stated = [dim.dim_value if dim.HasField("dim_value") else 0 for dim in dims]
-        wanted = list(shapes.get(name, stated))
-        clash = len(wanted) != len(stated) or any(
-            size not in (0, new) for size, new in zip(stated, wanted, strict=True)
-        )
-        printed = "x".join(str(size or "?") for size in stated) or "?"
-        if stated and clash:
-            raise OptionError(f"input {name!r} is {printed}, which {wanted} contradicts")
-        if not stated or min(wanted) < 1:
-            raise ModelFormatError(
-                f"{source} has a dynamic shape: input {name!r} is {printed}, and latency needs all "
-                f"sizes; give them: --shape {name}=1x3x224x224, or "
-                f"predict_onnx(..., shapes={{{name!r}: (1, 3, 224, 224)}})"
-            )
-        for dim, size in zip(dims, wanted, strict=True):
-            dim.dim_value = size
 
 
 def _values(optimised: ModelProto, inferred: Values) -> dict[str, Operand]:

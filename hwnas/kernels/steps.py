@@ -4,7 +4,7 @@ Two readings of one thing: an ONNX model, and a `Graph` of hwnas without its wei
 steps that `hwnas.kernels.fusions` fuses.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -16,7 +16,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 from hwnas.errors import ModelFormatError, OptionError
 from hwnas.kernels.inputs import fix_shapes, model_inputs
 from hwnas.kernels.model import read_model
-from hwnas.ops import Graph
+from hwnas.ops import Graph, Node
 from hwnas.ops.graph import padding
 
 __all__ = ["Sizes", "Step", "Steps", "steps_of_graph", "steps_of_model"]
@@ -223,6 +223,8 @@ def _tensors(node: NodeProto) -> list[TensorProto]:
 
 #: Kinds of a `Graph` that read maps and give maps, and the operators that do.
 _OPERATORS = {
+    "conv": "Conv",
+    "linear": "Gemm",
     "batch_norm": "BatchNormalization",
     "relu": "Relu",
     "relu6": "Clip",
@@ -251,46 +253,50 @@ def steps_of_graph(graph: Graph) -> Steps:
     """
     nodes = graph.pruned().nodes
     steps: list[Step] = []
+    zeros: set[int] = set()  # and what follows from nothing else
     for at, node in enumerate(nodes):
-        if node.kind in ("input", "zero"):
-            continue
-        names = tuple(dict.fromkeys(f"t{i}" for i in node.inputs if nodes[i].kind != "zero"))
-        read = {f"t{i}": (1, *nodes[i].shape) for i in node.inputs}
-        written = (1, *node.shape)
-        if node.kind == "add":
-            terms = [f"t{i}" for i in node.inputs if nodes[i].kind != "zero"]
-            left = terms[0]
-            for k, term in enumerate(terms[1:], start=1):
-                result = f"t{at}" if k == len(terms) - 1 else f"t{at}.{k}"
-                ends = tuple(dict.fromkeys((left, term)))
-                steps.append(
-                    Step("Add", result, ends, (result,), (written,) * len(ends), (written,))
-                )
-                left = result
-            continue
-        op, constants, attributes = _OPERATORS.get(node.kind, ""), (), {}
-        if node.kind in ("conv", "linear"):
-            source = nodes[node.inputs[0]].shape[0]
-            constants = ((node.shape[0], source),)
-            op, written = "Gemm", written[:2]
-            if node.kind == "conv":
-                op, written = "Conv", (1, *node.shape)
-                constants = ((node.shape[0], source // node.groups, node.kernel, node.kernel),)
-            attributes = {
-                "group": node.groups,
-                "strides": (node.stride,) * 2,
-                "dilations": (node.dilation,) * 2,
-                "pads": (padding(node.kernel, node.dilation),) * 4,
-                "transB": 1,
-            }
-        elif node.kind == "batch_norm":
-            constants = ((node.shape[0],),) * 4
-        elif node.kind == "concat":
-            attributes = {"axis": 1}
-        if not op:
-            raise OptionError(f"how a {node.kind!r} runs on a GPU is not known ({node.name})")
-        sizes = tuple(read[name] for name in names)
-        steps.append(
-            Step(op, node.name, names, (f"t{at}",), sizes, (written,), constants, attributes)
-        )
+        inputs = [i for i in node.inputs if i not in zeros]
+        if node.kind == "zero" or (node.inputs and not inputs):
+            zeros.add(at)
+        elif node.kind == "add":
+            steps += _sums(f"t{at}", [f"t{i}" for i in inputs], (1, *node.shape))
+        elif node.kind != "input":
+            steps.append(_step_of(nodes, at, tuple(dict.fromkeys(inputs))))
     return Steps(tuple(steps), frozenset({f"t{len(nodes) - 1}"}), 1)
+
+
+def _sums(result: str, terms: Sequence[str], sizes: tuple[int, ...]) -> Iterator[Step]:
+    """A sum of several terms, two at a time; of one, as zeros leave it, a copy."""
+    left = terms[0]
+    for k, term in enumerate(terms[1:] or [left], start=1):
+        name = result if k >= len(terms) - 1 else f"{result}.{k}"
+        inputs = tuple(dict.fromkeys((left, term)))
+        yield Step("Add", name, inputs, (name,), (sizes,) * len(inputs), (sizes,))
+        left = name
+
+
+def _step_of(nodes: Sequence[Node], at: int, inputs: tuple[int, ...]) -> Step:
+    """The step of a node that is no sum."""
+    node = nodes[at]
+    op = _OPERATORS.get(node.kind, "")
+    if not op:
+        raise OptionError(f"how a {node.kind!r} runs on a GPU is not known ({node.name})")
+    channels = nodes[node.inputs[0]].shape[0]
+    written: tuple[int, ...] = (1, *node.shape)
+    constants: tuple[Sizes, ...] = ()
+    attributes: dict[str, Any] = {}
+    if node.kind == "conv":
+        constants = ((node.shape[0], channels // node.groups, node.kernel, node.kernel),)
+        attributes = {
+            "group": node.groups,
+            "strides": (node.stride,) * 2,
+            "dilations": (node.dilation,) * 2,
+            "pads": (padding(node.kernel, node.dilation),) * 4,
+        }
+    elif node.kind == "linear":
+        written, constants = written[:2], ((node.shape[0], channels),)
+    elif node.kind == "batch_norm":
+        constants = ((node.shape[0],),) * 4
+    read = tuple((1, *nodes[i].shape) for i in inputs)
+    names = tuple(f"t{i}" for i in inputs)
+    return Step(op, node.name, names, (f"t{at}",), read, (written,), constants, attributes)

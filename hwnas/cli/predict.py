@@ -61,8 +61,8 @@ def command(
 ) -> None:
     """Predict the latency of architectures, or of any ONNX model, where a table was measured.
 
-    ONNX models need a table with kernels: hwnas profile --kernels 500; or one of v100-tensorrt-fp32,
-    -fp16 and -int8, which are made from public measurements of a V100.
+    ONNX models need a table with kernels: hwnas profile --kernels 500; or one of
+    v100-tensorrt-fp32, -fp16 and -int8, which are made from public measurements of a V100.
 
     \b
     Examples:

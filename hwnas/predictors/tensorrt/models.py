@@ -85,8 +85,8 @@ def predict_kernels(
 
 
 def _refused(time: KernelTime) -> bool:
-    """Whether strict mode fails: bytes tell enough of what only moves data."""
-    return time.ms is None or not (time.measured or time.by_bytes)
+    """Whether strict mode fails."""
+    return time.ms is None or not (time.measured or time.ordinary)
 
 
 def _operator(kernel: FusedKernel) -> str:

@@ -178,6 +178,7 @@ class _Walk:
             }
         self._pads: dict[str, Step] = {}
         self._placed: set[str] = set()  # parts of concatenations, written in their place
+        self._joined: dict[str, tuple[str, ...]] = {}  # by its first part, those of the last one
 
     def take(self, step: Step) -> None:
         """Fuse one step."""
@@ -260,15 +261,21 @@ class _Walk:
             kernel.convolution = product_shape(step, self.batch)
 
     def _concat(self, step: Step) -> None:
-        """Parts along the channels are written in their place, once; all others are copied."""
+        """Parts along the channels are written in their place, once; all others are copied.
+
+        What goes on with the parts of an earlier one, as in DenseNet, goes on in its place.
+        """
         sizes = step.written[0]
         axis = int(step.attributes.get("axis", 1))
         along = axis == 1 or (sizes is not None and axis + len(sizes) == 1)
-        for name, read in zip(step.inputs, step.read, strict=True):
+        before = self._joined.get(step.inputs[0], ()) if along and step.inputs else ()
+        there = len(before) if step.inputs[: len(before)] == before else 0
+        for name, read in list(zip(step.inputs, step.read, strict=True))[there:]:
             if not along or name in self._placed or name not in self._made_by:
                 self._begin(replace(step, inputs=(name,), read=(read,), written=(read,)), "copy")
         if along:
             self._placed.update(step.inputs)
+            self._joined |= dict.fromkeys(step.inputs[:1], step.inputs)
         whole = _Open(self._now, step.name, "", [], {}, 0, "")  # no kernel, but it can be placed
         self._made_by |= dict.fromkeys(step.outputs, whole)
 

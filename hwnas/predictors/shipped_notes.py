@@ -42,7 +42,7 @@ class ShippedPredictor:
     @property
     def runtime(self) -> str:
         """What ran the models that were measured."""
-        return self.target.split(", ")[1]
+        return self.target.partition(", ")[2].partition(", ")[0] or "not said"
 
 
 def shipped_notes() -> Iterator[ShippedPredictor]:
@@ -52,8 +52,10 @@ def shipped_notes() -> Iterator[ShippedPredictor]:
     for name, path in {**shipped_predictors(), **engines}.items():
         if path is not None:
             notes = _notes(path)
-            told = (notes.get(key, "not said") for key in ("target", "source", "samples"))
-            yield ShippedPredictor(name, path, *told, notes.get("held out", "not said"))
+            target, source, samples, held_out = (
+                notes.get(key, "not said") for key in ("target", "source", "samples", "held out")
+            )
+            yield ShippedPredictor(name, path, target, source, samples, held_out)
 
 
 def _notes(path: Path) -> Mapping[str, str]:

@@ -146,6 +146,16 @@ def test_a_concatenation_moves_only_what_has_no_place():
     assert told(found)[2:] == [("copy", "Concat")] * 2, "only channels lie one after the other"
 
 
+def test_concatenations_that_go_on_move_nothing():
+    model = Model()
+    parts = [model.conv("x"), model.conv("x", kernel=1)]
+    for at in range(3):
+        joined = model.add("Concat", *parts, axis=1)
+        parts.append(model.conv(joined, kernel=3 - 2 * (at % 2), channels=4 * len(parts)))
+    found = model.fused(parts[-1])
+    assert [k.kind for k in found.kernels] == ["convolution"] * 5
+
+
 def test_convolutions_of_one_form_that_read_one_tensor_are_one():
     model = Model()
     parts = [model.add("Relu", model.conv("x", out, 1)) for out in (3, 5)]

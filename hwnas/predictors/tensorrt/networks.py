@@ -38,14 +38,15 @@ _ESTIMATED, _OUTSIDE = 0.4, 0.3
 _MOVING = frozenset({"copy", "pointwise", "pool", "product", "reduce", "resize", "softmax"})
 _BY_BYTES = "estimated from bytes"
 _LINEAR = "linear layers: estimated as 1x1 convolutions of as many pixels, and from their weights"
-#: Pixels of a row that stand for any map of a linear layer, where channels are compared.
-_SIDE = 8
 
 
 class Convolutions(Protocol):
     """What `ConvolutionTimes` gives."""
 
-    floor_ms: float
+    @property
+    def floor_ms(self) -> float:
+        """The fastest that was measured: a launch."""
+        ...
 
     def predict(self, shapes: Sequence[ConvolutionShape], batch: int) -> FloatArray:
         """Milliseconds (n,)."""
@@ -119,10 +120,10 @@ class EngineTimes:
         batch = self.engine.batch
         ms = self._with_sums(kernels, shapes)
         spreads = self.convolutions.log_spread(shapes, batch)
-        outside = self.convolutions.outside([_as_measured(shape) for shape in shapes], batch)
+        outside = self.convolutions.outside(shapes, batch)
         times = []
         for kernel, value, spread, reason in zip(kernels, ms, spreads, outside, strict=True):
-            note = kernel.remark or reason or (_LINEAR if _is_linear(kernel.convolution) else "")
+            note = kernel.remark or (_LINEAR if _is_linear(kernel.convolution) else reason or "")
             known = float(spread) if not note else max(float(spread), _OUTSIDE)
             times.append(KernelTime(WITHIN_NETWORK * float(value), known, note))
         return times
@@ -179,13 +180,6 @@ def relative_spread(times: Sequence[KernelTime]) -> float:
 def _is_linear(shape: ConvolutionShape | None) -> bool:
     """Whether it multiplies vectors with a matrix, of one pixel an image or of several."""
     return shape is not None and shape.kernel == shape.stride == (1, 1) and shape.width == 1
-
-
-def _as_measured(shape: ConvolutionShape) -> ConvolutionShape:
-    """A linear layer as a convolution of a map, which says nothing of it but its channels."""
-    if not _is_linear(shape):
-        return shape
-    return replace(shape, height=_SIDE, width=_SIDE, out_height=_SIDE, out_width=_SIDE)
 
 
 def _is_convolution(kernel: FusedKernel) -> bool:

@@ -13,6 +13,8 @@ from hwnas.predictors.kernels import KernelPredictor
 from hwnas.predictors.looked_up import LookedUpLatency, UnknownLatency
 from hwnas.predictors.own import OwnPredictor
 from hwnas.predictors.protocol import LatencyPredictor, predictor_name
+from hwnas.predictors.tensorrt.engines import engine_names, is_engine, parse_engine
+from hwnas.predictors.tensorrt.of_space import EnginePredictor, engine_times
 from hwnas.registry import is_typed_object, typed_object
 from hwnas.spaces import SearchSpace
 
@@ -43,7 +45,8 @@ def load_predictor(source: Any, space: SearchSpace | None = None) -> LatencyPred
 
     Args:
         source: a table or a fitted `hwnas.LatencyRegressor`; the path of a table or of a saved
-            regressor (.npz); the name of a table or predictor that ships; an own object with
+            regressor (.npz); the name of a table or predictor that ships, or of an engine of the
+            V100 with its batch, ``v100-tensorrt-fp16-b32``; an own object with
             ``predict`` (see `OwnPredictor`), or where one stands, ``FILE.py:NAME`` or
             ``module:NAME``, which imports that file. A predictor of hwnas stays as it is.
         space: whose architectures to predict; by default the space that was measured, or an own
@@ -58,6 +61,8 @@ def load_predictor(source: Any, space: SearchSpace | None = None) -> LatencyPred
     if not isinstance(source, str | Path):
         return _of_object(source, space, None)
     text = str(source)
+    if is_engine(text):
+        return _of_engine(text, space)
     if text in shipped_predictors():
         return _fitted(shipped_predictors()[text], space, text)
     if Path(source).suffix == ".npz":
@@ -79,8 +84,8 @@ def load_table(source: str | Path) -> LatencyTable:
         if Path(source).exists():
             raise
         raise TableFormatError(
-            f"{error}; a predictor's name ({', '.join(shipped_predictors())}); or the path of a "
-            "saved predictor (.npz)"
+            f"{error}; a predictor's name ({', '.join([*shipped_predictors(), *engine_names()])}); "
+            "or the path of a saved predictor (.npz)"
         ) from None
 
 
@@ -123,6 +128,16 @@ def _same_space(predictor: LatencyPredictor, space: SearchSpace | None) -> Laten
             f"{space.identifier}: load what it was made from for this space"
         )
     return predictor
+
+
+def _of_engine(name: str, space: SearchSpace | None) -> EnginePredictor:
+    engine = parse_engine(name)
+    if space is None:
+        raise OptionError(
+            f"{name} predicts the networks of any space, and does not say which: give space=, on "
+            "the command line --space NAME"
+        )
+    return EnginePredictor(engine_times(engine), space)
 
 
 def _of_table(table: LatencyTable, space: SearchSpace | None) -> Any:

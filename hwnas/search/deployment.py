@@ -17,11 +17,14 @@ from hwnas.devices import (
 from hwnas.errors import OptionError
 from hwnas.latency_tables import LatencyTable, Target, table_path
 from hwnas.predictors import (
+    EnginePredictor,
     LatencyPredictor,
     LookedUpLatency,
     UnknownLatency,
+    is_engine,
     load_predictor,
     load_table,
+    parse_engine,
     shipped_predictors,
 )
 from hwnas.profilers import check_device, runtime
@@ -76,6 +79,13 @@ class Deployment:
             say(f"latencies are looked up in {self.predictor.name}; nothing is measured")
         elif self.measure is not None:
             say(f"latency table: {target}")
+        elif isinstance(self.predictor, EnginePredictor):
+            said = "; ".join(f"{name}: {note}" for name, note in self.predictor.notes.items())
+            say(
+                f"({said}): the result is not measured here. Verify it on a V100 with TensorRT: "
+                f"copy the folder {folder} to that machine and run '{verify_command(folder)}'",
+                warning="latencies are predicted",
+            )
         elif isinstance(target, Target):
             say(
                 f"({'; '.join(self.differences)}): the result cannot be measured here. Verify it "
@@ -102,12 +112,16 @@ def fingerprint(predictor: LatencyPredictor) -> str:
 def read_source(source: Any) -> Any:
     """A table where a name or path leads to one; anything else as it is.
 
+    A name such as ``v100-tensorrt-fp16`` is that of an engine, which `deploy` gives its batch.
+
     Raises:
         TableFormatError: there is no such table, or it cannot be read.
     """
     if not isinstance(source, str | Path):
         return source
     text = str(source)
+    if is_engine(table_path(text)):
+        return text
     fitted = text in shipped_predictors() or text.endswith(".npz")
     if fitted or (is_typed_object(text) and not Path(text).exists()):
         return source
@@ -145,6 +159,8 @@ def deploy(
         check_device(device)
     name = str(source) if isinstance(source, str | Path) else "the one given"
     source = read_source(source)
+    if is_engine(source):
+        source = parse_engine(str(source), options.batch).name
     if space.modules is not None and isinstance(source, LatencyTable | None):
         table = _chosen(source, name, kept)
         if table is None:

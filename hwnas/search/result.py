@@ -220,6 +220,8 @@ def _largest(result: Mapping[str, Any]) -> str:
 def _not_measured(result: Mapping[str, Any]) -> str:
     if isinstance(result["target"], str):
         return f"not measured: predictions are of {result['target']}"
+    if result.get("source"):
+        return f"not measured: predictions are {result['source']}"
     return "not measured: the table is of another machine"
 
 

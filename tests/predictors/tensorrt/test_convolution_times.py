@@ -35,8 +35,7 @@ def square(inputs, outputs, size, kernel=1, stride=1, **more):
 # What ships
 
 #: Rows of the campaign: what was measured in each precision, ms.
-MEASURED = [
-]
+MEASURED = []
 
 
 def test_each_precision_ships_below_three_megabytes():
@@ -84,7 +83,9 @@ def test_many_shapes_are_predicted_at_once_and_each_alone(shipped):
     start = time.process_time()
     together = times.predict(shapes, 32)
     assert time.process_time() - start < 5  # about one second
-    np.testing.assert_allclose(together[:20], [times.predict([s], 32)[0] for s in shapes[:20]], 1e-4)
+    np.testing.assert_allclose(
+        together[:20], [times.predict([s], 32)[0] for s in shapes[:20]], 1e-4
+    )
     assert times.predict([], 32).shape == (0,)
 
 
@@ -170,8 +171,14 @@ def test_a_fit_recovers_a_card_from_shapes_it_did_not_see(fitted):
     everywhere = [square(48, 96, 10, 3), square(128, 128, 28, 5, 2, groups=128)]
     assert times.predict(everywhere, 16) == pytest.approx(
         [
-            true_ms({"convolution": kind, "batch": 16, "size": s.height, "kernel": s.kernel[0]}
-            | {"in_channels": s.in_channels, "out_channels": s.out_channels, "stride": s.stride[0]})
+            true_ms(
+                {"convolution": kind, "batch": 16, "size": s.height, "kernel": s.kernel[0]}
+                | {
+                    "in_channels": s.in_channels,
+                    "out_channels": s.out_channels,
+                    "stride": s.stride[0],
+                }
+            )
             for s, kind in zip(everywhere, ("regular", "depthwise"), strict=True)
         ],
         rel=0.25,

@@ -52,6 +52,8 @@ __all__ = [
 CALL = "call"
 #: What the names of chains begin with.
 CHAIN = "chain of "
+#: So many models are named; of more, the number is said.
+_NAMED = 3
 #: Links of the chains of cells, where the runtime does not say how many.
 _LINKS_OF_CELLS = 4
 
@@ -162,10 +164,11 @@ def _tell_uncaptured(jobs: Mapping[str, Job]) -> None:
     """Say which models are launched one by one, though the runtime would capture them."""
     names = [name for name, job in jobs.items() if not getattr(job, "captured", True)]
     if names:
+        rest = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         say(
-            f"({'; '.join(names)}): their runs are launched one by one, and where that takes "
-            "longer than to run them, that is what is measured",
-            warning="some models cannot be captured in a CUDA graph",
+            f"({'; '.join(names[:_NAMED])}{rest}): their runs are launched one by one, and where "
+            "that takes longer than to run them, that is what is measured",
+            warning=f"{len(names)} of {len(jobs)} models cannot be captured in a CUDA graph",
         )
 
 

@@ -73,6 +73,7 @@ def test_a_profile_says_which_models_were_not_captured(card, small_space, caplog
     (said,) = (r.getMessage() for r in caplog.records if "CUDA graph" in r.getMessage())
     assert "kernel=7" in said
     assert "launched one by one" in said
+    assert " more): " in said
     assert any("kernel=7" in key for key in table.workloads)
 
 

@@ -68,7 +68,10 @@ own_space_option = click.option(
 )
 
 _BUDGET_HELP = {
-    "latency": ("TIME", "Latency budget, such as 6ms or 0.5s."),
+    "latency": (
+        "TIME",
+        "Latency budget, such as 6ms or 0.5s; 6ms@p90: of 90 of 100 runs by the clock.",
+    ),
     "macs": ("COUNT", "Budget of multiply-accumulates, such as 330M."),
     "params": ("COUNT", "Budget of parameters, such as 4M."),
     "bytes": ("SIZE", "Budget of bytes that are read and written at batch 1, such as 50MB."),

@@ -18,6 +18,7 @@ from hwnas.predictors.own import OwnPredictor
 from hwnas.predictors.protocol import (
     GivesExpectation,
     GivesIntervals,
+    GivesPercentiles,
     LatencyPredictor,
     predictor_name,
     require,
@@ -36,6 +37,7 @@ __all__ = [
     "Calibration",
     "GivesExpectation",
     "GivesIntervals",
+    "GivesPercentiles",
     "KernelLatency",
     "KernelPredictor",
     "LatencyLoss",

@@ -18,7 +18,14 @@ from hwnas.predictors import (
 from hwnas.predictors.intervals import check_confidence
 from hwnas.spaces import SearchSpace
 
-__all__ = ["check_budgets", "check_confidence_used", "constraints_for", "of_any", "of_connected"]
+__all__ = [
+    "check_budgets",
+    "check_confidence_used",
+    "constraints_for",
+    "of_any",
+    "of_connected",
+    "runs_factor",
+]
 
 
 def constraints_for(
@@ -46,18 +53,58 @@ def constraints_for(
 
     Raises:
         BudgetError: a budget of BitOps for a space that has none.
-        OptionError: a confidence that is no probability, or a predictor without intervals.
+        OptionError: a confidence that is no probability, or a predictor without intervals, or
+            without the spread of runs that a percentile needs.
     """
     check_budgets(budgets, space)
 
     def constraint(budget: Budget) -> Constraint:
         if budget.quantity != "latency":
             return _analytic(budget, space)
+        factor = runs_factor(budget, predictor)
         if confidence is None:
-            return _predicted(budget, predictor)
-        return _confident(budget, space, predictor, confidence, measured=measured)
+            return _times(_predicted(budget, predictor), factor)
+        found = _confident(budget, space, predictor, confidence, measured=measured)
+        return _times(found, factor)
 
     return [of_connected(constraint(budget), space) for budget in budgets]
+
+
+def runs_factor(budget: Budget, predictor: LatencyPredictor) -> float:
+    """What a latency budget limits, over the latency that is predicted: 1 for the steady one.
+
+    Raises:
+        OptionError: a percentile, and a predictor that does not know how runs spread.
+    """
+    if budget.percentile is None:
+        return 1.0
+    spread = require(predictor, "percentile_factor", f"the budget {budget}")
+    return spread.percentile_factor(budget.percentile)
+
+
+def _times(constraint: Constraint, factor: float) -> Constraint:
+    """The same constraint on costs that are some times as large."""
+    if factor == 1.0:
+        return constraint
+    upper, check = constraint.upper_bound, constraint.check
+    return Constraint(
+        constraint.budget,
+        replace(constraint.cost, unit=constraint.cost.unit * factor),
+        None if upper is None else _times(upper, factor),
+        None if check is None else _Times(check, factor),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Times:
+    """Costs that are some times as large."""
+
+    check: Check
+    factor: float
+
+    def __call__(self, archs: IntArray) -> FloatArray:
+        costs: FloatArray = self.factor * self.check(archs)
+        return costs
 
 
 def of_connected(constraint: Constraint, space: SearchSpace) -> Constraint:

@@ -126,6 +126,7 @@ class _Measurement(Document):
     relative_error: Annotated[float, Ge(0), Le(1e9)] | None = None
     measurements: Count = 1
     waited_s: Seconds = 0.0
+    clock_ms: dict[str, Ms] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

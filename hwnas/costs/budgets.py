@@ -19,6 +19,7 @@ _UNITS = {
     "params": _COUNT,
     "bytes": {"kB": _KILO, "MB": _MEGA, "GB": _GIGA},
     "bitops": {"M": Decimal(2**20), "G": Decimal(2**30), "T": Decimal(2**40)},  # as papers do
+    "memory": {"kB": _KILO, "MB": _MEGA, "GB": _GIGA},
 }
 #: What a budget may limit.
 QUANTITIES = tuple(_UNITS)
@@ -63,7 +64,7 @@ def least_limit(budget: Budget, value: float) -> str:
 
 
 def parse_budget(text: str) -> Budget:
-    """Read ``latency<=6ms``, ``macs<=330M``, ``params<=4M``, ``bytes<=50MB``, ``bitops<=14.2G``.
+    """Read ``latency<=6ms``, ``macs<=330M``, ``params<=4M``, ``memory<=50MB``, ``bitops<=14.2G``.
 
     ``latency<=6ms@p90`` limits the 90th percentile of a latency as the clock measures it.
 

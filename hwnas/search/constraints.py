@@ -19,6 +19,7 @@ from hwnas.predictors.intervals import check_confidence
 from hwnas.spaces import SearchSpace
 
 __all__ = [
+    "analytic",
     "check_budgets",
     "check_confidence_used",
     "constraints_for",
@@ -26,6 +27,10 @@ __all__ = [
     "of_connected",
     "runs_factor",
 ]
+
+#: Networks that the guide of a memory budget is fitted to, where a sum of parts tells their memory,
+#: and where each is looked at as a whole.
+_SAMPLES, _SAMPLES_OF_WHOLES = 20_000, 400
 
 
 def constraints_for(
@@ -60,7 +65,7 @@ def constraints_for(
 
     def constraint(budget: Budget) -> Constraint:
         if budget.quantity != "latency":
-            return _analytic(budget, space)
+            return analytic(budget, space)
         factor = runs_factor(budget, predictor)
         if confidence is None:
             return _times(_predicted(budget, predictor), factor)
@@ -144,10 +149,25 @@ def check_confidence_used(confidence: float | None, budgets: Sequence[Budget]) -
         )
 
 
-def _analytic(budget: Budget, space: SearchSpace) -> Constraint:
+def analytic(budget: Budget, space: SearchSpace) -> Constraint:
+    """A budget of what needs no device; any quantity but the latency."""
+    if budget.quantity == "memory":  # a peak is no sum
+        samples = _SAMPLES if space.layout.sequential else _SAMPLES_OF_WHOLES
+        guide = nearest_sum(_Memory(space), space.n_choices, samples=samples)
+        return Constraint(budget, guide.cost, check=_Memory(space))
     if space.additive:
         return Constraint(budget, space.cost(budget.quantity))
     return _guided(budget, space.exact(budget.quantity), space.n_choices)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Memory:
+    """Bytes of architectures (n, n_decisions) of a space, (n,)."""
+
+    space: SearchSpace
+
+    def __call__(self, archs: IntArray) -> FloatArray:
+        return self.space.memory(archs).astype(float)
 
 
 def _predicted(budget: Budget, predictor: LatencyPredictor) -> Constraint:

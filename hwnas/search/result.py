@@ -154,6 +154,11 @@ def summary(result: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
     )
     if result["bitops"] is not None:
         rows.append(("bitops", f"{result['bitops'] / 2**30:.2f}G (of 2^30)"))
+    if result.get("memory_bytes") is not None:
+        memory = (
+            f"{result['memory_bytes'] / 1e6:.1f} MB of weights and live tensors (fp32, batch 1)"
+        )
+        rows.append(("memory", memory))
     paths = result["random_paths"]
     rows += [
         ("accuracy", _accuracy(result)),

@@ -223,3 +223,17 @@ def test_a_percentile_needs_the_spread_of_runs(small_space):
     own = load_predictor(Own(), small_space)
     with pytest.raises(OptionError, match="the budget latency<=6ms@p90 needs the spread of single"):
         constraints_for([Budget("latency", 6.0, 90.0)], small_space, own)
+
+
+def test_a_memory_budget_is_exact(small_space, predictor, everything):
+    bytes_of = small_space.memory(everything)
+    limit = float(np.quantile(bytes_of, 0.3))
+    (constraint,) = constraints_for([Budget("memory", limit)], small_space, predictor)
+    assert (constraint.keeps(everything) == (bytes_of <= limit)).all()
+    found = FeasibleSet([constraint], small_space.format)
+    drawn = found.sample(50, np.random.default_rng(0))
+    assert (small_space.memory(drawn) <= limit).all()
+    too_little = [Budget("memory", float(bytes_of.min()) - 1)]
+    impossible = constraints_for(too_little, small_space, predictor)
+    with pytest.raises(InfeasibleBudgetError, match="no architecture keeps memory<="):
+        FeasibleSet(impossible, small_space.format)

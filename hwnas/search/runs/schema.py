@@ -160,6 +160,7 @@ class Found(Network):
     macs: Count
     params: Count
     bitops: Count | None = None
+    memory_bytes: Count | None = None
     accuracy: Share
     rank_by: Literal["accuracy", "separation"] = "accuracy"
     test_accuracy: Share | None

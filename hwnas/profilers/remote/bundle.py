@@ -137,7 +137,7 @@ def _large_tensors(
             continue
         values = numpy_helper.to_array(tensor)
         for field in ("raw_data", "float_data", "int32_data"):
-            tensor.ClearField(field)  # type: ignore[arg-type]
+            tensor.ClearField(field)
         size = -(-values.nbytes // 64) * 64
         if tensor.data_type == TensorProto.INT8:
             yield tensor, ("int8", 1.0), size

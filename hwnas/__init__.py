@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hwnas.search.methods import register_method
     from hwnas.search.result import Result
     from hwnas.spaces import register_space, space
+    from hwnas.spaces.family import family
 
 __all__ = [
     "HwnasError",
@@ -29,6 +30,7 @@ __all__ = [
     "LatencyTable",
     "Result",
     "__version__",
+    "family",
     "find_network",
     "load_data",
     "load_predictor",
@@ -49,6 +51,7 @@ _HOMES = {
     "LatencyRegressor": "hwnas.predictors",
     "LatencyTable": "hwnas.latency_tables",
     "Result": "hwnas.search.result",
+    "family": "hwnas.spaces.family",
     "find_network": "hwnas.search.find",
     "load_data": "hwnas.data",
     "load_predictor": "hwnas.predictors",

@@ -42,7 +42,7 @@ __all__ = ["command"]
 )
 @click.option(
     "--device",
-    type=click.Choice(["cpu", "gpu"]),
+    metavar="cpu|gpu",
     help="What to measure on  [default: the table's; cpu for a run without one]",
 )
 @click.option(
@@ -96,7 +96,7 @@ def command(
             f"{folder} is of a version that kept no digest of {NETWORK}: whether it is the network "
             "that was found was not checked but for the architecture that it names"
         )
-    known = _target(folder)
+    known = _target(folder, result)
     here = _runtime(known, device, threads, runtime_name)
     precision, batch = (
         (precision_for(space, None), 1) if known is None else (known.precision, known.batch)
@@ -181,10 +181,22 @@ def _kept(limits: Sequence[Budget], steady_ms: float, runs_ms: Sequence[float]) 
     }
 
 
-def _target(folder: Path) -> Target | None:
-    """What the run's table was measured on; None where it searched with another predictor."""
+def _target(folder: Path, result: dict[str, Any]) -> Target | None:
+    """What the run's latencies are of; None where its predictor told that in words only."""
     path = folder / TABLE
-    return LatencyTable.load(path).target if path.exists() else None
+    if path.exists():
+        return LatencyTable.load(path).target
+    told = result["target"]
+    if not isinstance(told, dict):
+        return None
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(Target).validate_python(told)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(str(part) for part in ("target", *first["loc"]))
+        raise CheckpointError(f"{folder / RESULT}: {where}: {first['msg']}: {ANOTHER}") from None
 
 
 def _runtime(

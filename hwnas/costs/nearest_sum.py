@@ -42,7 +42,7 @@ def nearest_sum(
         costs_of: architectures (n, n_decisions) to costs (n,), such as a predictor's ``predict``.
         n_choices: of each decision.
         seed: of the samples.
-        samples: half of them fit the sum, and half tell how far it is off.
+        samples: how many; half of them are fitted to, half tell the error.
     """
     rng = np.random.default_rng(seed)
     archs = rng.integers(0, n_choices, (samples, len(n_choices)))

@@ -2,11 +2,17 @@
 
 from hwnas.kernels.canonical import canonical, content
 from hwnas.kernels.exported import check_exported
-from hwnas.kernels.features import features, work
+from hwnas.kernels.features import NAMES, features, work
+from hwnas.kernels.fused import ConvolutionShape, FusedKernel
+from hwnas.kernels.fusions import FusedModel, fuse, fused_graph
 from hwnas.kernels.kernel import Kernel, Operand, parse_kernel
 from hwnas.kernels.split import Piece, count_model_macs, split
 
 __all__ = [
+    "NAMES",
+    "ConvolutionShape",
+    "FusedKernel",
+    "FusedModel",
     "Kernel",
     "Operand",
     "Piece",
@@ -15,6 +21,8 @@ __all__ = [
     "content",
     "count_model_macs",
     "features",
+    "fuse",
+    "fused_graph",
     "parse_kernel",
     "split",
     "work",

@@ -7,7 +7,7 @@ from onnx import ModelProto, ValueInfoProto
 
 from hwnas.errors import ModelFormatError, OptionError
 
-__all__ = ["fix_shapes"]
+__all__ = ["fix_shapes", "model_inputs"]
 
 #: What is suggested for a size, by words in the name that the model gives it.
 _BY_NAME = (
@@ -28,6 +28,12 @@ _BY_PLACE = {
 _CHANNELS, _CHANNELS_LAST = (1, 3, 4), (1, 224, 224, 3)
 
 
+def model_inputs(proto: ModelProto) -> dict[str, ValueInfoProto]:
+    """Name -> what is said of it, of the inputs that no initializer gives."""
+    constants = {tensor.name for tensor in proto.graph.initializer}
+    return {value.name: value for value in proto.graph.input if value.name not in constants}
+
+
 def fix_shapes(proto: ModelProto, given: Mapping[str, Sequence[int]], source: str) -> None:
     """Write sizes into a model's inputs, in place.
 
@@ -44,8 +50,7 @@ def fix_shapes(proto: ModelProto, given: Mapping[str, Sequence[int]], source: st
         OptionError: an input is not there, or its stated sizes contradict the given ones.
     """
     shapes = dict(given)
-    constants = {tensor.name for tensor in proto.graph.initializer}
-    inputs = {value.name: value for value in proto.graph.input if value.name not in constants}
+    inputs = model_inputs(proto)
     if "" in shapes and len(inputs) == 1:
         shapes[next(iter(inputs))] = shapes.pop("")
     if unknown := sorted(shapes.keys() - inputs.keys()):

@@ -55,6 +55,19 @@ def _heads(_: Attributes, inputs: Shapes, outputs: Shapes) -> int:
     return 2 * prod(outputs[0]) * seen
 
 
+def _einsum(attributes: Attributes, inputs: Shapes, outputs: Shapes) -> int:
+    """Of two factors or more, one for each combination of all indices."""
+    factors = attributes["equation"].partition("-")[0].split("_")
+    if len(factors) < 2:
+        return 0
+    pairs = (
+        pair
+        for letters, shape in zip(factors, inputs, strict=True)
+        for pair in zip(letters, shape, strict=True)
+    )
+    return prod(dict(pairs).values())
+
+
 #: Operator -> its formula; whatever is not here multiplies nothing, or only elementwise.
 _FORMULAS: dict[str, Formula] = {
     **dict.fromkeys(("Conv", "ConvInteger", "DeformConv", "FusedConv"), _convolution(1)),
@@ -64,6 +77,7 @@ _FORMULAS: dict[str, Formula] = {
     **dict.fromkeys(("FusedGemm", "FusedMatMul", "Gemm", "MatMul", "MatMulInteger"), _product),
     **dict.fromkeys(("DynamicQuantizeMatMul", "MatMulIntegerToFloat", "MatMulNBits"), _product),
     **dict.fromkeys(("QGemm", "QLinearMatMul"), _product),
+    "Einsum": _einsum,
     **dict.fromkeys(("DynamicQuantizeLSTM", "GRU", "LSTM", "RNN"), _recurrent),
     **dict.fromkeys(("QAttention", "com.microsoft.Attention"), _attention),
     **dict.fromkeys(("Attention", "GroupQueryAttention", "MultiHeadAttention"), _heads),
@@ -83,5 +97,5 @@ def count_macs(op: str, attributes: Attributes, inputs: Shapes, outputs: Shapes)
         return 0
     try:
         return formula(attributes, inputs, outputs)
-    except (IndexError, ValueError):  # of other ranks than the operator has
+    except (IndexError, KeyError, ValueError):  # of other ranks than the operator has
         return 0

@@ -13,7 +13,8 @@ from hwnas.predictors.expectation import SampledExpectation, sampled_expectation
 from hwnas.predictors.kernels import KernelPredictor
 from hwnas.predictors.loading import load_predictor, load_table, shipped_predictors
 from hwnas.predictors.looked_up import LookedUpLatency, UnknownLatency
-from hwnas.predictors.onnx_model import KernelLatency, ModelPrediction, predict_onnx, predict_pieces
+from hwnas.predictors.model_prediction import KernelLatency, ModelPrediction
+from hwnas.predictors.onnx_model import predict_onnx, predict_pieces
 from hwnas.predictors.own import OwnPredictor
 from hwnas.predictors.protocol import (
     GivesExpectation,
@@ -24,6 +25,9 @@ from hwnas.predictors.protocol import (
     require,
 )
 from hwnas.predictors.report import PredictionReport, prediction_report
+from hwnas.predictors.tensorrt.engines import SOURCE, Engine, engine_names, is_engine, parse_engine
+from hwnas.predictors.tensorrt.models import predict_engine
+from hwnas.predictors.tensorrt.of_space import EnginePredictor, engine_table, engine_times
 from hwnas.predictors.workloads import WorkloadRegressor, fill_gaps
 
 if TYPE_CHECKING:
@@ -32,9 +36,12 @@ if TYPE_CHECKING:
     from hwnas.predictors.regression import LatencyRegressor
 
 __all__ = [
+    "SOURCE",
     "AdditivePredictor",
     "AdditivityReport",
     "Calibration",
+    "Engine",
+    "EnginePredictor",
     "GivesExpectation",
     "GivesIntervals",
     "GivesPercentiles",
@@ -52,9 +59,15 @@ __all__ = [
     "UnknownLatency",
     "WorkloadRegressor",
     "additivity_report",
+    "engine_names",
+    "engine_table",
+    "engine_times",
     "fill_gaps",
+    "is_engine",
     "load_predictor",
     "load_table",
+    "parse_engine",
+    "predict_engine",
     "predict_onnx",
     "predict_pieces",
     "prediction_report",

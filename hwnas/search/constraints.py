@@ -28,9 +28,9 @@ __all__ = [
     "runs_factor",
 ]
 
-#: Networks that the guide of a memory budget is fitted to, where a sum of parts tells their memory,
-#: and where each is looked at as a whole.
-_SAMPLES, _SAMPLES_OF_WHOLES = 20_000, 400
+
+#: Networks that a guide is fitted to where each of them must be built.
+_BUILT = 1000
 
 
 def constraints_for(
@@ -137,6 +137,11 @@ def check_budgets(budgets: Sequence[Budget], space: SearchSpace) -> None:
             f"{space.name} quantises nothing, so that every network keeps a budget of BitOps: "
             "search resnet18-bits or resnet34-bits, or give another budget"
         )
+    if space.modules is not None and any(b.quantity == "memory" for b in budgets):
+        raise BudgetError(
+            f"networks of {space.name} are a person's own modules, whose live tensors are not "
+            "known before each is exported: give a budget of params or bytes instead"
+        )
 
 
 def check_confidence_used(confidence: float | None, budgets: Sequence[Budget]) -> None:
@@ -152,12 +157,10 @@ def check_confidence_used(confidence: float | None, budgets: Sequence[Budget]) -
 def analytic(budget: Budget, space: SearchSpace) -> Constraint:
     """A budget of what needs no device; any quantity but the latency."""
     if budget.quantity == "memory":  # a peak is no sum
-        samples = _SAMPLES if space.layout.sequential else _SAMPLES_OF_WHOLES
-        guide = nearest_sum(_Memory(space), space.n_choices, samples=samples)
-        return Constraint(budget, guide.cost, check=_Memory(space))
+        return _guided(budget, _Memory(space), space, space.layout.sequential)
     if space.additive:
         return Constraint(budget, space.cost(budget.quantity))
-    return _guided(budget, space.exact(budget.quantity), space.n_choices)
+    return _guided(budget, space.exact(budget.quantity), space)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -195,15 +198,17 @@ def _confident(
     if isinstance(predictor, LookedUpLatency):  # its rows can be asked for, and nothing else
         upper = Constraint(budget, predictor.cost, check=end)
     else:
-        upper = _guided(budget, end, space.n_choices)
+        upper = _guided(budget, end, space)
     if not measured:
         return Constraint(budget, upper.cost, upper, upper.check)
-    lower = _guided(budget, _IntervalEnd(intervals, confidence, 0), space.n_choices)
+    lower = _guided(budget, _IntervalEnd(intervals, confidence, 0), space)
     return Constraint(budget, lower.cost, upper, lower.check)
 
 
-def _guided(budget: Budget, check: Check, n_choices: Sequence[int]) -> Constraint:
-    return Constraint(budget, nearest_sum(check, n_choices).cost, check=check)
+def _guided(budget: Budget, check: Check, space: SearchSpace, quick: bool = True) -> Constraint:
+    """A budget with an exact check, which is asked less often where that is not quick."""
+    samples = {} if space.modules is None and quick else {"samples": _BUILT}
+    return Constraint(budget, nearest_sum(check, space.n_choices, **samples).cost, check=check)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

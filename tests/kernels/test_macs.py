@@ -85,6 +85,10 @@ MODELS = {
         ),
         6 * 8 * 24 + 2 * 6 * 6 * 8,
     ),
+    "einsum": (
+        model("Einsum", (2, 4, 10), [f(2, 7, 10)], equation="bij,bkj->bik"),
+        2 * 4 * 7 * 10,
+    ),
     "nothing": (model("Relu", (1, 6, 8), []), 0),
 }  # fmt: skip
 

@@ -106,6 +106,7 @@ class Network(Document):
     architecture: Text
     predicted_ms: Ms | None
     digest: Annotated[str, Len(64, 64)] | None = None
+    target: str | dict[str, Any] = "not said"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +169,6 @@ class Found(Network):
     largest: _Largest | None = None
     looked_up: dict[str, _LookedUp] = field(default_factory=dict)
     finalists: dict[str, Share] = field(default_factory=dict)
-    target: str | dict[str, Any] = "not said"
     verify: str | None = None
     weights: str
     seed: Count = 0

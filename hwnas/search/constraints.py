@@ -137,7 +137,7 @@ def check_budgets(budgets: Sequence[Budget], space: SearchSpace) -> None:
             f"{space.name} quantises nothing, so that every network keeps a budget of BitOps: "
             "search resnet18-bits or resnet34-bits, or give another budget"
         )
-    if space.modules is not None and any(b.quantity == "memory" for b in budgets):
+    if any(b.quantity == "memory" for b in budgets) and space.modules is not None:
         raise BudgetError(
             f"networks of {space.name} are a person's own modules, whose live tensors are not "
             "known before each is exported: give a budget of params or bytes instead"

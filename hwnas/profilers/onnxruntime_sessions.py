@@ -8,7 +8,7 @@ import onnxruntime as ort
 
 from hwnas.profilers.protocol import Job
 
-__all__ = ["bound", "load_session", "new_session"]
+__all__ = ["bound", "input_arrays", "load_session", "new_session", "output_arrays"]
 
 #: Behind this, a model's metadata says what the whole numbers of an input lie below.
 _BELOW = "hwnas.below."
@@ -56,20 +56,15 @@ def bound(session: Any, kept: list[Any] | None = None) -> Job:
     binding = session.io_binding()
     # a binding does not own the memory of its values: they live as long as the job
     kept = [] if kept is None else kept
-    said = session.get_modelmeta().custom_metadata_map
-    rng = np.random.default_rng(0)
-    for place in session.get_inputs():
-        array = made_up(place.shape, number_type(place), said.get(_BELOW + place.name), rng)
+    for name, array in input_arrays(session):
         kept.append((array, ort.OrtValue.ortvalue_from_numpy(array)))
-        binding.bind_ortvalue_input(place.name, kept[-1][1])
-    for place in session.get_outputs():
-        kind = number_type(place)
-        if kind is None or not all(isinstance(size, int) for size in place.shape or [""]):
-            binding.bind_output(place.name)
+        binding.bind_ortvalue_input(name, kept[-1][1])
+    for name, array in output_arrays(session):
+        if array is None:
+            binding.bind_output(name)
             continue
-        array = np.zeros(place.shape, kind)
         kept.append((array, ort.OrtValue.ortvalue_from_numpy(array)))
-        binding.bind_ortvalue_output(place.name, kept[-1][1])
+        binding.bind_ortvalue_output(name, kept[-1][1])
     run = session.run_with_iobinding
 
     def job(_kept: Any = kept) -> float:
@@ -78,6 +73,25 @@ def bound(session: Any, kept: list[Any] | None = None) -> Job:
         return (time.perf_counter_ns() - start) / 1e6
 
     return job
+
+
+def input_arrays(session: Any) -> list[tuple[str, Any]]:
+    """Made up values of each input, by name."""
+    said, rng = session.get_modelmeta().custom_metadata_map, np.random.default_rng(0)
+    return [
+        (x.name, made_up(x.shape, number_type(x), said.get(_BELOW + x.name), rng))
+        for x in session.get_inputs()
+    ]
+
+
+def output_arrays(session: Any) -> list[tuple[str, Any]]:
+    """Where each output goes, by name; None where its size is not known before a run."""
+    found: list[tuple[str, Any]] = []
+    for y in session.get_outputs():
+        kind = number_type(y)
+        fixed = kind is not None and all(isinstance(size, int) for size in y.shape or [""])
+        found.append((y.name, np.zeros(y.shape, kind) if fixed else None))
+    return found
 
 
 def number_type(place: Any) -> Any:

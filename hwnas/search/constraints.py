@@ -28,7 +28,6 @@ __all__ = [
     "runs_factor",
 ]
 
-
 #: Networks that a guide is fitted to where each of them must be built.
 _BUILT = 1000
 

@@ -26,6 +26,7 @@ _PARTS: dict[str, tuple[str, ...] | None] = {
     "profilers/host": None,
     "profilers/onnxruntime_sessions": (
         *("_BELOW", "load_session", "new_session", "bound", "number_type", "made_up"),
+        *("input_arrays", "output_arrays"),
     ),
     "profilers/remote/device_state": None,
     "profilers/remote/agent": None,

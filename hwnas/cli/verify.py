@@ -65,7 +65,7 @@ __all__ = ["command"]
     help="Measure for at least so long; slow spells of a machine last seconds.",
 )
 @seed_option("Of the order of the runs.")
-@click.option("--explain", is_flag=True, help="Also what each layer takes (TensorRT).")
+@click.option("--explain", is_flag=True, help="Also what each layer takes.")
 @json_option
 def command(
     folder: Path,
@@ -129,7 +129,7 @@ def command(
     if explain:
         layers = getattr(here, "explain", None)
         if layers is None:
-            say("this runtime does not tell what layers take; TensorRT does")
+            say("this runtime does not tell what layers take; others that ship do, but torch's")
         else:
             answer["layers"] = [asdict(layer) for layer in layers(model)]
     if as_json:

@@ -112,8 +112,13 @@ def check_kernels(target: Target, count: int) -> None:
 
     Raises:
         OptionError: fewer than 20 kernels, a precision other than fp32, or no CPU: ONNX Runtime
-            lays kernels out for its CPU provider.
+            lays kernels out for its CPU provider; so too OpenVINO, which does not run those.
     """
+    if target.runtime == "openvino":
+        raise OptionError(
+            "kernels are cut out of what ONNX Runtime makes of a model, and OpenVINO makes others: "
+            "profile without --kernels, or with --runtime onnxruntime"
+        )
     if count < 20:
         raise OptionError(f"at least 20 kernels are needed to model the others, got {count}")
     if (target.kind, target.precision) != ("cpu", "fp32"):

@@ -8,10 +8,10 @@ import onnxruntime as ort
 
 from hwnas.profilers.protocol import Job
 
-__all__ = ["bound", "input_arrays", "load_session", "new_session", "output_arrays"]
+__all__ = ["BELOW", "bound", "input_arrays", "load_session", "new_session", "output_arrays"]
 
 #: Behind this, a model's metadata says what the whole numbers of an input lie below.
-_BELOW = "hwnas.below."
+BELOW = "hwnas.below."
 
 
 def load_session(
@@ -79,7 +79,7 @@ def input_arrays(session: Any) -> list[tuple[str, Any]]:
     """Made up values of each input, by name."""
     said, rng = session.get_modelmeta().custom_metadata_map, np.random.default_rng(0)
     return [
-        (x.name, made_up(x.shape, number_type(x), said.get(_BELOW + x.name), rng))
+        (x.name, made_up(x.shape, number_type(x), said.get(BELOW + x.name), rng))
         for x in session.get_inputs()
     ]
 

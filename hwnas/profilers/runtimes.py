@@ -42,7 +42,10 @@ def _accept(name: str, thing: Any) -> Make:
 RUNTIMES: Registry[Make] = Registry(
     "runtime",
     "hwnas.runtimes",
-    {_DEFAULT: "hwnas.profilers.onnxruntime_cpu:OnnxRuntimeCpu"},
+    {
+        _DEFAULT: "hwnas.profilers.onnxruntime_cpu:OnnxRuntimeCpu",
+        "openvino": "hwnas.profilers.openvino_cpu:OpenVinoCpu",
+    },
     _accept,
 )
 

@@ -25,7 +25,7 @@ _PARTS: dict[str, tuple[str, ...] | None] = {
     "profilers/protocol": None,
     "profilers/host": None,
     "profilers/onnxruntime_sessions": (
-        *("_BELOW", "load_session", "new_session", "bound", "number_type", "made_up"),
+        *("BELOW", "load_session", "new_session", "bound", "number_type", "made_up"),
         *("input_arrays", "output_arrays"),
     ),
     "profilers/remote/device_state": None,

@@ -10,6 +10,7 @@ from hwnas.errors import HwnasError, OptionError
 from hwnas.latency_tables import Measurement, Target
 from hwnas.profilers import GPU_RUNTIMES, RUNTIMES, AnyRuntime, Plan, Runtime, check_precision
 from hwnas.profilers.measuring import measure
+from hwnas.profilers.onnxruntime_provider import is_provider
 from hwnas.profilers.protocol import summarise
 from hwnas.progress import Progress, silent
 from hwnas.registry import is_typed_object
@@ -64,7 +65,8 @@ def runtime_of_table(target: Target, device: str) -> str | None:
     """
     if device != target.kind or is_typed_object(target.runtime):
         return None
-    known = target.runtime in RUNTIMES or (device == "gpu" and target.runtime in GPU_RUNTIMES)
+    known = target.runtime in RUNTIMES or is_provider(target.runtime)
+    known = known or (device == "gpu" and target.runtime in GPU_RUNTIMES)
     return target.runtime if known else None
 
 

@@ -22,7 +22,7 @@ def load_session(
     Args:
         model: its bytes, or its path where weights lie in a file beside it.
         threads: inside an operator.
-        provider: ``cpu`` or ``xnnpack``, which brings threads of its own.
+        provider: ``cpu``, ``xnnpack``, which brings threads of its own, or the name of another.
         kept: receives pairs of the bound arrays and what binds them.
     """
     return bound(new_session(model, threads, provider), kept)
@@ -38,7 +38,7 @@ def new_session(
         profile: what the name of the file begins with that its own profiler writes.
     """
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads if provider == "cpu" else 1
+    options.intra_op_num_threads = 1 if provider == "xnnpack" else threads
     # its errors are raised; what it logs holds a model's names as they are
     options.inter_op_num_threads, options.log_severity_level = 1, 4
     # threads that wait by spinning would take the cores from the next job
@@ -48,6 +48,8 @@ def new_session(
     providers: list[Any] = ["CPUExecutionProvider"]
     if provider == "xnnpack":
         providers.insert(0, ("XnnpackExecutionProvider", {"intra_op_num_threads": str(threads)}))
+    elif provider != "cpu":
+        providers.insert(0, provider)
     return ort.InferenceSession(model, options, providers=providers)
 
 

@@ -17,6 +17,7 @@ from hwnas.kernels import Kernel, Piece, canonical, content, features, split, wo
 from hwnas.latency_tables import KernelNetwork, KernelRecord, LatencyTable, Target
 from hwnas.onnx_graph import to_onnx
 from hwnas.profilers.measuring import CALL, empty_graph, measure
+from hwnas.profilers.onnxruntime_provider import is_provider
 from hwnas.profilers.protocol import NETWORK, Plan, summarise
 from hwnas.profilers.random_networks import LOOSE, random_network
 from hwnas.profilers.runtime import AnyRuntime, is_remote
@@ -112,8 +113,14 @@ def check_kernels(target: Target, count: int) -> None:
 
     Raises:
         OptionError: fewer than 20 kernels, a precision other than fp32, or no CPU: ONNX Runtime
-            lays kernels out for its CPU provider.
+            lays kernels out for its CPU provider, and others do not run those.
     """
+    if target.runtime == "openvino" or is_provider(target.runtime):
+        raise OptionError(
+            "kernels are cut out of what ONNX Runtime makes of a model for its own CPU provider, "
+            f"and {target.runtime} makes others: profile without --kernels, or with --runtime "
+            "onnxruntime"
+        )
     if count < 20:
         raise OptionError(f"at least 20 kernels are needed to model the others, got {count}")
     if (target.kind, target.precision) != ("cpu", "fp32"):

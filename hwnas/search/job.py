@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from hwnas import spaces
-from hwnas.costs import Budget, Constraint, FeasibleSet, parse_budget
+from hwnas.costs import Budget, FeasibleSet, parse_budget
 from hwnas.data import Dataset, check_dataset, default_proxy_size, load_data
 from hwnas.errors import BudgetError, OptionError
 from hwnas.latency_tables import LatencyTable
 from hwnas.predictors import load_predictor
-from hwnas.search.constraints import check_budgets, check_confidence_used, of_connected
+from hwnas.search.constraints import (
+    analytic,
+    check_budgets,
+    check_confidence_used,
+    of_connected,
+)
 from hwnas.search.deployed_space import (
     Origin,
     deployed_space,
@@ -119,7 +124,7 @@ def prepare(request: Request) -> Job:
     check_budgets(budgets, space)
     counted = [b for b in budgets if b.quantity != "latency"]
     if counted and space.additive:  # what needs no table is known before one is measured
-        sums = [Constraint(b, space.cost(b.quantity)) for b in counted]
+        sums = [analytic(b, space) for b in counted]
         FeasibleSet([of_connected(constraint, space) for constraint in sums], space.format)
     proxy = space
     if trained is not None:

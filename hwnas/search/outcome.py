@@ -64,6 +64,9 @@ def conclude(
         "macs": int(space.macs(arch)[0]),
         "params": int(space.params(arch)[0]),
         "bitops": int(space.bitops(arch)[0]) if space.quantised else None,
+        "memory_bytes": int(space.memory(arch)[0])
+        if any(budget.quantity == "memory" for budget in problem.budgets)
+        else None,
         "accuracy": winner.accuracy,
         "rank_by": "accuracy" if validation is None else validation.rank_by,
         "test_accuracy": None

@@ -127,6 +127,7 @@ class _Measurement(Document):
     relative_error: Annotated[float, Ge(0), Le(1e9)] | None = None
     measurements: Count = 1
     waited_s: Seconds = 0.0
+    clock_ms: dict[str, Ms] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +161,7 @@ class Found(Network):
     macs: Count
     params: Count
     bitops: Count | None = None
+    memory_bytes: Count | None = None
     accuracy: Share
     rank_by: Literal["accuracy", "separation"] = "accuracy"
     test_accuracy: Share | None

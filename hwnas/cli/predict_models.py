@@ -30,6 +30,7 @@ class Asked:
         shapes: as they were typed.
         strict: fail where a kernel is not known.
         batch: images a run, of an engine; None where it was not typed.
+        copies: those of inputs and results as well, of an engine.
     """
 
     table: str
@@ -37,6 +38,7 @@ class Asked:
     shapes: Sequence[str]
     strict: bool
     batch: int | None
+    copies: bool
 
 
 def predict_models(paths: Sequence[str], asked: Asked, as_json: bool) -> None:
@@ -65,7 +67,12 @@ def _of_engine(paths: Sequence[str], asked: Asked) -> "dict[str, ModelPrediction
     sizes = _shapes(asked.shapes)
     return {
         path: predict_engine(
-            path, asked.table, strict=asked.strict, shapes=sizes, batch=asked.batch
+            path,
+            asked.table,
+            strict=asked.strict,
+            shapes=sizes,
+            batch=asked.batch,
+            copies=asked.copies,
         )
         for path in paths
     }
@@ -76,8 +83,11 @@ def _of_table(paths: Sequence[str], asked: Asked) -> "dict[str, ModelPrediction]
     from hwnas.latency_tables import LatencyTable
     from hwnas.predictors import KernelPredictor, predict_pieces
 
-    if asked.batch is not None:
-        raise OptionError("--batch is of engines such as v100-tensorrt-fp16: a table has its own")
+    if asked.batch is not None or asked.copies:
+        raise OptionError(
+            "--batch and --copies are of engines such as v100-tensorrt-fp16: a table has its own "
+            "batch, and was measured without copies"
+        )
     table = LatencyTable.load(asked.table)
     sizes = _shapes(asked.shapes)
     with progress_bars() as progress:

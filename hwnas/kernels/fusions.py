@@ -74,10 +74,13 @@ class FusedModel:
     Attributes:
         kernels: with sizes of one image.
         batch: images that the model itself is made for.
+        elements_in, elements_out: numbers that the model reads and gives an image.
     """
 
     kernels: tuple[FusedKernel, ...]
     batch: int
+    elements_in: int
+    elements_out: int
 
     @property
     def macs(self) -> int:
@@ -157,7 +160,8 @@ def _fused(model: Steps, *, inside: bool = False) -> FusedModel:
     for step in model.steps:
         walk.take(step)
     there = sorted((k for k in walk.kernels if not k.gone), key=lambda kernel: kernel.at)
-    return FusedModel(tuple(kernel.closed() for kernel in _side_by_side(there)), model.batch)
+    ends = (ceil(count / model.batch) for count in (model.elements_in, model.elements_out))
+    return FusedModel(tuple(k.closed() for k in _side_by_side(there)), model.batch, *ends)
 
 
 class _Walk:

@@ -75,11 +75,14 @@ class Steps:
         steps: of the model.
         results: tensors that the model gives.
         batch: images that its sizes are of.
+        elements_in, elements_out: numbers that the model reads and gives, of all images.
     """
 
     steps: tuple[Step, ...]
     results: frozenset[str]
     batch: int
+    elements_in: int
+    elements_out: int
 
 
 def steps_of_model(
@@ -169,7 +172,10 @@ class _Reader:
         inputs = [v for v in self.graph.input if v.name not in self.constant]
         first = self.sizes.get(inputs[0].name) if inputs else None
         results = frozenset(self._shown(value.name) for value in self.graph.output)
-        return Steps(tuple(steps), results, first[0] if first else 1)
+        batch = first[0] if first else 1
+        ends = ([v.name for v in inputs], [v.name for v in self.graph.output])
+        read, given = (sum(prod(self.sizes.get(n) or (0,)) for n in names) for names in ends)
+        return Steps(tuple(steps), results, batch, read, given)
 
     def _step(self, node: NodeProto) -> Step | None:
         """The step of a node; None where nothing runs."""
@@ -262,7 +268,8 @@ def steps_of_graph(graph: Graph) -> Steps:
             steps += _sums(f"t{at}", [f"t{i}" for i in inputs], (1, *node.shape))
         elif node.kind != "input":
             steps.append(_step_of(nodes, at, tuple(dict.fromkeys(inputs))))
-    return Steps(tuple(steps), frozenset({f"t{len(nodes) - 1}"}), 1)
+    last = frozenset({f"t{len(nodes) - 1}"})
+    return Steps(tuple(steps), last, 1, prod(nodes[0].shape), prod(nodes[-1].shape))
 
 
 def _sums(result: str, terms: Sequence[str], sizes: tuple[int, ...]) -> Iterator[Step]:

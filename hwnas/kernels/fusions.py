@@ -11,12 +11,12 @@ kernel of their own, as they do on cards without compiled epilogues. Nothing is 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, prod
+from math import prod
 from pathlib import Path
 
 from hwnas.kernels.fused import ConvolutionShape, FusedKernel
 from hwnas.kernels.steps import Sizes, Step, Steps, steps_of_graph, steps_of_model
-from hwnas.kernels.windows import product_shape, window_shape
+from hwnas.kernels.windows import is_window, product_shape, window_shape
 from hwnas.ops import Graph
 
 __all__ = ["FusedModel", "fuse", "fused_graph"]
@@ -160,7 +160,7 @@ def _fused(model: Steps, *, inside: bool = False) -> FusedModel:
     for step in model.steps:
         walk.take(step)
     there = sorted((k for k in walk.kernels if not k.gone), key=lambda kernel: kernel.at)
-    ends = (ceil(count / model.batch) for count in (model.elements_in, model.elements_out))
+    ends = (_shared(count, model.batch) for count in (model.elements_in, model.elements_out))
     return FusedModel(tuple(k.closed() for k in _side_by_side(there)), model.batch, *ends)
 
 
@@ -230,7 +230,7 @@ class _Walk:
         return {n: self._elements(s) for n, s in zip(step.inputs, step.read, strict=True)}
 
     def _elements(self, sizes: Sizes) -> int:
-        return 0 if sizes is None else ceil(prod(sizes) / self.batch)
+        return 0 if sizes is None else _shared(prod(sizes), self.batch)
 
     def _padded(self, step: Step) -> Step:
         """The step with the padding in front of it, if nobody else reads what is padded."""
@@ -253,6 +253,9 @@ class _Walk:
         if len(step.inputs) > 1 or not step.constants or step.constants[0] is None:
             kernel.remark = "its weights are not constant"
             return
+        if not is_window(step):
+            kernel.remark = "its sizes contradict each other"
+            return
         kernel.convolution, kernel.remark = window_shape(step)
         if kernel.convolution.groups == 1 and not kernel.remark:
             pads = step.attributes.get("pads"), step.attributes.get("auto_pad")
@@ -270,7 +273,7 @@ class _Walk:
         What goes on with the parts of an earlier one, as in DenseNet, goes on in its place.
         """
         sizes = step.written[0]
-        axis = int(step.attributes.get("axis", 1))
+        axis = step.number("axis", 1)
         along = axis == 1 or (sizes is not None and axis + len(sizes) == 1)
         before = self._joined.get(step.inputs[0], ()) if along and step.inputs else ()
         there = len(before) if step.inputs[: len(before)] == before else 0
@@ -329,15 +332,26 @@ class _Walk:
     def _chained(self, step: Step) -> None:
         """An elementwise kernel, with those in front of it whose result only it reads."""
         before = [kernel for name in step.inputs if (kernel := self._private(name)) is not None]
-        kernel = self._begin(step, "pointwise")
-        for other in before:
-            if other.kind == "pointwise":
-                other.gone = True
-                kernel.reads.pop(other.result)
-                kernel.reads = other.reads | kernel.reads
-                kernel.ops = [*other.ops, *kernel.ops]
-                kernel.constant += other.constant
-                kernel.name, kernel.remark = other.name, other.remark or kernel.remark
+        before = [kernel for kernel in before if kernel.kind == "pointwise"]
+        parts = sorted(before, key=lambda kernel: -len(kernel.ops))  # the longest takes the others
+        parts.append(self._begin(step, "pointwise"))
+        inside = {kernel.result for kernel in before}
+        first, *rest = parts
+        for kernel in rest:
+            kernel.gone = True
+            first.ops += kernel.ops
+            first.reads |= kernel.reads
+            first.constant += kernel.constant
+            first.remark = first.remark or kernel.remark
+        for name in inside:
+            first.reads.pop(name, None)
+        first.at, first.writes, first.result = self._now, parts[-1].writes, parts[-1].result
+        self._made_by |= dict.fromkeys(step.outputs, first)
+
+
+def _shared(count: int, batch: int) -> int:
+    """Of one image, rounded up."""
+    return -(-count // batch)
 
 
 def _adds(kernel: _Open) -> bool:

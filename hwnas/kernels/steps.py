@@ -35,6 +35,8 @@ _VIEWS = frozenset(
 _VIEWS_IF_EQUAL = frozenset({"Expand", "Pad", "Resize", "Slice", "Tile", "Upsample"})
 #: What gives the same for every image.
 _KNOWN_BEFORE = frozenset({"Constant", "ConstantOfShape", "Range", "Shape", "Size"})
+#: Numbers of a tensor: whoever states more states no size that can be meant.
+_MOST = 2**48
 #: Constants of fewer numbers than this are kept: shapes are computed from them.
 _SMALL = 1024
 
@@ -63,8 +65,14 @@ class Step:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
     def ints(self, name: str, default: Sequence[int]) -> tuple[int, ...]:
-        """An attribute that is a list of whole numbers."""
-        return tuple(int(value) for value in self.attributes.get(name, default))
+        """An attribute that is a list of whole numbers; the default where it is none."""
+        value = self.attributes.get(name)
+        return tuple(value) if isinstance(value, list | tuple) else tuple(default)
+
+    def number(self, name: str, default: int) -> int:
+        """An attribute that is a whole number; the default where it is none."""
+        value = self.attributes.get(name)
+        return value if isinstance(value, int) else default
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +160,7 @@ def _inferred(lean: ModelProto, source: str) -> dict[str, Sizes]:
     for value in (*graph.output, *graph.value_info, *graph.input):
         kind = value.type.tensor_type
         dims = [dim.dim_value for dim in kind.shape.dim]
-        known = kind.HasField("shape") and all(size > 0 for size in dims)
+        known = kind.HasField("shape") and min(dims, default=1) > 0 and prod(dims) <= _MOST
         sizes[value.name] = tuple(dims) if known else sizes.get(value.name)
     return sizes | {tensor.name: tuple(tensor.dims) for tensor in lean.graph.initializer}
 
@@ -183,19 +191,21 @@ class _Reader:
         varying = [name for name in given if name not in self.constant]
         made = [name for name in node.output if name]
         inside = any(a.HasField("g") or a.graphs for a in node.attribute)
+        if not made:
+            return None
         if node.op_type in _KNOWN_BEFORE or (given and not varying and not inside):
             self.constant.update(made)
             for tensor, name in zip(_tensors(node), made, strict=False):
                 self.sizes[name] = tuple(tensor.dims)
             return None
-        if varying and made and self._is_view(node, varying[0], made[0]):
+        if varying and self._is_view(node, varying[0], made[0]):
             self.same[made[0]] = self._shown(varying[0])
             return None
         inputs = tuple(dict.fromkeys(map(self._shown, varying)))
         read = {self._shown(name): self.sizes.get(name) for name in varying}
         return Step(
             node.op_type,
-            node.name or (made[0] if made else node.op_type),
+            node.name or made[0],
             inputs,
             tuple(made),
             tuple(read[name] for name in inputs),
@@ -204,7 +214,7 @@ class _Reader:
             {
                 a.name: helper.get_attribute_value(a)
                 for a in node.attribute
-                if a.type in (a.INT, a.INTS, a.FLOAT, a.STRING)
+                if a.type in (a.INT, a.INTS, a.STRING)
             },
         )
 
@@ -215,6 +225,8 @@ class _Reader:
         if node.op_type == "Transpose" and before is not None:
             order = next((tuple(a.ints) for a in node.attribute if a.name == "perm"), ())
             order = order or tuple(reversed(range(len(before))))
+            if sorted(order) != list(range(len(before))):
+                return False
             moved = [at for at in order if before[at] > 1]
             return moved == sorted(moved)
         return node.op_type in _VIEWS_IF_EQUAL and before is not None and before == after

@@ -221,6 +221,42 @@ def test_what_is_not_known_is_named():
     assert all("not known before a run" in k.remark for k in found.kernels)
 
 
+@pytest.mark.parametrize(
+    ("op", "attributes"),
+    [
+        ("Conv", {"strides": [0, 1]}),
+        ("Conv", {"strides": [1]}),
+        ("Conv", {"dilations": 1}),
+        ("Conv", {"group": 3}),
+        ("Conv", {"group": -1}),
+        ("ConvTranspose", {"strides": [0, 0]}),
+        ("Transpose", {"perm": [9, 0, 1, 2]}),
+        ("Transpose", {"perm": [0, 0, 0, 0]}),
+        ("Concat", {"axis": "1"}),
+        ("Gemm", {}),
+        ("MatMul", {}),
+        ("Add", {}),
+    ],
+)
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_nodes_that_make_no_sense_end_nothing(op, attributes, count):
+    model = Model()
+    inputs = ["x", *(model.constant(4, 4, 3, 3) for _ in range(count))][:count]
+    result = model.add(op, *inputs, **attributes)
+    try:
+        found = model.fused(model.add("Relu", result))
+    except ModelFormatError:
+        return
+    assert all(k.kind and k.elements_out >= 0 for k in found.kernels)
+
+
+def test_sizes_beyond_all_reason_are_not_known():
+    model = Model()
+    shape = model.constant(value=np.array([2**40, 2**40], np.int64))
+    found = model.fused(model.add("Relu", model.add("Expand", "x", shape)))
+    assert all("not known" in k.remark for k in found.kernels)
+
+
 def test_a_batch_that_is_not_said_is_one_image_and_other_sizes_are_asked_for():
     model = Model()
     model.input = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4, SIZE, SIZE])

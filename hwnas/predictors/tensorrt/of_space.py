@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, cached_property
 from math import hypot
 
 import numpy as np
@@ -121,7 +121,7 @@ class EnginePredictor(AdditivePredictor):
             )
         return notes
 
-    @property
+    @cached_property
     def unmeasured(self) -> Counter[str]:
         """Why kernels of the space are less sure than others -> how many are."""
         found: Counter[str] = Counter()

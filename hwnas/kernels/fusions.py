@@ -19,7 +19,7 @@ from hwnas.kernels.steps import Sizes, Step, Steps, steps_of_graph, steps_of_mod
 from hwnas.kernels.windows import is_window, product_shape, window_shape
 from hwnas.ops import Graph
 
-__all__ = ["FusedModel", "fuse", "fused_graph"]
+__all__ = ["FusedModel", "fuse", "fuse_steps", "fused_graph"]
 
 #: Operators -> kind of their kernel; convolutions and products are told by their weights.
 _KINDS: Mapping[str, str] = {
@@ -101,7 +101,7 @@ def fuse(
         ModelFormatError: the model cannot be read, or has inputs of unknown size.
         OptionError: ``shapes`` names an input that is not there, or contradicts its sizes.
     """
-    return _fused(steps_of_model(model, shapes))
+    return fuse_steps(steps_of_model(model, shapes))
 
 
 def fused_graph(graph: Graph) -> FusedModel:
@@ -109,7 +109,22 @@ def fused_graph(graph: Graph) -> FusedModel:
 
     A workload stands within a network: what is concatenated with its input is not copied.
     """
-    return _fused(steps_of_graph(graph), inside=True)
+    return fuse_steps(steps_of_graph(graph), inside=True)
+
+
+def fuse_steps(model: Steps, *, inside: bool = False) -> FusedModel:
+    """The kernels of a model that is read already.
+
+    Args:
+        model: its steps.
+        inside: whether it stands within a network.
+    """
+    walk = _Walk(model, inside=inside)
+    for step in model.steps:
+        walk.take(step)
+    there = sorted((k for k in walk.kernels if not k.gone), key=lambda kernel: kernel.at)
+    ends = (_shared(count, model.batch) for count in (model.elements_in, model.elements_out))
+    return FusedModel(tuple(k.closed() for k in _side_by_side(there)), model.batch, *ends)
 
 
 @dataclass(eq=False)
@@ -153,15 +168,6 @@ class _Open:
             self.convolution,
             self.remark,
         )
-
-
-def _fused(model: Steps, *, inside: bool = False) -> FusedModel:
-    walk = _Walk(model, inside=inside)
-    for step in model.steps:
-        walk.take(step)
-    there = sorted((k for k in walk.kernels if not k.gone), key=lambda kernel: kernel.at)
-    ends = (_shared(count, model.batch) for count in (model.elements_in, model.elements_out))
-    return FusedModel(tuple(k.closed() for k in _side_by_side(there)), model.batch, *ends)
 
 
 class _Walk:

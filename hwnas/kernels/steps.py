@@ -19,7 +19,7 @@ from hwnas.kernels.model import read_model
 from hwnas.ops import Graph, Node
 from hwnas.ops.graph import padding
 
-__all__ = ["Sizes", "Step", "Steps", "steps_of_graph", "steps_of_model"]
+__all__ = ["Sizes", "Step", "Steps", "steps_of_graph", "steps_of_model", "sum_steps"]
 
 #: What a tensor holds, its batch included; None where it is not known before a run.
 Sizes = tuple[int, ...] | None
@@ -277,14 +277,14 @@ def steps_of_graph(graph: Graph) -> Steps:
         if node.kind == "zero" or (node.inputs and not inputs):
             zeros.add(at)
         elif node.kind == "add":
-            steps += _sums(f"t{at}", [f"t{i}" for i in inputs], (1, *node.shape))
+            steps += sum_steps(f"t{at}", [f"t{i}" for i in inputs], (1, *node.shape))
         elif node.kind != "input":
             steps.append(_step_of(nodes, at, tuple(dict.fromkeys(inputs))))
     last = frozenset({f"t{len(nodes) - 1}"})
     return Steps(tuple(steps), last, 1, prod(nodes[0].shape), prod(nodes[-1].shape))
 
 
-def _sums(result: str, terms: Sequence[str], sizes: tuple[int, ...]) -> Iterator[Step]:
+def sum_steps(result: str, terms: Sequence[str], sizes: tuple[int, ...]) -> Iterator[Step]:
     """A sum of several terms, two at a time; of one, as zeros leave it, a copy."""
     left = terms[0]
     for k, term in enumerate(terms[1:] or [left], start=1):

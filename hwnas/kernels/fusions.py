@@ -119,12 +119,25 @@ def fuse_steps(model: Steps, *, inside: bool = False) -> FusedModel:
         model: its steps.
         inside: whether it stands within a network.
     """
+    model = replace(model, steps=_needed(model))
     walk = _Walk(model, inside=inside)
     for step in model.steps:
         walk.take(step)
     there = sorted((k for k in walk.kernels if not k.gone), key=lambda kernel: kernel.at)
     ends = (_shared(count, model.batch) for count in (model.elements_in, model.elements_out))
     return FusedModel(tuple(k.closed() for k in _side_by_side(there)), model.batch, *ends)
+
+
+def _needed(model: Steps) -> tuple[Step, ...]:
+    """The steps that the results need; all of them where there are no results."""
+    if not model.results:
+        return model.steps
+    needed, kept = set(model.results), []
+    for step in reversed(model.steps):
+        if not needed.isdisjoint(step.outputs):
+            needed.update(step.inputs)
+            kept.append(step)
+    return tuple(reversed(kept))
 
 
 @dataclass(eq=False)
@@ -210,7 +223,7 @@ class _Walk:
             self._product(step)
         else:
             self._begin(step, kind)
-            if step.op == "Pad":
+            if _pads_with_zeros(step):
                 self._pads[step.outputs[0]] = step
 
     # Kernels that begin
@@ -355,6 +368,14 @@ class _Walk:
         self._made_by |= dict.fromkeys(step.outputs, first)
 
 
+def _pads_with_zeros(step: Step) -> bool:
+    """Whether a step only makes maps larger, as a convolution or pool does itself."""
+    if step.op != "Pad" or not step.read or step.read[0] is None or step.written[0] is None:
+        return False
+    alike = step.read[0][:2] == step.written[0][:2]
+    return alike and step.attributes.get("mode", b"constant") == b"constant"
+
+
 def _shared(count: int, batch: int) -> int:
     """Of one image, rounded up."""
     return -(-count // batch)
@@ -371,7 +392,7 @@ def _side_by_side(kernels: Iterable[_Open]) -> list[_Open]:
     found: list[_Open] = []
     first: dict[tuple[object, ...], _Open] = {}
     for kernel in kernels:
-        key = (kernel.form, *kernel.reads, tuple(kernel.ops))
+        key = (kernel.form, *kernel.reads, _EPILOGUES.intersection(kernel.ops))
         other = first.setdefault(key, kernel) if kernel.form else kernel
         if other is kernel:
             found.append(kernel)

@@ -10,19 +10,16 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import onnx
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
+from onnx import ModelProto, NodeProto, TensorProto, helper
 
-from hwnas.errors import ModelFormatError, OptionError
+from hwnas.errors import OptionError
 from hwnas.kernels.inputs import fix_shapes, model_inputs
 from hwnas.kernels.model import read_model
+from hwnas.kernels.shape_arithmetic import SMALL, Sizes, settled
 from hwnas.ops import Graph, Node
 from hwnas.ops.graph import padding
 
 __all__ = ["Sizes", "Step", "Steps", "steps_of_graph", "steps_of_model", "sum_steps"]
-
-#: What a tensor holds, its batch included; None where it is not known before a run.
-Sizes = tuple[int, ...] | None
 
 #: The same numbers under another name: no kernel runs, or the one in front writes them so.
 _VIEWS = frozenset(
@@ -35,10 +32,6 @@ _VIEWS = frozenset(
 _VIEWS_IF_EQUAL = frozenset({"Expand", "Pad", "Resize", "Slice", "Tile", "Upsample"})
 #: What gives the same for every image.
 _KNOWN_BEFORE = frozenset({"Constant", "ConstantOfShape", "Range", "Shape", "Size"})
-#: Numbers of a tensor: whoever states more states no size that can be meant.
-_MOST = 2**48
-#: Constants of fewer numbers than this are kept: shapes are computed from them.
-_SMALL = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +108,8 @@ def steps_of_model(
         from onnx import inliner
 
         lean = inliner.inline_local_functions(lean)
-    return _Reader(lean, _inferred(lean, source), [t.name for t in proto.graph.initializer]).read()
+    lean, sizes = settled(lean, source)
+    return _Reader(lean, dict(sizes), [t.name for t in proto.graph.initializer]).read()
 
 
 def _one_image(
@@ -141,28 +135,13 @@ def _without_weights(proto: ModelProto) -> ModelProto:
         getattr(lean.graph, part).extend(getattr(proto.graph, part))
     stated = {value.name for value in proto.graph.input}
     for tensor in proto.graph.initializer:
-        if prod(tensor.dims) <= _SMALL:
+        if prod(tensor.dims) <= SMALL:
             lean.graph.initializer.append(tensor)
         elif tensor.name not in stated:
             lean.graph.input.append(
                 helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
             )
     return lean
-
-
-def _inferred(lean: ModelProto, source: str) -> dict[str, Sizes]:
-    try:
-        graph: GraphProto = onnx.shape_inference.infer_shapes(lean, data_prop=True).graph
-    except Exception as error:  # its errors share no class but this one
-        reason = " ".join(str(error).split())[:200]
-        raise ModelFormatError(f"shapes of {source} cannot be inferred: {reason}") from None
-    sizes: dict[str, Sizes] = {}
-    for value in (*graph.output, *graph.value_info, *graph.input):
-        kind = value.type.tensor_type
-        dims = [dim.dim_value for dim in kind.shape.dim]
-        known = kind.HasField("shape") and min(dims, default=1) > 0 and prod(dims) <= _MOST
-        sizes[value.name] = tuple(dims) if known else sizes.get(value.name)
-    return sizes | {tensor.name: tuple(tensor.dims) for tensor in lean.graph.initializer}
 
 
 class _Reader:

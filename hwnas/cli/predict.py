@@ -84,8 +84,10 @@ def command(
     if models:
         asked = Asked(table_path(table_name), confidence, shapes, strict, batch, copies)
         predict_models(models, asked, as_json)
-    elif shapes or strict or copies:
-        raise click.UsageError("--shape, --strict and --copies belong to ONNX models")
+    elif shapes or strict:
+        raise click.UsageError("--shape and --strict belong to ONNX models")
+    elif copies:
+        raise click.UsageError("--copies belongs to ONNX models")
     else:
         predictor = _predictor(table_name, space, batch)
         _predict_architectures(wanted, predictor, confidence, as_json)

@@ -122,8 +122,7 @@ def _run(
     outputs = [onnx.ValueInfoProto(name=name) for name in node.output if name]
     graph = helper.make_graph([node], "sizes", inputs, outputs)
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
-    results: list[Any] = ReferenceEvaluator(model).run(None, dict(feeds))
-    return results
+    return list(ReferenceEvaluator(model).run(None, dict(feeds)))
 
 
 def _with_constants(model: ModelProto, values: Mapping[str, Any]) -> ModelProto:

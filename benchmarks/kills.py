@@ -38,6 +38,7 @@ from hwnas.latency_tables import Target
 from hwnas.profilers import kernels
 
 kernels._POOL = 18  # random networks that kernels are drawn from: fewer are drawn sooner
+kernels._LOOSE = 2
 
 class Fixed:
     precisions = ("fp32", "int8")

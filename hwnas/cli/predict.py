@@ -1,5 +1,6 @@
 """``hwnas predict``."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from hwnas.predictors import LatencyPredictor
 
 __all__ = ["command"]
+
+#: Files of networks, of which only the first can be read; of the others it is said.
+_MODELS = (".onnx", ".pth", ".pt", ".pb", ".tflite", ".h5", ".keras", ".safetensors", ".ort")
 
 
 @click.command("predict")
@@ -78,7 +82,7 @@ def command(
       hwnas predict --table v100-tensorrt-fp16 --space proxyless k3e3-skip-skip-skip-k5e6-...
     """
     check_confidence(confidence)
-    models = [text for text in wanted if text.lower().endswith(".onnx")]
+    models = [text for text in wanted if _is_file(text)]
     if models and len(models) < len(wanted):
         raise click.UsageError("give architectures or ONNX models, not both at once")
     if models:
@@ -105,6 +109,11 @@ def _predictor(table_name: str, space: str | None, batch: int | None) -> "Latenc
     know_space(space)
     with asking_for_space():
         return load_predictor(source)
+
+
+def _is_file(text: str) -> bool:
+    """Whether a word means a file: what it holds is told when it is read."""
+    return text.lower().endswith(_MODELS) or Path(text).exists()
 
 
 def _predict_architectures(

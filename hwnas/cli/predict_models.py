@@ -3,21 +3,25 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import click
 from rich import box
 from rich.table import Table
 
 from hwnas.cli.output import print_json, progress_bars, say, stdout
-from hwnas.errors import OptionError
+from hwnas.errors import HwnasError, OptionError
+from hwnas.progress import Progress
 
 if TYPE_CHECKING:
+    from hwnas.kernels import Piece
     from hwnas.latency_tables import Target
     from hwnas.predictors import ModelPrediction
 
-__all__ = ["Asked", "predict_models"]
+__all__ = ["Asked", "predict_models", "shapes_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,45 +45,56 @@ class Asked:
     copies: bool
 
 
+#: Path -> prediction, and path -> why there is none.
+_Found = tuple[dict[str, "ModelPrediction"], dict[str, str]]
+
+
 def predict_models(paths: Sequence[str], asked: Asked, as_json: bool) -> None:
-    """Predict and print each model."""
+    """Predict and print each model; of several, those that cannot be read are named.
+
+    Raises:
+        click.exceptions.Exit: 2 where one could not be read, 1 where kernels were left out.
+    """
     from hwnas.predictors import is_engine
 
-    found = _of_engine(paths, asked) if is_engine(asked.table) else _of_table(paths, asked)
+    found, failed = _of_engine(paths, asked) if is_engine(asked.table) else _of_table(paths, asked)
     if as_json:
-        print_json([_record(path, result, asked.confidence) for path, result in found.items()])
-        return
-    targets = {str(result.target): result for result in found.values()}
-    for text, result in targets.items():
-        say(f"on {text}")
-        if result.source:
-            precision = result.target.precision
-            say(f"{result.source}; models are taken to run in {precision}, whatever they are in")
-        else:
-            _say_where_it_was_optimised(result.target)
-    for path, result in found.items():
-        _print(path, result, asked.confidence)
+        failures = [{"model": path, "error": reason} for path, reason in failed.items()]
+        records = (_record(path, each, asked.confidence) for path, each in found.items())
+        print_json([*records, *failures])
+    else:
+        for result in {str(result.target): result for result in found.values()}.values():
+            _say_of_what(result)
+        for path, result in found.items():
+            _print(path, result, asked.confidence)
+    for path, reason in failed.items():
+        say(reason if path in reason else f"{path}: {reason}", warning="error:")
+    if failed:
+        raise click.exceptions.Exit(2)
+    if any(result.unpredicted for result in found.values()):
+        raise click.exceptions.Exit(1)
 
 
-def _of_engine(paths: Sequence[str], asked: Asked) -> "dict[str, ModelPrediction]":
+def _of_engine(paths: Sequence[str], asked: Asked) -> _Found:
     from hwnas.predictors import predict_engine
 
-    sizes = _shapes(asked.shapes)
-    return {
-        path: predict_engine(
-            path,
-            asked.table,
-            strict=asked.strict,
-            shapes=sizes,
-            batch=asked.batch,
-            copies=asked.copies,
-        )
-        for path in paths
-    }
+    sizes = shapes_of(asked.shapes)
+    found: dict[str, ModelPrediction] = {}
+    failed: dict[str, str] = {}
+    for path in dict.fromkeys(paths):
+        with _collecting(failed, path, alone=len(paths) == 1):
+            found[path] = predict_engine(
+                path,
+                asked.table,
+                strict=asked.strict,
+                shapes=sizes,
+                batch=asked.batch,
+                copies=asked.copies,
+            )
+    return found, failed
 
 
-def _of_table(paths: Sequence[str], asked: Asked) -> "dict[str, ModelPrediction]":
-    from hwnas.kernels import split
+def _of_table(paths: Sequence[str], asked: Asked) -> _Found:
     from hwnas.latency_tables import LatencyTable
     from hwnas.predictors import KernelPredictor, predict_pieces
 
@@ -89,28 +104,58 @@ def _of_table(paths: Sequence[str], asked: Asked) -> "dict[str, ModelPrediction]
             "batch, and was measured without copies"
         )
     table = LatencyTable.load(asked.table)
-    sizes = _shapes(asked.shapes)
+    sizes = shapes_of(asked.shapes)
+    found: dict[str, ModelPrediction] = {}
+    failed: dict[str, str] = {}
     with progress_bars() as progress:
-        models = {path: split(path, sizes, progress) for path in paths}
-        predictor = KernelPredictor(table, progress=progress)
-    return {
-        path: predict_pieces(pieces, predictor, strict=asked.strict)
-        for path, pieces in models.items()
-    }
+        models = {}
+        for path in dict.fromkeys(paths):
+            with _collecting(failed, path, alone=len(paths) == 1):
+                models[path] = _read(path, sizes, progress)
+        if models:
+            predictor = KernelPredictor(table, progress=progress)
+        for path, (pieces, macs) in models.items():
+            with _collecting(failed, path, alone=len(paths) == 1):
+                found[path] = predict_pieces(pieces, predictor, strict=asked.strict, macs=macs)
+    return found, failed
+
+
+@contextmanager
+def _collecting(failed: dict[str, str], path: str, alone: bool) -> Iterator[None]:
+    """Remember why a model cannot be predicted, so that the others are; one alone is an error."""
+    try:
+        yield
+    except HwnasError as error:
+        if alone:
+            raise
+        failed[path] = " ".join(str(error).split())
+
+
+def _read(
+    path: str, sizes: Mapping[str, tuple[int, ...]], progress: Progress
+) -> "tuple[list[Piece], int]":
+    from hwnas.kernels import count_model_macs, split
+
+    return split(path, sizes, progress), count_model_macs(path, sizes)
 
 
 def _record(path: str, result: "ModelPrediction", confidence: float) -> dict[str, Any]:
     low, high = result.interval(confidence)
+    whole = math.isfinite(high)
     record = {
         "model": path,
         "predicted_ms": result.predicted_ms,
-        "interval_ms": [low, high if math.isfinite(high) else None],
-        "macs": sum(kernel.macs for kernel in result.kernels),
+        "interval_ms": [low, high] if whole else None,
+        "at_least_ms": None if whole else low,
+        "macs": result.macs,
         "operators": {
             op: {"kernels": count, "ms": ms} for op, (count, ms) in result.by_operator().items()
         },
         "call_ms": result.call_ms,
         "unpredicted": [{"name": k.name, "kernel": k.key} for k in result.unpredicted],
+        "outside": [
+            {"name": k.name, "kernel": k.key, "in": list(k.outside)} for k in result.outside
+        ],
         "kernels": [
             {"name": k.name, "kernel": k.key, "ms": k.ms} | ({"note": k.note} if k.note else {})
             for k in result.kernels
@@ -121,15 +166,21 @@ def _record(path: str, result: "ModelPrediction", confidence: float) -> dict[str
     return record
 
 
+def _say_of_what(result: "ModelPrediction") -> None:
+    say(f"on {result.target}")
+    if result.source:
+        precision = result.target.precision
+        say(f"{result.source}; models are taken to run in {precision}, whatever they are in")
+    else:
+        _say_where_it_was_optimised(result.target)
+
+
 def _print(path: str, result: "ModelPrediction", confidence: float) -> None:
     low, high = result.interval(confidence)
-    macs = sum(kernel.macs for kernel in result.kernels)
-    within = f"{low:.3f} to {high:.3f}" if math.isfinite(high) else f"{low:.3f} or more"
-    stdout.print(
-        f"{path}: {'at least ' * result.at_least}{result.predicted_ms:.3f} ms "
-        f"({confidence:.0%}: {within}), {macs / 1e6:.1f} M MACs",
-        soft_wrap=True,
-    )
+    time = f"{result.predicted_ms:.3f} ms ({confidence:.0%}: {low:.3f} to {high:.3f})"
+    if math.isinf(high):
+        time = f"at least {low:.3f} ms"
+    stdout.print(f"{path}: {time}, {_counted(result.macs or 0)}", soft_wrap=True)
     rows = Table("ms", "share", "kernels", "operator", box=box.SIMPLE)
     for op, (count, ms) in result.by_operator().items():
         if ms > 0:
@@ -137,16 +188,34 @@ def _print(path: str, result: "ModelPrediction", confidence: float) -> None:
     if result.call_ms:
         share = result.call_ms / result.predicted_ms
         rows.add_row(f"{result.call_ms:.3f}", f"{share:.1%}", "", "call")
+    lacking = Counter(kernel.op for kernel in result.unpredicted)
+    for op, count in lacking.most_common():
+        rows.add_row("?", "", str(count), op)
     stdout.print(rows)
     noted = Counter(kernel.note for kernel in result.kernels if kernel.note and kernel.ms)
     for note, count in noted.most_common():
         ms = sum(kernel.ms or 0.0 for kernel in result.kernels if kernel.note == note)
         kernels = f"{count} kernel{'s'[: count > 1]}"
         say(f"{path}: {kernels}, {ms / result.predicted_ms:.0%} of the time: {note}")
-    lacking = Counter(kernel.op for kernel in result.unpredicted)
+    far: dict[str, dict[str, None]] = {}
+    for kernel in result.outside:
+        far.setdefault(kernel.op, {}).update(dict.fromkeys(kernel.outside))
+    if far:
+        names = "; ".join(f"{op}: {', '.join(sizes)}" for op, sizes in far.items())
+        say(
+            f"{len(result.outside)} kernels are unlike all that were measured ({names}): the "
+            "interval is wider for that"
+        )
     if lacking:
         names = ", ".join(f"{op} ({count})" for op, count in lacking.most_common())
-        say(f"{path}: not predicted, and not in the sum: {names}; --strict fails on them")
+        say(
+            f"not predicted, and not in the sum: {names}; so the model takes at least what is "
+            "printed, and nobody knows how much more"
+        )
+
+
+def _counted(macs: int) -> str:
+    return f"{macs / 1e6:.1f} M MACs" if macs >= 50_000 else f"{macs:,} MACs"
 
 
 def _say_where_it_was_optimised(target: "Target") -> None:
@@ -162,8 +231,12 @@ def _say_where_it_was_optimised(target: "Target") -> None:
         )
 
 
-def _shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """``NAME=1x3x224x224``; without a name it is for the model's only input."""
+def shapes_of(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Sizes by input, from ``NAME=1x3x224x224``; without a name it is for the only input.
+
+    Raises:
+        OptionError: a text is nothing of the kind.
+    """
     found: dict[str, tuple[int, ...]] = {}
     for text in texts:
         name, _, sizes = text.rpartition("=")

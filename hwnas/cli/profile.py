@@ -1,5 +1,6 @@
 """``hwnas profile``."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from hwnas.devices import (
 )
 from hwnas.profilers import names_remote_device
 from hwnas.progress import Progress
+from hwnas.search.options import SpaceOptions
 
 __all__ = ["command"]
 
@@ -121,8 +123,7 @@ def command(
         raise click.UsageError("--kernels and --runtime are for devices of this machine")
     if flags["out"] is not None and len(devices) > 1:
         raise click.UsageError("--out names one table, and several devices make several")
-    sizes = ("input_size", "width_mult", "channels", "blocks", "classes")
-    profiled = make_space(space, **{name: flags[name] for name in sizes})
+    profiled = make_space(space, **{f.name: flags[f.name] for f in fields(SpaceOptions)})
     named = None if similar is None else engine_named(similar, flags["batch"])
     asked = flags["precision"] or (None if named is None else named.precision)
     precision = precision_for(profiled, asked)

@@ -62,6 +62,7 @@ def command(
     """
     from hwnas.search.limits import check_batch, check_fits
     from hwnas.search.retraining.found import retrain_found
+    from hwnas.search.retraining.retrain import check_regularisation
     from hwnas.search.runs.run import Run
     from hwnas.search.runs.schema import OWN, Train
     from hwnas.search.runs.stored import StoredRun, stored_space
@@ -82,6 +83,7 @@ def command(
     data = source.data(full=full)
     check_batch(settings, data)
     check_fits(trained, trained, settings)
+    check_regularisation(trained, arch, settings)
     config = {
         **stored(settings),
         "seed": seed,

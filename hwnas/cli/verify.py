@@ -40,7 +40,7 @@ __all__ = ["command"]
 )
 @click.option(
     "--device",
-    type=click.Choice(["cpu", "gpu"]),
+    metavar="cpu|gpu",
     help="What to measure on  [default: the table's; cpu for a run without one]",
 )
 @click.option(

@@ -1,32 +1,41 @@
 """Numbers that tell how long a kernel takes."""
 
 import math
+from itertools import zip_longest
 
 import numpy as np
 
 from hwnas.arrays import FloatArray
 from hwnas.kernels.kernel import Kernel
 
-__all__ = ["features", "work"]
+__all__ = ["NAMES", "features", "work"]
 
-_BYTES = 4  # of a single-precision number
 _CHEAP = ("Relu", "Clip", "LeakyRelu", "HardSigmoid")
+Shape = tuple[int, ...]
+
+#: What `features` are, in their order: logarithms of sizes, then flags.
+NAMES = (
+    *("MACs", "bytes read", "bytes written", "bytes of weights", "channels read"),
+    *("channels written", "last size read", "last size written", "window", "longest side of it"),
+    *("stride", "channels of a group", "operands", "dilation", "rows", "run", "heads"),
+    *("activation", "costly activation", "interpolation", "transposed factor"),
+)
+_FLAGS = 4
 
 
 def work(kernel: Kernel) -> FloatArray:
     """MACs, bytes read, bytes written, bytes of weights: what a roofline is made of, (4,)."""
-    moved = (kernel.elements_in, kernel.elements_out, kernel.elements_constant)
-    return np.array([kernel.macs, *(_BYTES * n for n in moved)], np.float64)
+    moved = (kernel.bytes_in, kernel.bytes_out, kernel.bytes_constant)
+    return np.array([kernel.macs, *moved], np.float64)
 
 
 def features(kernel: Kernel) -> FloatArray:
-    """Logarithms of sizes, and flags of fusions, (15,): what efficiency depends on."""
+    """What efficiency depends on, one number each of `NAMES`, (n_features,)."""
     source = kernel.inputs[0].shape or () if kernel.inputs else ()
     result = kernel.outputs[0].shape or () if kernel.outputs else ()
     window = (kernel.weights.shape or ())[2:]
     if not window:
-        window = tuple(int(k) for k in kernel.attribute("kernel_shape", "1").split("x"))
-    strides = [int(s) for s in kernel.attribute("strides", "1").split("x")]
+        window = _sizes(kernel, "kernel_shape")
     activation = kernel.attribute("activation", "")
     per_group = (kernel.weights.shape or (1, 1))[1:2]
     operands = sum(not value.constant for value in kernel.inputs)
@@ -37,10 +46,57 @@ def features(kernel: Kernel) -> FloatArray:
         source[-1] if source else 1,
         result[-1] if result else 1,
         math.prod(window),
-        max(window),
-        math.prod(strides),
+        max(window, default=1),
+        math.prod(_sizes(kernel, "strides")),
         per_group[0] if per_group else 1,
         operands,
+        max(_sizes(kernel, "dilations")),
+        math.prod(result[:-1]),
+        _run(kernel, source, result),
+        int(kernel.attribute("num_heads", "1")),
     )
-    flags = (bool(activation), bool(activation) and activation not in _CHEAP)
-    return np.array([*(math.log(v) for v in sizes), *map(float, flags)])
+    flags = (
+        bool(activation),
+        bool(activation) and activation not in _CHEAP,
+        kernel.attribute("mode", "") in ("linear", "cubic"),
+        kernel.attribute("transB", "0") == "1",
+    )
+    return np.array([*(math.log(max(v, 1)) for v in sizes), *map(float, flags)])
+
+
+def _sizes(kernel: Kernel, name: str) -> Shape:
+    return tuple(int(size) for size in kernel.attribute(name, "1").split("x"))
+
+
+def _run(kernel: Kernel, source: Shape, result: Shape) -> int:
+    """How many numbers that lie one after the other are treated alike.
+
+    Those behind the axis of an operator; those that a transposition leaves together; those over
+    which all operands of a sum or product are either numbers or one number.
+    """
+    perm = kernel.attribute("perm", "")
+    if perm:
+        order = [int(place) for place in perm.split("x")]
+        kept = 0
+        while kept < len(order) and order[-1 - kept] == len(order) - 1 - kept:
+            kept += 1
+        return math.prod(source[len(source) - kept :])
+    axis = kernel.attribute("axis", "")
+    if axis:
+        place = int(axis) % max(len(source), 1)
+        return math.prod(source[place + 1 :])
+    return _broadcast_run(result, [value.shape or () for value in kernel.inputs])
+
+
+def _broadcast_run(result: Shape, operands: list[Shape]) -> int:
+    """Product of the last sizes of a result over which each operand is there, or is not."""
+    run, patterns = 1, set()
+    rows = zip_longest(result[::-1], *(shape[::-1] for shape in operands), fillvalue=1)
+    for size, *others in rows:
+        if size == 1:
+            continue
+        patterns.add(tuple(other == size for other in others))
+        if len(patterns) > 1:
+            break
+        run *= size
+    return run

@@ -1,12 +1,31 @@
-"""Sizes of a model's inputs: those that it states, and those that a person gives."""
+"""Sizes of a model's inputs: those it states, those that are given, and which to ask for."""
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 
 from onnx import ModelProto, ValueInfoProto
 
 from hwnas.errors import ModelFormatError, OptionError
 
 __all__ = ["fix_shapes", "model_inputs"]
+
+#: What is suggested for a size, by words in the name that the model gives it.
+_BY_NAME = (
+    (("seq", "len", "token", "time"), 128),
+    (("batch",), 1),
+    (("height", "width"), 224),
+    (("channel",), 3),
+)
+#: And by its place, for each number of dimensions.
+_BY_PLACE = {
+    1: (1,),
+    2: (1, 128),
+    3: (1, 128, 64),
+    4: (1, 3, 224, 224),
+    5: (1, 3, 16, 112, 112),
+}
+#: An image whose last size is one of these keeps its channels there.
+_CHANNELS, _CHANNELS_LAST = (1, 3, 4), (1, 224, 224, 3)
 
 
 def model_inputs(proto: ModelProto) -> dict[str, ValueInfoProto]:
@@ -16,16 +35,19 @@ def model_inputs(proto: ModelProto) -> dict[str, ValueInfoProto]:
 
 
 def fix_shapes(proto: ModelProto, given: Mapping[str, Sequence[int]], source: str) -> None:
-    """Write the given sizes into the model's inputs; complain about those still unknown.
+    """Write sizes into a model's inputs, in place.
+
+    A size that has a name is the same wherever the model uses the name, so that it is asked for
+    once. Scalars have no sizes. Weights that are listed as inputs too need none.
 
     Args:
-        proto: is changed.
+        proto: the model.
         given: input name -> its sizes; an empty name is the model's only input.
         source: names the model in errors.
 
     Raises:
-        ModelFormatError: sizes are not known.
-        OptionError: ``given`` names an input that is not there, or contradicts its fixed sizes.
+        ModelFormatError: sizes are open; all inputs that have such are named at once.
+        OptionError: an input is not there, or its stated sizes contradict the given ones.
     """
     shapes = dict(given)
     inputs = model_inputs(proto)
@@ -36,21 +58,98 @@ def fix_shapes(proto: ModelProto, given: Mapping[str, Sequence[int]], source: st
             f"{source} has no input {unknown[0]!r}: its inputs are {', '.join(inputs)}; "
             "give shapes by these names"
         )
-    for name, value in inputs.items():
-        dims = value.type.tensor_type.shape.dim
-        stated = [dim.dim_value if dim.HasField("dim_value") else 0 for dim in dims]
-        wanted = list(shapes.get(name, stated))
-        clash = len(wanted) != len(stated) or any(
-            size not in (0, new) for size, new in zip(stated, wanted, strict=True)
+    sizes: dict[str, int] = {}
+    for name, shape in shapes.items():
+        sizes |= _named(inputs[name], list(shape))
+    for value in inputs.values():
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_param in sizes:
+                dim.dim_value = sizes[dim.dim_param]
+    if still := [value for value in inputs.values() if _is_open(value)]:
+        asked = dict(_suggested(still))
+        flags = [
+            f"--shape {shlex.quote(name + '=' + 'x'.join(map(str, shape)))}"
+            for name, shape in asked.items()
+        ]
+        stated = ", ".join(f"{value.name!r} is {_printed(_sizes(value))}" for value in still)
+        raise ModelFormatError(
+            f"{source} has dynamic shapes: input {stated}, and latency needs all sizes; "
+            f"give them, such as {' '.join(flags)}, or predict_onnx(..., shapes={asked})"
         )
-        printed = "x".join(str(size or "?") for size in stated) or "?"
-        if stated and clash:
-            raise OptionError(f"input {name!r} is {printed}, which {wanted} contradicts")
-        if not stated or min(wanted) < 1:
-            raise ModelFormatError(
-                f"{source} has a dynamic shape: input {name!r} is {printed}, and latency needs all "
-                f"sizes; give them: --shape {name}=1x3x224x224, or "
-                f"predict_onnx(..., shapes={{{name!r}: (1, 3, 224, 224)}})"
-            )
-        for dim, size in zip(dims, wanted, strict=True):
+
+
+def _named(value: ValueInfoProto, wanted: list[int]) -> dict[str, int]:
+    """Write sizes into one input, and return those that have names."""
+    stated = _sizes(value)
+    if stated is None:
+        if min(wanted, default=1) > 0:
+            value.type.tensor_type.shape.Clear()
+            for size in wanted:
+                value.type.tensor_type.shape.dim.add(dim_value=size)
+        return {}
+    clash = len(wanted) != len(stated) or any(
+        size not in (0, new) for size, new in zip(stated, wanted, strict=True)
+    )
+    if clash:
+        raise OptionError(f"input {value.name!r} is {_printed(stated)}, which {wanted} contradicts")
+    found: dict[str, int] = {}
+    for dim, size in zip(value.type.tensor_type.shape.dim, wanted, strict=True):
+        if size > 0:
+            if dim.dim_param:
+                found[dim.dim_param] = size
             dim.dim_value = size
+    return found
+
+
+def _is_open(value: ValueInfoProto) -> bool:
+    """Whether sizes are missing.
+
+    Raises:
+        ModelFormatError: it is a sequence or a map, which have none.
+    """
+    if value.type.WhichOneof("value") not in ("tensor_type", None):
+        raise ModelFormatError(
+            f"input {value.name!r} is no tensor but a {value.type.WhichOneof('value')}: export "
+            "the model with tensors as inputs"
+        )
+    sizes = _sizes(value)
+    return sizes is None or 0 in sizes
+
+
+def _sizes(value: ValueInfoProto) -> list[int] | None:
+    """What an input states, 0 where a size is open; None where it does not say how many."""
+    tensor = value.type.tensor_type
+    if not tensor.HasField("shape"):
+        return None
+    return [max(dim.dim_value, 0) for dim in tensor.shape.dim]
+
+
+def _printed(sizes: Sequence[int] | None) -> str:
+    if sizes is None:
+        return "of unknown rank"
+    return "x".join(str(size or "?") for size in sizes) or "a scalar"
+
+
+def _suggested(values: Sequence[ValueInfoProto]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Sizes that such inputs often have; those that are stated stay."""
+    for value in values:
+        stated = _sizes(value)
+        usual: Sequence[int] = _BY_PLACE[4]
+        if stated is not None:
+            usual = _BY_PLACE.get(len(stated), [1] * len(stated))
+            if len(stated) == 4 and stated[3] in _CHANNELS and stated[1] not in _CHANNELS:
+                usual = _CHANNELS_LAST
+        dims = value.type.tensor_type.shape.dim
+        names = [dim.dim_param.lower() for dim in dims] or [""] * len(usual)
+        sizes = stated or [0] * len(usual)
+        yield (
+            value.name,
+            tuple(
+                size or _by_name(name, place)
+                for size, name, place in zip(sizes, names, usual, strict=True)
+            ),
+        )
+
+
+def _by_name(name: str, otherwise: int) -> int:
+    return next((size for words, size in _BY_NAME if any(w in name for w in words)), otherwise)

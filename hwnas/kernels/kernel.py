@@ -5,13 +5,43 @@ import re
 from dataclasses import dataclass
 
 from hwnas.errors import UnknownNameError
+from hwnas.kernels.macs import count_macs
 
 __all__ = ["Kernel", "Operand", "parse_kernel"]
 
 #: What moves no data: a runtime only names the same memory anew.
-_VIEWS = frozenset({"Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
-_CONVOLUTIONS = frozenset({"Conv", "FusedConv", "nchwc.Conv"})
-_PRODUCTS = frozenset({"FusedGemm", "FusedMatMul", "Gemm", "MatMul"})
+_VIEWS = frozenset(
+    {"Dropout", "Flatten", "Identity", "Reshape", "Shape", "Size", "Squeeze", "Unsqueeze"}
+)
+_CONVOLUTIONS = frozenset({"Conv", "ConvInteger", "FusedConv", "QLinearConv", "nchwc.Conv"})
+#: Operators that run the same code but for one instruction, by the name of their family.
+_ALIKE = {
+    **dict.fromkeys(("Add", "Mul", "Sub"), "Add, Mul, Sub"),
+    **dict.fromkeys(("Max", "Min"), "Max, Min"),
+    **dict.fromkeys(("And", "Or", "Xor"), "logic"),
+    **dict.fromkeys(("Cos", "Sin"), "Cos, Sin"),
+    **dict.fromkeys(("DepthToSpace", "SpaceToDepth"), "DepthToSpace"),
+    **dict.fromkeys(("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"), "comparison"),
+    **dict.fromkeys(("Abs", "Ceil", "Floor", "Neg", "Not", "Reciprocal", "Round"), "plain map"),
+    **dict.fromkeys(("Sign", "Sqrt"), "plain map"),
+    **dict.fromkeys(("ReduceL1", "ReduceL2", "ReduceMean", "ReduceSum"), "ReduceMean"),
+    **dict.fromkeys(("ReduceSumSquare",), "ReduceMean"),
+    **dict.fromkeys(("ReduceMax", "ReduceMin"), "ReduceMax"),
+}
+#: Types of numbers with code of their own; others are as fast as their bytes are moved.
+_NARROW = {"bfloat16": "half", "float16": "half", "int8": "int8", "uint8": "int8"}
+#: Reads of a tensor no more than it writes; the places of its inputs are a table and positions.
+_LOOKUPS = {"Gather": (0, 1), "GatherElements": (0, 1)}
+_PICKS = frozenset({*_LOOKUPS, "EmbedLayerNormalization", "GatherND", "Slice"})
+#: What holds graphs of its own: how much of these runs is not known before.
+_CONTROL = frozenset({"If", "Loop", "Scan", "SequenceMap"})
+#: Types of numbers -> bytes of one.
+_BYTES = {
+    **dict.fromkeys(("float", "int32", "uint32"), 4),
+    **dict.fromkeys(("bool", "int8", "uint8"), 1),
+    **dict.fromkeys(("bfloat16", "float16", "int16", "uint16"), 2),
+    **dict.fromkeys(("double", "int64", "uint64"), 8),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +56,11 @@ class Operand:
     def elements(self) -> int:
         """How many numbers it holds; 0 where the shape is not known."""
         return 0 if self.shape is None else math.prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """What its numbers take."""
+        return self.elements * _BYTES.get(self.dtype, 4)
 
     def __str__(self) -> str:
         dims = "?" if self.shape is None else "x".join(map(str, self.shape)) or "1"
@@ -62,23 +97,41 @@ class Kernel:
 
     @property
     def static(self) -> bool:
-        """Whether all shapes are known and all numbers are single precision."""
+        """Whether all shapes are known before a run, and all values are numbers."""
         sides = (*self.inputs, *self.outputs)
-        return bool(self.outputs) and all(
-            value.shape is not None and (value.dtype == "float" or value.constant)
+        known = bool(self.outputs) and self.op not in _CONTROL
+        return known and all(
+            value.shape is not None and 0 not in value.shape and value.dtype in _BYTES
             for value in sides
         )
 
     @property
     def family(self) -> str:
-        """What it is modelled with: convolutions by their groups, all others by themselves."""
-        if self.op not in _CONVOLUTIONS:
-            return self.op
-        groups = self.groups
-        if groups == 1:
-            return f"{self.op} dense"
+        """What it is modelled with: operators of the same code, convolutions by their groups."""
+        name = _ALIKE.get(self.op, self.op)
+        if self.op in _CONVOLUTIONS or self.op == "ConvTranspose":
+            name += f" {self._kind_of_convolution()}"
+        kind = next((value.dtype for value in self.inputs if not value.constant), "float")
+        # whatever is cast is read and written, and no more
+        narrow = None if self.op == "Cast" else _NARROW.get(kind)
+        return f"{name} {narrow}" if narrow else name
+
+    def _kind_of_convolution(self) -> str:
+        if self.groups == 1:
+            return "dense"
         weights = self.weights.shape or ()
-        return f"{self.op} {'depthwise' if weights[1:2] == (1,) else 'grouped'}"
+        channels, own = (0, self.groups) if self.op == "ConvTranspose" else (1, 1)
+        return "depthwise" if weights[channels : channels + 1] == (own,) else "grouped"
+
+    @property
+    def positions(self) -> dict[int, int]:
+        """Place of an input that holds positions -> what these lie below."""
+        if self.op not in _LOOKUPS:
+            return {}
+        table, at = _LOOKUPS[self.op]
+        shape = self.inputs[table].shape or (1,)
+        axis = int(self.attribute("axis", "0"))
+        return {at: shape[axis] if -len(shape) <= axis < len(shape) else 1}
 
     @property
     def groups(self) -> int:
@@ -87,8 +140,10 @@ class Kernel:
 
     @property
     def weights(self) -> Operand:
-        """The largest constant input; an empty one where there is none."""
+        """The largest constant input, or what a convolution takes for one; else an empty one."""
         constants = [value for value in self.inputs if value.constant]
+        if self.op in _CONVOLUTIONS and not constants:
+            constants = list(self.inputs[1:2])  # weights that a kernel before it makes
         return max(constants, key=lambda value: value.elements, default=Operand((0,)))
 
     def attribute(self, name: str, default: str) -> str:
@@ -97,27 +152,34 @@ class Kernel:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of convolutions and matrix products; 0 for all others."""
-        result = self.outputs[0].elements if self.outputs else 0
-        if self.op in _CONVOLUTIONS:
-            return result * math.prod((self.weights.shape or ())[1:])
-        if self.op in _PRODUCTS and self.inputs and self.inputs[0].shape:
-            return result * self.inputs[0].shape[-1]
-        return 0
+        """Multiply-accumulates as it runs, channels that a layout adds among them."""
+        shapes = [[value.shape for value in side] for side in (self.inputs, self.outputs)]
+        if any(shape is None for side in shapes for shape in side):
+            return 0
+        inputs, outputs = ([shape for shape in side if shape is not None] for side in shapes)
+        return count_macs(self.op, dict(self.attributes), inputs, outputs)
 
     @property
-    def elements_in(self) -> int:
-        """Numbers read that are not constant."""
-        return sum(value.elements for value in self.inputs if not value.constant)
+    def bytes_in(self) -> int:
+        """Read, weights apart; what picks from a tensor reads as much as it writes."""
+        return self._picked(sum(v.bytes for v in self.inputs if not v.constant))
 
     @property
-    def elements_out(self) -> int:
-        """Numbers written."""
-        return sum(value.elements for value in self.outputs)
+    def bytes_out(self) -> int:
+        """Written."""
+        return sum(value.bytes for value in self.outputs)
+
+    @property
+    def bytes_constant(self) -> int:
+        """Weights read."""
+        return self._picked(sum(v.bytes for v in self.inputs if v.constant))
+
+    def _picked(self, count: int) -> int:
+        return min(count, 2 * self.bytes_out) if self.op in _PICKS else count
 
     @property
     def elements_constant(self) -> int:
-        """Weights read."""
+        """Numbers in constants, whether they are read or not."""
         return sum(value.elements for value in self.inputs if value.constant)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, helper
 
 from hwnas.errors import ModelFormatError
+from hwnas.kernels.unreadable import what_it_is
 from hwnas.reading import MIB, open_regular, read_bytes
 
 __all__ = ["computes_when_loaded", "nodes_and_tensors", "read_model"]
@@ -79,9 +80,7 @@ def _parsed(model: bytes | str | Path, source: str) -> ModelProto:
     except DecodeError:
         proto = ModelProto()
     if not proto.graph.node:
-        raise ModelFormatError(
-            f"{source} is not an ONNX model with at least one node: export the network to ONNX"
-        )
+        raise ModelFormatError(f"{source} {what_it_is(data)}")
     return proto
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from hwnas.kernels.model import computes_when_loaded
 from hwnas.progress import Progress, silent
 from hwnas.reading import MIB, parse_json, read_bytes
 
-__all__ = ["Values", "optimise"]
+__all__ = ["FOLDED", "WHOLE", "Values", "optimise"]
 
 #: Name, sizes (None where they are not known before a run) and type of each tensor.
 Values = list[tuple[str, list[int] | None, str]]
@@ -27,7 +28,7 @@ _SECONDS = 5
 _NODES_A_SECOND = 5000
 _BYTES = 1536 * MIB
 #: Levels of ONNX Runtime's optimiser: what is constant computed, and everything.
-_FOLDED, _WHOLE = "ORT_ENABLE_BASIC", "ORT_ENABLE_ALL"
+FOLDED, WHOLE = "ORT_ENABLE_BASIC", "ORT_ENABLE_ALL"
 _READING = "reading the model"
 _PATIENCE = 1.6  # times as long may pass on a busy machine
 _MODEL, _RESULT, _VALUES = "model.onnx", "optimised.onnx", "values.json"
@@ -42,7 +43,7 @@ _CHILD = (
 
 
 def optimise(
-    proto: ModelProto, source: str, progress: Progress = silent
+    proto: ModelProto, source: str, progress: Progress = silent, level: str = WHOLE
 ) -> list[tuple[ModelProto, Values]]:
     """A model as ONNX Runtime would run it here, and its tensors; a long one in parts, in order.
 
@@ -53,29 +54,30 @@ def optimise(
         proto: read by `hwnas.kernels.model.read_model`.
         source: names it in errors.
         progress: told after each part of a long model.
+        level: `WHOLE`, or `FOLDED` for what is constant alone.
 
     Raises:
         ModelFormatError: ONNX Runtime cannot load it, or not within the limits.
     """
     if len(proto.graph.node) <= LONG:
-        return [_bounded(proto, source, _WHOLE)]
+        return [_bounded(proto, source, level)]
     # what is constant is folded first, in one piece: shapes may be computed across any cut
     progress(_READING, 0.0, "")
-    folded, _ = _bounded(proto, source, _FOLDED)
+    folded, _ = _bounded(proto, source, FOLDED, shapes=False)
     try:
-        return _in_parts(folded, source, progress)
+        return _in_parts(folded, source, level, progress)
     except NoTensorError:
-        return [_bounded(proto, source, _WHOLE)]
+        return [_bounded(proto, source, level)]
 
 
 def _in_parts(
-    folded: ModelProto, source: str, progress: Progress
+    folded: ModelProto, source: str, level: str, progress: Progress
 ) -> list[tuple[ModelProto, Values]]:
     known = {value.name: value for value in folded.graph.input}
     found, done, count = [], 0, len(folded.graph.node)
     for part in parts(folded, known):
         done += len(part.graph.node)
-        optimised, values = _bounded(part, source, _WHOLE)
+        optimised, values = _bounded(part, source, level)
         for name, sizes, dtype in values:
             known.setdefault(name, value_info(name, sizes, dtype))
         found.append((optimised, values))
@@ -83,29 +85,32 @@ def _in_parts(
     return found
 
 
-def _bounded(proto: ModelProto, source: str, level: str) -> tuple[ModelProto, Values]:
+def _bounded(
+    proto: ModelProto, source: str, level: str, shapes: bool = True
+) -> tuple[ModelProto, Values]:
     if not computes_when_loaded(proto):
-        return _here(proto, source, level)
+        return _here(proto, source, level, shapes)
     with tempfile.TemporaryDirectory() as folder:
-        return _in_child(proto, source, Path(folder), level)
+        return _in_child(proto, source, Path(folder), level, shapes)
 
 
-def _here(proto: ModelProto, source: str, level: str) -> tuple[ModelProto, Values]:
+def _here(proto: ModelProto, source: str, level: str, shapes: bool) -> tuple[ModelProto, Values]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / _RESULT
         _session(proto.SerializeToString(), source, level, path)
         optimised = ModelProto.FromString(path.read_bytes())
-    return optimised, _values(optimised, source) if level == _WHOLE else []
+    return optimised, _values(optimised, source) if shapes else []
 
 
 def _in_child(
-    proto: ModelProto, source: str, folder: Path, level: str
+    proto: ModelProto, source: str, folder: Path, level: str, shapes: bool
 ) -> tuple[ModelProto, Values]:
     model = proto.SerializeToString()
     (folder / _MODEL).write_bytes(model)
     seconds = _SECONDS + len(proto.graph.node) // _NODES_A_SECOND
     memory = _BYTES + 4 * len(model)
     words = [json.dumps(sys.path), str(folder), source, str(seconds), str(memory), level]
+    words.append("shapes" if shapes else "")
     refusal = ModelFormatError(
         f"{source} computes constants, branches, loops or functions when it is loaded, and that "
         f"takes more than {seconds} s or {memory / MIB:.0f} MiB: export it without them, or fold "
@@ -133,14 +138,14 @@ def _in_child(
         raise refusal from None
 
 
-def work(folder: str, source: str, seconds: str, memory: str, level: str) -> None:
+def work(folder: str, source: str, seconds: str, memory: str, level: str, shapes: str) -> None:
     """What the other process does: optimise the model in a folder, within limits."""
     _limit(int(seconds), int(memory))
     place = Path(folder)
     try:
         model = (place / _MODEL).read_bytes()
         _session(model, source, level, place / _RESULT)
-        values = _values(onnx.load(place / _RESULT), source) if level == _WHOLE else []
+        values = _values(onnx.load(place / _RESULT), source) if shapes else []
     except MemoryError:
         sys.exit(1)
     except ModelFormatError as error:
@@ -184,18 +189,37 @@ def _session(model: bytes, source: str, level: str, save: Path | None = None) ->
     try:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors share no class but this one
-        reason = " ".join(str(error).split())[:300]
         raise ModelFormatError(
-            f"ONNX Runtime {ort.__version__} cannot load {source}: {reason}; "
-            "check it with onnx.checker.check_model"
+            f"ONNX Runtime {ort.__version__} cannot load {source}: {_reason(str(error))}"
         ) from None
+
+
+def _reason(text: str) -> str:
+    """What ONNX Runtime says, without the place in its code, and what to do about it."""
+    words = re.sub(r"\S+\.(?:cc|h):\d+ .*?\) (?=[A-Z])", "", " ".join(text.split()))
+    newer = re.search(r"model IR version: (\d+), max supported IR version: (\d+)", words)
+    if newer:
+        return (
+            f"it is of IR version {newer[1]}, and this one reads versions up to {newer[2]}: "
+            "install a newer onnxruntime, or set the model's ir_version to "
+            f"{newer[2]} with the onnx package and save it again"
+        )
+    newest = re.search(r"support for domain (\S+) is till opset (\d+)", words)
+    if newest:
+        return (
+            f"it uses a newer operator set of {newest[1]} than {newest[2]}, the newest of this "
+            f"one: install a newer onnxruntime, or export it with opset {newest[2]} or older"
+        )
+    return f"{words[:300]}; check it with onnx.checker.check_model"
 
 
 def _values(optimised: ModelProto, source: str) -> Values:
     """Sizes and types of all tensors that are not constant, as ONNX Runtime infers them."""
     every = ModelProto(ir_version=optimised.ir_version, opset_import=optimised.opset_import)
-    for part in ("node", "input", "output"):
+    for part in ("node", "output"):
         getattr(every.graph, part).extend(getattr(optimised.graph, part))
+    weights = {tensor.name for tensor in optimised.graph.initializer}  # may be inputs as well
+    every.graph.input.extend(v for v in optimised.graph.input if v.name not in weights)
     every.graph.name = "shapes"
     for tensor in optimised.graph.initializer:  # megabytes of weights say nothing about shapes
         if tensor.data_type == TensorProto.FLOAT and len(tensor.dims) > 1:

@@ -1,29 +1,33 @@
 """Any ONNX model as the kernels that ONNX Runtime makes of it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
+from hwnas.kernels.cuts import value_info
 from hwnas.kernels.inputs import fix_shapes
 from hwnas.kernels.kernel import Kernel, Operand
 from hwnas.kernels.model import read_model
-from hwnas.kernels.optimise import Values, optimise
+from hwnas.kernels.optimise import FOLDED, WHOLE, Values, optimise
 from hwnas.progress import Progress, silent
 
-__all__ = ["Piece", "split"]
+__all__ = ["BELOW", "Piece", "count_model_macs", "split"]
 
+#: Behind this, a model's metadata names an input of whole numbers, and what they lie below: rows of
+#: the table that they pick from.
+BELOW = "hwnas.below."
 #: Attributes that decide how long a kernel takes; shapes tell the others.
 _TELLING = {
-    *("activation", "auto_pad", "axis", "channels_last", "dilations", "group", "is_test"),
-    *("keepdims", "kernel_shape", "mode", "perm", "strides"),
+    *("activation", "auto_pad", "axes", "axis", "channels_last", "dilations", "direction"),
+    "equation",
+    *("group", "is_test", "keepdims", "kernel_shape", "mode", "num_heads", "perm", "strides"),
     *("transA", "transB", "transBatchA", "transBatchB"),
 }
-_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc")
-_NCHWC = "com.microsoft.nchwc"
+_MICROSOFT, _NCHWC = "com.microsoft", "com.microsoft.nchwc"
 #: Constants of more numbers than this are weights.
 _SMALL = 1024
 
@@ -43,14 +47,17 @@ class Piece:
     opsets: tuple[onnx.OperatorSetIdProto, ...]
 
     def to_onnx(self) -> bytes:
-        """A model of this node alone; its inputs and outputs are those that are not constant."""
+        """A model of this node alone; its inputs and outputs are those that are not constant.
+
+        Its metadata say what an input of positions lies below, see `BELOW`.
+        """
         known = {tensor.name for tensor in self.constants}
         inputs = [name for name in self.node.input if name]
         values = dict(zip(inputs, self.kernel.inputs, strict=True))
         values |= dict(zip(filter(None, self.node.output), self.kernel.outputs, strict=True))
 
         def info(name: str) -> onnx.ValueInfoProto:
-            return helper.make_tensor_value_info(name, TensorProto.FLOAT, values[name].shape)
+            return value_info(name, values[name].shape, values[name].dtype)
 
         graph = helper.make_graph(
             [self.node],
@@ -60,6 +67,9 @@ class Piece:
             [_filled(tensor) for tensor in self.constants],
         )
         model = helper.make_model(graph, opset_imports=self.opsets, ir_version=8)
+        for at, below in self.kernel.positions.items():
+            if inputs[at] not in known:
+                model.metadata_props.add(key=BELOW + inputs[at], value=str(below))
         data: bytes = model.SerializeToString()
         return data
 
@@ -86,11 +96,34 @@ def split(
             operators of its own, has inputs of unknown shape, or takes too long to optimise.
         OptionError: ``shapes`` names an input that is not there, or contradicts its fixed sizes.
     """
+    return list(_pieces(*_read(model, shapes), WHOLE, progress))
+
+
+def count_model_macs(
+    model: bytes | str | Path, shapes: Mapping[str, Sequence[int]] | None = None
+) -> int:
+    """Multiply-accumulates of a model as it was exported: at a run's batch size, branches apart.
+
+    Only constants are folded before. What a layout adds for this processor, such as channels that
+    fill a vector, is not in it, so that it is one number on all machines.
+
+    Args:
+        model, shapes: as `split`; raises as it does.
+    """
+    return sum(piece.kernel.macs for piece in _pieces(*_read(model, shapes), FOLDED, silent))
+
+
+def _read(
+    model: bytes | str | Path, shapes: Mapping[str, Sequence[int]] | None
+) -> tuple[ModelProto, str]:
     source = "the model" if isinstance(model, bytes) else str(model)
     proto = read_model(model)
     fix_shapes(proto, shapes or {}, source)
-    pieces = []
-    for optimised, inferred in optimise(proto, source, progress):
+    return proto, source
+
+
+def _pieces(proto: ModelProto, source: str, level: str, progress: Progress) -> Iterator[Piece]:
+    for optimised, inferred in optimise(proto, source, progress, level):
         values = _values(optimised, inferred)
         constants = {tensor.name: _bare(tensor) for tensor in optimised.graph.initializer}
         opsets = tuple(helper.make_opsetid(o.domain, o.version) for o in optimised.opset_import)
@@ -104,8 +137,7 @@ def split(
             held = tuple(constants[name] for name in dict.fromkeys(node.input) if name in constants)
             alone = NodeProto()
             alone.CopyFrom(node)
-            pieces.append(Piece(kernel, alone, held, opsets))
-    return pieces
+            yield Piece(kernel, alone, held, opsets)
 
 
 def _bare(tensor: TensorProto) -> TensorProto:
@@ -121,23 +153,23 @@ def _filled(bare: TensorProto) -> TensorProto:
     filled = TensorProto()
     filled.CopyFrom(bare)
     if _is_large(bare):
-        filled.raw_data = bytes(4 * math.prod(bare.dims))
+        size = helper.tensor_dtype_to_np_dtype(bare.data_type).itemsize
+        filled.raw_data = bytes(size * math.prod(bare.dims))
     return filled
 
 
 def _is_large(tensor: TensorProto) -> bool:
-    return tensor.data_type == TensorProto.FLOAT and math.prod(tensor.dims) > _SMALL
+    return tensor.data_type != TensorProto.STRING and math.prod(tensor.dims) > _SMALL
 
 
 def _values(optimised: ModelProto, inferred: Values) -> dict[str, Operand]:
     """Shape and type of every tensor, as ONNX Runtime infers them for its own operators."""
     values = {
-        tensor.name: Operand(tuple(tensor.dims) or (1,), _dtype(tensor.data_type), constant=True)
+        tensor.name: Operand(tuple(tensor.dims), _dtype(tensor.data_type), constant=True)
         for tensor in optimised.graph.initializer
     }
     for name, shape, dtype in inferred:
-        sizes = None if shape is None else tuple(shape) or (1,)
-        values.setdefault(name, Operand(sizes, dtype))
+        values.setdefault(name, Operand(None if shape is None else tuple(shape), dtype))
     return values
 
 
@@ -147,7 +179,10 @@ def _dtype(number: int) -> str:
 
 
 def _name(node: NodeProto) -> str:
-    return f"nchwc.{node.op_type}" if node.domain == _NCHWC else node.op_type
+    if node.domain == _NCHWC:
+        return f"nchwc.{node.op_type}"
+    both = node.domain == _MICROSOFT and node.op_type == "Attention"  # ONNX's is another operator
+    return f"{_MICROSOFT}.{node.op_type}" if both else node.op_type
 
 
 def _attributes(node: NodeProto) -> tuple[tuple[str, str], ...]:
@@ -161,5 +196,6 @@ def _attributes(node: NodeProto) -> tuple[tuple[str, str], ...]:
         if isinstance(value, bytes):
             value = value.decode(errors="replace")
         text = "x".join(map(str, value)) if isinstance(value, list) else str(value)
+        text = text.replace(",", "_")  # of an equation: bij,bjk->bik
         found.append((attribute.name, "".join(c for c in text if c.isalnum() or c in "._-")))
     return tuple(sorted(found))

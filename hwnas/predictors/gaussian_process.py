@@ -116,15 +116,30 @@ class GaussianProcess:
             found[part] = np.sqrt(np.maximum(left, 0.0))
         return found
 
+    def covariance(self, x: FloatArray) -> FloatArray:
+        """Of values at features (n, n_features), (n, n); the noise is each value's own."""
+        rows = self._units(x)
+        half = solve_triangular(self.lower, self._covariance(x).T, lower=True)
+        found: FloatArray = self.variance * _alike(rows, rows) - half.T @ half
+        found[np.diag_indices(len(found))] += self.noise
+        return found
+
     def left_out(self) -> FloatArray:
         """Error at each sample by the others (Rasmussen 2006, equation 5.12)."""
+        return self.weights * self.left_out_variance()
+
+    def left_out_variance(self) -> FloatArray:
+        """What the square of that error is expected to be (Rasmussen 2006, equation 5.12)."""
         half = solve_triangular(self.lower, np.eye(len(self.lower)), lower=True)
-        errors: FloatArray = self.weights / (half**2).sum(axis=0)
-        return errors
+        variance: FloatArray = 1 / (half**2).sum(axis=0)
+        return variance
 
     def _covariance(self, x: FloatArray) -> FloatArray:
+        return self.variance * _alike(self._units(x), self.rows)
+
+    def _units(self, x: FloatArray) -> FloatArray:
         rows = (x[:, self.kept] - self.centre[self.kept]) / self.scale[self.kept]
-        return self.variance * _alike(rows / self.lengths, self.rows)
+        return np.asarray(rows / self.lengths, np.float64)
 
 
 def _some(x: FloatArray, values: FloatArray, most: int) -> tuple[FloatArray, FloatArray]:

@@ -1,5 +1,6 @@
 """Latency of kernels that nobody measured, from kernels of the same family that were."""
 
+import math
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from hwnas.arrays import FloatArray
 from hwnas.errors import TableFormatError, TableTargetError, UnknownNameError
-from hwnas.kernels import Kernel, features, parse_kernel, work
+from hwnas.kernels import NAMES, Kernel, features, parse_kernel, work
 from hwnas.latency_tables import KernelRecord, LatencyTable
 from hwnas.predictors.calibrated import Calibration, calibrate
 from hwnas.predictors.roofline import Roofline
@@ -20,6 +21,9 @@ _LEAST_KERNELS = 3
 _LEAST_NETWORKS = 5
 #: Subtracting the call from kernels that hardly take longer leaves noise; this share stays.
 _LEAST_SHARE = 0.1
+#: Farther outside of all measured kernels than a factor of 1.5 is said.
+_FAR = 0.405
+_AT_ONCE = 1000
 
 
 class KernelPredictor:
@@ -31,6 +35,7 @@ class KernelPredictor:
     Attributes:
         call_ms: what a network costs before its first kernel.
         calibration: from sums of kernels to whole networks.
+        systematic: standard deviation of the logarithm of a network, beyond that of its kernels.
 
     Args:
         table: one with kernels.
@@ -51,7 +56,7 @@ class KernelPredictor:
         self.table = table
         self.call_ms = record.call.latency_ms
         self._families = self._fit(record, progress)
-        self.calibration = self._calibrate(record)
+        self.calibration, self.systematic = self._calibrate(record)
 
     def can_predict(self, kernel: Kernel) -> bool:
         """Whether it costs nothing, or kernels of its family were measured."""
@@ -64,6 +69,47 @@ class KernelPredictor:
         ms = self._alone(distinct) * np.array(factors, np.float64)
         place = {kernel: at for at, kernel in enumerate(distinct)}
         return ms[np.array([place[kernel] for kernel in kernels], np.int64)]
+
+    def spread(self, kernels: Sequence[Kernel], ms: FloatArray) -> float:
+        """Standard deviation of log(sum of kernels): what is unsure of each, weighted by its share.
+
+        Errors of kernels of one family go together as their models say; those of families do not.
+
+        Args:
+            kernels: n of them.
+            ms: (n,), milliseconds of each as `predict` gives them; nan counts for nothing.
+        """
+        members: dict[str, dict[Kernel, float]] = {}
+        for kernel, value in zip(kernels, ms, strict=True):
+            if value > 0:
+                shares = members.setdefault(kernel.family, {})
+                shares[kernel] = shares.get(kernel, 0.0) + float(value)
+        deviations_ms = [self._deviation_ms(family, *zip(*shares.items(), strict=True))
+                         for family, shares in members.items()]  # fmt: skip
+        return math.hypot(*deviations_ms) / (self.call_ms + float(np.nansum(ms)))
+
+    def _deviation_ms(self, family: str, kernels: Sequence[Kernel], ms: Sequence[float]) -> float:
+        """Standard deviation of the sum of distinct kernels of a family.
+
+        Of very many some are taken at a time, whose errors are taken to go together.
+        """
+        total = 0.0
+        for start in range(0, len(kernels), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            covariance = self._families[family].covariance(_arrays(kernels[part])[1])
+            weights = np.array(ms[part])
+            total += math.sqrt(max(float(weights @ covariance @ weights), 0.0))
+        return total
+
+    def outside(self, kernels: Sequence[Kernel]) -> list[tuple[str, ...]]:
+        """For each kernel the features in which it is far from all measured ones of its family."""
+        far: dict[Kernel, tuple[str, ...]] = {}
+        for kernel in dict.fromkeys(kernels):
+            far[kernel] = ()
+            if not kernel.no_op and self.can_predict(kernel):
+                beyond = self._families[kernel.family].beyond(features(kernel)[None])[0]
+                far[kernel] = tuple(name for name, d in zip(NAMES, beyond, strict=True) if d > _FAR)
+        return [far[kernel] for kernel in kernels]
 
     def _alone(self, kernels: Sequence[Kernel]) -> FloatArray:
         """Milliseconds of each kernel alone, without the call."""
@@ -93,9 +139,9 @@ class KernelPredictor:
             progress("modelling kernels", at / len(measured), "")
         return families
 
-    def _calibrate(self, record: KernelRecord) -> Calibration:
+    def _calibrate(self, record: KernelRecord) -> tuple[Calibration, float]:
         parts: list[Mapping[Hashable, float]] = []
-        sums, wholes = [], []
+        sums, wholes, known = [], [], []
         for network in record.networks.values():
             counts = {_parsed(key): count for key, count in network.kernels.items()}
             alone = self._alone(list(counts)) * np.array(list(counts.values()))
@@ -106,19 +152,22 @@ class KernelPredictor:
                 row.update(dict.fromkeys(_groups(kernel), float(ms)))
             parts.append(row)
             sums.append(float(alone.sum()))
+            known.append(self.spread(list(counts), alone) ** 2)
             wholes.append(network.measurement.latency_ms - self.call_ms)
         if len(wholes) < _LEAST_NETWORKS:
             raise TableTargetError(
                 f"only {len(wholes)} of the table's networks consist of kernels that it can "
                 f"predict, {_LEAST_NETWORKS} are needed: profile again with more kernels"
             )
-        return calibrate(parts, sums, wholes)
+        found = calibrate(parts, sums, wholes)
+        least = (_LEAST_SHARE * found.residual) ** 2
+        return found, max(found.residual**2 - float(np.mean(known)), least) ** 0.5
 
 
 def _groups(kernel: Kernel) -> tuple[Hashable, ...]:
     """What is corrected together: kinds of convolutions, matrix products, all that moves data."""
     if "Conv" in kernel.op:
-        return (kernel.family.split()[-1],)
+        return (kernel.family.partition(" ")[2],)
     return ("product" if kernel.macs else "other",)
 
 

@@ -21,6 +21,7 @@ from hwnas.spaces import SearchSpace
 if TYPE_CHECKING:
     from hwnas.predictors.of_space import SpacePredictor
     from hwnas.predictors.regression import LatencyRegressor
+    from hwnas.predictors.whole_networks import WholeNetworkPredictor
 
 __all__ = ["load_predictor", "load_table", "shipped_predictors"]
 
@@ -104,8 +105,11 @@ def _of_object(source: Any, space: SearchSpace | None, name: str | None) -> Late
 
         if isinstance(source, LatencyRegressor):
             return _of_regressor(source, space, name or "LatencyRegressor")
+        from hwnas.predictors.whole_networks import WholeNetworkPredictor
+
         looked_up = LookedUpLatency | UnknownLatency
-        if isinstance(source, AdditivePredictor | SpacePredictor | OwnPredictor | looked_up):
+        whole = WholeNetworkPredictor | looked_up
+        if isinstance(source, AdditivePredictor | SpacePredictor | OwnPredictor | whole):
             return _same_space(source, space)
     if space is None:
         space = getattr(source, "space", None)
@@ -136,9 +140,25 @@ def _of_engine(name: str, space: SearchSpace | None) -> EnginePredictor:
     return EnginePredictor(engine_times(engine), space)
 
 
-def _of_table(table: LatencyTable, space: SearchSpace | None) -> AdditivePredictor:
+def _of_table(table: LatencyTable, space: SearchSpace | None) -> Any:
     origin = spaces.remake(table.space.name, table.space.arguments, space)
+    wanted = origin if space is None else space
+    if wanted.modules is not None:
+        return _of_networks(table, wanted, origin)
     return AdditivePredictor(table, origin if space is None else space, origin)
+
+
+def _of_networks(
+    table: LatencyTable, space: SearchSpace, origin: SearchSpace
+) -> "WholeNetworkPredictor":
+    from hwnas.predictors.whole_networks import WholeNetworkPredictor
+
+    if origin.identifier != space.identifier:
+        raise OptionError(
+            f"networks of {space.name} are measured whole, and the table is of "
+            f"{origin.identifier}, got {space.identifier}: leave the table out to measure some now"
+        )
+    return WholeNetworkPredictor(table, space)
 
 
 def _fitted(path: Path, space: SearchSpace | None, name: str) -> "SpacePredictor":

@@ -1,8 +1,7 @@
 """What a model will take, kernel by kernel."""
 
+import math
 from dataclasses import dataclass
-
-import numpy as np
 
 from hwnas.latency_tables import Target
 from hwnas.predictors.intervals import student_quantile
@@ -19,7 +18,8 @@ class KernelLatency:
         op, key: its operator, and the operator with all sizes.
         macs: multiply-accumulates of a run.
         ms: None where it cannot be predicted.
-        note: why it is less sure than others; empty where it is not.
+        outside: in what it is far from every kernel that was measured, such as ``dilation``.
+        note: why it is less sure than others, in words; empty where it is not.
     """
 
     name: str
@@ -27,6 +27,7 @@ class KernelLatency:
     key: str
     macs: int
     ms: float | None
+    outside: tuple[str, ...] = ()
     note: str = ""
 
 
@@ -42,8 +43,11 @@ class ModelPrediction:
         residual: root mean square of log(predicted / measured) on whole networks: random ones of
             the table, or for a card of others published ones, with what kernels are uncertain.
         count: how many of these there are.
-        source: whose measurements they are, where they are not a table's; nothing is then said to
-            lie below an upper end that leaves kernels out.
+        macs: multiply-accumulates of the model as it was exported; None where nobody counted them.
+            Kernels have their own, which a layout may have rounded up.
+        spread: standard deviation of log(predicted / measured) of this model: what is unsure of its
+            kernels, and what the table's random networks leave over; None: ``residual``.
+        source: whose measurements they are, where they are not a table's.
     """
 
     predicted_ms: float
@@ -52,16 +56,23 @@ class ModelPrediction:
     target: Target
     residual: float
     count: int
+    macs: int | None = None
+    spread: float | None = None
     source: str = ""
 
     @property
     def at_least(self) -> bool:
-        """Whether ``predicted_ms`` is only a lower limit, since kernels are not in it."""
-        return bool(self.source and self.unpredicted)
+        """Whether kernels are not in ``predicted_ms``, so that the model takes longer."""
+        return bool(self.unpredicted)
+
+    @property
+    def outside(self) -> tuple[KernelLatency, ...]:
+        """Predicted kernels that are far from all measured ones: the interval is wider for them."""
+        return tuple(kernel for kernel in self.kernels if kernel.outside)
 
     @property
     def unpredicted(self) -> tuple[KernelLatency, ...]:
-        """Kernels of families that the table did not measure, or whose shapes are not known."""
+        """Kernels of families that were not measured, or whose shapes are not known."""
         return tuple(kernel for kernel in self.kernels if kernel.ms is None)
 
     def by_operator(self) -> dict[str, tuple[int, float]]:
@@ -74,14 +85,17 @@ class ModelPrediction:
         return dict(sorted(totals.items(), key=lambda item: -item[1][1]))
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """Milliseconds between which a measurement lies, where all kernels are predicted.
+        """Milliseconds between which a measurement lies; its least where kernels are left out.
 
-        From the spread of whole networks around their predictions (Student's t). Where a
-        prediction is `at_least`, the upper end is infinite.
+        From how sure each kernel is, and from the spread of whole networks around their predictions
+        (Student's t). What ``unpredicted`` lists takes time that nobody knows: the upper end is
+        infinite then.
 
         Raises:
             OptionError: the confidence is not between 0 and 1.
         """
-        spread = student_quantile(confidence, self.count) * self.residual
-        high = float("inf") if self.at_least else self.predicted_ms * float(np.exp(spread))
-        return self.predicted_ms * float(np.exp(-spread)), high
+        spread = student_quantile(confidence, self.count) * (
+            self.residual if self.spread is None else self.spread
+        )
+        low, high = (self.predicted_ms * math.exp(sign * spread) for sign in (-1, 1))
+        return low, math.inf if self.unpredicted else high

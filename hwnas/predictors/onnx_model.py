@@ -1,12 +1,13 @@
 """Latency of any ONNX model, without running it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from hwnas.errors import KernelNotInTableError, OptionError
-from hwnas.kernels import Piece, split
+from hwnas.kernels import Piece, count_model_macs, split
 from hwnas.latency_tables import LatencyTable
 from hwnas.predictors.kernels import KernelPredictor
 from hwnas.predictors.model_prediction import KernelLatency, ModelPrediction
@@ -52,18 +53,24 @@ def predict_onnx(
             "has one: leave it out"
         )
     pieces = split(model, shapes)  # before the table is modelled, so that errors come at once
+    macs = count_model_macs(model, shapes)
     if isinstance(table, str | Path):
         table = LatencyTable.load(table)
     predictor = table if isinstance(table, KernelPredictor) else KernelPredictor(table)
-    return predict_pieces(pieces, predictor, strict=strict)
+    return predict_pieces(pieces, predictor, strict=strict, macs=macs)
 
 
 def predict_pieces(
-    pieces: Sequence[Piece], predictor: KernelPredictor, *, strict: bool = False
+    pieces: Sequence[Piece],
+    predictor: KernelPredictor,
+    *,
+    strict: bool = False,
+    macs: int | None = None,
 ) -> ModelPrediction:
-    """Predict a model that is split already; as `predict_onnx`."""
+    """Predict a model that is split already, and counted or not; as `predict_onnx`."""
     found = [piece.kernel for piece in pieces]
     known = predictor.predict(found)
+    outside = predictor.outside(found)
     kernels = tuple(
         KernelLatency(
             piece.node.name,
@@ -71,16 +78,17 @@ def predict_pieces(
             kernel.key,
             kernel.macs,
             None if np.isnan(ms) else float(ms),
+            far,
         )
-        for piece, kernel, ms in zip(pieces, found, known, strict=True)
+        for piece, kernel, ms, far in zip(pieces, found, known, outside, strict=True)
     )
     lacking = [kernel for kernel in kernels if kernel.ms is None]
     if strict and lacking:
         ops = sorted({kernel.op for kernel in lacking})
         raise KernelNotInTableError(
             f"{len(lacking)} of {len(kernels)} kernels cannot be predicted ({', '.join(ops)}): the "
-            f"table measured none like them, such as {lacking[0].key}; profile with more kernels, "
-            "or predict without --strict to see all others"
+            f"table measured none like them, such as {lacking[0].key}; profile again with this "
+            "version, which samples more kinds, or predict without --strict to see all others"
         )
     return ModelPrediction(
         predictor.call_ms + float(np.nansum(known)),
@@ -89,4 +97,6 @@ def predict_pieces(
         predictor.table.target,
         predictor.calibration.residual,
         predictor.calibration.count,
+        macs,
+        math.hypot(predictor.systematic, predictor.spread(found, known)),
     )

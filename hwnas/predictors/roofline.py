@@ -20,7 +20,10 @@ __all__ = ["Roofline"]
 
 _LEAST = 3
 #: Fewer samples than this cannot tell the shape of what the roofline leaves over.
-_LEAST_PROCESS = 8
+_LEAST_PROCESS = 6
+#: Standard deviation of the logarithm for each factor e that a feature lies beyond all samples: a
+#: kernel of ten times the size is known to a factor of two, by the roofline.
+_BEYOND = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +34,16 @@ class Roofline:
         weights: ms per unit of work, (n_work + 1,), the last one per kernel.
         process: what corrects the logarithm of the roofline; None with few samples.
         spread: standard deviation of log(predicted / measured), each sample left out in turn.
+        lowest, highest: of each feature among the samples, (n_features,).
+        doubt: how much larger the squares of those errors are than the process expects; 1 at least.
     """
 
     weights: FloatArray
     process: GaussianProcess | None
     spread: float
+    lowest: FloatArray
+    highest: FloatArray
+    doubt: float = 1.0
 
     @classmethod
     def fit(cls, work: npt.ArrayLike, features: npt.ArrayLike, ms: npt.ArrayLike) -> "Roofline":
@@ -57,10 +65,13 @@ class Roofline:
             raise OptionError("latencies are finite and above 0, work is finite and not negative")
         weights = _relative_nnls(w, y)
         rest = np.log(y / _roof(weights, w))
+        bounds = x.min(axis=0), x.max(axis=0)
         if len(y) < _LEAST_PROCESS:
-            return cls(weights, None, float(np.std(rest, ddof=1)))
+            return cls(weights, None, float(np.std(rest, ddof=1)), *bounds)
         process = GaussianProcess.fit(x, rest)
-        return cls(weights, process, float(np.sqrt(np.mean(process.left_out() ** 2))))
+        errors = process.left_out() ** 2
+        doubt = max(1.0, float(np.mean(errors / process.left_out_variance())))
+        return cls(weights, process, float(np.sqrt(np.mean(errors))), *bounds, doubt)
 
     def predict(
         self, work: npt.ArrayLike, features: npt.ArrayLike
@@ -71,6 +82,26 @@ class Roofline:
             return roof, np.full(len(roof), self.spread)
         rows = np.asarray(features, np.float64)
         return roof * np.exp(self.process.predict(rows)), self.process.deviation(rows)
+
+    def covariance(self, features: npt.ArrayLike) -> FloatArray:
+        """Of the logarithms at features (n, n_features), (n, n).
+
+        Without a process nothing tells how far one error goes with another: all are taken for one.
+        Beyond the samples, errors grow with the distance, together.
+        """
+        rows = np.asarray(features, np.float64)
+        if self.process is None:
+            found = np.full((len(rows), len(rows)), self.spread**2)
+        else:
+            found = self.doubt * self.process.covariance(rows)
+        far = self.beyond(rows).max(axis=1)
+        return np.asarray(found + np.outer(far, far) * _BEYOND**2, np.float64)
+
+    def beyond(self, features: npt.ArrayLike) -> FloatArray:
+        """How far each feature lies outside of the samples' range, (n, n_features)."""
+        rows = np.asarray(features, np.float64)
+        far: FloatArray = np.maximum(rows - self.highest, self.lowest - rows)
+        return np.maximum(far, 0.0)
 
     def expected(self, work: npt.ArrayLike, features: npt.ArrayLike) -> FloatArray:
         """The milliseconds alone, (n,), which takes less."""

@@ -10,6 +10,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from hwnas.kernels.split import BELOW
+
 __all__ = ["DrawnGraph"]
 
 
@@ -19,8 +21,13 @@ class DrawnGraph:
     def __init__(self, rng: np.random.Generator, batch: int, size: int):
         self.rng = rng
         self.nodes: list[onnx.NodeProto] = []
+        self.made = 0
         self.held: list[onnx.TensorProto] = []
+        self.batch = batch
         self.shape: dict[str, tuple[int, ...]] = {"input": (batch, 3, size, size)}
+        self.inputs = ["input"]
+        self.kind: dict[str, int] = {}  # of tensors that are not single precision
+        self.below: dict[str, int] = {}
 
     def pick(self, *choices: Any) -> Any:
         """One of the choices, each as likely."""
@@ -32,43 +39,84 @@ class DrawnGraph:
         value = np.exp(self.rng.uniform(np.log(low), np.log(high)))
         return int(max(step, round(value / step) * step))
 
+    def take(self, *shape: int, kind: int = TensorProto.FLOAT, below: int | None = None) -> str:
+        """Another input; whole numbers lie ``below``. The image is one only where it is read."""
+        name = f"input{len(self.inputs)}"
+        self.inputs.append(name)
+        self.shape[name], self.kind[name] = shape, kind
+        if below is not None:
+            self.below[name] = below
+        return name
+
+    def size(self, low: float, high: float) -> int:
+        """Log-uniform, any whole number."""
+        return round(float(np.exp(self.rng.uniform(np.log(low), np.log(high)))))
+
     def const(self, value: Any) -> str:
         """A constant tensor."""
         name = f"c{len(self.held)}"
         self.held.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
+    def dims(self, name: str) -> tuple[int, ...]:
+        """Sizes of a constant."""
+        return tuple(self.held[int(name[1:])].dims)
+
     def zeros(self, *shape: int) -> str:
         """A constant of zeros."""
         return self.const(np.zeros(shape, np.float32))
 
     def op(
-        self, op: str, *inputs: str, shape: tuple[int, ...], outputs: int = 1, **attributes: Any
+        self,
+        op: str,
+        *inputs: str,
+        shape: tuple[int, ...],
+        outputs: int = 1,
+        kind: int = TensorProto.FLOAT,
+        **attributes: Any,
     ) -> str:
-        """A node; each of its outputs has ``shape``, and the first is returned."""
-        name = f"t{len(self.nodes)}"
+        """A node; each of its outputs has ``shape`` and ``kind``, and the first is returned."""
+        name = f"t{self.made}"
+        self.made += 1
         names = [name, *(f"{name}.{i}" for i in range(1, outputs))]
         self.nodes.append(helper.make_node(op, list(inputs), names, **attributes))
         self.shape |= dict.fromkeys(names, shape)
+        self.kind |= dict.fromkeys(names, kind)
         return name
 
+    def microsoft(self, op: str, *inputs: str, **attributes: Any) -> str:
+        """A node of an operator that ONNX Runtime's own tools write, as `op`."""
+        return self.op(op, *inputs, domain="com.microsoft", **attributes)
+
     def conv(
-        self, x: str, out: int, k: int = 1, stride: int = 1, group: int = 1, wide: int | None = None
+        self,
+        x: str,
+        out: int,
+        k: int = 1,
+        stride: int = 1,
+        group: int = 1,
+        wide: int | None = None,
+        dilation: int = 1,
     ) -> str:
-        """``wide`` is the kernel's width where it is not square."""
+        """Over all axes behind the channels; ``wide`` is the width of a kernel of another one."""
         n, c, *size = self.shape[x]
-        kernel = (k, k if wide is None else wide)
-        high, low = ((s + k // 2 * 2 - k) // stride + 1 for s, k in zip(size, kernel, strict=True))
+        kernel = [k] * len(size)
+        kernel[-1] = k if wide is None else wide
+        pads = [(k - 1) * dilation // 2 for k in kernel]
+        left = [
+            s + 2 * p - (k - 1) * dilation - 1 for s, k, p in zip(size, kernel, pads, strict=True)
+        ]
         return self.op(
             "Conv",
             x,
             self.zeros(out, c // group, *kernel),
             self.const(np.full(out, 0.5, np.float32)),
-            shape=(n, out, high, low),
+            shape=(n, out, *(s // stride + 1 for s in left)),
             kernel_shape=kernel,
-            strides=[stride] * 2,
-            pads=[kernel[0] // 2, kernel[1] // 2] * 2,
+            strides=[stride] * len(size),
+            pads=pads * 2,
             group=group,
+            dilations=[dilation] * len(size),
         )
 
     def act(self, x: str, kind: str) -> str:
@@ -144,15 +192,24 @@ class DrawnGraph:
         y = self.linear(y, self.pick(10, 100, 1000, self.width(10, 2000)))
         return self.op("Softmax", y, shape=self.shape[y], axis=1) if self.pick(0, 1) else y
 
-    def model(self, last: str) -> bytes:
-        """The ONNX model that gives tensor ``last``."""
+    def model(self, *last: str) -> bytes:
+        """The ONNX model that gives tensors ``last``."""
+        read = {name for node in self.nodes for name in node.input}
 
         def info(name: str) -> onnx.ValueInfoProto:
-            return helper.make_tensor_value_info(name, TensorProto.FLOAT, self.shape[name])
+            kind = self.kind.get(name, TensorProto.FLOAT)
+            return helper.make_tensor_value_info(name, kind, self.shape[name])
 
-        graph = helper.make_graph(self.nodes, "random", [info("input")], [info(last)], self.held)
-        opsets = [helper.make_opsetid("", 17)]
-        data: bytes = helper.make_model(
-            graph, opset_imports=opsets, ir_version=8
-        ).SerializeToString()
+        graph = helper.make_graph(
+            self.nodes,
+            "random",
+            [info(name) for name in self.inputs if name in read],
+            [info(name) for name in last],
+            self.held,
+        )
+        opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+        for name, below in self.below.items():
+            model.metadata_props.add(key=BELOW + name, value=str(below))
+        data: bytes = model.SerializeToString()
         return data

@@ -13,30 +13,31 @@ from pathlib import Path
 import numpy as np
 
 from hwnas.errors import OptionError
-from hwnas.kernels import Piece, canonical, content, features, split
+from hwnas.kernels import Kernel, Piece, canonical, content, features, split, work
 from hwnas.latency_tables import KernelNetwork, KernelRecord, LatencyTable, Target
 from hwnas.onnx_graph import to_onnx
 from hwnas.profilers.measuring import CALL, empty_graph, measure
-from hwnas.profilers.protocol import Plan, summarise
-from hwnas.profilers.random_networks import random_network, style_of
+from hwnas.profilers.protocol import NETWORK, Plan, summarise
+from hwnas.profilers.random_networks import LOOSE, random_network
 from hwnas.profilers.runtime import AnyRuntime, is_remote
 from hwnas.progress import Progress, silent
 from hwnas.spaces import SearchSpace
 
 __all__ = ["check_kernels", "choose_kernels", "profile_kernels"]
 
-#: Random networks that kernels are drawn from; their styles take turns.
-_POOL = 108
+#: Random networks that kernels are drawn from, in styles that take turns; graphs of single nodes.
+_POOL, _LOOSE = 105, 20
 #: The smallest number of kernels of each family; a family may have fewer.
-_LEAST = 4
+_LEAST = 3
 #: The weight of convolutions and matrix products when the other kernels are shared out.
-_WEIGHT = 3
+_WEIGHT = 2
+#: What a kernel takes, very roughly, by which kernels are shared out: ms each, per MAC, per byte.
+_ROUGHLY = (0.002, 5e-8, 1e-7)
 #: Larger kernels are not measured, only predicted: one takes as long as a hundred others.
 _MOST_MACS = 500_000_000
 _MOST_CONSTANTS = 8_000_000
 #: Whole networks lie between these.
-_NETWORK_MACS = (5_000_000, 1_200_000_000)
-_NETWORK = "network "
+_NETWORK_MACS = (200_000, 1_200_000_000)
 
 
 def profile_kernels(
@@ -70,23 +71,22 @@ def profile_kernels(
     check_kernels(table.target, count)
     if is_remote(runtime):
         raise OptionError("kernels are profiled on this machine: install hwnas on the other one")
+    batch = table.target.batch
     seeds = [seed * _POOL + at for at in range(_POOL)]
+    drawn = [partial(random_network, number, batch=batch) for number in seeds]
+    drawn += [partial(random_network, number, LOOSE, batch=batch) for number in seeds[:_LOOSE]]
     split_up = []
-    for at, number in enumerate(seeds):
-        progress("drawing kernels", at / len(seeds), "")
-        split_up.append(split(random_network(number, batch=table.target.batch)))
+    for at, network in enumerate(drawn):
+        progress("drawing kernels", at / len(drawn), "")
+        split_up.append(split(network()))
     progress("drawing kernels", 1.0, "")
     rng = np.random.default_rng([seed, 0xCE11])
     chosen = choose_kernels([piece for pieces in split_up for piece in pieces], count, rng)
-    plausible = [at for at, number in enumerate(seeds) if style_of(number) != "loose"]
-    whole = [at for at in plausible if _is_moderate(split_up[at])][:n_networks]
+    whole = [at for at in range(len(seeds)) if _is_moderate(split_up[at])][:n_networks]
     models: dict[str, Callable[[], bytes]] = {piece.kernel.key: piece.to_onnx for piece in chosen}
-    models[CALL] = partial(to_onnx, empty_graph(), batch=table.target.batch)
+    models[CALL] = partial(to_onnx, empty_graph(), batch=batch)
     alone = set(models)
-    models |= {
-        _NETWORK + str(at): partial(random_network, seeds[at], batch=table.target.batch)
-        for at in whole
-    }
+    models |= {NETWORK + str(at): drawn[at] for at in whole}
     plan = plan or Plan(tolerance=0.015, min_runs=40, max_runs=80)
     samples = measure(
         models, origin, runtime, table.target, plan, seed, journal, progress, warm=alone
@@ -98,7 +98,7 @@ def profile_kernels(
         {piece.kernel.key: measured[piece.kernel.key] for piece in chosen},
         {
             f"random {seeds[at]}": KernelNetwork(
-                measured[_NETWORK + str(at)],
+                measured[NETWORK + str(at)],
                 dict(sorted(Counter(piece.kernel.key for piece in split_up[at]).items())),
             )
             for at in whole
@@ -126,25 +126,32 @@ def check_kernels(target: Target, count: int) -> None:
 def choose_kernels(pieces: Sequence[Piece], count: int, rng: np.random.Generator) -> list[Piece]:
     """Distinct kernels of all families, half of them far from each other, half at random.
 
-    Every family gets a few. The others are shared by how many different kernels a family has, a
-    little in favour of the small families, and much of those that multiply: they take the time.
+    Every family gets a few. The others are shared by how many different kernels a family has and
+    what these take, very roughly; both count for less the larger they are, and those that multiply
+    for more.
 
     The order of ``pieces`` decides nothing: ONNX Runtime writes the nodes of a model in another
     order in each process.
     """
     families = _families(pieces)
-    sizes = {name: len(found) for name, found in families.items()}
     weights = {
-        name: sizes[name] ** 0.85 * (_WEIGHT if next(iter(found.values())).kernel.macs else 1)
+        name: sum(_roughly(piece.kernel) ** 0.5 for piece in found.values()) ** 0.7
+        * (_WEIGHT if any(piece.kernel.macs for piece in found.values()) else 1)
         for name, found in families.items()
     }
-    free = max(0, count - _LEAST * len(sizes))
+    free = max(0, count - len(families))
     chosen: list[Piece] = []
     for name, found in families.items():
         share = _LEAST + round(free * weights[name] / sum(weights.values()))
         members = list(found.values())
         chosen += [members[at] for at in _spread_out(members, share, rng)]
     return chosen
+
+
+def _roughly(kernel: Kernel) -> float:
+    each, by_mac, by_byte = _ROUGHLY
+    macs, *moved = work(kernel)
+    return float(each + by_mac * macs + by_byte * sum(moved))
 
 
 def _families(pieces: Sequence[Piece]) -> dict[str, dict[str, Piece]]:

@@ -1,6 +1,6 @@
 """Any CPU through ONNX Runtime."""
 
-import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,12 @@ import onnxruntime as ort
 from hwnas.errors import ModelRejectedError, OptionError
 from hwnas.latency_tables import Target
 from hwnas.profilers.host import cpu_cores, cpu_name, machine_digest
+from hwnas.profilers.layers import LayerTime
+from hwnas.profilers.onnxruntime_profile import profiled
+from hwnas.profilers.onnxruntime_sessions import load_session
 from hwnas.profilers.protocol import Job
 
-__all__ = ["OnnxRuntimeCpu", "load_session"]
+__all__ = ["OnnxRuntimeCpu"]
 
 
 class OnnxRuntimeCpu:
@@ -57,58 +60,37 @@ class OnnxRuntimeCpu:
         except MemoryError:
             raise
         except Exception as error:  # its errors share no class but this one
-            reason = " ".join(str(error).split())[:300]
-            raise ModelRejectedError(f"ONNX Runtime cannot load the model: {reason}") from None
+            raise _rejected(error) from None
+
+        memory = [array.reshape(-1).view(np.uint8) for array, _ in kept]  # that is bound
 
         def job() -> float:
-            for array, _ in kept:  # the memory that is bound
-                array += 0
+            for values in memory:
+                values |= 0
             return run()
 
         return job if warm else run
 
+    def explain(
+        self, model: bytes, between: Callable[[], object] = lambda: None
+    ) -> list[LayerTime]:
+        """What each node of the optimised graph takes, by ONNX Runtime's own profiler.
 
-def load_session(
-    model: bytes | str, threads: int, provider: str = "cpu", kept: list[Any] | None = None
-) -> Job:
-    """A session with its input and output bound to memory, so that a run copies nothing.
+        Args:
+            model: what.
+            between: called before each run, so that others can be timed under the same conditions.
 
-    Args:
-        model: its bytes, or its path where weights lie in a file beside it.
-        threads: inside an operator.
-        provider: ``cpu`` or ``xnnpack``, which brings threads of its own.
-        kept: receives pairs of the bound arrays and what binds them.
-    """
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads if provider == "cpu" else 1
-    # its errors are raised; what it logs holds a model's names as they are
-    options.inter_op_num_threads, options.log_severity_level = 1, 4
-    # threads that wait by spinning would take the cores from the next job
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    providers: list[Any] = ["CPUExecutionProvider"]
-    if provider == "xnnpack":
-        providers.insert(0, ("XnnpackExecutionProvider", {"intra_op_num_threads": str(threads)}))
-    session = ort.InferenceSession(model, options, providers=providers)
-    binding = session.io_binding()
-    # a binding does not own the memory of its values: they live as long as the job
-    kept = [] if kept is None else kept
-    for places, values, bind in (
-        (
-            session.get_inputs(),
-            np.random.default_rng(0).standard_normal,
-            binding.bind_ortvalue_input,
-        ),
-        (session.get_outputs(), np.zeros, binding.bind_ortvalue_output),
-    ):
-        for place in places:
-            array = np.asarray(values(place.shape), np.float32)
-            kept.append((array, ort.OrtValue.ortvalue_from_numpy(array)))
-            bind(place.name, kept[-1][1])
-    run = session.run_with_iobinding
+        Raises:
+            ModelRejectedError: ONNX Runtime cannot load or run the model.
+        """
+        try:
+            return profiled(model, self.threads, between)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise _rejected(error) from None
 
-    def job(_kept: Any = kept) -> float:
-        start = time.perf_counter_ns()
-        run(binding)
-        return (time.perf_counter_ns() - start) / 1e6
 
-    return job
+def _rejected(error: Exception) -> ModelRejectedError:
+    reason = " ".join(str(error).split())[:300]
+    return ModelRejectedError(f"ONNX Runtime cannot load the model: {reason}")

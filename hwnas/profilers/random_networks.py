@@ -8,23 +8,29 @@ from collections.abc import Callable
 import numpy as np
 
 from hwnas.profilers.drawn_graph import DrawnGraph
+from hwnas.profilers.loose_kernels import draw_loose
+from hwnas.profilers.quantised_graph import DynamicGraph, StaticGraph
+from hwnas.profilers.random_heads import HEADS
+from hwnas.profilers.random_sequences import SEQUENCES
 
-__all__ = ["STYLES", "random_network", "style_of"]
+__all__ = ["LOOSE", "STYLES", "random_network", "style_of"]
+
+#: No style: single nodes, each by itself.
+LOOSE = "loose"
 
 _ACTIVATIONS = ("Relu", "Relu", "Clip", "HardSwish", "Silu", "LeakyRelu", "Sigmoid", "Gelu")
-
-_UNARY = (
-    *("Abs", "Elu", "Exp", "HardSigmoid", "HardSwish", "LeakyRelu", "Neg", "Relu", "Sigmoid"),
-    *("Softplus", "Sqrt", "Tanh"),
-)
 
 
 def random_network(seed: int, style: str | None = None, *, batch: int = 1) -> bytes:
     """An ONNX model drawn from ``seed``, in one of `STYLES`; the same for the same arguments."""
     rng = np.random.default_rng([seed, 0x5EED])
     size = int(rng.choice([96, 128, 160, 192, 224, 224, 256]))
-    net = DrawnGraph(rng, batch, size)
-    return net.model(STYLES[style_of(seed) if style is None else style](net))
+    style = style or style_of(seed)
+    if style == LOOSE:
+        loose = DrawnGraph(rng, batch, size)
+        return loose.model(*draw_loose(loose))
+    net = _GRAPHS.get(style, DrawnGraph)(rng, batch, size)
+    return net.model(STYLES[style](net))
 
 
 def style_of(seed: int) -> str:
@@ -225,39 +231,10 @@ def _pyramid(net: DrawnGraph) -> str:
     return net.act(net.conv(x, net.pick(1, 2, 21)), "Sigmoid")
 
 
-def _loose(net: DrawnGraph) -> str:
-    """No published network: operators that others fuse, each standing alone."""
-    x = net.conv("input", net.width(8, 64), 3, net.pick(1, 2))
-    for _ in range(net.pick(2, 3)):
-        x = net.conv(x, net.width(8, 128), net.pick(1, 3), net.pick(1, 2))
-        n, c, *size = net.shape[x]
-        for at in net.rng.permutation(len(_UNARY))[:4]:
-            x = net.op(_UNARY[at], x, shape=net.shape[x])
-        x = net.act(net.add(x, net.op("Abs", x, shape=net.shape[x])), "Clip")
-        for kind in ("Sub", "Div", "Mul", "Add", "Max"):
-            other = net.const(np.full((1, c, 1, 1), 0.7, np.float32))
-            y = net.op(kind, x, other, shape=net.shape[x])
-            x = net.op(kind, x, y, shape=net.shape[x]) if net.pick(0, 1) else y
-        slope = net.const(np.full((c, 1, 1), 0.1, np.float32))
-        x = net.op("PRelu", x, slope, shape=net.shape[x])
-        if c > 1 and min(size) > 4:
-            ones = [net.const(np.ones(c, np.float32)) for _ in range(2)]
-            x = net.op("InstanceNormalization", x, *ones, shape=net.shape[x])
-            x = net.op("LRN", x, shape=net.shape[x], size=5)
-            padded = (n, c, size[0] + 2, size[1] + 2)
-            pads = net.const(np.array([0, 0, 1, 1, 0, 0, 1, 1]))
-            y = net.op("Pad", x, pads, shape=padded)
-            ends = (net.const(np.array([1, 1])), net.const(np.array([size[0] + 1, size[1] + 1])))
-            x = net.op("Slice", y, *ends, net.const(np.array([2, 3])), shape=net.shape[x])
-    n, c, *size = net.shape[x]
-    out = net.width(8, 64)
-    weight = net.zeros(c, out, 2, 2)
-    wide = (n, out, 2 * size[0], 2 * size[1])
-    window = [2, 2]
-    y = net.op("ConvTranspose", x, weight, shape=wide, kernel_shape=window, strides=window)
-    y = net.op("ReduceMean", y, shape=(n, out), axes=[2, 3], keepdims=0)
-    y = net.op("Softmax", y, shape=(n, out), axis=1)
-    return net.linear(y, net.width(10, 1000))
+def _any_of_images(net: DrawnGraph) -> str:
+    """One of those that people quantise."""
+    draw: Callable[[DrawnGraph], str] = net.pick(_residual, _inverted, _inverted, _attention)
+    return draw(net)
 
 
 #: Style -> what writes such a network and returns its output tensor.
@@ -270,5 +247,10 @@ STYLES: dict[str, Callable[[DrawnGraph], str]] = {
     "shuffle": _shuffle,
     "attention": _attention,
     "pyramid": _pyramid,
-    "loose": _loose,
+    "quantised": _any_of_images,
+    "quantised in each run": _any_of_images,
+    **SEQUENCES,
+    **HEADS,
 }
+#: Styles whose numbers are bytes.
+_GRAPHS = {"quantised": StaticGraph, "quantised in each run": DynamicGraph}

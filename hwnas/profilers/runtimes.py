@@ -14,6 +14,7 @@ __all__ = [
     "DEVICES",
     "RUNTIMES",
     "Make",
+    "check_device",
     "names_remote_device",
     "register_runtime",
     "remote_runtime",
@@ -63,6 +64,25 @@ def register_runtime(name: str, make: Make) -> None:
     RUNTIMES.register(name, make)
 
 
+def check_device(device: str) -> None:
+    """Raise unless it is one of `DEVICES`.
+
+    Raises:
+        OptionError: it names one card of several; the message says how that card is chosen.
+        UnknownNameError: no such device.
+    """
+    kind, colon, number = device.partition(":")
+    if kind == "gpu" and colon:
+        card = number if number.isdecimal() else "N"
+        raise OptionError(
+            f"--device gpu is the first card that this process sees, got {device!r}: for that card "
+            f"set CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES={card} (its number in "
+            "nvidia-smi), and give --device gpu"
+        )
+    if device not in DEVICES:
+        raise UnknownNameError("device", device, DEVICES)
+
+
 def runtime(device: str, threads: int = 1, name: str | None = None) -> Runtime:
     """The runtime for a device of this machine.
 
@@ -75,11 +95,11 @@ def runtime(device: str, threads: int = 1, name: str | None = None) -> Runtime:
 
     Raises:
         UnknownNameError: no such device or runtime.
-        OptionError: a registered or typed one that is none, or that measures another device.
+        OptionError: a registered or typed one that is none, or that measures another device; one
+            card of several.
         DeviceUnavailableError: it cannot be used on this machine.
     """
-    if device not in DEVICES:
-        raise UnknownNameError("device", device, DEVICES)
+    check_device(device)
     own = name is not None and (is_typed_object(name) or name in RUNTIMES)
     if device == "gpu" and (not own or name in GPU_RUNTIMES):
         return gpu_runtime(name)

@@ -20,6 +20,9 @@ from hwnas.spaces import SearchSpace
 
 __all__ = ["check_budgets", "check_confidence_used", "constraints_for", "of_any", "of_connected"]
 
+#: Networks that a guide is fitted to where each of them must be built.
+_BUILT = 1000
+
 
 def constraints_for(
     budgets: Sequence[Budget],
@@ -100,7 +103,7 @@ def check_confidence_used(confidence: float | None, budgets: Sequence[Budget]) -
 def _analytic(budget: Budget, space: SearchSpace) -> Constraint:
     if space.additive:
         return Constraint(budget, space.cost(budget.quantity))
-    return _guided(budget, space.exact(budget.quantity), space.n_choices)
+    return _guided(budget, space.exact(budget.quantity), space)
 
 
 def _predicted(budget: Budget, predictor: LatencyPredictor) -> Constraint:
@@ -128,15 +131,16 @@ def _confident(
     if isinstance(predictor, LookedUpLatency):  # its rows can be asked for, and nothing else
         upper = Constraint(budget, predictor.cost, check=end)
     else:
-        upper = _guided(budget, end, space.n_choices)
+        upper = _guided(budget, end, space)
     if not measured:
         return Constraint(budget, upper.cost, upper, upper.check)
-    lower = _guided(budget, _IntervalEnd(intervals, confidence, 0), space.n_choices)
+    lower = _guided(budget, _IntervalEnd(intervals, confidence, 0), space)
     return Constraint(budget, lower.cost, upper, lower.check)
 
 
-def _guided(budget: Budget, check: Check, n_choices: Sequence[int]) -> Constraint:
-    return Constraint(budget, nearest_sum(check, n_choices).cost, check=check)
+def _guided(budget: Budget, check: Check, space: SearchSpace) -> Constraint:
+    samples = {} if space.modules is None else {"samples": _BUILT}
+    return Constraint(budget, nearest_sum(check, space.n_choices, **samples).cost, check=check)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -129,6 +129,8 @@ def prepare(request: Request) -> Job:
         check_batch(settings, data)
         check_evaluation(settings, data)
         check_fits(space, proxy, settings)
+    if suits := getattr(method, "suits", None):
+        suits(proxy)  # before latencies are measured, which takes minutes
     job = Job(
         method,
         name,

@@ -80,7 +80,8 @@ class Tables:
     def latency_source(self, named: Any, space: SearchSpace, budgets: Sequence[Budget]) -> Any:
         """Where latencies come from: a table of architectures, what is named, or this machine.
 
-        Where accuracies are looked up and no latency is limited, none is known, and none measured.
+        Where no latency is limited, and accuracies are looked up or networks are measured whole,
+        none is known, and none measured.
 
         Args:
             named: a latency table or predictor, or None.
@@ -97,7 +98,8 @@ class Tables:
                 )
             return self.latencies
         limited = any(budget.quantity == "latency" for budget in budgets)
-        unknown = self.accuracies is not None and named is None and not limited
+        spared = self.accuracies is not None or space.modules is not None
+        unknown = spared and named is None and not limited
         return UnknownLatency(space) if unknown else named
 
 

@@ -78,7 +78,7 @@ def test_copies_are_added_where_they_are_asked_for(hwnas, network):
 
 def test_what_is_left_out_is_said_and_fails_in_strict_mode(hwnas, strange):
     status, out, said = hwnas("predict", "--table", NAME, strange)
-    assert status == 0
+    assert status == 1
     assert "at least" in out
     assert "or more)" in out
     assert "not predicted, and not in the sum: NonZero (1)" in said

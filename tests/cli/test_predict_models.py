@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from onnx import TensorProto, helper
 
 from hwnas.latency_tables import LatencyTable
 from hwnas.profilers import Plan
@@ -11,19 +12,27 @@ from hwnas.profilers.random_networks import random_network
 SMALL = ("--space", "nasbench201", "--input-size", "8", "--seconds", "0.1")
 
 
+_PROFILED: list[bytes] = []
+
+
 @pytest.fixture
 def table(hwnas, tmp_path, monkeypatch):
-    """A coarse profile of a few kernels of this machine, and its path."""
+    """A coarse profile of a few kernels of this machine, made once, and its path."""
+    path = tmp_path / "t.json"
+    if _PROFILED:
+        path.write_bytes(_PROFILED[0])
+        return str(path)
     coarse = Plan(tolerance=1.0, min_runs=2, max_runs=2, warm_up=1)
     monkeypatch.setattr("hwnas.profilers.kernels._POOL", 16)
     monkeypatch.setattr("hwnas.profilers.kernels._MOST_MACS", 20_000_000)
     monkeypatch.setattr("hwnas.profilers.kernels._NETWORK_MACS", (1_000_000, 400_000_000))
     monkeypatch.setattr("hwnas.devices.tables.kernel_plan", lambda: coarse)
-    path = tmp_path / "t.json"
+    monkeypatch.setattr("hwnas.profilers.kernels._LOOSE", 1)
     status, out, _ = hwnas("profile", *SMALL, "--kernels", "30", "--out", str(path), "--json")
     assert status == 0
     assert json.loads(out)["kernels"] == len(LatencyTable.load(path).kernels.entries) >= 30
     assert [found.name for found in tmp_path.glob("t.json*")] == ["t.json"]
+    _PROFILED.append(path.read_bytes())
     return str(path)
 
 
@@ -64,6 +73,51 @@ def test_a_model_is_predicted_with_its_breakdown(hwnas, table, tmp_path):
         assert (status, out) == (2, ""), words
         assert says in said
         assert said.splitlines()[-1].startswith("error: ")
+
+
+def one_node(op, custom=False):
+    info = helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 16, 8, 8))
+    node = helper.make_node(op, ["x"], ["y"], domain="com.microsoft" if custom else "")
+    graph = helper.make_graph([node], "g", [info], [helper.make_empty_tensor_value_info("y")])
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
+
+
+def test_where_something_is_left_out_there_is_no_interval(hwnas, table, tmp_path):
+    path = tmp_path / "odd.onnx"
+    path.write_bytes(one_node("Cosh"))
+    status, out, said = hwnas("predict", "--table", table, str(path), "--json")
+    (record,) = json.loads(out)
+    assert (status, record["interval_ms"]) == (1, None)
+    assert 0 < record["at_least_ms"] <= record["predicted_ms"]
+    status, out, said = hwnas("predict", "--table", table, str(path))
+    assert status == 1
+    assert f"at least {record['at_least_ms']:.3f} ms, 0 MACs" in out
+    assert "95%" not in out
+    assert "not predicted, and not in the sum: Cosh (1)" in said
+    status, out, said = hwnas("predict", "--table", table, str(path), "--strict")
+    assert (status, out) == (2, "")
+
+
+def test_of_several_files_those_that_cannot_be_read_are_named(hwnas, table, tmp_path):
+    good, bad, cut = (tmp_path / name for name in ("good.onnx", "weights.pth", "cut.onnx"))
+    good.write_bytes(random_network(1, "inverted"))
+    bad.write_bytes(b"PK\x03\x04")
+    cut.write_bytes(good.read_bytes()[:500])
+    words = ("predict", "--table", table, str(cut), str(good), str(bad), str(tmp_path))
+    status, out, said = hwnas(*words)
+    assert status == 2
+    assert out.startswith(f"{good}: ")
+    assert [line for line in said.splitlines() if line.startswith("error: ")] == [
+        line for line in said.splitlines() if "not an ONNX" in line or "cut off" in line
+        or "is a folder" in line
+    ]  # fmt: skip
+    assert said.count("error: ") == 3
+    status, out, _ = hwnas(*words, "--json")
+    assert status == 2
+    first, *rest = json.loads(out)
+    assert (first["model"], first["macs"] > 0) == (str(good), True)
+    assert [set(each) for each in rest] == [{"model", "error"}] * 3
 
 
 def test_a_table_without_kernels_says_what_to_do(hwnas, tmp_path):

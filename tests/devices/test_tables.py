@@ -103,6 +103,7 @@ def test_kernels_that_were_saved_are_not_measured_again(
     small_space, tmp_path, monkeypatch, killed_at
 ):
     monkeypatch.setattr("hwnas.profilers.kernels._POOL", 9)
+    monkeypatch.setattr("hwnas.profilers.kernels._LOOSE", 0)
     monkeypatch.setattr("hwnas.devices.tables.kernel_plan", lambda: Plan(min_runs=3, max_runs=3))
     job = ProfileJob(seconds=0.0, kernels=20, out=tmp_path / "t.json")
     patched = killed_at("t.json.partial")  # the journal of the kernels is gone by then
@@ -120,6 +121,7 @@ def test_a_profile_without_kernels_leaves_the_kernels_of_an_unfinished_one(
     small_space, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("hwnas.profilers.kernels._POOL", 9)
+    monkeypatch.setattr("hwnas.profilers.kernels._LOOSE", 0)
     monkeypatch.setattr("hwnas.devices.tables.kernel_plan", lambda: Plan(min_runs=9, max_runs=9))
     out = tmp_path / "t.json"
 
@@ -182,7 +184,7 @@ def test_a_killed_completion_goes_on(small_space, five_classes, caplog):
 def test_a_killed_transfer_goes_on(small_space, tmp_path):
     _, source = profile_to_file(small_space, SyntheticRuntime(), ProfileJob(seconds=0.0))
     job = ProfileJob(out=tmp_path / "shaped.json")
-    kill = killed_in_round(15)
+    kill = killed_in_round(30)
     with pytest.raises(KilledError):
         transfer_to_file(small_space, SyntheticRuntime(name="b"), source, 10, job, kill)
     whole, after = SyntheticRuntime(name="b"), SyntheticRuntime(name="b")

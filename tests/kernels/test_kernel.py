@@ -1,7 +1,9 @@
+import math
+
 import pytest
 
 from hwnas.errors import UnknownNameError
-from hwnas.kernels import Kernel, Operand, features, parse_kernel, work
+from hwnas.kernels import NAMES, Kernel, Operand, features, parse_kernel, work
 
 DENSE = "nchwc.Conv{activation=Relu,group=1,strides=2x2}(1x16x8x8,w32x16x3x3,w32)->(1x32x4x4)"
 DEPTHWISE = "nchwc.Conv{group=32}(1x32x8x8,w32x1x3x3,w32)->(1x32x8x8)"
@@ -46,12 +48,61 @@ def test_views_are_free_and_unknown_shapes_are_seen():
     assert not parse_kernel(DENSE).no_op
     assert parse_kernel(DENSE).static
     assert not parse_kernel("Relu{}(?)->(?)").static
-    assert not parse_kernel("Relu{}(int64:3)->(int64:3)").static
+    assert parse_kernel("Relu{}(int64:3)->(int64:3)").static
+    for key in ("Relu{}(string:3)->(string:3)", "If{}(bool:1)->(3)", "Relu{}(0x3)->(0x3)"):
+        assert not parse_kernel(key).static, key
+
+
+def test_families_tell_bytes_apart_and_join_what_runs_the_same_code():
+    families = {
+        "QLinearConv{group=1}(uint8:1x3x8x8,w1,wuint8:1,wint8:8x3x3x3)->(uint8:1x8x6x6)":
+            "QLinearConv dense int8",
+        "Conv{group=8}(1x8x9x9,8x1x3x3)->(1x8x7x7)": "Conv depthwise",
+        "ConvTranspose{group=8}(1x8x9x9,w8x1x2x2)->(1x8x10x10)": "ConvTranspose depthwise",
+        "ConvTranspose{group=1}(1x8x9x9,w8x1x2x2)->(1x1x10x10)": "ConvTranspose dense",
+        "Transpose{perm=1x0}(int8:2x3)->(int8:3x2)": "Transpose int8",
+        "Transpose{perm=1x0}(int64:2x3)->(int64:3x2)": "Transpose",
+        "Cast{}(uint8:3)->(3)": "Cast",
+        "Mul{}(3,3)->(3)": "Add, Mul, Sub",
+        "Relu{}(float16:3)->(float16:3)": "Relu half",
+    }  # fmt: skip
+    assert {key: parse_kernel(key).family for key in families} == families
+
+
+def test_bytes_are_those_of_the_type_and_lookups_read_what_they_write():
+    kernel = parse_kernel("Cast{}(int64:3)->(uint8:3)")
+    assert (kernel.bytes_in, kernel.bytes_out) == (24, 3)
+    words = parse_kernel("Gather{axis=0}(w8000x256,int64:1x7)->(1x7x256)")
+    assert words.bytes_constant == 2 * 7 * 256 * 4
+    assert words.positions == {1: 8000}
+    assert parse_kernel("Gather{axis=-1}(3x5,int64:2)->(3x2)").positions == {1: 5}
+
+
+def feature(key, name):
+    return features(parse_kernel(key))[NAMES.index(name)]
+
+
+def test_dilation_rows_and_runs_are_features():
+    wide = "Conv{dilations=4x4,group=1}(1x3x9x9,w8x3x3x3)->(1x8x1x1)"
+    assert feature(wide, "dilation") == pytest.approx(math.log(4))
+    assert feature("Gemm{}(256x512,w512x8)->(256x8)", "rows") == pytest.approx(math.log(256))
+    for key, run in (
+        ("Transpose{perm=0x2x1x3}(1x5x6x7)->(1x6x5x7)", 7),
+        ("Transpose{perm=1x0}(5x6)->(6x5)", 1),
+        ("Softmax{axis=1}(2x3x4x5)->(2x3x4x5)", 20),
+        ("Concat{axis=-1}(2x3,2x3)->(2x6)", 1),
+        ("Add{}(2x3x4x5,2x3x4x5)->(2x3x4x5)", 120),
+        ("Add{}(2x3x4x5,w3x1x1)->(2x3x4x5)", 20),
+        ("Add{}(2x3x4x5,w5)->(2x3x4x5)", 5),
+        ("Add{}(2x3x4x5,w1)->(2x3x4x5)", 120),
+        ("Add{}(6x2x4x5,w6x1x4x5)->(6x2x4x5)", 20),
+    ):
+        assert feature(key, "run") == pytest.approx(math.log(run)), key
 
 
 def test_features_have_one_length_and_tell_what_matters():
     rows = [features(parse_kernel(key)) for key in (DENSE, DEPTHWISE, PRODUCT, "Relu{}(3)->(3)")]
-    assert len({len(row) for row in rows}) == 1
+    assert {len(row) for row in rows} == {len(NAMES)}
     for changed in ("activation=Relu,", ",strides=2x2"):
         other = parse_kernel(DENSE.replace(changed, ""))
         assert (features(other) != rows[0]).any(), changed

@@ -33,6 +33,26 @@ def test_predictions_are_those_of_scikit_learn():
     assert process.deviation(held) == pytest.approx(deviation, rel=1e-4)
 
 
+def test_covariances_are_those_of_scikit_learn():
+    process = GaussianProcess.fit(*samples(80))
+    model, _ = of_scikit_learn(process, *samples(80))
+    held = samples(9, seed=1)[0]
+    rows = (held - process.centre)[:, process.kept] / process.scale[process.kept]
+    _, covariance = model.predict(rows, return_cov=True)
+    assert process.covariance(held) == pytest.approx(covariance, rel=1e-4, abs=1e-8)
+    assert np.diag(process.covariance(held)) == pytest.approx(process.deviation(held) ** 2)
+
+
+def test_the_variance_of_a_sample_left_out_is_that_of_a_process_without_it():
+    x, values = samples(30)
+    process = GaussianProcess.fit(x, values)
+    for at in (0, 7, 29):
+        kept = np.arange(30) != at
+        others = GaussianProcess.fit(x[kept], values[kept], like=process)
+        expected = others.deviation(x[at : at + 1])[0] ** 2
+        assert process.left_out_variance()[at] == pytest.approx(expected, rel=1e-3)
+
+
 def test_no_other_lengths_are_likelier():
     x, values = samples(60)
     process = GaussianProcess.fit(x, values)

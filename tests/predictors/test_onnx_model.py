@@ -42,6 +42,7 @@ def table(small_table, small_space):
     device = KernelDevice(name=small_table.target.device)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("hwnas.profilers.kernels._POOL", 27)
+        patched.setattr("hwnas.profilers.kernels._LOOSE", 2)
         return profile_kernels(
             small_table, small_space, device, 300, n_networks=12, plan=Plan(min_runs=9, max_runs=9)
         )
@@ -145,6 +146,7 @@ def test_tables_that_cannot_predict_say_so(table, small_table):
 
 def test_a_killed_profile_goes_on(small_table, small_space, tmp_path, monkeypatch):
     monkeypatch.setattr("hwnas.profilers.kernels._POOL", 9)
+    monkeypatch.setattr("hwnas.profilers.kernels._LOOSE", 0)
     journal = tmp_path / "j"
     plan = Plan(min_runs=3, max_runs=3)
     whole = KernelDevice()
@@ -178,3 +180,105 @@ def test_random_networks_are_valid_and_repeat():
         onnx.checker.check_model(onnx.load_from_string(data), full_check=True)
         assert data == random_networks.random_network(7, style)
         assert data != random_networks.random_network(8, style)
+
+
+def test_loose_kernels_load_run_and_hold_many_kinds():
+    from hwnas.profilers.onnxruntime_cpu import OnnxRuntimeCpu
+
+    data = random_networks.random_network(3, random_networks.LOOSE)
+    assert data == random_networks.random_network(3, random_networks.LOOSE)
+    pieces = split(data)
+    families = {piece.kernel.family for piece in pieces}
+    assert len(families) > 35
+    assert {"LSTM", "GRU", "Resize", "ConvTranspose dense", "MatMul"} & families
+    assert all(piece.kernel.static for piece in pieces if not piece.kernel.no_op)
+    cpu = OnnxRuntimeCpu(1)
+    small = [p for p in pieces if not p.kernel.no_op and p.kernel.elements_constant < 10_000]
+    for piece in small[::3]:
+        assert cpu.load(piece.to_onnx(), warm=True)() > 0
+
+
+def test_positions_are_drawn_from_the_rows_that_they_pick_from():
+    """Ones would read one row, which is in the cache; random bytes would be no positions."""
+    from hwnas.profilers.onnxruntime_cpu import load_session
+
+    data = random_networks.random_network(2, "encoder")
+    (piece,) = [p for p in split(data) if p.kernel.positions and not p.kernel.inputs[1].constant]
+    kept = []
+    load_session(piece.to_onnx(), 1, kept=kept)()
+    ids = kept[0][0]
+    assert ids.dtype == np.int64
+    assert 0 <= ids.min() < ids.max() < piece.kernel.positions[1]
+    assert len(np.unique(ids)) > 5
+
+
+def kernel_of(key):
+    from hwnas.kernels import parse_kernel
+
+    return parse_kernel(key)
+
+
+def test_what_is_far_from_all_measured_kernels_is_named_and_widens_the_interval(predictor):
+    near = kernel_of("Add{}(1x16x32x32,1x16x32x32)->(1x16x32x32)")
+    far = kernel_of("Add{}(1x1600x320x320,w1x1600x320x320)->(1x1600x320x320)")
+    assert predictor.outside([near, far])[0] == ()
+    assert "bytes of weights" in predictor.outside([near, far])[1]
+    spreads = [predictor.spread([kernel], predictor.predict([kernel])) for kernel in (near, far)]
+    assert spreads[1] > 2 * spreads[0]
+
+
+def test_errors_of_one_kernel_that_runs_often_do_not_average_out(predictor):
+    kernel = kernel_of("nchwc.Conv{group=1}(1x64x28x28,w64x64x3x3,w64)->(1x64x28x28)")
+    other = kernel_of("Softmax{axis=-1}(1x4x128x128)->(1x4x128x128)")
+    ms = predictor.predict([kernel, other])
+    one = predictor.spread([kernel], ms[:1])
+    many = predictor.spread([kernel] * 9, np.repeat(ms[:1], 9))
+    assert many >= one  # the call, of which nothing is unsure, weighs less
+    alone = [predictor.spread([k], ms[at : at + 1]) for at, k in enumerate((kernel, other))]
+    both = predictor.spread([kernel, other], ms)
+    total = ms + predictor.call_ms
+    expected = np.hypot(*(total * alone)) / (predictor.call_ms + ms.sum())
+    assert both == pytest.approx(expected)
+
+
+def test_the_interval_has_the_spread_of_this_model(predictor):
+    result = predict_onnx(random_networks.random_network(900, "inverted"), predictor)
+    assert result.spread > predictor.systematic
+    low, high = result.interval(0.95)
+    from scipy import stats
+
+    quantile = stats.t.ppf(0.975, result.count - 1)
+    assert high / result.predicted_ms == pytest.approx(np.exp(quantile * result.spread))
+    assert low * high == pytest.approx(result.predicted_ms**2)
+    assert replace(result, spread=None).interval(0.95) == pytest.approx(
+        (
+            result.predicted_ms * np.exp(-quantile * result.residual),
+            result.predicted_ms * np.exp(quantile * result.residual),
+        )
+    )
+
+
+def test_two_draws_of_kernels_agree_within_their_intervals(table):
+    """Two tables that hold every other kernel of each family, and small families whole."""
+    families = {}
+    for key, entry in table.kernels.entries.items():
+        families.setdefault(kernel_of(key).family, []).append((key, entry))
+    first, second = (
+        KernelPredictor(replace(table, kernels=replace(table.kernels, entries=dict(kept))))
+        for kept in (
+            [
+                pair
+                for found in families.values()
+                for pair in (found[at::2] if len(found) > 7 else found)
+            ]
+            for at in (0, 1)
+        )
+    )
+    compared = 0
+    for seed, style in ((900, "inverted"), (901, "encoder"), (902, "residual"), (903, "plain")):
+        data = random_networks.random_network(seed, style)
+        one, other = (predict_onnx(data, predictor) for predictor in (first, second))
+        low, high = one.interval(0.99)
+        assert low <= other.predicted_ms <= high, style
+        compared += not one.unpredicted
+    assert compared >= 2

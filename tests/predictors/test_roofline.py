@@ -67,3 +67,34 @@ def test_bad_latencies_are_refused(value):
 def test_too_few_are_refused():
     with pytest.raises(OptionError, match="needs 3 measured kernels, got 2"):
         Roofline.fit(*samples(2, 0))
+
+
+def test_beyond_the_samples_errors_grow_and_go_together():
+    work, features, ms = samples(60, 5, wobble=0.2)
+    line = Roofline.fit(work, features, ms)
+    highest = features.max(axis=0)
+    inside, near, far = features[:1], highest[None] + 1.0, highest[None] + 4.0
+    rows = np.concatenate([inside, near, far, far])
+    assert line.beyond(rows)[:, 0] == pytest.approx([0, 1, 4, 4])
+    assert line.beyond(features.min(axis=0)[None] - 2.0)[0] == pytest.approx([2, 2])
+    found = line.covariance(rows)
+    variances = np.diag(found)
+    assert variances[0] < variances[1] < variances[2]
+    assert variances[2] - line.covariance(far)[0, 0] == pytest.approx(0)
+    # two kernels of the same sizes share all but the noise of each
+    assert found[2, 3] == pytest.approx(variances[2] - line.doubt * line.process.noise)
+    assert abs(found[0, 2]) < 0.1 * found[2, 3]
+
+
+def test_without_a_process_all_errors_are_one():
+    line = Roofline.fit(*samples(4, 6, wobble=0.3))
+    assert line.process is None
+    assert line.covariance(samples(4, 6)[1]) == pytest.approx(np.full((4, 4), line.spread**2))
+
+
+def test_a_process_that_is_too_sure_is_doubted():
+    """Errors of samples left out, over what the process expects of them."""
+    work, features, ms = samples(60, 7, wobble=0.2)
+    line = Roofline.fit(work, features, ms)
+    errors = line.process.left_out() ** 2 / line.process.left_out_variance()
+    assert line.doubt == pytest.approx(max(1.0, errors.mean()))

@@ -82,7 +82,7 @@ def predict_kernels(
             _line(kernel),
             0 if kernel.convolution is None else kernel.convolution.macs * batch,
             time.ms,
-            time.note,
+            note=time.note,
         )
         for kernel, time in zip(kernels, known, strict=True)
     )
@@ -100,7 +100,8 @@ def predict_kernels(
         times.engine.target,
         hypot(PUBLISHED_SPREAD, relative_spread(known)),
         PUBLISHED_COUNT,
-        SOURCE,
+        macs=sum(kernel.macs for kernel in found),
+        source=SOURCE,
     )
 
 

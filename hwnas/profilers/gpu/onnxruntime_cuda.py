@@ -74,13 +74,13 @@ class OnnxRuntimeCuda:
             if "allocate memory" in said or "out of memory" in said.lower():
                 raise DeviceMemoryError(said[:200]) from None
             raise ModelRejectedError(f"ONNX Runtime does not run it on CUDA: {said}") from None
-        repeats = runs_in_window(min(self._elapsed_ms(run) for _ in range(3)))
+        repeats = runs_in_window(min(self._elapsed_ms(run, run) for _ in range(3)))
 
         def all_runs() -> None:
             for _ in range(repeats):
                 run()
 
-        return Window(lambda: self._elapsed_ms(all_runs), repeats, self._watch)
+        return Window(lambda: self._elapsed_ms(all_runs, run), repeats, self._watch)
 
     def _session(self, model: bytes) -> Callable[[], None]:
         options = ort.SessionOptions()
@@ -118,8 +118,8 @@ class OnnxRuntimeCuda:
         self._driver.synchronise(self._stream)
         return run
 
-    def _elapsed_ms(self, work: Callable[[], None]) -> float:
-        return self._driver.elapsed_ms(self._stream, work, self._start, self._end)
+    def _elapsed_ms(self, work: Callable[[], None], lead: Callable[[], None]) -> float:
+        return self._driver.elapsed_ms(self._stream, work, self._start, self._end, lead)
 
 
 def _on_card(value: Any, fill: Callable[[list[int]], Any]) -> Any:

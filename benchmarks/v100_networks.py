@@ -3,8 +3,9 @@
 python benchmarks/v100_networks.py
 
 The networks are written here as ONNX; their weights are ``ConstantOfShape``, since latency does not
-depend on them. Published: NVIDIA, and others where said, TensorRT on a V100; copying the input and
-output may be in the numbers of the second group.
+depend on them. What was published of ResNet-50 are times of a card alone. Of the others, copies of
+input and output may be in the times: the last column adds them to the prediction, at what a card's
+bus moves from ordinary memory.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +13,8 @@ from math import prod
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
+
+from hwnas.predictors import predict_engine
 
 __all__ = ["NETWORKS", "Net"]
 
@@ -220,3 +223,37 @@ NETWORKS: dict[str, tuple[Callable[[], bytes], dict[str, dict[int, float]]]] = {
     "MobileNetV1": (mobilenet_v1, {"fp32": {1: 0.64, 4: 1.57, 8: 2.48}}),
     "MobileNetV2": (mobilenet_v2, {"fp32": {1: 1.02, 4: 1.93, 8: 2.89}}),
 }
+
+
+def main() -> None:
+    print("network        precision batch published predicted   error   90 % interval  with copies")
+    alone, copied, logs, inside = [], [], [], []
+    for name, (make, published) in NETWORKS.items():
+        model = make()
+        for precision, known in published.items():
+            engine = f"v100-tensorrt-{precision}"
+            for batch, ms in known.items():
+                found = predict_engine(model, engine, batch=batch)
+                low, high = found.interval(0.9)
+                error = found.predicted_ms / ms - 1
+                line = f"{name:14s} {precision:9s} {batch:5d} {ms:9.2f} {found.predicted_ms:9.2f}"
+                line += f" {error:+7.1%} {low:6.2f} to {high:5.2f}"
+                logs.append(np.log(found.predicted_ms / ms))
+                inside.append(low <= ms <= high)
+                if name != "ResNet-50 v1":
+                    moved = predict_engine(model, engine, batch=batch, copies=True)
+                    alone.append(error)
+                    copied.append(moved.predicted_ms / ms - 1)
+                    line += f" {copied[-1]:+11.1%}"
+                print(line)
+    print(
+        f"\nall {len(logs)}: root mean square error {np.sqrt(np.mean(np.square(logs))):.3f} (log)"
+    )
+    print(f"90 % intervals hold {np.mean(inside):.0%} of these")
+    for what, errors in (("", alone), (" and copies", copied)):
+        sizes = np.abs(errors)
+        print(f"all but ResNet-50{what}: mean {sizes.mean():.1%}, at most {sizes.max():.1%}")
+
+
+if __name__ == "__main__":
+    main()

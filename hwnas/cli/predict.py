@@ -49,6 +49,11 @@ _MODELS = (".onnx", ".pth", ".pt", ".pb", ".tflite", ".h5", ".keras", ".safetens
     metavar="N",
     help="Images a run, of v100-tensorrt-fp32, -fp16 and -int8  [default: the model's, else 1]",
 )
+@click.option(
+    "--copies",
+    is_flag=True,
+    help="Also what copying a model's inputs to the V100 and its results back takes.",
+)
 @click.option("--strict", is_flag=True, help="Fail where a model runs what cannot be predicted.")
 @click.argument("wanted", nargs=-1, required=True, metavar="ARCH... | MODEL.onnx...")
 @own_space_option
@@ -58,6 +63,7 @@ def command(
     confidence: float,
     shapes: tuple[str, ...],
     batch: int | None,
+    copies: bool,
     strict: bool,
     wanted: tuple[str, ...],
     space: str | None,
@@ -80,10 +86,12 @@ def command(
     if models and len(models) < len(wanted):
         raise click.UsageError("give architectures or ONNX models, not both at once")
     if models:
-        asked = Asked(table_path(table_name), confidence, shapes, strict, batch)
+        asked = Asked(table_path(table_name), confidence, shapes, strict, batch, copies)
         predict_models(models, asked, as_json)
     elif shapes or strict:
         raise click.UsageError("--shape and --strict belong to ONNX models")
+    elif copies:
+        raise click.UsageError("--copies belongs to ONNX models")
     else:
         predictor = _predictor(table_name, space, batch)
         _predict_architectures(wanted, predictor, confidence, as_json)

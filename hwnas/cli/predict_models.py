@@ -34,6 +34,7 @@ class Asked:
         shapes: as they were typed.
         strict: fail where a kernel is not known.
         batch: images a run, of an engine; None where it was not typed.
+        copies: those of inputs and results as well, of an engine.
     """
 
     table: str
@@ -41,6 +42,7 @@ class Asked:
     shapes: Sequence[str]
     strict: bool
     batch: int | None
+    copies: bool
 
 
 #: Path -> prediction, and path -> why there is none.
@@ -82,7 +84,12 @@ def _of_engine(paths: Sequence[str], asked: Asked) -> _Found:
     for path in dict.fromkeys(paths):
         with _collecting(failed, path, alone=len(paths) == 1):
             found[path] = predict_engine(
-                path, asked.table, strict=asked.strict, shapes=sizes, batch=asked.batch
+                path,
+                asked.table,
+                strict=asked.strict,
+                shapes=sizes,
+                batch=asked.batch,
+                copies=asked.copies,
             )
     return found, failed
 
@@ -91,8 +98,11 @@ def _of_table(paths: Sequence[str], asked: Asked) -> _Found:
     from hwnas.latency_tables import LatencyTable
     from hwnas.predictors import KernelPredictor, predict_pieces
 
-    if asked.batch is not None:
-        raise OptionError("--batch is of engines such as v100-tensorrt-fp16: a table has its own")
+    if asked.batch is not None or asked.copies:
+        raise OptionError(
+            "--batch and --copies are of engines such as v100-tensorrt-fp16: a table has its own "
+            "batch, and was measured without copies"
+        )
     table = LatencyTable.load(asked.table)
     sizes = shapes_of(asked.shapes)
     found: dict[str, ModelPrediction] = {}

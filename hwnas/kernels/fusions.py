@@ -11,15 +11,15 @@ kernel of their own, as they do on cards without compiled epilogues. Nothing is 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, prod
+from math import prod
 from pathlib import Path
 
 from hwnas.kernels.fused import ConvolutionShape, FusedKernel
 from hwnas.kernels.steps import Sizes, Step, Steps, steps_of_graph, steps_of_model
-from hwnas.kernels.windows import product_shape, window_shape
+from hwnas.kernels.windows import is_window, product_shape, window_shape
 from hwnas.ops import Graph
 
-__all__ = ["FusedModel", "fuse", "fused_graph"]
+__all__ = ["FusedModel", "fuse", "fuse_steps", "fused_graph"]
 
 #: Operators -> kind of their kernel; convolutions and products are told by their weights.
 _KINDS: Mapping[str, str] = {
@@ -74,10 +74,13 @@ class FusedModel:
     Attributes:
         kernels: with sizes of one image.
         batch: images that the model itself is made for.
+        elements_in, elements_out: numbers that the model reads and gives an image.
     """
 
     kernels: tuple[FusedKernel, ...]
     batch: int
+    elements_in: int
+    elements_out: int
 
     @property
     def macs(self) -> int:
@@ -98,7 +101,7 @@ def fuse(
         ModelFormatError: the model cannot be read, or has inputs of unknown size.
         OptionError: ``shapes`` names an input that is not there, or contradicts its sizes.
     """
-    return _fused(steps_of_model(model, shapes))
+    return fuse_steps(steps_of_model(model, shapes))
 
 
 def fused_graph(graph: Graph) -> FusedModel:
@@ -106,7 +109,35 @@ def fused_graph(graph: Graph) -> FusedModel:
 
     A workload stands within a network: what is concatenated with its input is not copied.
     """
-    return _fused(steps_of_graph(graph), inside=True)
+    return fuse_steps(steps_of_graph(graph), inside=True)
+
+
+def fuse_steps(model: Steps, *, inside: bool = False) -> FusedModel:
+    """The kernels of a model that is read already.
+
+    Args:
+        model: its steps.
+        inside: whether it stands within a network.
+    """
+    model = replace(model, steps=_needed(model))
+    walk = _Walk(model, inside=inside)
+    for step in model.steps:
+        walk.take(step)
+    there = sorted((k for k in walk.kernels if not k.gone), key=lambda kernel: kernel.at)
+    ends = (_shared(count, model.batch) for count in (model.elements_in, model.elements_out))
+    return FusedModel(tuple(k.closed() for k in _side_by_side(there)), model.batch, *ends)
+
+
+def _needed(model: Steps) -> tuple[Step, ...]:
+    """The steps that the results need; all of them where there are no results."""
+    if not model.results:
+        return model.steps
+    needed, kept = set(model.results), []
+    for step in reversed(model.steps):
+        if not needed.isdisjoint(step.outputs):
+            needed.update(step.inputs)
+            kept.append(step)
+    return tuple(reversed(kept))
 
 
 @dataclass(eq=False)
@@ -152,14 +183,6 @@ class _Open:
         )
 
 
-def _fused(model: Steps, *, inside: bool = False) -> FusedModel:
-    walk = _Walk(model, inside=inside)
-    for step in model.steps:
-        walk.take(step)
-    there = sorted((k for k in walk.kernels if not k.gone), key=lambda kernel: kernel.at)
-    return FusedModel(tuple(kernel.closed() for kernel in _side_by_side(there)), model.batch)
-
-
 class _Walk:
     """Takes steps in order; each joins a kernel or begins one."""
 
@@ -200,7 +223,7 @@ class _Walk:
             self._product(step)
         else:
             self._begin(step, kind)
-            if step.op == "Pad":
+            if _pads_with_zeros(step):
                 self._pads[step.outputs[0]] = step
 
     # Kernels that begin
@@ -226,7 +249,7 @@ class _Walk:
         return {n: self._elements(s) for n, s in zip(step.inputs, step.read, strict=True)}
 
     def _elements(self, sizes: Sizes) -> int:
-        return 0 if sizes is None else ceil(prod(sizes) / self.batch)
+        return 0 if sizes is None else _shared(prod(sizes), self.batch)
 
     def _padded(self, step: Step) -> Step:
         """The step with the padding in front of it, if nobody else reads what is padded."""
@@ -249,6 +272,9 @@ class _Walk:
         if len(step.inputs) > 1 or not step.constants or step.constants[0] is None:
             kernel.remark = "its weights are not constant"
             return
+        if not is_window(step):
+            kernel.remark = "its sizes contradict each other"
+            return
         kernel.convolution, kernel.remark = window_shape(step)
         if kernel.convolution.groups == 1 and not kernel.remark:
             pads = step.attributes.get("pads"), step.attributes.get("auto_pad")
@@ -266,7 +292,7 @@ class _Walk:
         What goes on with the parts of an earlier one, as in DenseNet, goes on in its place.
         """
         sizes = step.written[0]
-        axis = int(step.attributes.get("axis", 1))
+        axis = step.number("axis", 1)
         along = axis == 1 or (sizes is not None and axis + len(sizes) == 1)
         before = self._joined.get(step.inputs[0], ()) if along and step.inputs else ()
         there = len(before) if step.inputs[: len(before)] == before else 0
@@ -325,15 +351,34 @@ class _Walk:
     def _chained(self, step: Step) -> None:
         """An elementwise kernel, with those in front of it whose result only it reads."""
         before = [kernel for name in step.inputs if (kernel := self._private(name)) is not None]
-        kernel = self._begin(step, "pointwise")
-        for other in before:
-            if other.kind == "pointwise":
-                other.gone = True
-                kernel.reads.pop(other.result)
-                kernel.reads = other.reads | kernel.reads
-                kernel.ops = [*other.ops, *kernel.ops]
-                kernel.constant += other.constant
-                kernel.name, kernel.remark = other.name, other.remark or kernel.remark
+        before = [kernel for kernel in before if kernel.kind == "pointwise"]
+        parts = sorted(before, key=lambda kernel: -len(kernel.ops))  # the longest takes the others
+        parts.append(self._begin(step, "pointwise"))
+        inside = {kernel.result for kernel in before}
+        first, *rest = parts
+        for kernel in rest:
+            kernel.gone = True
+            first.ops += kernel.ops
+            first.reads |= kernel.reads
+            first.constant += kernel.constant
+            first.remark = first.remark or kernel.remark
+        for name in inside:
+            first.reads.pop(name, None)
+        first.at, first.writes, first.result = self._now, parts[-1].writes, parts[-1].result
+        self._made_by |= dict.fromkeys(step.outputs, first)
+
+
+def _pads_with_zeros(step: Step) -> bool:
+    """Whether a step only makes maps larger, as a convolution or pool does itself."""
+    if step.op != "Pad" or not step.read or step.read[0] is None or step.written[0] is None:
+        return False
+    alike = step.read[0][:2] == step.written[0][:2]
+    return alike and step.attributes.get("mode", b"constant") == b"constant"
+
+
+def _shared(count: int, batch: int) -> int:
+    """Of one image, rounded up."""
+    return -(-count // batch)
 
 
 def _adds(kernel: _Open) -> bool:
@@ -347,7 +392,7 @@ def _side_by_side(kernels: Iterable[_Open]) -> list[_Open]:
     found: list[_Open] = []
     first: dict[tuple[object, ...], _Open] = {}
     for kernel in kernels:
-        key = (kernel.form, *kernel.reads, tuple(kernel.ops))
+        key = (kernel.form, *kernel.reads, _EPILOGUES.intersection(kernel.ops))
         other = first.setdefault(key, kernel) if kernel.form else kernel
         if other is kernel:
             found.append(kernel)

@@ -10,19 +10,16 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import onnx
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
+from onnx import ModelProto, NodeProto, TensorProto, helper
 
-from hwnas.errors import ModelFormatError, OptionError
+from hwnas.errors import OptionError
 from hwnas.kernels.inputs import fix_shapes, model_inputs
 from hwnas.kernels.model import read_model
+from hwnas.kernels.shape_arithmetic import SMALL, Sizes, settled
 from hwnas.ops import Graph, Node
 from hwnas.ops.graph import padding
 
-__all__ = ["Sizes", "Step", "Steps", "steps_of_graph", "steps_of_model"]
-
-#: What a tensor holds, its batch included; None where it is not known before a run.
-Sizes = tuple[int, ...] | None
+__all__ = ["Sizes", "Step", "Steps", "steps_of_graph", "steps_of_model", "sum_steps"]
 
 #: The same numbers under another name: no kernel runs, or the one in front writes them so.
 _VIEWS = frozenset(
@@ -35,8 +32,6 @@ _VIEWS = frozenset(
 _VIEWS_IF_EQUAL = frozenset({"Expand", "Pad", "Resize", "Slice", "Tile", "Upsample"})
 #: What gives the same for every image.
 _KNOWN_BEFORE = frozenset({"Constant", "ConstantOfShape", "Range", "Shape", "Size"})
-#: Constants of fewer numbers than this are kept: shapes are computed from them.
-_SMALL = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +58,14 @@ class Step:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
     def ints(self, name: str, default: Sequence[int]) -> tuple[int, ...]:
-        """An attribute that is a list of whole numbers."""
-        return tuple(int(value) for value in self.attributes.get(name, default))
+        """An attribute that is a list of whole numbers; the default where it is none."""
+        value = self.attributes.get(name)
+        return tuple(value) if isinstance(value, list | tuple) else tuple(default)
+
+    def number(self, name: str, default: int) -> int:
+        """An attribute that is a whole number; the default where it is none."""
+        value = self.attributes.get(name)
+        return value if isinstance(value, int) else default
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +76,14 @@ class Steps:
         steps: of the model.
         results: tensors that the model gives.
         batch: images that its sizes are of.
+        elements_in, elements_out: numbers that the model reads and gives, of all images.
     """
 
     steps: tuple[Step, ...]
     results: frozenset[str]
     batch: int
+    elements_in: int
+    elements_out: int
 
 
 def steps_of_model(
@@ -104,7 +108,8 @@ def steps_of_model(
         from onnx import inliner
 
         lean = inliner.inline_local_functions(lean)
-    return _Reader(lean, _inferred(lean, source), [t.name for t in proto.graph.initializer]).read()
+    lean, sizes = settled(lean, source)
+    return _Reader(lean, dict(sizes), [t.name for t in proto.graph.initializer]).read()
 
 
 def _one_image(
@@ -130,28 +135,13 @@ def _without_weights(proto: ModelProto) -> ModelProto:
         getattr(lean.graph, part).extend(getattr(proto.graph, part))
     stated = {value.name for value in proto.graph.input}
     for tensor in proto.graph.initializer:
-        if prod(tensor.dims) <= _SMALL:
+        if prod(tensor.dims) <= SMALL:
             lean.graph.initializer.append(tensor)
         elif tensor.name not in stated:
             lean.graph.input.append(
                 helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
             )
     return lean
-
-
-def _inferred(lean: ModelProto, source: str) -> dict[str, Sizes]:
-    try:
-        graph: GraphProto = onnx.shape_inference.infer_shapes(lean, data_prop=True).graph
-    except Exception as error:  # its errors share no class but this one
-        reason = " ".join(str(error).split())[:200]
-        raise ModelFormatError(f"shapes of {source} cannot be inferred: {reason}") from None
-    sizes: dict[str, Sizes] = {}
-    for value in (*graph.output, *graph.value_info, *graph.input):
-        kind = value.type.tensor_type
-        dims = [dim.dim_value for dim in kind.shape.dim]
-        known = kind.HasField("shape") and all(size > 0 for size in dims)
-        sizes[value.name] = tuple(dims) if known else sizes.get(value.name)
-    return sizes | {tensor.name: tuple(tensor.dims) for tensor in lean.graph.initializer}
 
 
 class _Reader:
@@ -169,7 +159,10 @@ class _Reader:
         inputs = [v for v in self.graph.input if v.name not in self.constant]
         first = self.sizes.get(inputs[0].name) if inputs else None
         results = frozenset(self._shown(value.name) for value in self.graph.output)
-        return Steps(tuple(steps), results, first[0] if first else 1)
+        batch = first[0] if first else 1
+        ends = ([v.name for v in inputs], [v.name for v in self.graph.output])
+        read, given = (sum(prod(self.sizes.get(n) or (0,)) for n in names) for names in ends)
+        return Steps(tuple(steps), results, batch, read, given)
 
     def _step(self, node: NodeProto) -> Step | None:
         """The step of a node; None where nothing runs."""
@@ -177,19 +170,21 @@ class _Reader:
         varying = [name for name in given if name not in self.constant]
         made = [name for name in node.output if name]
         inside = any(a.HasField("g") or a.graphs for a in node.attribute)
+        if not made:
+            return None
         if node.op_type in _KNOWN_BEFORE or (given and not varying and not inside):
             self.constant.update(made)
             for tensor, name in zip(_tensors(node), made, strict=False):
                 self.sizes[name] = tuple(tensor.dims)
             return None
-        if varying and made and self._is_view(node, varying[0], made[0]):
+        if varying and self._is_view(node, varying[0], made[0]):
             self.same[made[0]] = self._shown(varying[0])
             return None
         inputs = tuple(dict.fromkeys(map(self._shown, varying)))
         read = {self._shown(name): self.sizes.get(name) for name in varying}
         return Step(
             node.op_type,
-            node.name or (made[0] if made else node.op_type),
+            node.name or made[0],
             inputs,
             tuple(made),
             tuple(read[name] for name in inputs),
@@ -198,7 +193,7 @@ class _Reader:
             {
                 a.name: helper.get_attribute_value(a)
                 for a in node.attribute
-                if a.type in (a.INT, a.INTS, a.FLOAT, a.STRING)
+                if a.type in (a.INT, a.INTS, a.STRING)
             },
         )
 
@@ -209,6 +204,8 @@ class _Reader:
         if node.op_type == "Transpose" and before is not None:
             order = next((tuple(a.ints) for a in node.attribute if a.name == "perm"), ())
             order = order or tuple(reversed(range(len(before))))
+            if sorted(order) != list(range(len(before))):
+                return False
             moved = [at for at in order if before[at] > 1]
             return moved == sorted(moved)
         return node.op_type in _VIEWS_IF_EQUAL and before is not None and before == after
@@ -259,13 +256,14 @@ def steps_of_graph(graph: Graph) -> Steps:
         if node.kind == "zero" or (node.inputs and not inputs):
             zeros.add(at)
         elif node.kind == "add":
-            steps += _sums(f"t{at}", [f"t{i}" for i in inputs], (1, *node.shape))
+            steps += sum_steps(f"t{at}", [f"t{i}" for i in inputs], (1, *node.shape))
         elif node.kind != "input":
             steps.append(_step_of(nodes, at, tuple(dict.fromkeys(inputs))))
-    return Steps(tuple(steps), frozenset({f"t{len(nodes) - 1}"}), 1)
+    last = frozenset({f"t{len(nodes) - 1}"})
+    return Steps(tuple(steps), last, 1, prod(nodes[0].shape), prod(nodes[-1].shape))
 
 
-def _sums(result: str, terms: Sequence[str], sizes: tuple[int, ...]) -> Iterator[Step]:
+def sum_steps(result: str, terms: Sequence[str], sizes: tuple[int, ...]) -> Iterator[Step]:
     """A sum of several terms, two at a time; of one, as zeros leave it, a copy."""
     left = terms[0]
     for k, term in enumerate(terms[1:] or [left], start=1):

@@ -5,11 +5,27 @@ from math import ceil, prod
 from hwnas.kernels.fused import ConvolutionShape
 from hwnas.kernels.steps import Step
 
-__all__ = ["product_shape", "window_shape"]
+__all__ = ["is_window", "product_shape", "window_shape"]
+
+
+def is_window(step: Step) -> bool:
+    """Whether sizes and attributes of a convolution fit each other."""
+    read, written, weights = step.read[0], step.written[0], step.constants[0]
+    if read is None or written is None or weights is None or len(weights) < 3:
+        return False
+    rank, groups = len(weights) - 2, step.number("group", 1)
+    windows = (step.ints("strides", (1,) * rank), step.ints("dilations", (1,) * rank))
+    ends = (read[1], written[1]) if len(read) == len(written) == rank + 2 else (1, 1)
+    return (
+        len(read) == len(written) == rank + 2
+        and all(len(sizes) == rank and min(sizes) > 0 for sizes in windows)
+        and groups > 0
+        and not any(channels % groups for channels in ends)
+    )
 
 
 def window_shape(step: Step) -> tuple[ConvolutionShape, str]:
-    """A convolution of one image, and what is unusual in it; sizes of the step are known.
+    """A convolution of one image, and what is unusual in it; sizes fit, see `is_window`.
 
     One dimension is a column; of three the first two are one after the other. A transposed
     convolution is the convolution to ``stride`` times as many channels that gives the same pixels.
@@ -21,7 +37,7 @@ def window_shape(step: Step) -> tuple[ConvolutionShape, str]:
     rank = len(weights) - 2
     stride = step.ints("strides", (1,) * rank)
     dilation = step.ints("dilations", (1,) * rank)
-    groups = int(step.attributes.get("group", 1))
+    groups = step.number("group", 1)
     window = weights[2:]
     pixels, result = read[2:], written[2:]
     remark = "" if rank == 2 else f"it has {rank} dimensions"

@@ -95,7 +95,7 @@ class AdditivePredictor:
             known = replace(known, residual=max(known.residual, transfer.residual))
         self.calibration = known
         fixed = self.table.call.latency_ms
-        self._ms: AdditiveCost | WorkloadSums | LiveSums
+        self._ms: Callable[[npt.ArrayLike], FloatArray]
         if self.space.may_be_cut:
             within, entries = self._entries(_ms)
             cost = AdditiveCost.from_floats(fixed + within, entries)

@@ -68,9 +68,17 @@ def test_a_model_is_predicted_with_its_breakdown(hwnas, network, space):
     assert "models are taken to run in fp32, whatever they are in" in said
 
 
+def test_copies_are_added_where_they_are_asked_for(hwnas, network):
+    words = ("predict", "--table", f"{NAME}-b8", network, "--json")
+    (without,), (found,) = (json.loads(hwnas(*words, *more)[1]) for more in ((), ("--copies",)))
+    copied_bytes = 4 * 8 * (3 * 128 * 128 + 1000)
+    assert found["predicted_ms"] - without["predicted_ms"] == pytest.approx(copied_bytes / 5e6)
+    assert found["operators"]["host copy"]["kernels"] == 2
+
+
 def test_what_is_left_out_is_said_and_fails_in_strict_mode(hwnas, strange):
     status, out, said = hwnas("predict", "--table", NAME, strange)
-    assert status == 0
+    assert status == 1
     assert "at least" in out
     assert "or more)" in out
     assert "not predicted, and not in the sum: NonZero (1)" in said
@@ -87,7 +95,7 @@ def test_what_is_left_out_is_said_and_fails_in_strict_mode(hwnas, strange):
         (("--table", NAME, "--batch", "129"), "batches of 1 to 128 were measured"),
         (("--table", "v100-tensorrt-bf16"), "a V100 was measured as v100-tensorrt-fp32"),
         (("--table", f"{NAME}-b8", "--batch", "4"), "has a batch of 8, got 4"),
-        (("--table", "amd-epyc-1thread", "--batch", "4"), "--batch is of engines"),
+        (("--table", "amd-epyc-1thread", "--batch", "4"), "--batch and --copies are of engines"),
     ],
 )
 def test_what_was_not_measured_is_bad_input(hwnas, network, words, reason):

@@ -158,7 +158,8 @@ def test_concatenations_that_go_on_move_nothing():
 
 def test_convolutions_of_one_form_that_read_one_tensor_are_one():
     model = Model()
-    parts = [model.add("Relu", model.conv("x", out, 1)) for out in (3, 5)]
+    parts = [model.add("Relu", model.conv("x", 3, 1))]
+    parts.append(model.add("Relu", model.norm(model.conv("x", 5, 1), 5)))
     parts.append(model.conv("x", 7, 1))  # no activation: another kernel
     found = model.fused(model.add("Concat", *parts, axis=1))
     assert [k.convolution.out_channels for k in found.kernels] == [3 + 5, 7]
@@ -180,6 +181,21 @@ def test_views_quantisation_and_padding_are_no_kernels():
     assert found.batch == 2
     assert found.kernels[0].elements_in == 4 * SIZE * SIZE, "of one image, without padding"
     assert found.kernels[1].convolution == ConvolutionShape(4 * SIZE * SIZE, 5, 1, 1, 1, 1)
+
+
+def test_only_padding_with_zeros_is_taken_in():
+    model = Model()
+    pads = model.constant(value=np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64))
+    y = model.add("Pad", "x", pads, mode="reflect")
+    found = model.fused(model.add("Conv", y, model.constant(4, 4, 3, 3)))
+    assert [k.kind for k in found.kernels] == ["copy", "convolution"]
+
+
+def test_what_no_result_needs_does_not_run():
+    model = Model()
+    y = model.conv("x")
+    model.add("Softmax", y)
+    assert told(model.fused(model.add("Relu", y))) == [("convolution", "Conv+Relu")]
 
 
 def test_shuffles_and_splits_are_copies():
@@ -213,12 +229,64 @@ def test_products_of_activations():
     assert found.macs == 4 * SIZE * SIZE * SIZE
 
 
+def test_sizes_that_a_model_computes_are_known():
+    """Half of the channels, as exporters write ``chunk``, and a resize by them."""
+
+    def number(value):
+        return model.constant(value=np.array(value, np.int64))
+
+    model = Model()
+    channels = model.add("Gather", model.add("Shape", "x"), number([1]), axis=0)
+    half = model.add("Div", model.add("Add", channels, number([1])), number([2]))
+    y = model.add("Slice", "x", number([0]), half, number([1]))
+    sizes = model.add("Concat", number([1]), half, number([3 * SIZE, SIZE]), axis=0)
+    found = model.fused(model.add("Resize", y, "", "", sizes))
+    assert told(found) == [("copy", "Slice"), ("resize", "Resize")]
+    assert [k.elements_out for k in found.kernels] == [2 * SIZE * SIZE, 2 * 3 * SIZE * SIZE]
+
+
 def test_what_is_not_known_is_named():
     model = Model()
     y = model.add("NonZero", "x")
     found = model.fused(model.add("Relu", model.add("Cast", y, to=TensorProto.FLOAT)))
     assert [k.kind for k in found.kernels] == ["NonZero", "pointwise"]
     assert all("not known before a run" in k.remark for k in found.kernels)
+
+
+@pytest.mark.parametrize(
+    ("op", "attributes"),
+    [
+        ("Conv", {"strides": [0, 1]}),
+        ("Conv", {"strides": [1]}),
+        ("Conv", {"dilations": 1}),
+        ("Conv", {"group": 3}),
+        ("Conv", {"group": -1}),
+        ("ConvTranspose", {"strides": [0, 0]}),
+        ("Transpose", {"perm": [9, 0, 1, 2]}),
+        ("Transpose", {"perm": [0, 0, 0, 0]}),
+        ("Concat", {"axis": "1"}),
+        ("Gemm", {}),
+        ("MatMul", {}),
+        ("Add", {}),
+    ],
+)
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_nodes_that_make_no_sense_end_nothing(op, attributes, count):
+    model = Model()
+    inputs = ["x", *(model.constant(4, 4, 3, 3) for _ in range(count))][:count]
+    result = model.add(op, *inputs, **attributes)
+    try:
+        found = model.fused(model.add("Relu", result))
+    except ModelFormatError:
+        return
+    assert all(k.kind and k.elements_out >= 0 for k in found.kernels)
+
+
+def test_sizes_beyond_all_reason_are_not_known():
+    model = Model()
+    shape = model.constant(value=np.array([2**40, 2**40], np.int64))
+    found = model.fused(model.add("Relu", model.add("Expand", "x", shape)))
+    assert all("not known" in k.remark for k in found.kernels)
 
 
 def test_a_batch_that_is_not_said_is_one_image_and_other_sizes_are_asked_for():

@@ -1,11 +1,12 @@
 """Any ONNX model on a V100 that is not here: its kernels, and what each takes."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import hypot
 from pathlib import Path
 
 from hwnas.errors import KernelNotInTableError
-from hwnas.kernels import FusedKernel, count_model_macs, fuse
+from hwnas.kernels import FusedKernel, FusedModel, fuse
 from hwnas.predictors.model_prediction import KernelLatency, ModelPrediction
 from hwnas.predictors.tensorrt.engines import SOURCE, parse_engine
 from hwnas.predictors.tensorrt.networks import (
@@ -19,6 +20,11 @@ from hwnas.predictors.tensorrt.of_space import engine_times
 
 __all__ = ["predict_engine", "predict_kernels"]
 
+#: Bytes of a number on the host, and those that go over the card's bus in a millisecond from
+#: ordinary (pageable) memory: 5 GB/s.
+_FLOAT, _BUS = 4, 5e6
+_COPIED = "estimated from bytes, at 5 GB/s"
+
 
 def predict_engine(
     model: bytes | str | Path,
@@ -27,6 +33,7 @@ def predict_engine(
     strict: bool = False,
     shapes: Mapping[str, Sequence[int]] | None = None,
     batch: int | None = None,
+    copies: bool = False,
 ) -> ModelPrediction:
     """Predict a model as the V100 runs it; the model is not run.
 
@@ -36,6 +43,8 @@ def predict_engine(
         strict: raise where a kernel is not known, or lies outside what was measured.
         shapes: input name -> its sizes, for inputs whose shapes are dynamic.
         batch: images a run; where neither says it, those that the model is made for.
+        copies: also what copying its inputs to the card and its results back takes, from ordinary
+            memory, which published latencies often hold and `hwnas profile` does not.
 
     Raises:
         ModelFormatError: the model cannot be read, or its shapes are not known.
@@ -46,16 +55,22 @@ def predict_engine(
     named = parse_engine(name, batch)
     said = batch is not None or name != named.name or named.batch > 1
     engine = named if said else parse_engine(name, fused.batch)
-    macs = count_model_macs(model, shapes)
-    return predict_kernels(fused.kernels, engine_times(engine), strict=strict, macs=macs)
+    found = predict_kernels(fused.kernels, engine_times(engine), strict=strict)
+    return _with_copies(found, fused, engine.batch) if copies else found
+
+
+def _with_copies(found: ModelPrediction, fused: FusedModel, batch: int) -> ModelPrediction:
+    ends = (("inputs", fused.elements_in), ("results", fused.elements_out))
+    copied = tuple(
+        KernelLatency(name, "host copy", f"host copy of {n}", 0, _FLOAT * batch * n / _BUS, _COPIED)
+        for name, n in ends
+    )
+    total_ms = found.predicted_ms + sum(copy.ms or 0.0 for copy in copied)
+    return replace(found, predicted_ms=total_ms, kernels=(*found.kernels, *copied))
 
 
 def predict_kernels(
-    kernels: Sequence[FusedKernel],
-    times: EngineTimes,
-    *,
-    strict: bool = False,
-    macs: int | None = None,
+    kernels: Sequence[FusedKernel], times: EngineTimes, *, strict: bool = False
 ) -> ModelPrediction:
     """Predict kernels that are fused already; as `predict_engine`."""
     known = times(kernels)
@@ -85,7 +100,7 @@ def predict_kernels(
         times.engine.target,
         hypot(PUBLISHED_SPREAD, relative_spread(known)),
         PUBLISHED_COUNT,
-        macs=macs,
+        macs=sum(kernel.macs for kernel in found),
         source=SOURCE,
     )
 

@@ -3,18 +3,20 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, cached_property
 from math import hypot
 
 import numpy as np
 
 from hwnas.arrays import IntArray
+from hwnas.costs import AdditiveCost, nearest_sum
 from hwnas.errors import OptionError
 from hwnas.kernels import FusedKernel, fused_graph
 from hwnas.latency_tables import Estimate, LatencyTable, Measurement, Provenance, SpaceRecord
 from hwnas.ops import Workload
 from hwnas.predictors.additive import AdditivePredictor
 from hwnas.predictors.calibrated import Calibration
+from hwnas.predictors.tensorrt.cells import FusedCells
 from hwnas.predictors.tensorrt.convolutions import ConvolutionTimes
 from hwnas.predictors.tensorrt.engines import SOURCE, Engine
 from hwnas.predictors.tensorrt.networks import (
@@ -89,9 +91,10 @@ class EnginePredictor(AdditivePredictor):
 
     A network is the sum of its workloads, each the sum of the kernels that TensorRT makes of it.
     Where each workload reads the one before it, sums are exact: what `hwnas predict` says of the
-    network's ONNX model. Cells fuse sums and activations across workloads: there a scale, and
-    factors of groups, are fitted to whole networks. Intervals hold how far whole networks that
-    others published are off, see `PUBLISHED_SPREAD`.
+    network's ONNX model. Cells fuse sums and activations across workloads. Those whose edges are
+    the decisions are fused whole (`FusedCells`); for others a scale and factors of groups are
+    fitted to some whole networks. Intervals hold how far whole networks that others published are
+    off, see `PUBLISHED_SPREAD`.
 
     Args:
         times: of the engine.
@@ -104,8 +107,22 @@ class EnginePredictor(AdditivePredictor):
         super().__init__(engine_table(space, times), space)
 
     def _calibrate_by(self, known: Calibration) -> None:
-        residual = hypot(known.residual, PUBLISHED_SPREAD)
+        whole = self.space.may_be_cut  # networks are then fused whole
+        residual = hypot(0.0 if whole else known.residual, PUBLISHED_SPREAD)
         super()._calibrate_by(replace(known, residual=residual, count=PUBLISHED_COUNT))
+        if whole:
+            self._sums_of_operators = self._ms
+            self._ms = FusedCells(self.space, self.times)
+
+    @cached_property
+    def cost(self) -> AdditiveCost:
+        """The prediction in ms as a sum over decisions; a sum near to it where it is not additive.
+
+        Of cells of edges it is the one nearest to the sums of operators, which take no time.
+        """
+        if not self.space.may_be_cut:
+            return super().cost
+        return nearest_sum(self._sums_of_operators, self.space.n_choices).cost
 
     @property
     def notes(self) -> Mapping[str, str]:  # type: ignore[override] # read, never written
@@ -121,7 +138,7 @@ class EnginePredictor(AdditivePredictor):
             )
         return notes
 
-    @property
+    @cached_property
     def unmeasured(self) -> Counter[str]:
         """Why kernels of the space are less sure than others -> how many are."""
         found: Counter[str] = Counter()

@@ -30,7 +30,7 @@ _POOL, _LOOSE = 105, 20
 #: The smallest number of kernels of each family; a family may have fewer.
 _LEAST = 3
 #: The weight of convolutions and matrix products when the other kernels are shared out.
-_WEIGHT = 2
+_WEIGHT = 3
 #: What a kernel takes, very roughly, by which kernels are shared out: ms each, per MAC, per byte.
 _ROUGHLY = (0.002, 5e-8, 1e-7)
 #: Larger kernels are not measured, only predicted: one takes as long as a hundred others.
@@ -151,7 +151,7 @@ def choose_kernels(pieces: Sequence[Piece], count: int, rng: np.random.Generator
 
 def _roughly(kernel: Kernel) -> float:
     each, by_mac, by_byte = _ROUGHLY
-    macs, *moved = work(kernel)
+    macs, *moved = work(kernel)[:4]
     return float(each + by_mac * macs + by_byte * sum(moved))
 
 

@@ -91,6 +91,9 @@ def _binary(net: DrawnGraph) -> str:
 
 def _compared(net: DrawnGraph) -> str:
     shape = _shape(net)
+    if net.pick(0, 1):
+        masks = (net.take(*shape, kind=_BOOL), net.take(*shape[-1:], kind=_BOOL))
+        return net.op(net.pick("And", "Or"), *masks, shape=shape, kind=_BOOL)
     kind = net.pick("Greater", "Less", "Equal", "GreaterOrEqual")
     return net.op(kind, net.take(*shape), _half(net), shape=shape, kind=_BOOL)
 
@@ -434,11 +437,62 @@ def _byte_product(net: DrawnGraph) -> str:
     return net.op("QLinearMatMul", *parts, shape=shape, kind=TensorProto.UINT8)
 
 
+def _byte_convolution(net: DrawnGraph) -> str:
+    n, c, *size = _image(net, _MOST / 2)
+    k, stride = net.pick(1, 1, 3, 3, 5), net.pick(1, 1, 2)
+    if min(size) < k:
+        k = 1
+    group = c if net.pick(0, 0, 1) else 1
+    out = net.size(1, min(768, max(1, int(3e8 / (c * k * k * np.prod(size))))))
+    out = c if group == c else out
+    new = [(s + k // 2 * 2 - k) // stride + 1 for s in size]
+    known = (net.const(np.float32(0.05)), net.const(np.uint8(128)))
+    weights = [np.full((out, c // group, k, k), 3, np.int8), np.float32(0.05), np.int8(0)]
+    return net.op(
+        "QLinearConv",
+        net.take(n, c, *size, kind=TensorProto.UINT8),
+        *known,
+        *map(net.const, weights),
+        *known,
+        net.const(np.full(out, 9, np.int32)),
+        shape=(n, out, *new),
+        kind=TensorProto.UINT8,
+        kernel_shape=[k] * 2,
+        strides=[stride] * 2,
+        pads=[k // 2] * 4,
+        group=group,
+    )
+
+
+def _byte_layer(net: DrawnGraph) -> str:
+    """What joins convolutions of bytes, and what stands behind them."""
+    known = (net.const(np.float32(0.05)), net.const(np.uint8(128)))
+    byte = TensorProto.UINT8
+    kind = net.pick(
+        "QLinearAdd", "QLinearMul", "QLinearSigmoid", "QLinearGlobalAveragePool", "QGemm"
+    )
+    if kind == "QGemm":
+        inner, rows, out = net.size(8, 2048), net.batch * net.size(1, 16), net.size(2, 1000)
+        weights = (np.full((out, inner), 3, np.int8), np.float32(0.05), np.int8(0))
+        parts = [net.take(rows, inner, kind=byte), *known, *map(net.const, weights)]
+        parts.append(net.const(np.full(out, 9, np.int32)))
+        return net.microsoft(kind, *parts, *known, shape=(rows, out), kind=byte, transB=1)
+    shape = _image(net)
+    first = (net.take(*shape, kind=byte), *known)
+    if kind == "QLinearGlobalAveragePool":
+        last = bool(net.pick(0, 1, 1))
+        small = (shape[0], 1, 1, shape[3]) if last else (*shape[:2], 1, 1)
+        return net.microsoft(kind, *first, *known, shape=small, kind=byte, channels_last=int(last))
+    if kind != "QLinearSigmoid":
+        first += (net.take(*shape, kind=byte), *known)
+    return net.microsoft(kind, *first, *known, shape=shape, kind=byte)
+
+
 #: What draws a node, and how often in each network.
 _KINDS: dict[Callable[[DrawnGraph], str], int] = {
     _unary: 6,
     _binary: 6,
-    _compared: 1,
+    _compared: 2,
     _chosen: 1,
     _cast: 2,
     _reduced: 4,
@@ -452,14 +506,16 @@ _KINDS: dict[Callable[[DrawnGraph], str], int] = {
     _resized: 2,
     _pooled: 3,
     _moved: 1,
-    _convolution: 6,
+    _convolution: 8,
     _upwards: 3,
     _product: 6,
-    _recurrent: 2,
+    _recurrent: 3,
     _attention: 2,
     _words: 1,
     _biased: 1,
     _slopes: 1,
     _bytes: 3,
     _byte_product: 2,
+    _byte_convolution: 3,
+    _byte_layer: 3,
 }

@@ -25,7 +25,7 @@ def true_ms(kernel: Kernel) -> float:
     """A device of 20 G MACs and 10 GB a second, that is twice as slow at depthwise kernels."""
     if kernel.no_op:
         return 0.0
-    macs, *moved = work(kernel)
+    macs, *moved = work(kernel)[:4]
     slow = 2.0 if kernel.family.endswith("depthwise") else 1.0
     return 0.002 + slow * float(macs / 20e6 + sum(moved) / 10e6)
 

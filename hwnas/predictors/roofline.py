@@ -70,7 +70,7 @@ class Roofline:
         bounds = x.min(axis=0), x.max(axis=0)
         if len(y) < _LEAST_PROCESS:
             return cls(weights, None, _left_out_spread(w, y), *bounds)
-        process = GaussianProcess.fit(x, rest)
+        process = GaussianProcess.fit(x, rest, smooth=True)
         errors = process.left_out() ** 2
         doubt = max(1.0, float(np.mean(errors / process.left_out_variance())))
         return cls(weights, process, float(np.sqrt(np.mean(errors))), *bounds, doubt)

@@ -35,7 +35,7 @@ _WEIGHT = 3
 _ROUGHLY = (0.002, 5e-8, 1e-7)
 #: Larger kernels are not measured, only predicted: one takes as long as a hundred others.
 _MOST_MACS = 500_000_000
-_MOST_CONSTANTS = 8_000_000
+_MOST_CONSTANTS, _MOST_BYTES = 8_000_000, 48_000_000
 #: Whole networks lie between these.
 _NETWORK_MACS = (200_000, 1_200_000_000)
 _NETWORK = "network "
@@ -161,6 +161,7 @@ def _families(pieces: Sequence[Piece]) -> dict[str, dict[str, Piece]]:
     for piece in pieces:
         kernel = piece.kernel
         small = kernel.macs <= _MOST_MACS and kernel.elements_constant <= _MOST_CONSTANTS
+        small &= kernel.bytes_in + kernel.bytes_out <= _MOST_BYTES
         if kernel.static and not kernel.no_op and small:
             same = found.setdefault(kernel.family, {}).setdefault(kernel.key, {})
             plain = canonical(piece)

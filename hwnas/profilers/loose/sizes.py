@@ -31,7 +31,8 @@ def any_shape(net: DrawnGraph, most: float = MOST) -> tuple[int, ...]:
         return net.batch * max(1, total // last), last
     if form == "tokens":
         return net.batch, max(1, total // last), last
-    return net.batch, min(total, net.size(1, 512)), max(1, total // min(total, net.size(1, 512)))
+    channels = min(total, net.size(1, 512))
+    return net.batch, channels, max(1, total // channels)
 
 
 def any_image(net: DrawnGraph, most: float = MOST) -> tuple[int, int, int, int]:

@@ -9,7 +9,7 @@ from hwnas.data.checking import check_dataset
 from hwnas.data.labelled import LabelledImages, resized
 from hwnas.data.loading import default_proxy_size, load_data, parse_data_spec, suited
 from hwnas.data.no_images import NoImages
-from hwnas.data.preparation import PREPROCESSING, Preparation, preparation_of
+from hwnas.data.preparation import PREPROCESSING, Preparation, preparation_metadata, preparation_of
 from hwnas.data.protocol import Batch, Dataset, TrainableValidation
 from hwnas.data.sources import DATA, DataEntry, data_specs, register_data
 
@@ -34,6 +34,7 @@ __all__ = [
     "load_data",
     "notes_of",
     "parse_data_spec",
+    "preparation_metadata",
     "preparation_of",
     "register_data",
     "resized",

@@ -90,7 +90,7 @@ def decoded(
                 )
             else:
                 image = opened.convert(mode)
-            if turn := _UPRIGHT.get(opened.getexif().get(_ORIENTATION)):
+            if turn := _UPRIGHT.get(opened.getexif().get(_ORIENTATION, 1)):
                 image = image.transpose(Image.Transpose[turn])
             if size:
                 image = ImageOps.fit(image, (size[1], size[0]), Image.Resampling.BILINEAR)

@@ -4,13 +4,12 @@ It stands as JSON in the metadata of exported networks and in the results of run
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from hwnas.data.protocol import Dataset
 
-__all__ = ["PREPROCESSING", "Preparation", "preparation_of"]
+__all__ = ["PREPROCESSING", "Preparation", "preparation_metadata", "preparation_of"]
 
 #: The key of an ONNX model's metadata.
 PREPROCESSING = "hwnas.preprocessing"
@@ -64,13 +63,14 @@ class Preparation:
             "std": list(self.std),
         }
 
-    @property
-    def metadata(self) -> Mapping[str, str]:
-        """For an ONNX model."""
-        return {PREPROCESSING: json.dumps(self.facts)}
-
 
 def preparation_of(data: Dataset, input_shape: tuple[int, ...]) -> Preparation | None:
     """What a data set says of its images, for a network of this input; None if it says nothing."""
     said = getattr(data, "preparation", None)
     return said.at(input_shape) if isinstance(said, Preparation) else None
+
+
+def preparation_metadata(data: Dataset, input_shape: tuple[int, ...]) -> dict[str, str]:
+    """The same for an ONNX model."""
+    said = preparation_of(data, input_shape)
+    return {} if said is None else {PREPROCESSING: json.dumps(said.facts)}

@@ -10,6 +10,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from hwnas.arrays import FloatArray, IntArray
+from hwnas.data import notes_of, preparation_metadata, preparation_of
 from hwnas.files import write_atomically
 from hwnas.predictors import SOURCE, EnginePredictor, LookedUpLatency
 from hwnas.search.candidates.evaluation import Evaluation, tested_accuracy
@@ -51,7 +52,7 @@ def conclude(
     write_atomically(run.folder / NETWORK, network)
     if validation is not None:
         _write_trained(run, problem, validation, winner.architecture)
-    same = problem.trains_deployed
+    same, preparation = problem.trains_deployed, preparation_of(problem.data, space.input_shape)
     arch, target, measured = winner.architecture[None], problem.target, winner.measured
     result: dict[str, Any] = {
         "method": extras["method"],
@@ -84,6 +85,8 @@ def conclude(
         "seed": problem.seed,
         "seconds": round(run.seconds, 1),
         "data": problem.data.name,
+        "data_notes": list(notes_of(problem.data)),
+        "preprocessing": None if preparation is None else preparation.facts,
         "measured": dict(measured) if measured else None,
         "verify": None if measured else verify_command(run.folder),
         "networks_measured": winner.attempts,
@@ -128,7 +131,9 @@ def _write_trained(run: Run, problem: Problem, validation: Evaluator, arch: IntA
     weights = validation.supernet.weights(arch)
     write_atomically(run.folder / WEIGHTS, save(weights))
     if not problem.trains_deployed:
-        write_atomically(run.folder / PROXY_NETWORK, problem.proxy.to_onnx(arch, weights))
+        about = preparation_metadata(problem.data, problem.proxy.input_shape)
+        network = problem.proxy.to_onnx(arch, weights, metadata=about)
+        write_atomically(run.folder / PROXY_NETWORK, network)
 
 
 def _largest(problem: Problem, evaluation: Evaluation) -> dict[str, Any]:

@@ -34,7 +34,9 @@ class Layered(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(3, 8, 3, 2, 1)
         self.layers = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(8, n, 3, 1, 1), nn.BatchNorm2d(n), nn.ReLU(), nn.Conv2d(n, 8, 1))
+            nn.Sequential(
+                nn.Conv2d(8, n, 3, 1, 1), nn.BatchNorm2d(n), nn.ReLU(), nn.Conv2d(n, 8, 1)
+            )
             for n in hidden[:depth]
         )
         self.head = nn.Linear(8, 10)

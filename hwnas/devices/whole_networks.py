@@ -16,7 +16,7 @@ from hwnas.spaces import SearchSpace
 
 __all__ = ["MOST_NETWORKS", "whole_table"]
 
-#: Networks that are measured at first, further ones each time the interval is too wide, and at most.
+#: Networks that are measured at first, then each time that the interval is too wide, and at most.
 _FIRST, _FURTHER, MOST_NETWORKS = 20, 10, 60
 #: The interval that is narrow enough: of this confidence, and off by this at most.
 _CONFIDENCE, _WITHIN = 0.9, 0.05

@@ -155,7 +155,8 @@ def _kernel(theta: FloatArray, apart: FloatArray, alike: FloatArray) -> FloatArr
 
 def _expected(apart: FloatArray) -> FloatArray:
     """Logarithms of the lengths, of the spread and of the noise, as they are expected."""
-    return np.array([*[_LENGTH] * len(apart), _SPREAD, _NOISE])
+    expected: FloatArray = np.array([*[_LENGTH] * len(apart), _SPREAD, _NOISE])
+    return expected
 
 
 def _cost(

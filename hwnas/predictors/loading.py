@@ -125,7 +125,9 @@ def _same_space(predictor: LatencyPredictor, space: SearchSpace | None) -> Laten
     return predictor
 
 
-def _of_table(table: LatencyTable, space: SearchSpace | None) -> Any:
+def _of_table(
+    table: LatencyTable, space: SearchSpace | None
+) -> "AdditivePredictor | WholeNetworkPredictor":
     origin = spaces.remake(table.space.name, table.space.arguments, space)
     wanted = origin if space is None else space
     if wanted.modules is not None:

@@ -51,9 +51,7 @@ def profile_whole(
     started = time.monotonic()
     target = runtime.target(precision, batch)
     kind, size, symmetric = form(target)
-    write = partial(
-        space.to_onnx, batch=size, precision=cast(Precision, kind), symmetric=symmetric
-    )
+    write = partial(space.to_onnx, batch=size, precision=cast(Precision, kind), symmetric=symmetric)
     models: dict[str, Callable[[], bytes]] = {
         NETWORK + space.format(arch): partial(write, arch) for arch in archs
     }

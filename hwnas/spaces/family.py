@@ -73,12 +73,12 @@ def family(
     networks = Family(label, build, decisions, _checked_shape(input_shape), dict(parts))
     networks.check_call()
     arguments = {
-        "choices": {d.name: [value.value for value in d.choices] for d in decisions},
+        "choices": {name: list(values) for name, values in choices.items()},
         "input_shape": list(networks.input_shape),
         "networks": networks.fingerprint(),
     }
     networks.check_parts()
-    return FamilySpace(label, arguments, networks)
+    return FamilySpace(label, json.loads(json.dumps(arguments)), networks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,7 +402,8 @@ def _checked_name(build: object, name: str | None) -> str:
     text = getattr(build, "__name__", "family") if name is None else name
     if not isinstance(text, str) or not re.fullmatch(r"\w[\w.-]*", text):
         raise OptionError(
-            f"the name of a family is of letters, digits, '_', '-' and '.', got {text!r}: give name="
+            f"the name of a family is of letters, digits, '_', '-' and '.', got {text!r}: give it "
+            "another one, name="
         )
     return text
 

@@ -27,8 +27,8 @@ from hwnas.ops.module import seeded
 __all__ = ["Facts", "Layer", "facts_of", "shapes_of", "unfilled"]
 
 _FLOAT = 4  # bytes
-#: What gives a tensor of its input's shape. The meta device takes a millisecond to work that out, as
-#: it does for convolutions and linear layers.
+#: What gives a tensor of its input's shape. The meta device takes a millisecond to work that out,
+#: as it does for convolutions and linear layers.
 _SAME_SHAPE: tuple[type[nn.Module], ...] = (
     *(nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Hardswish, nn.Hardsigmoid, nn.Sigmoid, nn.Tanh),
     *(nn.LeakyReLU, nn.ELU, nn.Mish, nn.Softplus, nn.Identity, nn.LayerNorm, nn.GroupNorm),
@@ -152,11 +152,11 @@ def facts_of(make: Callable[[], nn.Module], input_shape: Sequence[int]) -> Facts
     )
 
 
-class _Watch(TorchDispatchMode):
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Sees every operation: counts it, and notes what it ran on."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.macs = self.bytes = self.others = 0
         self.layers: Counter[Layer] = Counter()
         self._blind = False
@@ -199,19 +199,19 @@ class _Watch(TorchDispatchMode):
         result = operation(*args, **given)
         if self._blind:
             return result
-        ends = [t for t in tree_leaves((args, given, result)) if isinstance(t, Tensor)]
+        made = [t for t in tree_leaves(result) if isinstance(t, Tensor)]
+        ends = [t for t in tree_leaves((args, given)) if isinstance(t, Tensor)] + made
         formula = flop_registry.get(operation._overloadpacket)
         if formula is not None:
             macs = int(formula(*args, **given, out_val=result)) // 2
             run = _layer_of(operation.overloadpacket.__name__, args, ends[-1], macs)
             self._count(run, macs, sum(math.prod(t.shape) for t in ends))
         elif all(end.alias_info is None for end in operation._schema.returns):  # neither view
-            self.others += sum(math.prod(t.shape) for t in tree_leaves(result))  # nor in place
+            self.others += sum(math.prod(t.shape) for t in made)  # nor in place
         told = [self._known(leaf) for leaf in tree_leaves((args, given))]
         self.trace.update(f"{operation} {told}".encode())
-        for at, leaf in enumerate(tree_leaves(result)):
-            if isinstance(leaf, Tensor):
-                self._name(leaf, f"{len(self._kept)}.{at}")
+        for tensor in made:
+            self._name(tensor, str(len(self._kept)))
         return result
 
     def _count(self, layer: Layer, macs: int, numbers: int) -> None:
@@ -237,7 +237,7 @@ def _without_values(module: nn.Module, watch: _Watch) -> nn.Module:
     for name, layer in module.named_modules():
         simple = type(layer) in (*_SAME_SHAPE, nn.Linear) or isinstance(layer, _DropoutNd)
         if simple or (type(layer) is nn.Conv2d and not isinstance(layer.padding, str)):
-            layer.forward = partial(watch.skip, name, layer)  # type: ignore[method-assign]
+            layer.forward = partial(watch.skip, name, layer)
     return module
 
 
@@ -253,7 +253,9 @@ def _known_layer(layer: nn.Module, shape: tuple[int, ...]) -> tuple[tuple[int, .
     if len(shape) != 4 or shape[1] != layer.in_channels:
         raise ValueError(f"a convolution of {layer.in_channels} channels got {shape}")
     paddings: Any = layer.padding
-    settings = zip(layer.kernel_size, paddings, layer.dilation, layer.stride, shape[2:], strict=True)
+    settings = zip(
+        layer.kernel_size, paddings, layer.dilation, layer.stride, shape[2:], strict=True
+    )
     sizes = [(n + 2 * pad - dilated * (k - 1) - 1) // s + 1 for k, pad, dilated, s, n in settings]
     if min(sizes) < 1:
         raise ValueError(f"nothing is left of {shape} behind {layer}")

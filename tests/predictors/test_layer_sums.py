@@ -79,7 +79,7 @@ def test_twice_the_layer_is_twice_its_time() -> None:
 
 
 def test_the_gradient_is_that_of_the_cost() -> None:
-    networks, ms = sample(12, seed=0)
+    networks, _ = sample(12, seed=0)
     layers = list(dict.fromkeys(layer for n in networks for layer in n))
     rng = np.random.default_rng(0)
     shares, rest = rng.random((12, len(layers))) / len(layers), rng.normal(0, 0.1, 12)

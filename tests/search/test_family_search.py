@@ -1,4 +1,4 @@
-"""A family of own modules is searched, gone on with, retrained and verified like any other space."""
+"""A family of own modules is searched, gone on with and verified like any other space."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import onnxruntime
 import pytest
 import torch
 from families import cnn_space, vit_space
+from torch import nn
 
 import hwnas
 from hwnas.devices.whole_networks import whole_table
@@ -85,3 +86,45 @@ def test_methods_that_need_operators_refuse_it(tmp_path: Path, method: str) -> N
 def test_data_of_another_size_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="proxy_input_size 16"):
         found(tmp_path, ["macs<=50k"], proxy_input_size=16)
+
+
+def test_a_persons_own_evaluate_replaces_the_training(tmp_path: Path) -> None:
+    handed = []
+
+    def evaluate(model: nn.Module) -> float:
+        handed.append(model)
+        return sum(p.numel() for p in model.parameters()) / 1e5
+
+    space = cnn_space(evaluate=evaluate)
+    settings = {"population": 6, "generations": 3}
+    budgets = ["params<=8k"]
+    result = hwnas.find_network(space, None, budgets, out=tmp_path, **settings)
+    every = np.array(np.meshgrid(*map(np.arange, space.n_choices))).reshape(4, -1).T
+    params = space.params(every)
+    assert result.accuracy == pytest.approx(params[params <= 8_000].max() / 1e5)
+    assert result.content["weights"].startswith("drawn at random")
+    asked = len(handed)
+    hwnas.find_network(space, None, budgets, out=tmp_path, **settings)
+    assert len(handed) == asked  # finished: only read
+
+
+@pytest.mark.parametrize(
+    ("evaluate", "message"),
+    [
+        (lambda model: 1 / 0, "evaluate of cnn failed for w1=.*ZeroDivisionError"),
+        (lambda model: "good", "evaluate of cnn failed for .*ValueError"),
+        (lambda model: float("nan"), "gives an accuracy from 0 to 1, got nan for w1="),
+        (lambda model: 87.5, "gives an accuracy from 0 to 1, got 87.5"),
+    ],
+)
+def test_what_is_no_accuracy_is_refused(tmp_path: Path, evaluate, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        hwnas.find_network(cnn_space(evaluate=evaluate), None, ["params<=8k"], out=tmp_path)
+
+
+def test_each_network_may_be_trained_for_itself() -> None:
+    data = hwnas.load_data("digits", input_size=8)
+    space = cnn_space(evaluate=hwnas.brief_training(data, steps=40))
+    arch = space.parse("12-24-3-3")
+    first, again = (space.modules.evaluate(space.drawn(arch, seed=0)) for _ in range(2))
+    assert first == again > 0.5

@@ -198,6 +198,9 @@ def seeded(*seeds: int) -> Iterator[None]:
     """
     begun = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     devices = [torch.cuda.current_device()] if begun else []
+    seed = int(np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0] >> 1)
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(int(np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0] >> 1))
+        torch.default_generator.manual_seed(seed)
+        if begun:
+            torch.cuda.manual_seed(seed)
         yield

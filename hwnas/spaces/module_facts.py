@@ -34,6 +34,13 @@ _SAME_SHAPE: tuple[type[nn.Module], ...] = (
     *(nn.LeakyReLU, nn.ELU, nn.Mish, nn.Softplus, nn.Identity, nn.LayerNorm, nn.GroupNorm),
     *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d),
 )
+_ATEN = torch.ops.aten
+#: Operations that give a tensor like their first one, where others are of its shape or numbers.
+_LIKE_FIRST = {
+    *(_ATEN.add.Tensor, _ATEN.sub.Tensor, _ATEN.mul.Tensor, _ATEN.div.Tensor, _ATEN.relu.default),
+    *(_ATEN.gelu.default, _ATEN.silu.default, _ATEN.sigmoid.default, _ATEN.tanh.default),
+    *(_ATEN._softmax.default, _ATEN._safe_softmax.default),
+}
 #: What fills a tensor at random.
 _DRAWS = {Tensor.normal_, Tensor.uniform_, Tensor.erfinv_}
 
@@ -110,9 +117,12 @@ class _Unfilled(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        if function in _DRAWS and isinstance(args[0], nn.Parameter):
-            return args[0]
-        return function(*args, **(kwargs or {}))
+        given = kwargs or {}
+        if function in _DRAWS or getattr(function, "__module__", "") == "torch.nn.init":
+            filled = args[0] if args else given.get("tensor")
+            if isinstance(filled, nn.Parameter):
+                return filled
+        return function(*args, **given)
 
 
 def shapes_of(module: nn.Module) -> dict[str, tuple[int, ...]]:
@@ -196,9 +206,11 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         given = dict(kwargs or {})
-        result = operation(*args, **given)
         if self._blind:
-            return result
+            return operation(*args, **given)
+        result = _like_first(operation, args, given)
+        if result is None:
+            result = operation(*args, **given)
         made = [t for t in tree_leaves(result) if isinstance(t, Tensor)]
         ends = [t for t in tree_leaves((args, given)) if isinstance(t, Tensor)] + made
         formula = flop_registry.get(operation._overloadpacket)
@@ -229,6 +241,16 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if id(tensor) not in self._names:
             self._names[id(tensor)] = name
             self._kept.append(tensor)
+
+
+def _like_first(operation: Any, args: Sequence[Any], given: Mapping[str, Any]) -> Tensor | None:
+    """What an operation gives on the meta device, where that is known at once."""
+    if operation not in _LIKE_FIRST or not isinstance(args[0], Tensor) or not args[0].is_meta:
+        return None
+    first = args[0]
+    others = [leaf for leaf in (*args[1:], *given.values()) if isinstance(leaf, Tensor)]
+    alike = all(t.shape in (first.shape, ()) and t.dtype == first.dtype for t in others)
+    return torch.empty_like(first) if alike and first.is_floating_point() else None
 
 
 def _without_values(module: nn.Module, watch: _Watch) -> nn.Module:

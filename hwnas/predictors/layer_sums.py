@@ -143,7 +143,8 @@ def _apart(some: Sequence[Layer], others: Sequence[Layer]) -> FloatArray:
 def _alike(some: Sequence[Layer], others: Sequence[Layer]) -> FloatArray:
     """1 for layers of one kind, (some, others)."""
     kinds = [np.array([_KINDS.index(layer.kind) for layer in group]) for group in (some, others)]
-    return (kinds[0][:, None] == kinds[1]).astype(float)
+    alike: FloatArray = np.equal.outer(*kinds).astype(np.float64)
+    return alike
 
 
 def _kernel(theta: FloatArray, apart: FloatArray, alike: FloatArray) -> FloatArray:

@@ -108,7 +108,10 @@ def _analytic(budget: Budget, space: SearchSpace) -> Constraint:
 
 def _predicted(budget: Budget, predictor: LatencyPredictor) -> Constraint:
     return Constraint(
-        budget, predictor.cost, check=None if predictor.additive else predictor.predict
+        budget,
+        predictor.cost,
+        check=None if predictor.additive else predictor.predict,
+        dear=predictor.space.modules is not None,
     )
 
 
@@ -133,14 +136,15 @@ def _confident(
     else:
         upper = _guided(budget, end, space)
     if not measured:
-        return Constraint(budget, upper.cost, upper, upper.check)
+        return Constraint(budget, upper.cost, upper, upper.check, upper.dear)
     lower = _guided(budget, _IntervalEnd(intervals, confidence, 0), space)
-    return Constraint(budget, lower.cost, upper, lower.check)
+    return Constraint(budget, lower.cost, upper, lower.check, lower.dear)
 
 
 def _guided(budget: Budget, check: Check, space: SearchSpace) -> Constraint:
-    samples = {} if space.modules is None else {"samples": _BUILT}
-    return Constraint(budget, nearest_sum(check, space.n_choices, **samples).cost, check=check)
+    dear = space.modules is not None
+    nearest = nearest_sum(check, space.n_choices, **{"samples": _BUILT} if dear else {})
+    return Constraint(budget, nearest.cost, check=check, dear=dear)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

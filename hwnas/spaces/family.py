@@ -409,7 +409,8 @@ class FamilySpace(SearchSpace):
 def _checked_name(build: object, name: str | None) -> str:
     if not callable(build):
         raise OptionError(f"a family is built by a function, got a {type(build).__name__}")
-    text = getattr(build, "__name__", "family") if name is None else name
+    text = getattr(build, "__name__", "<lambda>").replace("<lambda>", "family")
+    text = text if name is None else name
     if not isinstance(text, str) or not re.fullmatch(r"\w[\w.-]*", text):
         raise OptionError(
             f"the name of a family is of letters, digits, '_', '-' and '.', got {text!r}: give it "

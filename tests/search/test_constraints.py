@@ -140,6 +140,7 @@ def test_costs_of_a_space_that_are_no_sums_are_counted_exactly(small_space, pred
         """The small space, whose second decision counts only where the first is not 0."""
 
         additive = may_be_cut = False
+        modules = None
         name, n_choices, quantised = "unused", small_space.n_choices, False
 
         def exact(self, quantity):

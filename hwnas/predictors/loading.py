@@ -140,7 +140,9 @@ def _of_engine(name: str, space: SearchSpace | None) -> EnginePredictor:
     return EnginePredictor(engine_times(engine), space)
 
 
-def _of_table(table: LatencyTable, space: SearchSpace | None) -> Any:
+def _of_table(
+    table: LatencyTable, space: SearchSpace | None
+) -> "AdditivePredictor | WholeNetworkPredictor":
     origin = spaces.remake(table.space.name, table.space.arguments, space)
     wanted = origin if space is None else space
     if wanted.modules is not None:

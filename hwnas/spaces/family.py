@@ -49,6 +49,7 @@ def family(
     input_shape: Sequence[int],
     name: str | None = None,
     parts: Mapping[str, int] = _NO_PARTS,
+    evaluate: Callable[["nn.Module"], float] | None = None,
 ) -> "FamilySpace":
     """A search space of a function that returns `torch.nn.Module`s.
 
@@ -63,22 +64,29 @@ def family(
         name: of the space, by which tables and runs name it; the function's own by default.
         parts: parameters that stack parts of equal height, by the end of their name, and how many:
             ``{"qkv.weight": 3}``, or ``{"qkv": 3}`` for its bias as well. Networks of other widths
-            then share each part for itself. Torch's own attention and recurrent layers are known.
+            then share each part for itself. Torch's own attention and grouped convolutions are
+            known.
+        evaluate: gives the accuracy, 0 to 1, of a network with fresh weights that it is handed, and
+            may train it first; then no weights are shared, and a search needs no data. By default
+            a search trains all networks together.
 
     Raises:
         OptionError: the function raises, gives no module, gives another output shape or another
             network for other calls; choices that it does not take; an input shape that is none.
     """
     label, decisions = _checked_name(build, name), _decisions(choices)
-    networks = Family(label, build, decisions, _checked_shape(input_shape), dict(parts))
+    if evaluate is not None and not callable(evaluate):
+        raise OptionError(f"evaluate is a function of a network, got {evaluate!r}")
+    shape = _checked_shape(input_shape)
+    networks = Family(label, build, decisions, shape, dict(parts), evaluate)
     networks.check_call()
     arguments = {
-        "choices": {d.name: [value.value for value in d.choices] for d in decisions},
+        "choices": {name: list(values) for name, values in choices.items()},
         "input_shape": list(networks.input_shape),
         "networks": networks.fingerprint(),
     }
     networks.check_parts()
-    return FamilySpace(label, arguments, networks)
+    return FamilySpace(label, json.loads(json.dumps(arguments)), networks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +107,7 @@ class Family:
         decisions: the arguments of the function, in order.
         input_shape: of one input.
         parts: parameters that stack parts, by the end of their name, and how many.
+        evaluate: gives the accuracy of a network.
     """
 
     name: str
@@ -106,6 +115,7 @@ class Family:
     decisions: tuple[Decision, ...]
     input_shape: Shape
     parts: Mapping[str, int]
+    evaluate: Callable[["nn.Module"], float] | None = None
     _facts: dict[tuple[int, ...], "Facts"] = field(default_factory=dict, init=False)
     slots = (Slot("", ()),)
     additive = False
@@ -399,10 +409,12 @@ class FamilySpace(SearchSpace):
 def _checked_name(build: object, name: str | None) -> str:
     if not callable(build):
         raise OptionError(f"a family is built by a function, got a {type(build).__name__}")
-    text = getattr(build, "__name__", "family") if name is None else name
+    text = getattr(build, "__name__", "<lambda>").replace("<lambda>", "family")
+    text = text if name is None else name
     if not isinstance(text, str) or not re.fullmatch(r"\w[\w.-]*", text):
         raise OptionError(
-            f"the name of a family is of letters, digits, '_', '-' and '.', got {text!r}: give name="
+            f"the name of a family is of letters, digits, '_', '-' and '.', got {text!r}: give it "
+            "another one, name="
         )
     return text
 

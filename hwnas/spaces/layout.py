@@ -160,6 +160,11 @@ class Modules(Protocol):
         """Parameters that stack parts of equal height, by the end of their name, and how many."""
         ...
 
+    @property
+    def evaluate(self) -> "Callable[[nn.Module], float] | None":
+        """A person's own function that gives the accuracy, 0 to 1, of a network it is handed."""
+        ...
+
     def arch(self, number: int, /) -> list[int]:
         """The architecture that runs as candidate ``number`` of the only slot."""
         ...

@@ -223,7 +223,7 @@ class NamedBlock(nn.Module):
 def _probes(space: SearchSpace, modules: Modules) -> list[tuple[int, ...]]:
     """Networks that show the largest shape of each parameter, the largest network first."""
     largest = [n - 1 for n in space.n_choices]
-    seen = {}
+    seen: dict[tuple[int, ...], None] = {}
     for decision, n in enumerate(space.n_choices):
         sizes = []
         for choice in range(n):
@@ -329,10 +329,9 @@ def _first_weights(
                 whole = torch.empty(leaf.shape)
                 spread = float(own.std()) if own.numel() > 1 else 0.0
                 whole.normal_(float(own.mean()), spread, generator=generator)
-                rim = _crop(whole, margins := _margins(leaf, own.shape), leaf.parts)
-                back = tuple(-margin for margin in margins)
-                whole += _crop(own - rim, back, leaf.parts)
-                weights[name] = whole
+                back = tuple(-margin for margin in _margins(leaf, own.shape))
+                inside = _crop(torch.ones_like(own), back, leaf.parts).bool()
+                weights[name] = torch.where(inside, _crop(own, back, leaf.parts), whole)
     return {name: weights[name] for name in merged}
 
 
@@ -370,7 +369,8 @@ def _crop(whole: Tensor, margins: tuple[int, ...], parts: int) -> Tensor:
         return whole
     if parts == 1:
         return F.pad(whole, margins)
-    return F.pad(whole.unflatten(0, (parts, -1)), margins).flatten(0, 1)
+    apart = whole.reshape(parts, -1, *whole.shape[1:])
+    return F.pad(apart, margins).flatten(0, 1)
 
 
 def _holds(whole: Sequence[int], shape: Sequence[int]) -> bool:

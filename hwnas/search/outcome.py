@@ -11,7 +11,7 @@ from safetensors.numpy import save
 
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.files import write_atomically
-from hwnas.predictors import SOURCE, EnginePredictor, LookedUpLatency
+from hwnas.predictors import SOURCE, LookedUpLatency
 from hwnas.search.candidates.evaluation import Evaluation, tested_accuracy
 from hwnas.search.candidates.export import exporter, predicted_interval, predicted_ms
 from hwnas.search.candidates.largest import largest_within
@@ -77,7 +77,7 @@ def conclude(
         },
         "largest": _largest(problem, evaluation),
         "target": str(predictor.target) if target is None else asdict(target),
-        **({"source": SOURCE} if isinstance(predictor, EnginePredictor) else {}),
+        **({"source": SOURCE} if predictor.notes.get("source") == SOURCE else {}),
         "seed": problem.seed,
         "seconds": round(run.seconds, 1),
         "data": problem.data.name,

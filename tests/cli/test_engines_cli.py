@@ -80,10 +80,9 @@ def test_what_is_left_out_is_said_and_fails_in_strict_mode(hwnas, strange):
     status, out, said = hwnas("predict", "--table", NAME, strange)
     assert status == 1
     assert "at least" in out
-    assert "or more)" in out
     assert "not predicted, and not in the sum: NonZero (1)" in said
     (found,) = json.loads(hwnas("predict", "--table", NAME, strange, "--json")[1])
-    assert found["interval_ms"][1] is None
+    assert found["interval_ms"] is None
     status, _, said = hwnas("predict", "--table", NAME, "--strict", strange)
     assert status == 2
     assert "1 of 2 kernels are not known" in " ".join(said.split())

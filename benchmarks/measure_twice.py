@@ -1,6 +1,6 @@
 """Two ``hwnas measure`` of ten ONNX models, minutes apart: do their intervals hold?
 
-python benchmarks/measure_twice.py [MINUTES [THREADS]]
+python benchmarks/measure_twice.py [MINUTES [THREADS [MODELS]]]
 
 Two measurements of a model differ where they are farther apart than the root of the sum of their
 squared half intervals, which 1 of 20 would by chance. "reference apart": without the factor that
@@ -22,9 +22,9 @@ from onnx_networks import NETWORKS, export
 Record = dict[str, Any]
 
 
-def main(minutes: float, threads: str) -> None:
+def main(minutes: float = 3.0, threads: str = "1", models: int = 10) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder) / f"{name}.onnx" for name in NETWORKS]
+        paths = [Path(folder) / f"{name}.onnx" for name in list(NETWORKS)[:models]]
         for path in paths:
             path.write_bytes(export(path.stem))
         first = measured(paths, threads)
@@ -58,6 +58,5 @@ def measured(paths: list[Path], threads: str) -> list[Record]:
 
 
 if __name__ == "__main__":
-    main(
-        float(sys.argv[1]) if len(sys.argv) > 1 else 3.0, sys.argv[2] if len(sys.argv) > 2 else "1"
-    )
+    types = (float, str, int)
+    main(*(kind(word) for kind, word in zip(types, sys.argv[1:], strict=False)))

@@ -240,7 +240,7 @@ def _check_each(
             word = "is" if constraint.check is None else "found is"
             raise InfeasibleBudgetError(
                 f"no architecture keeps {budget}: the least {word} "
-                f"{least_limit(budget.quantity, least)}, of {describe(arch)}"
+                f"{least_limit(budget, least)}, of {describe(arch)}"
             )
         archs.append(arch)
     return archs

@@ -15,18 +15,45 @@ Shape = tuple[int, ...]
 
 #: What `features` are, in their order: logarithms of sizes, then flags.
 NAMES = (
-    *("MACs", "bytes read", "bytes written", "bytes of weights", "channels read"),
-    *("channels written", "last size read", "last size written", "window", "longest side of it"),
+    *("MACs", "bytes read", "bytes written", "bytes of weights", "bytes beyond a cache"),
+    *(
+        "pieces",
+        "channels read",
+        "channels written",
+        "last size read",
+        "last size written",
+        "window",
+        "longest side of it",
+    ),
     *("stride", "channels of a group", "operands", "dilation", "rows", "run", "heads"),
     *("activation", "costly activation", "interpolation", "transposed factor"),
 )
-_FLAGS = 4
+#: What lies nearest to a core holds about so many bytes; more is moved at another rate.
+_CACHE = 2**20
+_CONTIGUOUS = ("Concat", "Split")  # their axis lies in what they copy at once
+_ROWS = ("LayerNormalization", "LogSoftmax", "SkipLayerNormalization", "Softmax")
 
 
 def work(kernel: Kernel) -> FloatArray:
-    """MACs, bytes read, bytes written, bytes of weights: what a roofline is made of, (4,)."""
+    """What a roofline is made of, (6,).
+
+    MACs; bytes read, written, and of weights; those of them that no near cache holds; and pieces,
+    each of which takes a moment however small it is: rows, steps, or stretches that are copied.
+    """
     moved = (kernel.bytes_in, kernel.bytes_out, kernel.bytes_constant)
-    return np.array([kernel.macs, *moved], np.float64)
+    return np.array([kernel.macs, *moved, max(0, sum(moved) - _CACHE), _pieces(kernel)], np.float64)
+
+
+def _pieces(kernel: Kernel) -> int:
+    source = kernel.inputs[0].shape or () if kernel.inputs else ()
+    result = kernel.outputs[0].shape or () if kernel.outputs else ()
+    if kernel.op in ("GRU", "LSTM", "RNN", "DynamicQuantizeLSTM"):
+        return source[0] if source else 1
+    if kernel.macs:
+        return 1 if "Conv" in kernel.op else math.prod(result[:-2])
+    if kernel.op in _ROWS:
+        return math.prod(result[:-1])
+    return max(1, math.prod(result) // max(1, _run(kernel, source, result)))
 
 
 def features(kernel: Kernel) -> FloatArray:
@@ -84,8 +111,21 @@ def _run(kernel: Kernel, source: Shape, result: Shape) -> int:
     axis = kernel.attribute("axis", "")
     if axis:
         place = int(axis) % max(len(source), 1)
-        return math.prod(source[place + 1 :])
+        return math.prod(source[place + (kernel.op not in _CONTIGUOUS) :])
+    if kernel.op.startswith("Reduce"):
+        return _left_together(source, result)
     return _broadcast_run(result, [value.shape or () for value in kernel.inputs])
+
+
+def _left_together(source: Shape, result: Shape) -> int:
+    """Product of the last sizes that a reduction leaves."""
+    plain = [size for size in result if size != 1]
+    run = 1
+    for size in source[::-1]:
+        if not plain or size != plain[-1]:
+            break
+        run *= plain.pop()
+    return run
 
 
 def _broadcast_run(result: Shape, operands: list[Shape]) -> int:

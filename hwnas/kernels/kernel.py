@@ -13,9 +13,11 @@ __all__ = ["Kernel", "Operand", "parse_kernel"]
 _VIEWS = frozenset(
     {"Dropout", "Flatten", "Identity", "Reshape", "Shape", "Size", "Squeeze", "Unsqueeze"}
 )
+_PRODUCTS = frozenset({"FusedGemm", "FusedMatMul", "Gemm", "MatMul"})
 _CONVOLUTIONS = frozenset({"Conv", "ConvInteger", "FusedConv", "QLinearConv", "nchwc.Conv"})
 #: Operators that run the same code but for one instruction, by the name of their family.
 _ALIKE = {
+    "FusedConv": "Conv",
     **dict.fromkeys(("Add", "Mul", "Sub"), "Add, Mul, Sub"),
     **dict.fromkeys(("Max", "Min"), "Max, Min"),
     **dict.fromkeys(("And", "Or", "Xor"), "logic"),
@@ -109,6 +111,8 @@ class Kernel:
     def family(self) -> str:
         """What it is modelled with: operators of the same code, convolutions by their groups."""
         name = _ALIKE.get(self.op, self.op)
+        if self.op in _PRODUCTS:  # weights are packed before a run
+            name = "Gemm" if self.weights.elements else "MatMul"
         if self.op in _CONVOLUTIONS or self.op == "ConvTranspose":
             name += f" {self._kind_of_convolution()}"
         kind = next((value.dtype for value in self.inputs if not value.constant), "float")

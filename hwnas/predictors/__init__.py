@@ -19,6 +19,7 @@ from hwnas.predictors.own import OwnPredictor
 from hwnas.predictors.protocol import (
     GivesExpectation,
     GivesIntervals,
+    GivesPercentiles,
     LatencyPredictor,
     predictor_name,
     require,
@@ -43,6 +44,7 @@ __all__ = [
     "EnginePredictor",
     "GivesExpectation",
     "GivesIntervals",
+    "GivesPercentiles",
     "KernelLatency",
     "KernelPredictor",
     "LatencyLoss",

@@ -26,6 +26,9 @@ _ROWS = 4096
 #: Bounds of the variance, of each length (in standard deviations of the feature), of the noise.
 _BOUNDS = ((1e-6, 10.0), (0.3, 100.0), (1e-6, 1.0))
 _FIRST_LENGTH, _FIRST_NOISE = 3.0, 0.1
+#: Of a smooth process: the median of the density of lengths, and the least noise (of a logarithm:
+#: 3 %).
+_EXPECTED_LENGTH, _LEAST_NOISE = 5.0, 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,13 +59,20 @@ class GaussianProcess:
 
     @classmethod
     def fit(
-        cls, x: FloatArray, values: FloatArray, like: "GaussianProcess | None" = None
+        cls,
+        x: FloatArray,
+        values: FloatArray,
+        like: "GaussianProcess | None" = None,
+        *,
+        smooth: bool = False,
     ) -> "GaussianProcess":
         """Fit to values (n,) at features (n, n_features); of very many, to some drawn at random.
 
         Args:
             x, values: the samples.
             like: a process whose units, variance, lengths and noise are taken over.
+            smooth: expect long lengths and some noise, for few samples of many features: the
+                likeliest lengths alone would often make an island of each sample.
         """
         x, values = _some(x, values, _MOST)
         if like is None:
@@ -75,7 +85,7 @@ class GaussianProcess:
         # one thread: the matrices are small, and the fit does not depend on the number of cores
         with threadpool_limits(1):
             if like is None:
-                theta = _likeliest(*_some(rows, values - mean, _ESTIMATE_ON))
+                theta = _likeliest(*_some(rows, values - mean, _ESTIMATE_ON), smooth)
                 variance, noise = float(np.exp(theta[0])), float(np.exp(theta[-1]))
                 lengths = np.asarray(np.exp(theta[1:-1]))
             else:
@@ -160,8 +170,11 @@ def _alike(first: FloatArray, second: FloatArray) -> FloatArray:
     return result
 
 
-def _likeliest(rows: FloatArray, values: FloatArray) -> FloatArray:
-    """Logarithms of variance, lengths and noise at the maximum of the marginal likelihood."""
+def _likeliest(rows: FloatArray, values: FloatArray, smooth: bool) -> FloatArray:
+    """Logarithms of variance, lengths and noise at the maximum of the marginal likelihood.
+
+    If ``smooth``, times a log-normal density of each length.
+    """
     spread = max(float(np.var(values)), 1e-6)
     first = [spread, *[_FIRST_LENGTH] * rows.shape[1], _FIRST_NOISE * spread]
     bounds = [_BOUNDS[0], *[_BOUNDS[1]] * rows.shape[1], _BOUNDS[2]]
@@ -182,10 +195,16 @@ def _likeliest(rows: FloatArray, values: FloatArray) -> FloatArray:
         slope = np.outer(alpha, alpha) - inverse
         moved = slope * shape
         by_length = 2 * (moved.sum(axis=1) @ scaled**2 - ((moved @ scaled) * scaled).sum(axis=0))
-        gradient = [moved.sum(), *by_length, noise * np.trace(slope)]
-        return loss, -0.5 * np.array(gradient)
+        gradient = -0.5 * np.array([moved.sum(), *by_length, noise * np.trace(slope)])
+        if smooth:
+            far = theta[1:-1] - np.log(_EXPECTED_LENGTH)
+            loss += 0.5 * float(far @ far)
+            gradient[1:-1] += far
+        return loss, gradient
 
     limits = np.log(bounds)
+    if smooth:
+        limits[-1, 0] = np.log(_LEAST_NOISE)
     start = np.clip(np.log(first), limits[:, 0], limits[:, 1])
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=limits)
     return np.asarray(found.x)

@@ -24,6 +24,9 @@ _LEAST_SHARE = 0.1
 #: Farther outside of all measured kernels than a factor of 1.5 is said.
 _FAR = 0.405
 _AT_ONCE = 1000
+#: Standard deviation of what a call takes, over that of the almost empty model: others have more
+#: inputs.
+_CALL_UNSURE = 0.3
 
 
 class KernelPredictor:
@@ -84,8 +87,11 @@ class KernelPredictor:
             if value > 0:
                 shares = members.setdefault(kernel.family, {})
                 shares[kernel] = shares.get(kernel, 0.0) + float(value)
-        deviations_ms = [self._deviation_ms(family, *zip(*shares.items(), strict=True))
-                         for family, shares in members.items()]  # fmt: skip
+        deviations_ms = [
+            self._deviation_ms(family, list(shares), list(shares.values()))
+            for family, shares in members.items()
+        ]
+        deviations_ms.append(_CALL_UNSURE * self.call_ms)
         return math.hypot(*deviations_ms) / (self.call_ms + float(np.nansum(ms)))
 
     def _deviation_ms(self, family: str, kernels: Sequence[Kernel], ms: Sequence[float]) -> float:

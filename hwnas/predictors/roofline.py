@@ -20,7 +20,9 @@ __all__ = ["Roofline"]
 
 _LEAST = 3
 #: Fewer samples than this cannot tell the shape of what the roofline leaves over.
-_LEAST_PROCESS = 6
+_LEAST_PROCESS = 8
+#: Errors of few samples say little of how large errors are: these are added to them.
+_PRIOR_ERROR, _PRIOR_COUNT = 0.3, 2
 #: Standard deviation of the logarithm for each factor e that a feature lies beyond all samples: a
 #: kernel of ten times the size is known to a factor of two, by the roofline.
 _BEYOND = 0.3
@@ -67,8 +69,8 @@ class Roofline:
         rest = np.log(y / _roof(weights, w))
         bounds = x.min(axis=0), x.max(axis=0)
         if len(y) < _LEAST_PROCESS:
-            return cls(weights, None, float(np.std(rest, ddof=1)), *bounds)
-        process = GaussianProcess.fit(x, rest)
+            return cls(weights, None, _left_out_spread(w, y), *bounds)
+        process = GaussianProcess.fit(x, rest, smooth=True)
         errors = process.left_out() ** 2
         doubt = max(1.0, float(np.mean(errors / process.left_out_variance())))
         return cls(weights, process, float(np.sqrt(np.mean(errors))), *bounds, doubt)
@@ -114,6 +116,16 @@ class Roofline:
 def _roof(weights: FloatArray, work: FloatArray) -> FloatArray:
     result: FloatArray = work @ weights[:-1] + weights[-1]
     return result
+
+
+def _left_out_spread(work: FloatArray, ms: FloatArray) -> float:
+    """Root mean square of log(predicted / measured), each sample left out in turn."""
+    squares = _PRIOR_COUNT * _PRIOR_ERROR**2
+    for at in range(len(ms)):
+        kept = np.arange(len(ms)) != at
+        roof = _roof(_relative_nnls(work[kept], ms[kept]), work[at : at + 1])[0]
+        squares += float(np.log(roof / ms[at]) ** 2)
+    return float(np.sqrt(squares / (len(ms) + _PRIOR_COUNT)))
 
 
 def _relative_nnls(work: FloatArray, ms: FloatArray) -> FloatArray:

@@ -17,6 +17,7 @@ from hwnas.kernels import Kernel, Piece, canonical, content, features, split, wo
 from hwnas.latency_tables import KernelNetwork, KernelRecord, LatencyTable, Target
 from hwnas.onnx_graph import to_onnx
 from hwnas.profilers.measuring import CALL, empty_graph, measure
+from hwnas.profilers.onnxruntime_provider import is_provider
 from hwnas.profilers.protocol import NETWORK, Plan, summarise
 from hwnas.profilers.random_networks import LOOSE, random_network
 from hwnas.profilers.runtime import AnyRuntime, is_remote
@@ -30,12 +31,12 @@ _POOL, _LOOSE = 105, 20
 #: The smallest number of kernels of each family; a family may have fewer.
 _LEAST = 3
 #: The weight of convolutions and matrix products when the other kernels are shared out.
-_WEIGHT = 2
+_WEIGHT = 3
 #: What a kernel takes, very roughly, by which kernels are shared out: ms each, per MAC, per byte.
 _ROUGHLY = (0.002, 5e-8, 1e-7)
 #: Larger kernels are not measured, only predicted: one takes as long as a hundred others.
 _MOST_MACS = 500_000_000
-_MOST_CONSTANTS = 8_000_000
+_MOST_CONSTANTS, _MOST_BYTES = 8_000_000, 48_000_000
 #: Whole networks lie between these.
 _NETWORK_MACS = (200_000, 1_200_000_000)
 
@@ -112,8 +113,14 @@ def check_kernels(target: Target, count: int) -> None:
 
     Raises:
         OptionError: fewer than 20 kernels, a precision other than fp32, or no CPU: ONNX Runtime
-            lays kernels out for its CPU provider.
+            lays kernels out for its CPU provider, and others do not run those.
     """
+    if target.runtime == "openvino" or is_provider(target.runtime):
+        raise OptionError(
+            "kernels are cut out of what ONNX Runtime makes of a model for its own CPU provider, "
+            f"and {target.runtime} makes others: profile without --kernels, or with --runtime "
+            "onnxruntime"
+        )
     if count < 20:
         raise OptionError(f"at least 20 kernels are needed to model the others, got {count}")
     if (target.kind, target.precision) != ("cpu", "fp32"):
@@ -150,7 +157,7 @@ def choose_kernels(pieces: Sequence[Piece], count: int, rng: np.random.Generator
 
 def _roughly(kernel: Kernel) -> float:
     each, by_mac, by_byte = _ROUGHLY
-    macs, *moved = work(kernel)
+    macs, *moved = work(kernel)[:4]
     return float(each + by_mac * macs + by_byte * sum(moved))
 
 
@@ -160,6 +167,7 @@ def _families(pieces: Sequence[Piece]) -> dict[str, dict[str, Piece]]:
     for piece in pieces:
         kernel = piece.kernel
         small = kernel.macs <= _MOST_MACS and kernel.elements_constant <= _MOST_CONSTANTS
+        small &= kernel.bytes_in + kernel.bytes_out <= _MOST_BYTES
         if kernel.static and not kernel.no_op and small:
             same = found.setdefault(kernel.family, {}).setdefault(kernel.key, {})
             plain = canonical(piece)

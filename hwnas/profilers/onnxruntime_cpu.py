@@ -18,7 +18,7 @@ __all__ = ["OnnxRuntimeCpu"]
 
 
 class OnnxRuntimeCpu:
-    """ONNX Runtime's CPU provider with a fixed number of threads.
+    """ONNX Runtime's CPU provider, or another by name, with a fixed number of threads.
 
     Raises:
         OptionError: fewer than one thread, or more than this process has cores.
@@ -26,10 +26,10 @@ class OnnxRuntimeCpu:
 
     precisions = ("fp32", "int8")
 
-    def __init__(self, threads: int = 1):
+    def __init__(self, threads: int = 1, provider: str = "cpu"):
         if not 1 <= threads <= cpu_cores():
             raise OptionError(f"threads are 1 to {cpu_cores()} (cores here), got {threads}")
-        self.threads = threads
+        self.threads, self._provider = threads, provider
 
     def target(self, precision: str, batch: int) -> Target:
         """This machine's processor."""
@@ -37,7 +37,7 @@ class OnnxRuntimeCpu:
             kind="cpu",
             device=cpu_name(),
             device_id=machine_digest(),
-            runtime="onnxruntime",
+            runtime="onnxruntime" if self._provider == "cpu" else self._provider,
             runtime_version=ort.__version__,
             precision=precision,  # type: ignore[arg-type]
             batch=batch,
@@ -56,7 +56,7 @@ class OnnxRuntimeCpu:
         """
         kept: list[Any] = []
         try:
-            run = load_session(model, self.threads, kept=kept)
+            run = load_session(model, self.threads, self._provider, kept)
         except MemoryError:
             raise
         except Exception as error:  # its errors share no class but this one
@@ -84,7 +84,7 @@ class OnnxRuntimeCpu:
             ModelRejectedError: ONNX Runtime cannot load or run the model.
         """
         try:
-            return profiled(model, self.threads, between)
+            return profiled(model, self.threads, between, self._provider)
         except MemoryError:
             raise
         except Exception as error:

@@ -27,7 +27,10 @@ _MS = 1e-3
 
 
 def profiled(
-    model: bytes, threads: int, between: Callable[[], object] = lambda: None
+    model: bytes,
+    threads: int,
+    between: Callable[[], object] = lambda: None,
+    provider: str = "cpu",
 ) -> list[LayerTime]:
     """What each node of the optimised graph takes.
 
@@ -35,8 +38,9 @@ def profiled(
         model: what.
         threads: inside an operator.
         between: called before each run.
+        provider: as `new_session` takes it.
     """
-    return layer_times(_profile(model, threads, between), _profiler_ms())
+    return layer_times(_profile(model, threads, between, provider), _profiler_ms())
 
 
 def layer_times(events: Sequence[Mapping[str, Any]], profiler_ms: float = 0.0) -> list[LayerTime]:
@@ -91,11 +95,11 @@ def self_times(
 
 
 def _profile(
-    model: bytes, threads: int, between: Callable[[], object] = lambda: None
+    model: bytes, threads: int, between: Callable[[], object], provider: str = "cpu"
 ) -> list[dict[str, Any]]:
     """The events of ONNX Runtime's own profiler over some runs."""
     with tempfile.TemporaryDirectory() as folder:
-        session = new_session(model, threads, profile=str(Path(folder) / "profile"))
+        session = new_session(model, threads, provider, str(Path(folder) / "profile"))
         run, start = bound(session), time.monotonic()
         for at in range(_EXPLAINED_RUNS):
             between()

@@ -8,10 +8,10 @@ import onnxruntime as ort
 
 from hwnas.profilers.protocol import Job
 
-__all__ = ["bound", "load_session", "new_session"]
+__all__ = ["BELOW", "bound", "input_arrays", "load_session", "new_session", "output_arrays"]
 
 #: Behind this, a model's metadata says what the whole numbers of an input lie below.
-_BELOW = "hwnas.below."
+BELOW = "hwnas.below."
 
 
 def load_session(
@@ -22,7 +22,7 @@ def load_session(
     Args:
         model: its bytes, or its path where weights lie in a file beside it.
         threads: inside an operator.
-        provider: ``cpu`` or ``xnnpack``, which brings threads of its own.
+        provider: ``cpu``, ``xnnpack``, which brings threads of its own, or the name of another.
         kept: receives pairs of the bound arrays and what binds them.
     """
     return bound(new_session(model, threads, provider), kept)
@@ -38,7 +38,7 @@ def new_session(
         profile: what the name of the file begins with that its own profiler writes.
     """
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads if provider == "cpu" else 1
+    options.intra_op_num_threads = 1 if provider == "xnnpack" else threads
     # its errors are raised; what it logs holds a model's names as they are
     options.inter_op_num_threads, options.log_severity_level = 1, 4
     # threads that wait by spinning would take the cores from the next job
@@ -48,6 +48,8 @@ def new_session(
     providers: list[Any] = ["CPUExecutionProvider"]
     if provider == "xnnpack":
         providers.insert(0, ("XnnpackExecutionProvider", {"intra_op_num_threads": str(threads)}))
+    elif provider != "cpu":
+        providers.insert(0, provider)
     return ort.InferenceSession(model, options, providers=providers)
 
 
@@ -56,20 +58,15 @@ def bound(session: Any, kept: list[Any] | None = None) -> Job:
     binding = session.io_binding()
     # a binding does not own the memory of its values: they live as long as the job
     kept = [] if kept is None else kept
-    said = session.get_modelmeta().custom_metadata_map
-    rng = np.random.default_rng(0)
-    for place in session.get_inputs():
-        array = made_up(place.shape, number_type(place), said.get(_BELOW + place.name), rng)
+    for name, array in input_arrays(session):
         kept.append((array, ort.OrtValue.ortvalue_from_numpy(array)))
-        binding.bind_ortvalue_input(place.name, kept[-1][1])
-    for place in session.get_outputs():
-        kind = number_type(place)
-        if kind is None or not all(isinstance(size, int) for size in place.shape or [""]):
-            binding.bind_output(place.name)
+        binding.bind_ortvalue_input(name, kept[-1][1])
+    for name, array in output_arrays(session):
+        if array is None:
+            binding.bind_output(name)
             continue
-        array = np.zeros(place.shape, kind)
         kept.append((array, ort.OrtValue.ortvalue_from_numpy(array)))
-        binding.bind_ortvalue_output(place.name, kept[-1][1])
+        binding.bind_ortvalue_output(name, kept[-1][1])
     run = session.run_with_iobinding
 
     def job(_kept: Any = kept) -> float:
@@ -78,6 +75,25 @@ def bound(session: Any, kept: list[Any] | None = None) -> Job:
         return (time.perf_counter_ns() - start) / 1e6
 
     return job
+
+
+def input_arrays(session: Any) -> list[tuple[str, Any]]:
+    """Made up values of each input, by name."""
+    said, rng = session.get_modelmeta().custom_metadata_map, np.random.default_rng(0)
+    return [
+        (x.name, made_up(x.shape, number_type(x), said.get(BELOW + x.name), rng))
+        for x in session.get_inputs()
+    ]
+
+
+def output_arrays(session: Any) -> list[tuple[str, Any]]:
+    """Where each output goes, by name; None where its size is not known before a run."""
+    found: list[tuple[str, Any]] = []
+    for y in session.get_outputs():
+        kind = number_type(y)
+        fixed = kind is not None and all(isinstance(size, int) for size in y.shape or [""])
+        found.append((y.name, np.zeros(y.shape, kind) if fixed else None))
+    return found
 
 
 def number_type(place: Any) -> Any:

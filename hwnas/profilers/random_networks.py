@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from hwnas.profilers.drawn_graph import DrawnGraph
-from hwnas.profilers.loose_kernels import draw_loose
+from hwnas.profilers.loose import draw_loose
 from hwnas.profilers.quantised_graph import DynamicGraph, StaticGraph
 from hwnas.profilers.random_heads import HEADS
 from hwnas.profilers.random_sequences import SEQUENCES

@@ -5,6 +5,7 @@ from typing import Any
 
 from hwnas.errors import HwnasError, OptionError, UnknownNameError
 from hwnas.profilers.gpu import GPU_RUNTIMES, gpu_runtime
+from hwnas.profilers.onnxruntime_provider import is_provider, provider_runtime
 from hwnas.profilers.remote.adb import PerfTest, adb_runtime
 from hwnas.profilers.remote.runtime import RemoteRuntime
 from hwnas.profilers.runtime import Runtime
@@ -42,7 +43,10 @@ def _accept(name: str, thing: Any) -> Make:
 RUNTIMES: Registry[Make] = Registry(
     "runtime",
     "hwnas.runtimes",
-    {_DEFAULT: "hwnas.profilers.onnxruntime_cpu:OnnxRuntimeCpu"},
+    {
+        _DEFAULT: "hwnas.profilers.onnxruntime_cpu:OnnxRuntimeCpu",
+        "openvino": "hwnas.profilers.openvino_cpu:OpenVinoCpu",
+    },
     _accept,
 )
 
@@ -89,7 +93,8 @@ def runtime(device: str, threads: int = 1, name: str | None = None) -> Runtime:
     Args:
         device: one of `DEVICES`.
         threads: inside an operator, on a CPU.
-        name: one of `GPU_RUNTIMES` on a GPU, ``onnxruntime`` on a CPU, or on either a registered
+        name: one of `GPU_RUNTIMES` on a GPU; ``onnxruntime``, ``openvino`` or an execution provider
+            such as ``XnnpackExecutionProvider`` on a CPU; or on either a registered
             name or what a person typed as ``FILE.py:NAME`` or ``module:NAME``; None takes the best
             that ships and works here.
 
@@ -105,6 +110,8 @@ def runtime(device: str, threads: int = 1, name: str | None = None) -> Runtime:
         return gpu_runtime(name)
     if name is None or name == _DEFAULT:
         return RUNTIMES.get(_DEFAULT)(threads)
+    if not own and is_provider(name):
+        return provider_runtime(name, threads)
     if not own:
         raise UnknownNameError("CPU runtime", name, RUNTIMES.names())
     return _made(RUNTIMES.typed(name), device, threads, name)

@@ -10,6 +10,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from hwnas.arrays import FloatArray, IntArray
+from hwnas.data import notes_of, preparation_metadata, preparation_of
 from hwnas.files import write_atomically
 from hwnas.predictors import SOURCE, LookedUpLatency
 from hwnas.search.candidates.evaluation import Evaluation, tested_accuracy
@@ -51,7 +52,7 @@ def conclude(
     write_atomically(run.folder / NETWORK, network)
     if validation is not None:
         _write_trained(run, problem, validation, winner.architecture)
-    same = problem.trains_deployed
+    same, preparation = problem.trains_deployed, preparation_of(problem.data, space.input_shape)
     arch, target, measured = winner.architecture[None], problem.target, winner.measured
     result: dict[str, Any] = {
         "method": extras["method"],
@@ -64,6 +65,9 @@ def conclude(
         "macs": int(space.macs(arch)[0]),
         "params": int(space.params(arch)[0]),
         "bitops": int(space.bitops(arch)[0]) if space.quantised else None,
+        "memory_bytes": int(space.memory(arch)[0])
+        if any(budget.quantity == "memory" for budget in problem.budgets)
+        else None,
         "accuracy": winner.accuracy,
         "rank_by": "accuracy" if validation is None else validation.rank_by,
         "test_accuracy": None
@@ -81,6 +85,8 @@ def conclude(
         "seed": problem.seed,
         "seconds": round(run.seconds, 1),
         "data": problem.data.name,
+        "data_notes": list(notes_of(problem.data)),
+        "preprocessing": None if preparation is None else preparation.facts,
         "measured": dict(measured) if measured else None,
         "verify": None if measured else verify_command(run.folder),
         "networks_measured": winner.attempts,
@@ -125,7 +131,9 @@ def _write_trained(run: Run, problem: Problem, validation: Evaluator, arch: IntA
     weights = validation.supernet.weights(arch)
     write_atomically(run.folder / WEIGHTS, save(weights))
     if not problem.trains_deployed:
-        write_atomically(run.folder / PROXY_NETWORK, problem.proxy.to_onnx(arch, weights))
+        about = preparation_metadata(problem.data, problem.proxy.input_shape)
+        network = problem.proxy.to_onnx(arch, weights, metadata=about)
+        write_atomically(run.folder / PROXY_NETWORK, network)
 
 
 def _largest(problem: Problem, evaluation: Evaluation) -> dict[str, Any]:

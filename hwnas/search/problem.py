@@ -12,7 +12,7 @@ from hwnas.errors import OptionError
 from hwnas.latency_tables import Target
 from hwnas.predictors import LatencyPredictor, LookedUpLatency, predictor_name
 from hwnas.progress import Progress
-from hwnas.search.constraints import check_confidence_used, constraints_for
+from hwnas.search.constraints import check_confidence_used, constraints_for, runs_factor
 from hwnas.search.looked_up import Accuracies, rows_in_both
 from hwnas.spaces import SearchSpace
 
@@ -131,9 +131,15 @@ class Problem:
         return target if isinstance(target, Target) else None
 
     @property
+    def latency_budgets(self) -> list[Budget]:
+        """Those that are checked on the device."""
+        return [budget for budget in self.budgets if budget.quantity == "latency"]
+
+    @property
     def latency_limit_ms(self) -> float | None:
-        """The latency budget, if there is one."""
-        return next((b.limit for b in self.budgets if b.quantity == "latency"), None)
+        """The steady latency that the latency budgets allow, if there are any."""
+        limits = [b.limit / runs_factor(b, self.predictor) for b in self.latency_budgets]
+        return min(limits, default=None)
 
     @property
     def trains_deployed(self) -> bool:

@@ -19,6 +19,7 @@ from hwnas.ops import FAMILIES, Graph, Op, Shape, Workload
 from hwnas.spaces.architectures import checked_rows, rows_of
 from hwnas.spaces.emission import emit
 from hwnas.spaces.layout import Decision, Layout, Modules, Slot, followed
+from hwnas.spaces.memory import MemoryOf
 from hwnas.spaces.workload_sums import WorkloadSums
 
 if TYPE_CHECKING:
@@ -294,6 +295,17 @@ class SearchSpace:
         See `hwnas.costs.graph_bitops`; 0 in a space that quantises nothing.
         """
         return self._integers("bitops", archs)
+
+    def memory(self, archs: npt.ArrayLike) -> IntArray:
+        """Bytes of each architecture at fp32 and batch 1: weights, and the peak of live tensors.
+
+        See `hwnas.costs.peak_live`; (n,).
+        """
+        return self._memory(self.rows(archs))
+
+    @cached_property
+    def _memory(self) -> MemoryOf:
+        return MemoryOf.of(self.name, self.layout, self.graph, 4 * math.prod(self.input_shape))
 
     @cached_property
     def quantised(self) -> bool:

@@ -28,7 +28,17 @@ def test_what_is_no_key_is_refused(key):
 def test_work_is_counted_from_shapes():
     macs = 32 * 4 * 4 * 16 * 3 * 3
     read, written, weights = 16 * 8 * 8, 32 * 4 * 4, 32 * 16 * 3 * 3 + 32
-    assert work(parse_kernel(DENSE)).tolist() == [macs, 4 * read, 4 * written, 4 * weights]
+    moved = [4 * read, 4 * written, 4 * weights]
+    assert work(parse_kernel(DENSE)).tolist() == [macs, *moved, 0, 1]
+    for key, beyond, pieces in (
+        ("Relu{}(1024x1024)->(1024x1024)", 2 * 4 * 2**20 - 2**20, 1),
+        ("Add{}(2x3x4x5,w5)->(2x3x4x5)", 0, 2 * 3 * 4),
+        ("Softmax{axis=-1}(2x3x5)->(2x3x5)", 0, 6),
+        ("LSTM{}(7x1x5,w1x24x5,w1x24x6)->(7x1x1x6)", 0, 7),
+        ("MatMul{}(2x3x4x5,2x3x5x6)->(2x3x4x6)", 0, 6),
+        ("Concat{axis=1}(2x3x4,2x3x4)->(2x6x4)", 0, 4),
+    ):
+        assert work(parse_kernel(key))[4:].tolist() == [beyond, pieces], key
     assert parse_kernel(DEPTHWISE).macs == 32 * 8 * 8 * 3 * 3
     assert parse_kernel(PRODUCT).macs == 20 * 10
     assert parse_kernel("MatMul{}(1x4x7x8,1x4x8x9)->(1x4x7x9)").macs == 4 * 7 * 8 * 9
@@ -90,7 +100,10 @@ def test_dilation_rows_and_runs_are_features():
         ("Transpose{perm=0x2x1x3}(1x5x6x7)->(1x6x5x7)", 7),
         ("Transpose{perm=1x0}(5x6)->(6x5)", 1),
         ("Softmax{axis=1}(2x3x4x5)->(2x3x4x5)", 20),
-        ("Concat{axis=-1}(2x3,2x3)->(2x6)", 1),
+        ("Concat{axis=-1}(2x3,2x3)->(2x6)", 3),
+        ("ReduceMean{axes=1,keepdims=0}(2x3x4x5)->(2x4x5)", 20),
+        ("ReduceMean{axes=2x3,keepdims=1}(2x3x4x5)->(2x3x1x1)", 1),
+        ("ReduceSum{keepdims=0}(2x3x4x5,wint64:1)->(2x3x4)", 1),
         ("Add{}(2x3x4x5,2x3x4x5)->(2x3x4x5)", 120),
         ("Add{}(2x3x4x5,w3x1x1)->(2x3x4x5)", 20),
         ("Add{}(2x3x4x5,w5)->(2x3x4x5)", 5),

@@ -95,7 +95,7 @@ def test_token_ids_lie_within_the_table_that_they_pick_from():
 
 
 def test_the_agent_knows_the_same_metadata():
-    assert onnxruntime_sessions._BELOW == BELOW
+    assert onnxruntime_sessions.BELOW == BELOW
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])

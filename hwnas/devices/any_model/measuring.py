@@ -15,9 +15,10 @@ from hwnas.devices.any_model.probe import Probe, Way, probe, probe_here
 from hwnas.errors import HwnasError, ModelRejectedError, OptionError
 from hwnas.latency_tables import Target
 from hwnas.memory import machine_bytes
-from hwnas.profilers import AnyRuntime, Plan, Runtime, is_remote
+from hwnas.profilers import GPU_RUNTIMES, RUNTIMES, AnyRuntime, Plan, Runtime, is_remote
 from hwnas.profilers.company import noticed_company
 from hwnas.profilers.measuring import reference_model, share_done
+from hwnas.profilers.onnxruntime_provider import is_provider
 from hwnas.profilers.protocol import Samples, run_rounds
 from hwnas.profilers.runtime import MeasuresRounds, NeedsSession
 from hwnas.progress import Progress, silent
@@ -151,13 +152,12 @@ def report(models: Sequence[Model], options: MeasureOptions, progress: Progress 
     same = _same_targets(runtimes)
     cases = [case for case in cases if case.setting.threads not in same]
     probes = _probes(cases, options, refused, progress)
-    cases = [case for case in cases if case.label in probes]
-    if not cases:
+    latencies: dict[str, tuple[Latency, Latency]] = {}
+    for group in _groups([case for case in cases if case.label in probes]):
+        latencies |= _interleaved(group, probes, options, progress, refused)
+    if not latencies:
         reasons = dict.fromkeys(refused.values())
         raise OptionError("nothing was measured: " * (len(reasons) > 1) + "; ".join(reasons))
-    latencies: dict[str, tuple[Latency, Latency]] = {}
-    for group in _groups(cases):
-        latencies |= _interleaved(group, probes, options, progress, refused)
     cases = [case for case in cases if case.label in latencies]
     own = {label: latency for label, (latency, _) in latencies.items()}
     compared = [compare(a.label, b.label, own) for a, b in _pairs(cases)]
@@ -210,17 +210,24 @@ def _probed(case: Case, options: MeasureOptions) -> Probe | None:
     if is_remote(case.runtime) or isinstance(case.runtime, MeasuresRounds):
         return None
     local: Runtime = case.runtime
-    if options.runtime is not None and not isinstance(options.runtime, str):
-        return probe_here(case.runnable.data, local)
-    return probe(case.runnable.data, Way(options.device, case.setting.threads, options.runtime))
+    name = options.runtime
+    if name is None or (isinstance(name, str) and _known_elsewhere(name)):
+        return probe(case.runnable.data, Way(options.device, case.setting.threads, name))
+    return probe_here(case.runnable.data, local)
+
+
+def _known_elsewhere(name: str) -> bool:
+    """Whether another process makes this runtime by its name; not so what was registered here."""
+    return name in GPU_RUNTIMES or is_provider(name) or RUNTIMES.known_elsewhere(name)
 
 
 def _groups(cases: Sequence[Case]) -> Iterator[list[Case]]:
     """Cases that are measured together: all of this machine; elsewhere those of one runtime."""
-    here = [case for case in cases if not isinstance(case.runtime, MeasuresRounds)]
+    apart = (MeasuresRounds, NeedsSession)
+    here = [case for case in cases if not isinstance(case.runtime, apart)]
     if here:
         yield here
-    elsewhere = [case for case in cases if isinstance(case.runtime, MeasuresRounds)]
+    elsewhere = [case for case in cases if isinstance(case.runtime, apart)]
     for runtime in dict.fromkeys(case.runtime for case in elsewhere):
         yield [case for case in elsewhere if case.runtime is runtime]
 
@@ -264,6 +271,8 @@ def _interleaved(
             progress("loading models again", 1.0, "")
             names = [name for name in jobs if named[name].label not in refused]
             jobs = {name: jobs[name] for name in names}
+            if not jobs:
+                return {}
             base = runtime.load(reference())
             rounds = run_rounds(jobs, base, samples, plan, seed=options.seed)
         for _ in rounds:
@@ -301,7 +310,7 @@ def _plan(
     cases: Sequence[Case], probes: Mapping[str, Probe | None], loads: int, seconds: float
 ) -> Plan:
     """Runs of each load: fewer where a run takes a second."""
-    known = [one.first_run_ms for case in cases if (one := probes[case.label]) is not None]
+    known = [one.first_run_ms or 0.0 for case in cases if (one := probes[case.label])]
     least = max(_FEWEST_RUNS, min(_LEAST_RUNS, int(_SLOW_MS / max([*known, 1.0]))))
     most = max(least, min(_MOST_RUNS, 3 * least))
     return Plan(

@@ -66,14 +66,14 @@ class Probe:
 
     Attributes:
         load_ms: until it could run.
-        first_run_ms: the first run.
+        first_run_ms: the first run; None where loading has run it already, as on a GPU.
         memory_bytes: by which the process grew at most while the model ran, weights and all.
         loading_bytes: by which it grew at most while the model was loaded.
         operators: by the runtime's own profile, the largest first; empty where it makes none.
     """
 
     load_ms: float
-    first_run_ms: float
+    first_run_ms: float | None
     memory_bytes: int | None = None
     loading_bytes: int | None = None
     operators: tuple[OperatorShare, ...] = ()
@@ -178,7 +178,7 @@ def probe_here(
     job = here.load(model)
     load_ms = 1000 * (time.perf_counter() - start)
     loading = _peak()
-    first_run_ms = _clocked(job)
+    first_run_ms = job() if not hasattr(job, "repeats") else None
     _resident()  # gives back what loading left
     _forget_peak()
     for _ in range(_FIRST_RUNS):
@@ -194,13 +194,6 @@ def probe_here(
     operators = _operators(model, here, job)
     told(_LAYERS, {"operators": [asdict(one) for one in operators]})
     return Probe(**known, operators=operators)
-
-
-def _clocked(job: Job) -> float:
-    """A run by this process's clock, whatever the job's own repeats."""
-    start = time.perf_counter()
-    job()
-    return 1000 * (time.perf_counter() - start)
 
 
 def _operators(model: bytes, here: Runtime, job: Job) -> tuple[OperatorShare, ...]:

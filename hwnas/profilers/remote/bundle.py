@@ -25,7 +25,8 @@ _PARTS: dict[str, tuple[str, ...] | None] = {
     "profilers/protocol": None,
     "profilers/host": None,
     "profilers/onnxruntime_sessions": (
-        *("_BELOW", "load_session", "new_session", "bound", "number_type", "made_up"),
+        *("BELOW", "load_session", "new_session", "bound", "number_type", "made_up"),
+        *("input_arrays", "output_arrays"),
     ),
     "profilers/remote/device_state": None,
     "profilers/remote/agent": None,
@@ -137,7 +138,7 @@ def _large_tensors(
             continue
         values = numpy_helper.to_array(tensor)
         for field in ("raw_data", "float_data", "int32_data"):
-            tensor.ClearField(field)  # type: ignore[arg-type]
+            tensor.ClearField(field)
         size = -(-values.nbytes // 64) * 64
         if tensor.data_type == TensorProto.INT8:
             yield tensor, ("int8", 1.0), size

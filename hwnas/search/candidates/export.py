@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from hwnas.arrays import IntArray
+from hwnas.data import preparation_metadata
 from hwnas.ops.module import GraphModule, node_ranges
 from hwnas.predictors import LatencyPredictor
 from hwnas.search.candidates.evaluation import calibration_images
@@ -42,6 +43,7 @@ def exporter(problem: Problem, validation: Evaluator | None) -> Callable[[IntArr
         about = {
             "hwnas.arguments": json.dumps(dict(space.arguments)),
             "hwnas.target": str(problem.predictor.target),
+            **preparation_metadata(problem.data, space.input_shape),
         }
         predicted = predicted_ms(problem.predictor, arch)
         if predicted is not None:

@@ -70,6 +70,12 @@ class Settings(EvaluationSettings, MixedSettings):
         0.002,
         "Stop when each decision is made and no probability changes so much in an epoch; 0: never.",
     )
+    zeros: Literal["needed", "allowed"] = setting(
+        "needed",
+        "An edge ends without an operator where the budgets need it, as DARTS derives networks, or "
+        "wherever alpha prefers that.",
+        later=True,
+    )
     beta: Sequence[str] = setting(
         (),
         "Fixed weight of a cost in alpha's loss, such as latency=0.1 (nats per ms)  [default: "
@@ -194,6 +200,7 @@ def train_mixed(
     from hwnas.search.gradient.amended import amended_gradient
     from hwnas.search.gradient.convergence import Rest
     from hwnas.search.gradient.halves import halves
+    from hwnas.search.gradient.zeros import without_zeros
     from hwnas.search.regularisation import cutout, drop_path
     from hwnas.search.runs.run import CHECKPOINT
     from hwnas.search.supernet_training import checkpoint_due, optimizer_of, to_tensors
@@ -209,6 +216,9 @@ def train_mixed(
     trained = [p for p in supernet.parameters() if p.requires_grad]
     optimizer = optimizer_of(supernet, settings)
     alphas = Alphas(supernet.space)
+    if settings.zeros == "needed":
+        constraints = context.problem.constraints
+        alphas.eligible[:] = without_zeros(alphas.active, supernet.space, constraints)
     adam, moments = alpha_adam(alphas, settings.alpha_lr, _MOMENTS, settings.alpha_decay)
     rest = Rest(alphas, settings.still)
     state = {**alphas.state, **weights.state, **moments, **rest.state}

@@ -5,7 +5,7 @@ import pytest
 import hwnas
 from hwnas.devices.any_model import Measured, MeasureOptions, report
 from hwnas.devices.any_model.cases import labels
-from hwnas.errors import HwnasError, OptionError
+from hwnas.errors import HwnasError, ModelRejectedError, OptionError
 from hwnas.onnx_graph import to_onnx
 from hwnas.testing import SyntheticRuntime
 
@@ -138,3 +138,24 @@ def test_labels_tell_models_apart():
         "model",
         "model again",
     ]
+
+
+def test_a_runtime_that_this_process_registered_is_probed_in_it(files):
+    hwnas.register_runtime("mine", lambda threads: SyntheticRuntime(name=f"{threads} threads"))
+    found = hwnas.measure(files[0], runtime="mine", seconds=0, threads=2)
+    assert found.target.device == "2 threads"
+    assert found.probe.load_ms > 0
+
+
+def test_a_model_that_loads_no_second_time_is_named(files):
+    class Moody(SyntheticRuntime):
+        loaded = 0
+
+        def load(self, model, *, warm=False):
+            self.loaded += 1
+            if self.loaded > 2:  # the small one of the probe, and the first
+                raise ModelRejectedError("no memory is left for it")
+            return super().load(model, warm=warm)
+
+    with pytest.raises(OptionError, match="no memory is left for it"):
+        hwnas.measure(files[0], runtime=Moody(), seconds=0)

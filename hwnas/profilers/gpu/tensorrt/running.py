@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hwnas.errors import ModelRejectedError
 from hwnas.profilers.gpu.cuda_driver import CudaDriver
 from hwnas.profilers.gpu.memory import Memory, SharedMemory
 from hwnas.profilers.gpu.tensorrt.callbacks import Log
@@ -15,6 +16,16 @@ if TYPE_CHECKING:
     import tensorrt as trt
 
 __all__ = ["BoundEngine", "context_of", "element_count"]
+
+#: Types of tensors, as TensorRT calls them.
+_WHOLE = {
+    "INT8": np.int8,
+    "UINT8": np.uint8,
+    "INT32": np.int32,
+    "INT64": np.int64,
+    "BOOL": np.bool_,
+}
+_FLOATS = {"HALF": np.float16, "FLOAT": np.float32}
 
 
 class BoundEngine:
@@ -54,9 +65,11 @@ class BoundEngine:
         rng = np.random.default_rng(0)
         for index in range(engine.num_io_tensors):
             name = engine.get_tensor_name(index)
-            half = engine.get_tensor_dtype(name) == api.DataType.HALF
-            values = rng.standard_normal(element_count(engine, name))
-            content = values.astype(np.float16 if half else np.float32).tobytes()
+            kind = engine.get_tensor_dtype(name).name
+            count = element_count(engine, name)
+            # whole numbers are masks, lengths, or rows of a table: one is valid everywhere
+            values = np.ones(count) if kind in _WHOLE else rng.standard_normal(count)
+            content = values.astype((_WHOLE | _FLOATS)[kind]).tobytes()
             memory = Memory(driver, len(content))
             self._memory.append(memory)
             driver.upload(memory.address, content)
@@ -95,8 +108,17 @@ def _compute_in(context: trt.IExecutionContext, memory: Memory) -> None:
 
 
 def element_count(engine: trt.ICudaEngine, name: str) -> int:
-    """Numbers in the memory of a tensor: one dimension may be padded to whole vectors."""
+    """Numbers in the memory of a tensor: one dimension may be padded to whole vectors.
+
+    Raises:
+        ModelRejectedError: its size is known only after a run.
+    """
     shape = list(engine.get_tensor_shape(name))
+    if min(shape, default=0) < 0:
+        raise ModelRejectedError(
+            f"the size of tensor {name!r} is known only after a run: measure with --runtime "
+            "onnxruntime, or export the model without what depends on values"
+        )
     along = engine.get_tensor_vectorized_dim(name)
     if along >= 0:
         vector = engine.get_tensor_components_per_element(name)

@@ -74,6 +74,7 @@ def test_copies_are_added_where_they_are_asked_for(hwnas, network):
     copied_bytes = 4 * 8 * (3 * 128 * 128 + 1000)
     assert found["predicted_ms"] - without["predicted_ms"] == pytest.approx(copied_bytes / 5e6)
     assert found["operators"]["host copy"]["kernels"] == 2
+    assert [k["note"] for k in found["kernels"][-2:]] == ["estimated from bytes, at 5 GB/s"] * 2
 
 
 def test_what_is_left_out_is_said_and_fails_in_strict_mode(hwnas, strange):

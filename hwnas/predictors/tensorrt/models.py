@@ -62,7 +62,9 @@ def predict_engine(
 def _with_copies(found: ModelPrediction, fused: FusedModel, batch: int) -> ModelPrediction:
     ends = (("inputs", fused.elements_in), ("results", fused.elements_out))
     copied = tuple(
-        KernelLatency(name, "host copy", f"host copy of {n}", 0, _FLOAT * batch * n / _BUS, _COPIED)
+        KernelLatency(
+            *(name, "host copy", f"host copy of {n}", 0, _FLOAT * batch * n / _BUS), note=_COPIED
+        )
         for name, n in ends
     )
     total_ms = found.predicted_ms + sum(copy.ms or 0.0 for copy in copied)

@@ -176,7 +176,10 @@ def test_what_is_not_known_is_left_out_and_strict_refuses_it():
         predict_onnx(model(unknown=True), "v100-tensorrt-fp32", strict=True)
     with pytest.raises(KernelNotInTableError, match="kernel 9x9"):
         predict_onnx(model(kernel=9), "v100-tensorrt-fp32", strict=True)
-    assert predict_onnx(model(), "v100-tensorrt-fp32", strict=True).kernels
+    odd = predict_onnx(model(kernel=9), "v100-tensorrt-fp32")
+    assert [(k.op, k.outside) for k in odd.outside] == [("convolution 9x9", ("kernel 9x9",))]
+    known = predict_onnx(model(), "v100-tensorrt-fp32", strict=True)
+    assert not known.outside
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
 """Fit the times of convolutions on a V100 through TensorRT, from public measurements.
 
 python benchmarks/v100_tensorrt.py CSV [--out FOLDER] [--precision P]... [--networks N] [--epochs N]
+python benchmarks/v100_tensorrt.py CSV --beyond [--precision P]... [--networks N] [--epochs N]
 
 CSV is v100_tensorrt_convolutions.csv.gz. Each precision is fitted twice: without a fifth of the
 distinct shapes (with all their batches, and with and without a sum), which the errors are of; and
 on everything, which is what ships. The table shows errors by kind, kernel, stride, batch and size.
+--beyond fits nothing that ships: it leaves out more than shapes between others, and so tells what
+to expect of maps, channels and batches that nobody measured.
 """
 
 import argparse
@@ -19,7 +22,13 @@ import numpy as np
 from hwnas.arrays import BoolArray
 from hwnas.predictors.tensorrt.campaign import Campaign, read_campaign
 from hwnas.predictors.tensorrt.features import RATES
-from hwnas.predictors.tensorrt.fitting import HeldOut, Recipe, fit_convolutions
+from hwnas.predictors.tensorrt.fitting import (
+    HeldOut,
+    Recipe,
+    fit_convolutions,
+    held_out_groups,
+    predict_left_out,
+)
 
 SHIPPED = Path(__file__).parents[1] / "hwnas" / "predictors" / "tensorrt"
 SOURCE = "github.com/alibaba/lightweight-neural-architecture-search (Apache-2.0 licence)"
@@ -52,6 +61,30 @@ def parts(rows: Campaign) -> Iterator[tuple[str, BoolArray]]:
         yield f"input channels {low} to {high - 1}", (low <= channels) & (channels < high)
 
 
+def beyond(rows: Campaign) -> Iterator[tuple[str, BoolArray]]:
+    """What is left out as a whole: its name, and which rows are of it."""
+    size = np.array([s.height for s in rows.shapes])
+    yield "every fifth size of a map", np.isin(size, np.unique(size)[2:-1:5])
+    pairs = [(s.groups, s.in_channels, s.out_channels) for s in rows.shapes]
+    numbers = {pair: number for number, pair in enumerate(dict.fromkeys(pairs))}
+    of_pair = np.array([numbers[pair] for pair in pairs])
+    yield "a fifth of the pairs of channels", held_out_groups(of_pair, 0.2, 0)
+    for batch in np.unique(rows.batch)[1:-1]:
+        yield f"batch {batch}", rows.batch == batch
+
+
+def print_beyond(campaign: Campaign, precision: str, recipe: Recipe) -> None:
+    print(f"{precision:34s} {'times':>6s} {'mean':>7s} {'median':>7s} {'<=10 %':>7s}")
+    for name, left_out in beyond(campaign):
+        predicted = predict_left_out(campaign, precision, left_out, recipe)
+        error = np.abs(predicted / campaign.ms[left_out] - 1)
+        print(
+            f"{name:34s} {len(error):6d} {error.mean():7.1%} {np.median(error):7.1%} "
+            f"{np.mean(error <= 0.1):7.1%}",
+            flush=True,
+        )
+
+
 def words(rows: Campaign, held_out: HeldOut) -> str:
     """The errors in one line."""
     error = np.abs(held_out.predicted_ms / rows.ms - 1)
@@ -67,18 +100,23 @@ def main() -> None:
     parser.add_argument("csv", type=Path, metavar="CSV")
     parser.add_argument("--out", type=Path, default=SHIPPED, help="where the files are written")
     parser.add_argument("--precision", action="append", choices=list(RATES))
-    parser.add_argument("--networks", type=int, default=Recipe.networks)
-    parser.add_argument("--epochs", type=int, default=Recipe.epochs)
+    parser.add_argument("--networks", type=int, default=Recipe().networks)
+    parser.add_argument("--epochs", type=int, default=Recipe().epochs)
+    parser.add_argument("--beyond", action="store_true", help="leave out sizes, channels, batches")
     options = parser.parse_args()
     recipe = Recipe(networks=options.networks, epochs=options.epochs)
     campaigns = read_campaign(options.csv)
     for precision in options.precision or RATES:
         start = time.perf_counter()
         campaign = campaigns[precision]
+        if options.beyond:
+            print_beyond(campaign, precision, recipe)
+            continue
         notes = {
             "target": f"NVIDIA Tesla V100, TensorRT (version not stated), {precision}",
             "samples": f"{len(campaign)} convolutions, public measurements by others, not by hwnas",
             "source": SOURCE,
+            "fit": f"{recipe.networks} networks of {recipe.width}, {recipe.epochs} epochs",
         }
         times, held_out = fit_convolutions(campaign, precision, notes, recipe)
         rows = campaign.take(held_out.rows)

@@ -9,7 +9,6 @@ of several tile sizes exist, and which one an engine takes is not known; columns
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from hwnas.arrays import FloatArray
 from hwnas.predictors.tensorrt.squares import SquareConvolutions
@@ -66,13 +65,16 @@ def roofline_ms(c: SquareConvolutions, rates: Rates, floor_ms: float) -> FloatAr
     return floor_ms + np.maximum(macs / rates.macs_per_ms, sum(moved) / rates.bytes_per_ms)
 
 
-def columns_of(c: SquareConvolutions, rates: Rates, floor_ms: float) -> npt.NDArray[np.float32]:
-    """Numbers that describe n convolutions, (n, n_columns); sizes as logarithms to base 2."""
+def columns_of(c: SquareConvolutions, rates: Rates, floor_ms: float) -> FloatArray:
+    """Numbers that describe n convolutions, (n, n_columns); sizes as logarithms to base 2.
+
+    Images are counted by their pixels alone: between measured batches that predicts better.
+    """
     macs, read, written, weights = _work(c, rates.element_bytes)
     pixels = c.images * c.out_side**2
     depth = macs / (pixels * c.out_channels)
     sizes = (
-        *(c.images, c.in_channels, c.out_channels, c.side, c.out_side, pixels, depth, macs),
+        *(c.in_channels, c.out_channels, c.side, c.out_side, pixels, depth, macs),
         *(read, written, weights, read + written + weights, c.images * c.side**2),
         *(macs / (read + written + weights), c.in_channels / c.out_channels),
         roofline_ms(c, rates, floor_ms),
@@ -95,7 +97,7 @@ def columns_of(c: SquareConvolutions, rates: Rates, floor_ms: float) -> npt.NDAr
             np.log2(c.images * np.ceil(c.out_side / written_side) ** 2),
             _filled(c.out_side, written_side) ** 2,
         ]
-    return np.stack([np.asarray(column, np.float32) for column in columns], axis=1)
+    return np.stack([np.asarray(column, np.float64) for column in columns], axis=1)
 
 
 def _filled(count: FloatArray, pack: int) -> FloatArray:

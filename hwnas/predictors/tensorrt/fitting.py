@@ -11,14 +11,16 @@ from hwnas.predictors.tensorrt.features import RATES, columns_of, roofline_ms
 from hwnas.predictors.tensorrt.measured_range import MeasuredRange
 from hwnas.predictors.tensorrt.perceptrons import Perceptrons
 from hwnas.predictors.tensorrt.squares import squares_of
-from hwnas.predictors.tensorrt.training import fit_perceptrons, laplace, relative_error
-from hwnas.predictors.tensorrt.uncertainty import Uncertainty
+from hwnas.predictors.tensorrt.training import distance, fit_perceptrons, laplace
+from hwnas.predictors.tensorrt.uncertainty import Uncertainty, score_range
 from hwnas.progress import Progress, silent
 
-__all__ = ["HeldOut", "Recipe", "fit_convolutions", "held_out_groups"]
+__all__ = ["HeldOut", "Recipe", "fit_convolutions", "held_out_groups", "predict_left_out"]
 
 #: Scores that are kept of those held out: quantiles in even steps.
 _SCORES = 401
+#: Of those that predict how far off times are.
+_SIZE_NETWORKS, _SIZE_WIDTH = 4, 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +29,15 @@ class Recipe:
 
     Attributes:
         networks, width, epochs: of those that predict times.
+        size_epochs: of those that predict how far off times are.
         share_held_out: of the distinct shapes.
         seed: of everything random.
     """
 
-    networks: int = 4
+    networks: int = 3
     width: int = 256
-    epochs: int = 40
+    epochs: int = 30
+    size_epochs: int = 10
     share_held_out: float = 0.2
     seed: int = 0
 
@@ -45,8 +49,8 @@ class HeldOut:
     Attributes:
         rows: where they stand in the campaign, (n,).
         predicted_ms: by networks that were fitted on all other rows, (n,).
-        inside: whether the 90 % interval of the half of these shapes in which it was not fitted
-            holds the measured time, (n,).
+        inside: whether the 90 % interval holds the measured time, (n,); it was fitted on the half
+            of these shapes that the row is not in.
     """
 
     rows: IntArray
@@ -76,18 +80,56 @@ def fit_convolutions(
         recipe: how networks are fitted.
         progress: told after every epoch.
     """
-    floor_ms = float(campaign.ms.min())
-    rates = RATES[precision]
-    squares = squares_of(campaign.shapes, campaign.batch)
-    roofline = roofline_ms(squares, rates, floor_ms)
-    columns = columns_of(squares, rates, floor_ms)
-    target = np.log(campaign.ms / roofline)
+    task = _Task.of(campaign, precision)
+    groups = campaign.groups()
+    drawn = held_out_groups(groups, recipe.share_held_out, recipe.seed)
+    rows = np.flatnonzero(drawn)
+    predicted = task.predicted_ms(task.fit(~drawn, recipe, progress), drawn)
+    log_off = np.log(campaign.ms[rows] / predicted)
 
-    def efficiency(rows: BoolArray) -> Perceptrons:
+    half = held_out_groups(groups, 0.5, recipe.seed + 1)[rows]
+    uncertainty, inside = _uncertainty(task.columns[rows], log_off, half, recipe)
+    times = ConvolutionTimes(
+        precision=precision,
+        floor_ms=task.floor_ms,
+        efficiency=task.fit(np.ones(len(campaign), bool), recipe, progress),
+        uncertainty=uncertainty,
+        measured=_range(campaign),
+        notes=notes,
+    )
+    return times, HeldOut(rows, predicted, inside)
+
+
+def predict_left_out(
+    campaign: Campaign, precision: str, left_out: BoolArray, recipe: Recipe
+) -> FloatArray:
+    """Milliseconds of some rows, by networks that were fitted on all others."""
+    task = _Task.of(campaign, precision)
+    return task.predicted_ms(task.fit(~left_out, recipe, silent), left_out)
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What networks learn: columns (n, n_columns), rooflines (n,) and log(ms / roofline) (n,)."""
+
+    columns: FloatArray
+    roofline: FloatArray
+    target: FloatArray
+    floor_ms: float
+
+    @classmethod
+    def of(cls, campaign: Campaign, precision: str) -> "_Task":
+        floor_ms = float(campaign.ms.min())
+        squares = squares_of(campaign.shapes, campaign.batch)
+        roofline = roofline_ms(squares, RATES[precision], floor_ms)
+        columns = columns_of(squares, RATES[precision], floor_ms)
+        return cls(columns, roofline, np.log(campaign.ms / roofline), floor_ms)
+
+    def fit(self, rows: BoolArray, recipe: Recipe, progress: Progress) -> Perceptrons:
         return fit_perceptrons(
-            columns[rows],
-            target[rows],
-            relative_error,
+            self.columns[rows],
+            self.target[rows],
+            distance,
             networks=recipe.networks,
             width=recipe.width,
             epochs=recipe.epochs,
@@ -95,37 +137,39 @@ def fit_convolutions(
             progress=progress,
         )
 
-    groups = campaign.groups()
-    drawn = held_out_groups(groups, recipe.share_held_out, recipe.seed)
-    rows = np.flatnonzero(drawn)
-    predicted = np.maximum(floor_ms, roofline[rows] * np.exp(efficiency(~drawn)(columns[rows])))
-    log_off = np.log(campaign.ms[rows] / predicted)
+    def predicted_ms(self, efficiency: Perceptrons, rows: BoolArray) -> FloatArray:
+        ms = self.roofline[rows] * np.exp(efficiency(self.columns[rows]))
+        return np.asarray(np.maximum(self.floor_ms, ms))
 
-    half = held_out_groups(groups, 0.5, recipe.seed + 1)[rows]
-    inside = np.zeros(len(rows), bool)
+
+def _uncertainty(
+    columns: FloatArray, log_off: FloatArray, half: BoolArray, recipe: Recipe
+) -> tuple[Uncertainty, BoolArray]:
+    """From errors of n shapes: what to expect of others, and which lie in their 90 % interval.
+
+    The usual size of each error, and the interval, come from the half that it is not in.
+    """
+
+    def usual(rows: BoolArray) -> Perceptrons:
+        return fit_perceptrons(
+            columns[rows],
+            np.abs(log_off[rows]),
+            laplace,
+            networks=_SIZE_NETWORKS,
+            width=_SIZE_WIDTH,
+            epochs=recipe.size_epochs,
+            seed=recipe.seed,
+        )
+
+    scores, inside = np.empty(len(log_off)), np.zeros(len(log_off), bool)
     for fitted in (half, ~half):
-        found = _uncertainty(columns[rows][fitted], log_off[fitted], recipe.seed)
-        low, high = found.interval_factors(columns[rows][~fitted], 0.9).T
-        off = np.exp(log_off[~fitted])
-        inside[~fitted] = (low <= off) & (off <= high)
-    times = ConvolutionTimes(
-        precision=precision,
-        floor_ms=floor_ms,
-        efficiency=efficiency(np.ones(len(campaign), bool)),
-        uncertainty=_uncertainty(columns[rows], log_off, recipe.seed),
-        measured=_range(campaign),
-        notes=notes,
-    )
-    return times, HeldOut(rows, predicted, inside)
-
-
-def _uncertainty(columns: FloatArray, log_off: FloatArray, seed: int) -> Uncertainty:
-    size = fit_perceptrons(
-        columns, np.abs(log_off), laplace, networks=4, width=32, epochs=20, seed=seed
-    )
-    scores = log_off / np.exp(size(columns))
+        scores[~fitted] = log_off[~fitted] / np.exp(usual(fitted)(columns[~fitted]))
+    for known in (half, ~half):
+        low, high = score_range(scores[known], 0.9)
+        inside[~known] = (low <= scores[~known]) & (scores[~known] <= high)
     kept = np.quantile(scores, np.linspace(0, 1, _SCORES))
-    return Uncertainty(size, kept, float(np.sqrt(np.mean(scores**2))))
+    deviation = float(np.sqrt(np.mean(scores**2)))
+    return Uncertainty(usual(np.ones(len(log_off), bool)), kept, deviation), inside
 
 
 def _range(campaign: Campaign) -> MeasuredRange:

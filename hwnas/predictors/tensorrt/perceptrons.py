@@ -36,10 +36,10 @@ class Perceptrons:
     weights: tuple[npt.NDArray[np.floating[Any]], ...]
     biases: tuple[npt.NDArray[np.floating[Any]], ...]
 
-    def __call__(self, columns: npt.NDArray[np.floating[Any]]) -> FloatArray:
+    def __call__(self, columns: FloatArray) -> FloatArray:
         """One number for each row of columns, (n,)."""
-        rows = (np.clip(columns, self.low, self.high) - self.centre) / self.scale
-        rows = rows.astype(np.float32)
+        within = np.clip(columns, self.low, self.high)
+        rows = ((within - self.centre) / self.scale).astype(np.float32)
         layers = [
             (weight.astype(np.float32), bias.astype(np.float32))
             for weight, bias in zip(self.weights, self.biases, strict=True)
@@ -56,9 +56,9 @@ class Perceptrons:
         if any(np.shape(line) != (n_columns,) for line in lines):
             raise ValueError(f"its networks do not read {n_columns} columns")
         widths = [n_columns, *(np.shape(bias)[-1] for bias in self.biases)]
-        networks = len(self.weights[0])
+        networks = len(self.weights[0]) if self.weights else 0
         expected = [(networks, *pair) for pair in pairwise(widths)]
-        if not self.weights or networks < 1 or widths[-1] != 1:
+        if networks < 1 or widths[-1] != 1:
             raise ValueError("its networks have no single output")
         if [np.shape(weight) for weight in self.weights] != expected:
             raise ValueError("its networks' layers do not fit each other")

@@ -1,11 +1,9 @@
 """Fits `Perceptrons`; the only part that needs torch."""
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from hwnas.arrays import FloatArray
 from hwnas.predictors.tensorrt.perceptrons import Perceptrons
@@ -14,19 +12,18 @@ from hwnas.progress import Progress, silent
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["fit_perceptrons", "laplace", "relative_error"]
+__all__ = ["distance", "fit_perceptrons", "laplace"]
 
-_BATCH = 256
-_LR = 4e-3
-_DECAY = 1e-2
-#: Logarithms that are too high by more than this pull no harder.
-_HIGH = 1.0
+_BATCH = 128
+_LR = 8e-3
+_DECAY = 1e-3
+#: Torch cannot divide a shorter cycle.
+_LEAST_STEPS = 20
 
 
-def relative_error(predicted: "torch.Tensor", true: "torch.Tensor") -> "torch.Tensor":
-    """abs(p / t - 1) of numbers p and t whose logarithms are given; linear where p is e t or more."""
-    off = predicted - true
-    return off.clamp(max=_HIGH).expm1().abs() + math.exp(_HIGH) * (off - _HIGH).clamp(min=0)
+def distance(predicted: "torch.Tensor", true: "torch.Tensor") -> "torch.Tensor":
+    """How far apart two numbers are; least where half of the true ones are larger."""
+    return (predicted - true).abs()
 
 
 def laplace(predicted: "torch.Tensor", size: "torch.Tensor") -> "torch.Tensor":
@@ -38,7 +35,7 @@ def laplace(predicted: "torch.Tensor", size: "torch.Tensor") -> "torch.Tensor":
 
 
 def fit_perceptrons(
-    columns: npt.NDArray[np.float32],
+    columns: FloatArray,
     true: FloatArray,
     loss: "Callable[[torch.Tensor, torch.Tensor], torch.Tensor]",
     *,
@@ -69,7 +66,7 @@ def fit_perceptrons(
     centre, scale = columns.mean(axis=0), columns.std(axis=0)
     scale[scale <= 1e-6 * (1 + np.abs(centre))] = 1.0
     middle, spread = float(np.mean(true)), float(np.std(true)) or 1.0
-    x = torch.from_numpy((columns - centre) / scale)
+    x = torch.from_numpy(((columns - centre) / scale).astype(np.float32))
     y = torch.from_numpy(true.astype(np.float32))
     batch = min(_BATCH, len(y))
     steps = len(y) // batch
@@ -80,13 +77,13 @@ def fit_perceptrons(
             network = _network(x.shape[1], width)
             optimizer = torch.optim.AdamW(network.parameters(), weight_decay=_DECAY)
             schedule = torch.optim.lr_scheduler.OneCycleLR(
-                optimizer, _LR, total_steps=epochs * steps, pct_start=0.1
+                optimizer, _LR, total_steps=max(epochs * steps, _LEAST_STEPS), pct_start=0.1
             )
             for epoch in range(epochs):
-                for rows in torch.randperm(len(y))[: steps * batch].split(batch):
+                for rows in torch.randperm(len(y))[: steps * batch].view(steps, batch):
                     predicted = middle + spread * network(x[rows])[:, 0]
                     optimizer.zero_grad()
-                    loss(predicted, y[rows]).mean().backward()
+                    loss(predicted, y[rows]).mean().backward()  # type: ignore[no-untyped-call]
                     optimizer.step()
                     schedule.step()
                 progress("fitting", (member + (epoch + 1) / epochs) / networks, "")
@@ -95,7 +92,10 @@ def fit_perceptrons(
         members[-1][-1] = members[-1][-1] * spread + middle
     layers = [np.stack(layer).astype(np.float16) for layer in zip(*members, strict=True)]
     return Perceptrons(
-        *(np.asarray(line, np.float64) for line in (low, high, centre, scale)),
+        low=low,
+        high=high,
+        centre=centre,
+        scale=scale,
         weights=tuple(layers[::2]),
         biases=tuple(bias[:, None] for bias in layers[1::2]),
     )

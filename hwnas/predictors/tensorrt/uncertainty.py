@@ -8,7 +8,20 @@ from hwnas.arrays import FloatArray
 from hwnas.predictors.intervals import check_confidence
 from hwnas.predictors.tensorrt.perceptrons import Perceptrons
 
-__all__ = ["Uncertainty"]
+__all__ = ["Uncertainty", "score_range"]
+
+
+def score_range(scores: FloatArray, confidence: float) -> FloatArray:
+    """The lowest and the highest of the middle scores that are this share of all, (2,).
+
+    0 always lies between them: an interval holds its prediction.
+
+    Raises:
+        OptionError: the confidence is not between 0 and 1.
+    """
+    check_confidence(confidence)
+    low, high = np.quantile(scores, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return np.array([min(low, 0.0), max(high, 0.0)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +45,8 @@ class Uncertainty:
 
     def interval_factors(self, columns: FloatArray, confidence: float) -> FloatArray:
         """What predictions are multiplied by at both ends of an interval, (n, 2)."""
-        check_confidence(confidence)
-        ends = np.quantile(self.scores, [(1 - confidence) / 2, (1 + confidence) / 2])
-        factors = np.exp(np.exp(self.size(columns))[:, None] * ends)
-        # an interval holds its prediction
-        return np.stack([np.minimum(factors[:, 0], 1), np.maximum(factors[:, 1], 1)], axis=1)
+        ends = score_range(self.scores, confidence)
+        return np.asarray(np.exp(np.exp(self.size(columns))[:, None] * ends))
 
     def check(self, n_columns: int) -> None:
         """Raise `ValueError` where the parts do not fit each other or the columns."""

@@ -15,6 +15,7 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 from hwnas.predictors import predict_engine
+from hwnas.predictors.tensorrt.networks import WITHIN_NETWORK
 
 __all__ = ["NETWORKS", "Net"]
 
@@ -227,7 +228,7 @@ NETWORKS: dict[str, tuple[Callable[[], bytes], dict[str, dict[int, float]]]] = {
 
 def main() -> None:
     print("network        precision batch published predicted   error   90 % interval  with copies")
-    alone, copied, logs, inside = [], [], [], []
+    alone, copied, logs, names, inside = [], [], [], [], []
     for name, (make, published) in NETWORKS.items():
         model = make()
         for precision, known in published.items():
@@ -239,6 +240,7 @@ def main() -> None:
                 line = f"{name:14s} {precision:9s} {batch:5d} {ms:9.2f} {found.predicted_ms:9.2f}"
                 line += f" {error:+7.1%} {low:6.2f} to {high:5.2f}"
                 logs.append(np.log(found.predicted_ms / ms))
+                names.append(name)
                 inside.append(low <= ms <= high)
                 if name != "ResNet-50 v1":
                     moved = predict_engine(model, engine, batch=batch, copies=True)
@@ -246,9 +248,11 @@ def main() -> None:
                     copied.append(moved.predicted_ms / ms - 1)
                     line += f" {copied[-1]:+11.1%}"
                 print(line)
-    print(
-        f"\nall {len(logs)}: root mean square error {np.sqrt(np.mean(np.square(logs))):.3f} (log)"
-    )
+    fifty = [log for log, name in zip(logs, names, strict=True) if name == "ResNet-50 v1"]
+    factor = WITHIN_NETWORK * np.exp(-np.mean(fifty))
+    spread = np.sqrt(np.mean(np.square(logs)))
+    print(f"\nResNet-50 takes {factor:.3f} times its kernels alone; {WITHIN_NETWORK} is used")
+    print(f"all {len(logs)}: root mean square error {spread:.3f} (log)")
     print(f"90 % intervals hold {np.mean(inside):.0%} of these")
     for what, errors in (("", alone), (" and copies", copied)):
         sizes = np.abs(errors)

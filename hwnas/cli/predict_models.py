@@ -192,7 +192,7 @@ def _print(path: str, result: "ModelPrediction", confidence: float) -> None:
     for op, count in lacking.most_common():
         rows.add_row("?", "", str(count), op)
     stdout.print(rows)
-    noted = Counter(kernel.note for kernel in result.kernels if kernel.note and kernel.ms)
+    noted = Counter(k.note for k in result.kernels if k.note and k.ms and not k.outside)
     for note, count in noted.most_common():
         ms = sum(kernel.ms or 0.0 for kernel in result.kernels if kernel.note == note)
         kernels = f"{count} kernel{'s'[: count > 1]}"

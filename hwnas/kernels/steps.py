@@ -109,7 +109,9 @@ def steps_of_model(
 
         lean = inliner.inline_local_functions(lean)
     lean, sizes = settled(lean, source)
-    return _Reader(lean, dict(sizes), [t.name for t in proto.graph.initializer]).read()
+    weights = [tensor.name for tensor in proto.graph.initializer]
+    weights += [tensor.values.name for tensor in proto.graph.sparse_initializer]
+    return _Reader(lean, dict(sizes), weights).read()
 
 
 def _one_image(
@@ -134,6 +136,10 @@ def _without_weights(proto: ModelProto) -> ModelProto:
     for part in ("node", "input", "output", "value_info"):
         getattr(lean.graph, part).extend(getattr(proto.graph, part))
     stated = {value.name for value in proto.graph.input}
+    for sparse in proto.graph.sparse_initializer:
+        lean.graph.input.append(
+            helper.make_tensor_value_info(sparse.values.name, sparse.values.data_type, sparse.dims)
+        )
     for tensor in proto.graph.initializer:
         if prod(tensor.dims) <= SMALL:
             lean.graph.initializer.append(tensor)
@@ -151,7 +157,6 @@ class _Reader:
         self.graph = model.graph
         self.sizes = sizes
         self.constant = {*weights, *(t.name for t in model.graph.initializer)}
-        self.constant |= {t.values.name for t in model.graph.sparse_initializer}
         self.same: dict[str, str] = {}  # a view -> the tensor that it shows
 
     def read(self) -> Steps:

@@ -105,10 +105,11 @@ def _of_object(source: Any, space: SearchSpace | None, name: str | None) -> Late
 
         if isinstance(source, LatencyRegressor):
             return _of_regressor(source, space, name or "LatencyRegressor")
+        from hwnas.predictors.tensorrt.families import EngineFamilyPredictor
         from hwnas.predictors.whole_networks import WholeNetworkPredictor
 
         looked_up = LookedUpLatency | UnknownLatency
-        whole = WholeNetworkPredictor | looked_up
+        whole = WholeNetworkPredictor | EngineFamilyPredictor | looked_up
         if isinstance(source, AdditivePredictor | SpacePredictor | OwnPredictor | whole):
             return _same_space(source, space)
     if space is None:
@@ -130,13 +131,17 @@ def _same_space(predictor: LatencyPredictor, space: SearchSpace | None) -> Laten
     return predictor
 
 
-def _of_engine(name: str, space: SearchSpace | None) -> EnginePredictor:
+def _of_engine(name: str, space: SearchSpace | None) -> LatencyPredictor:
     engine = parse_engine(name)
     if space is None:
         raise OptionError(
             f"{name} predicts the networks of any space, and does not say which: give space=, on "
             "the command line --space NAME"
         )
+    if space.modules is not None:
+        from hwnas.predictors.tensorrt.families import EngineFamilyPredictor
+
+        return EngineFamilyPredictor(engine_times(engine), space)
     return EnginePredictor(engine_times(engine), space)
 
 

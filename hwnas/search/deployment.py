@@ -17,7 +17,7 @@ from hwnas.devices import (
 from hwnas.errors import OptionError
 from hwnas.latency_tables import LatencyTable, Target, table_path
 from hwnas.predictors import (
-    EnginePredictor,
+    SOURCE,
     LatencyPredictor,
     LookedUpLatency,
     UnknownLatency,
@@ -79,7 +79,7 @@ class Deployment:
             say(f"latencies are looked up in {self.predictor.name}; nothing is measured")
         elif self.measure is not None:
             say(f"latency table: {target}")
-        elif isinstance(self.predictor, EnginePredictor):
+        elif self.predictor.notes.get("source") == SOURCE:
             said = "; ".join(f"{name}: {note}" for name, note in self.predictor.notes.items())
             say(
                 f"({said}): the result is not measured here. Verify it on a V100 with TensorRT: "

@@ -12,7 +12,7 @@ from safetensors.numpy import save
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.data import notes_of, preparation_metadata, preparation_of
 from hwnas.files import write_atomically
-from hwnas.predictors import SOURCE, EnginePredictor, LookedUpLatency
+from hwnas.predictors import SOURCE, LookedUpLatency
 from hwnas.search.candidates.evaluation import Evaluation, tested_accuracy
 from hwnas.search.candidates.export import exporter, predicted_interval, predicted_ms
 from hwnas.search.candidates.largest import largest_within
@@ -81,7 +81,7 @@ def conclude(
         },
         "largest": _largest(problem, evaluation),
         "target": str(predictor.target) if target is None else asdict(target),
-        **({"source": SOURCE} if isinstance(predictor, EnginePredictor) else {}),
+        **({"source": SOURCE} if predictor.notes.get("source") == SOURCE else {}),
         "seed": problem.seed,
         "seconds": round(run.seconds, 1),
         "data": problem.data.name,

@@ -17,7 +17,7 @@ class Model:
     """A model written node by node; every map has as many channels, and ``SIZE`` rows."""
 
     def __init__(self, channels=4, batch=1):
-        self.nodes, self.initializers, self.channels = [], [], channels
+        self.nodes, self.initializers, self.sparse, self.channels = [], [], [], channels
         self.input = helper.make_tensor_value_info(
             "x", TensorProto.FLOAT, [batch, channels, SIZE, SIZE]
         )
@@ -49,6 +49,7 @@ class Model:
             [self.input],
             [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in results],
             self.initializers,
+            sparse_initializer=self.sparse,
         )
         opset = helper.make_opsetid("", 17)
         model = helper.make_model(graph, opset_imports=[opset], ir_version=8)
@@ -196,6 +197,15 @@ def test_what_no_result_needs_does_not_run():
     y = model.conv("x")
     model.add("Softmax", y)
     assert told(model.fused(model.add("Relu", y))) == [("convolution", "Conv+Relu")]
+
+
+def test_sparse_weights_are_constants():
+    model = Model()
+    values = numpy_helper.from_array(np.ones(1, np.float32), "w")
+    where = numpy_helper.from_array(np.zeros(1, np.int64), "at")
+    model.sparse.append(helper.make_sparse_tensor(values, where, [6, 4, 1, 1]))
+    (kernel,) = model.fused(model.add("Conv", "x", "w")).kernels
+    assert kernel.convolution == ConvolutionShape(4, 6, SIZE, SIZE, SIZE, SIZE)
 
 
 def test_shuffles_and_splits_are_copies():

@@ -84,7 +84,8 @@ def predict_kernels(
             _line(kernel),
             0 if kernel.convolution is None else kernel.convolution.macs * batch,
             time.ms,
-            note=time.note,
+            (time.note,) if time.ms is not None and _refused(time) else (),
+            time.note,
         )
         for kernel, time in zip(kernels, known, strict=True)
     )

@@ -6,6 +6,7 @@ from math import exp, inf, log
 import numpy as np
 import pytest
 import torch
+from families import cnn
 from onnx import TensorProto, helper, numpy_helper
 
 import hwnas
@@ -175,7 +176,10 @@ def test_what_is_not_known_is_left_out_and_strict_refuses_it():
         predict_onnx(model(unknown=True), "v100-tensorrt-fp32", strict=True)
     with pytest.raises(KernelNotInTableError, match="kernel 9x9"):
         predict_onnx(model(kernel=9), "v100-tensorrt-fp32", strict=True)
-    assert predict_onnx(model(), "v100-tensorrt-fp32", strict=True).kernels
+    odd = predict_onnx(model(kernel=9), "v100-tensorrt-fp32")
+    assert [(k.op, k.outside) for k in odd.outside] == [("convolution 9x9", ("kernel 9x9",))]
+    known = predict_onnx(model(), "v100-tensorrt-fp32", strict=True)
+    assert not known.outside
 
 
 @pytest.mark.parametrize(
@@ -289,6 +293,24 @@ def test_other_cells_are_corrected_by_some_whole_networks():
 def test_it_is_a_predictor(name, small_space):
     space = small_space if name == "chain" else hwnas.space("nasbench201", cells=1)
     check_predictor(EnginePredictor(times(), space), space)
+
+
+@pytest.mark.usefixtures("written")
+def test_networks_of_own_families_are_written_and_fused():
+    choices = {"w1": [8, 12], "w2": [12], "k1": [3, 5], "k2": [3]}
+    space = hwnas.family(cnn, choices, input_shape=(3, 8, 8))
+    predictor = hwnas.load_predictor("v100-tensorrt-fp32-b4", space)
+    assert hwnas.load_predictor(predictor, space) is predictor
+    known = of_space.engine_times(Engine("fp32", 4))
+    archs = space.sample(12, seed=5)
+    wholes = [sum(t.ms for t in known(fuse(space.to_onnx(a)).kernels)) for a in archs]
+    np.testing.assert_allclose(predictor.predict(archs), wholes)
+    check_predictor(predictor, space)
+    low, high = predictor.predict_interval(archs[:1], 0.9)[0]
+    assert log(high / low) / 2 > 1.6 * PUBLISHED_SPREAD
+    assert "nothing was measured here" in predictor.notes["source"]
+    with pytest.raises(OptionError, match="take v100-tensorrt-fp32, got v100-tensorrt-fp16"):
+        hwnas.load_predictor("v100-tensorrt-fp16", space)
 
 
 def test_few_bits_run_as_integers():

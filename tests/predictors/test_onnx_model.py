@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import onnx
 import pytest
+from families import layered_space
 from onnx import TensorProto, helper
 
 import hwnas
@@ -178,3 +179,16 @@ def test_random_networks_are_valid_and_repeat():
         onnx.checker.check_model(onnx.load_from_string(data), full_check=True)
         assert data == random_networks.random_network(7, style)
         assert data != random_networks.random_network(8, style)
+
+
+def test_a_family_of_own_modules_is_predicted_kernel_by_kernel(table, monkeypatch):
+    monkeypatch.setattr("hwnas.predictors.whole_networks._PREDICTED", 14)
+    space = layered_space()
+    own = hwnas.load_predictor(table, space)
+    archs = space.sample(4, seed=3)
+    wanted = [predict_onnx(space.to_onnx(arch), table).predicted_ms for arch in archs]
+    assert own.predict(archs) == pytest.approx(wanted, rel=0.1)
+    assert own.target == table.target
+    low, high = own.predict_interval(archs, 0.5).T
+    narrow = predict_onnx(space.to_onnx(archs[0]), table).interval(0.5)
+    assert high[0] / low[0] > narrow[1] / narrow[0]

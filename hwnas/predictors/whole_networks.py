@@ -43,6 +43,8 @@ class WholeNetworkPredictor:
 
     #: `cost` is the nearest sum over decisions, not the prediction.
     additive = False
+    #: The confidence that a budget is kept where nothing is measured and nobody says another.
+    margin = 0.9
     name = "a table of whole networks"
 
     def __init__(

@@ -218,19 +218,28 @@ class Family:
         """What is known of one network, which is built and looked at once.
 
         Raises:
-            OptionError: the function raises or gives no module, or the module does not run.
+            OptionError: the function raises or gives no module, or the module does not run or gives
+                an output of another shape than others.
         """
         from hwnas.spaces.module_facts import facts_of
 
         key = tuple(int(choice) for choice in arch)
         if key not in self._facts:
             try:
-                self._facts[key] = facts_of(partial(self.make, key), self.input_shape)
+                found = facts_of(partial(self.make, key), self.input_shape)
             except HwnasError:
                 raise
             except Exception as error:  # whatever a person's own module raises
                 said = f"gives a network that does not run on an input of {self.input_shape}"
                 raise self._wrong(key, f"{said}: {type(error).__name__}: {error}") from error
+            first, known = next(iter(self._facts.items()), (key, found))
+            if found.output != known.output:
+                raise self._wrong(
+                    key,
+                    f"gives an output of {found.output}, and {known.output} for "
+                    f"{self.format(first)}: all networks of a family give one shape",
+                )
+            self._facts[key] = found
         return self._facts[key]
 
     def check_call(self) -> None:
@@ -264,13 +273,7 @@ class Family:
         seen = {}
         for row in (sizes - 1, np.zeros_like(sizes), sizes // 2, *drawn):
             arch = tuple(row.tolist())
-            found, first = self.facts(arch), self.facts((sizes - 1).tolist())
-            if found.output != first.output:
-                raise self._wrong(
-                    arch,
-                    f"gives an output of {found.output}, and {first.output} for "
-                    f"{self.format((sizes - 1).tolist())}: all networks of a family give one shape",
-                )
+            found = self.facts(arch)
             if facts_of(partial(self.make, arch), self.input_shape).digest != found.digest:
                 raise self._wrong(arch, "gives another network each time it is called")
             seen[self.format(arch)] = list(shapes_of(self.unfilled(arch)).items())

@@ -96,7 +96,7 @@ def interval() -> None:
     factor = table.reference_ms / tested.reference_ms
     archs = np.array([space.parse(name) for name in tested.networks])
     ms = np.array([entry.latency_ms for entry in tested.networks.values()]) * factor
-    predictor = WholeNetworkPredictor(table, space)
+    predictor = WholeNetworkPredictor.of_table(table, space)
     low, high = predictor.predict_interval(archs, 0.9).T
     print(
         f"{len(table.networks)} networks measured, 90 % interval within "

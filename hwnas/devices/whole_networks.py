@@ -123,4 +123,4 @@ def _half_width(table: LatencyTable, space: SearchSpace) -> float:
     """How far above a prediction its interval ends, relative to it."""
     from hwnas.predictors.whole_networks import WholeNetworkPredictor
 
-    return WholeNetworkPredictor(table, space).interval_factor(_CONFIDENCE) - 1
+    return WholeNetworkPredictor.of_table(table, space).interval_factor(_CONFIDENCE) - 1

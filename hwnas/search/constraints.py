@@ -51,7 +51,8 @@ def constraints_for(
         space: whose costs are limited.
         predictor: of latency.
         confidence: of the predictor's intervals. Then only architectures whose upper end keeps the
-            latency budget are feasible; None for the prediction itself.
+            latency budget are feasible; None for the prediction itself, or where nothing is
+            measured for the predictor's own ``margin``, if it has one.
         measured: a device is at hand, which decides about those in doubt: all whose lower end
             keeps the budget are feasible.
 
@@ -61,6 +62,8 @@ def constraints_for(
             without the spread of runs that a percentile needs.
     """
     check_budgets(budgets, space)
+    if confidence is None and not measured:
+        confidence = getattr(predictor, "margin", None)
 
     def constraint(budget: Budget) -> Constraint:
         if budget.quantity != "latency":

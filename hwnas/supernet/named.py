@@ -22,6 +22,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from hwnas.errors import OptionError
 from hwnas.ops import Graph
+from hwnas.progress import say
 from hwnas.spaces import SearchSpace
 from hwnas.spaces.family import ends_so
 from hwnas.spaces.layout import Modules
@@ -158,6 +159,17 @@ class NamedBlock(nn.Module):
                 margins = _margins(leaf, (leaf.shape[0], *self._least[name][1:]))
                 inside = _crop(whole, margins, leaf.parts)
                 whole.copy_(_crop(inside, tuple(-margin for margin in margins), leaf.parts))
+
+    @torch.no_grad()
+    def start_with(self, weights: Mapping[str, Tensor]) -> None:
+        """Begin with weights that were trained before, where name and shape fit; says how many."""
+        taken = 0
+        for name, leaf in self._leaves.items():
+            own = weights.get(name)
+            if own is not None and own.ndim == len(leaf.shape) and _holds(leaf.shape, own.shape):
+                _paste(self.shared[_key(name)], own.detach().float().cpu(), leaf)
+                taken += 1
+        say(f"{taken} of {len(self._leaves)} parameters start with pretrained weights")
 
     @torch.no_grad()
     def fix_norms(self) -> None:
@@ -329,9 +341,7 @@ def _first_weights(
                 whole = torch.empty(leaf.shape)
                 spread = float(own.std()) if own.numel() > 1 else 0.0
                 whole.normal_(float(own.mean()), spread, generator=generator)
-                back = tuple(-margin for margin in _margins(leaf, own.shape))
-                inside = _crop(torch.ones_like(own), back, leaf.parts).bool()
-                weights[name] = torch.where(inside, _crop(own, back, leaf.parts), whole)
+                weights[name] = _paste(whole, own, leaf)
     return {name: weights[name] for name in merged}
 
 
@@ -371,6 +381,13 @@ def _crop(whole: Tensor, margins: tuple[int, ...], parts: int) -> Tensor:
         return F.pad(whole, margins)
     apart = whole.reshape(parts, -1, *whole.shape[1:])
     return F.pad(apart, margins).flatten(0, 1)
+
+
+def _paste(whole: Tensor, own: Tensor, leaf: _Leaf) -> Tensor:
+    """Write into a shared tensor what a network would take from it; returns it."""
+    back = tuple(-margin for margin in _margins(leaf, own.shape))
+    inside = _crop(torch.ones_like(own), back, leaf.parts).bool()
+    return whole.copy_(torch.where(inside, _crop(own, back, leaf.parts), whole))
 
 
 def _holds(whole: Sequence[int], shape: Sequence[int]) -> bool:

@@ -70,9 +70,9 @@ def test_what_is_too_little_is_refused(space, tmp_path: Path) -> None:
     few = Plan(tolerance=0.5, min_runs=3, max_runs=4, warm_up=0)
     path, table = whole_table(space, SyntheticRuntime(), plan=few, out=tmp_path / "cnn.json")
     other = layered_space()
-    with pytest.raises(OptionError, match="networks of layered are measured whole, and the table"):
+    with pytest.raises(OptionError, match="networks of layered are measured whole, or predicted"):
         hwnas.load_predictor(LatencyTable.load(path), other)
     one = dict(list(table.networks.items())[:3])
     object.__setattr__(table, "networks", one)
     with pytest.raises(OptionError, match="5 whole networks or more"):
-        WholeNetworkPredictor(table, space)
+        WholeNetworkPredictor.of_table(table, space)

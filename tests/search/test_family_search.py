@@ -75,6 +75,8 @@ def test_a_latency_budget_is_kept_by_the_prediction(tmp_path: Path) -> None:
     interval = result.predicted_interval_ms
     assert interval is not None
     assert interval[0] < result.predicted_ms < interval[1]
+    predictor = hwnas.load_predictor(path, space)
+    assert predictor.predict_interval(result.arch, 0.9)[0, 1] <= 0.11  # the margin
 
 
 @pytest.mark.parametrize("method", ["betanas", "amended-darts", "tnas-g"])

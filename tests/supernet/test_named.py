@@ -189,6 +189,19 @@ def test_how_it_starts(settings) -> None:
         assert not rim.any()
 
 
+def test_pretrained_weights_are_the_start() -> None:
+    trained = cnn_space().drawn([1, 1, 1, 1], seed=3).state_dict()  # not the largest
+    given = {**trained, "8.weight": torch.zeros(1000, 16), "other": torch.zeros(1)}
+    space = cnn_space(pretrained=given)
+    assert space.identifier != cnn_space().identifier
+    weights = Supernet(space, seed=0).weights([1, 1, 1, 1])
+    assert np.array_equal(weights["0.weight"], trained["0.weight"])
+    assert np.array_equal(weights["3.weight"], trained["3.weight"])
+    assert not np.array_equal(weights["8.weight"], trained["8.weight"])
+    with pytest.raises(OptionError, match="pretrained weights are tensors by name"):
+        cnn_space(pretrained={"0.weight": [1.0]})
+
+
 def test_a_view_that_refuses_channels_last_is_run_as_it_was_written() -> None:
     class Views(nn.Module):
         def __init__(self, w: int):

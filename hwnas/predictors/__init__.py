@@ -21,6 +21,7 @@ from hwnas.predictors.protocol import (
     GivesIntervals,
     GivesPercentiles,
     LatencyPredictor,
+    known_interval,
     predictor_name,
     require,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "engine_times",
     "fill_gaps",
     "is_engine",
+    "known_interval",
     "load_predictor",
     "load_table",
     "parse_engine",

@@ -19,6 +19,7 @@ __all__ = [
     "GivesIntervals",
     "GivesPercentiles",
     "LatencyPredictor",
+    "known_interval",
     "predictor_name",
     "require",
 ]
@@ -111,6 +112,20 @@ _OFFERS = {
         "with another method",
     ),
 }
+
+
+def known_interval(
+    predictor: LatencyPredictor, archs: npt.ArrayLike, confidence: float = 0.95
+) -> FloatArray | None:
+    """The interval (n, 2) in ms; None where the predictor gives none of this confidence."""
+    interval_ms = getattr(predictor, "predict_interval", None)
+    if interval_ms is None:
+        return None
+    try:
+        ends: FloatArray = interval_ms(archs, confidence)
+        return ends
+    except OptionError:  # too few measured networks
+        return None
 
 
 @overload

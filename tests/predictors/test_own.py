@@ -3,6 +3,7 @@
 import pickle
 import sys
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -281,3 +282,15 @@ def test_it_travels_to_another_process(small_space):
     assert np.array_equal(
         again.predict_interval(archs, 0.9), predictor.predict_interval(archs, 0.9)
     )
+
+
+def test_an_interval_that_is_too_sure_for_few_networks_is_none_and_no_error(small_space):
+    """A search would else end there, after its training."""
+    archs = small_space.sample(12, seed=0)
+    ms = 1 + small_space.macs(archs) / 1e6
+    few = load_predictor(LatencyRegressor(small_space).fit(archs, ms), small_space)
+    with pytest.raises(OptionError, match="needs at least 19 measured networks"):
+        few.predict_interval(archs[:1], 0.95)
+    assert known_interval(few, archs[:1]) is None
+    assert known_interval(few, archs[:1], 0.5).shape == (1, 2)
+    assert known_interval(SimpleNamespace(predict=len), archs[:1]) is None

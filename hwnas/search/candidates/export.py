@@ -10,7 +10,7 @@ import torch
 from hwnas.arrays import IntArray
 from hwnas.data import preparation_metadata
 from hwnas.ops.module import GraphModule, node_ranges
-from hwnas.predictors import LatencyPredictor
+from hwnas.predictors import LatencyPredictor, known_interval
 from hwnas.search.candidates.evaluation import calibration_images
 from hwnas.search.problem import Problem
 from hwnas.supernet import Evaluator
@@ -74,5 +74,5 @@ def predicted_ms(predictor: LatencyPredictor, arch: IntArray) -> float | None:
 
 def predicted_interval(predictor: LatencyPredictor, arch: IntArray) -> list[float] | None:
     """The predicted 95 % interval of one architecture, ms; None where the predictor has none."""
-    interval_ms = getattr(predictor, "predict_interval", None)
-    return None if interval_ms is None else [float(v) for v in interval_ms(arch[None])[0]]
+    interval_ms = known_interval(predictor, arch[None])
+    return None if interval_ms is None else [float(v) for v in interval_ms[0]]

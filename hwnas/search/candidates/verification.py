@@ -13,6 +13,7 @@ import numpy as np
 from hwnas.arrays import IntArray
 from hwnas.costs import Budget, Constraint
 from hwnas.errors import BudgetMissedError, InfeasibleBudgetError, MeasurementError
+from hwnas.predictors import known_interval
 from hwnas.progress import Progress, silent
 from hwnas.search.problem import Problem
 from hwnas.search.runs.run import Run
@@ -136,8 +137,8 @@ def verify_proposals(
 
 def _upper_ms(problem: Problem, arch: IntArray) -> float:
     """The upper end of the predicted interval; infinite where the predictor gives none."""
-    interval_ms = getattr(problem.predictor, "predict_interval", None)
-    return math.inf if interval_ms is None else float(interval_ms(arch[None])[0, 1])
+    interval_ms = known_interval(problem.predictor, arch[None])
+    return math.inf if interval_ms is None else float(interval_ms[0, 1])
 
 
 def _ms(event: Mapping[str, Any], budget: Budget) -> float:

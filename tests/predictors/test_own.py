@@ -19,6 +19,7 @@ from hwnas.predictors import (
     LatencyRegressor,
     OwnPredictor,
     SpacePredictor,
+    known_interval,
     load_predictor,
     predictor_name,
     require,
@@ -289,7 +290,7 @@ def test_an_interval_that_is_too_sure_for_few_networks_is_none_and_no_error(smal
     archs = small_space.sample(12, seed=0)
     ms = 1 + small_space.macs(archs) / 1e6
     few = load_predictor(LatencyRegressor(small_space).fit(archs, ms), small_space)
-    with pytest.raises(OptionError, match="needs at least 19 measured networks"):
+    with pytest.raises(OptionError, match="needs at least 19 samples"):
         few.predict_interval(archs[:1], 0.95)
     assert known_interval(few, archs[:1]) is None
     assert known_interval(few, archs[:1], 0.5).shape == (1, 2)

@@ -63,6 +63,7 @@ def parts(rows: Campaign) -> Iterator[tuple[str, BoolArray]]:
 
 def beyond(rows: Campaign) -> Iterator[tuple[str, BoolArray]]:
     """What is left out as a whole: its name, and which rows are of it."""
+    yield "a fifth of the shapes", held_out_groups(rows.groups(), 0.2, 0)
     size = np.array([s.height for s in rows.shapes])
     yield "every fifth size of a map", np.isin(size, np.unique(size)[2:-1:5])
     pairs = [(s.groups, s.in_channels, s.out_channels) for s in rows.shapes]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hwnas.search.find import find_network
     from hwnas.search.methods import register_method
     from hwnas.search.result import Result
+    from hwnas.search.retraining.brief import brief_training
     from hwnas.spaces import register_space, space
     from hwnas.spaces.family import family
 
@@ -30,6 +31,7 @@ __all__ = [
     "LatencyTable",
     "Result",
     "__version__",
+    "brief_training",
     "family",
     "find_network",
     "load_data",
@@ -51,6 +53,7 @@ _HOMES = {
     "LatencyRegressor": "hwnas.predictors",
     "LatencyTable": "hwnas.latency_tables",
     "Result": "hwnas.search.result",
+    "brief_training": "hwnas.search.retraining.brief",
     "family": "hwnas.spaces.family",
     "find_network": "hwnas.search.find",
     "load_data": "hwnas.data",

@@ -28,6 +28,8 @@ from hwnas.devices import (
     profile_to_file,
     transfer_to_file,
 )
+from hwnas.devices.whole_networks import whole_table
+from hwnas.errors import OptionError
 from hwnas.profilers import names_remote_device
 from hwnas.progress import Progress
 from hwnas.search.options import SpaceOptions
@@ -144,6 +146,13 @@ def command(
             n_workloads=flags["estimate_from"],
             out=flags["out"],
         )
+        if profiled.modules is not None:
+            if samples is not None or job.kernels or job.n_workloads is not None:
+                raise OptionError(
+                    f"networks of {profiled.name} are measured whole: --samples, --kernels and "
+                    "--estimate-from are of spaces with operators"
+                )
+            return whole_table(profiled, chosen, precision, job.batch, progress, out=job.out)
         if samples is not None and source is not None:
             return transfer_to_file(profiled, chosen, source, samples, job, progress)
         return profile_to_file(profiled, chosen, job, progress)

@@ -163,10 +163,12 @@ def suited(data: Dataset, shape: tuple[int, int, int], *, channels: bool = True)
         data = replace(data, grey=True)
     given, height, width = data.input_shape
     if (height, width) != shape[1:]:
-        asked = f"asked for were {shape[1]} x {shape[2]}"
+        advice = f"give --proxy-input-size {height}, or make them of that size"
+        if height != width:
+            advice = "make them of that size, or search a space with this input_shape"
         raise DataError(
-            f"data {data.name!r} hand out images of {height} x {width} pixels, {asked}: "
-            f"give --proxy-input-size {height}, or make them of that size"
+            f"data {data.name!r} hand out images of {height} x {width} pixels, asked for were "
+            f"{shape[1]} x {shape[2]}: {advice}"
         )
     if channels and given != shape[0]:
         raise DataError(

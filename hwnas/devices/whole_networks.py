@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from hwnas.arrays import IntArray
+from hwnas.devices import tables
 from hwnas.devices.saving import alone, remove
 from hwnas.errors import TableFormatError
 from hwnas.latency_tables import LatencyTable, SpaceRecord, Target, default_path
@@ -16,10 +17,12 @@ from hwnas.spaces import SearchSpace
 
 __all__ = ["MOST_NETWORKS", "whole_table"]
 
-#: Networks that are measured at first, further ones each time the interval is too wide, and at most.
+#: Networks that are measured at first, then each time that the interval is too wide, and at most.
 _FIRST, _FURTHER, MOST_NETWORKS = 20, 10, 60
 #: The interval that is narrow enough: of this confidence, and off by this at most.
 _CONFIDENCE, _WITHIN = 0.9, 0.05
+#: Each time at least so long, since slow spells of a machine last seconds.
+_SECONDS = 8.0
 
 
 def whole_table(
@@ -67,7 +70,7 @@ def whole_table(
                 order[known:count],
                 precision=precision,
                 batch=batch,
-                plan=plan,
+                plan=plan or tables.profile_plan(_SECONDS),
                 journal=journal,
                 progress=progress,
             )
@@ -120,4 +123,4 @@ def _half_width(table: LatencyTable, space: SearchSpace) -> float:
     """How far above a prediction its interval ends, relative to it."""
     from hwnas.predictors.whole_networks import WholeNetworkPredictor
 
-    return WholeNetworkPredictor(table, space).interval_factor(_CONFIDENCE) - 1
+    return WholeNetworkPredictor.of_table(table, space).interval_factor(_CONFIDENCE) - 1

@@ -16,15 +16,8 @@ Shape = tuple[int, ...]
 #: What `features` are, in their order: logarithms of sizes, then flags.
 NAMES = (
     *("MACs", "bytes read", "bytes written", "bytes of weights", "bytes beyond a cache"),
-    *(
-        "pieces",
-        "channels read",
-        "channels written",
-        "last size read",
-        "last size written",
-        "window",
-        "longest side of it",
-    ),
+    *("pieces", "windows", "channels read", "channels written"),
+    *("last size read", "last size written", "window", "longest side of it"),
     *("stride", "channels of a group", "operands", "dilation", "rows", "run", "heads"),
     *("activation", "costly activation", "interpolation", "transposed factor"),
 )
@@ -35,13 +28,25 @@ _ROWS = ("LayerNormalization", "LogSoftmax", "SkipLayerNormalization", "Softmax"
 
 
 def work(kernel: Kernel) -> FloatArray:
-    """What a roofline is made of, (6,).
+    """What a roofline is made of, (7,).
 
-    MACs; bytes read, written, and of weights; those of them that no near cache holds; and pieces,
-    each of which takes a moment however small it is: rows, steps, or stretches that are copied.
+    MACs; bytes read, written, and of weights; those of them that no near cache holds; pieces, each
+    of which takes a moment however small it is: rows, steps, or stretches that are copied; and what
+    a convolution writes down before it multiplies, each input as often as windows hold it.
     """
     moved = (kernel.bytes_in, kernel.bytes_out, kernel.bytes_constant)
-    return np.array([kernel.macs, *moved, max(0, sum(moved) - _CACHE), _pieces(kernel)], np.float64)
+    more = (max(0, sum(moved) - _CACHE), _pieces(kernel), _unfolded(kernel))
+    return np.array([kernel.macs, *moved, *more], np.float64)
+
+
+def _unfolded(kernel: Kernel) -> int:
+    """Numbers in the matrix of a convolution's windows."""
+    window = (kernel.weights.shape or ())[2:]
+    if "Conv" not in kernel.op or math.prod(window) == 1:
+        return 0
+    side = kernel.inputs[0] if kernel.op == "ConvTranspose" else kernel.outputs[0]
+    channels = (side.shape or (1, 1))[1:2]
+    return kernel.macs // max(1, *channels, 1)
 
 
 def _pieces(kernel: Kernel) -> int:

@@ -205,7 +205,11 @@ def seeded(*seeds: int) -> Iterator[None]:
 
     A person's own module draws its weights, and what its dropout zeroes, from those.
     """
-    devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
+    begun = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    devices = [torch.cuda.current_device()] if begun else []
+    seed = int(np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0] >> 1)
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(int(np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0] >> 1))
+        torch.default_generator.manual_seed(seed)
+        if begun:
+            torch.cuda.manual_seed(seed)
         yield

@@ -21,6 +21,8 @@ _LEAST_KERNELS = 3
 _LEAST_NETWORKS = 5
 #: Subtracting the call from kernels that hardly take longer leaves noise; this share stays.
 _LEAST_SHARE = 0.1
+#: Few networks cannot tell that nothing is unsure but kernels: this share of their errors stays.
+_LEAST_SYSTEMATIC = 0.5
 #: Farther outside of all measured kernels than a factor of 1.5 is said.
 _FAR = 0.405
 _AT_ONCE = 1000
@@ -166,8 +168,8 @@ class KernelPredictor:
                 f"predict, {_LEAST_NETWORKS} are needed: profile again with more kernels"
             )
         found = calibrate(parts, sums, wholes)
-        least = (_LEAST_SHARE * found.residual) ** 2
-        return found, max(found.residual**2 - float(np.mean(known)), least) ** 0.5
+        least = (_LEAST_SYSTEMATIC * found.residual) ** 2
+        return found, max(found.residual**2 - float(np.median(known)), least) ** 0.5
 
 
 def _groups(kernel: Kernel) -> tuple[Hashable, ...]:

@@ -143,7 +143,8 @@ def _apart(some: Sequence[Layer], others: Sequence[Layer]) -> FloatArray:
 def _alike(some: Sequence[Layer], others: Sequence[Layer]) -> FloatArray:
     """1 for layers of one kind, (some, others)."""
     kinds = [np.array([_KINDS.index(layer.kind) for layer in group]) for group in (some, others)]
-    return (kinds[0][:, None] == kinds[1]).astype(float)
+    alike: FloatArray = np.equal.outer(*kinds).astype(np.float64)
+    return alike
 
 
 def _kernel(theta: FloatArray, apart: FloatArray, alike: FloatArray) -> FloatArray:
@@ -155,7 +156,8 @@ def _kernel(theta: FloatArray, apart: FloatArray, alike: FloatArray) -> FloatArr
 
 def _expected(apart: FloatArray) -> FloatArray:
     """Logarithms of the lengths, of the spread and of the noise, as they are expected."""
-    return np.array([*[_LENGTH] * len(apart), _SPREAD, _NOISE])
+    expected: FloatArray = np.array([*[_LENGTH] * len(apart), _SPREAD, _NOISE])
+    return expected
 
 
 def _cost(

@@ -145,7 +145,9 @@ def _of_engine(name: str, space: SearchSpace | None) -> LatencyPredictor:
     return EnginePredictor(engine_times(engine), space)
 
 
-def _of_table(table: LatencyTable, space: SearchSpace | None) -> Any:
+def _of_table(
+    table: LatencyTable, space: SearchSpace | None
+) -> "AdditivePredictor | WholeNetworkPredictor":
     origin = spaces.remake(table.space.name, table.space.arguments, space)
     wanted = origin if space is None else space
     if wanted.modules is not None:
@@ -158,12 +160,15 @@ def _of_networks(
 ) -> "WholeNetworkPredictor":
     from hwnas.predictors.whole_networks import WholeNetworkPredictor
 
-    if origin.identifier != space.identifier:
-        raise OptionError(
-            f"networks of {space.name} are measured whole, and the table is of "
-            f"{origin.identifier}, got {space.identifier}: leave the table out to measure some now"
-        )
-    return WholeNetworkPredictor(table, space)
+    if origin.identifier == space.identifier:
+        return WholeNetworkPredictor.of_table(table, space)
+    if table.kernels is not None:
+        return WholeNetworkPredictor.of_kernels(table, space)
+    raise OptionError(
+        f"networks of {space.name} are measured whole, or predicted by a table with kernels, and "
+        f"the table is of {origin.identifier}, got {space.identifier}: leave the table out to "
+        "measure some now, or profile --kernels 500"
+    )
 
 
 def _fitted(path: Path, space: SearchSpace | None, name: str) -> "SpacePredictor":

@@ -1,8 +1,9 @@
 """The latency of a family's networks, from some that were measured whole."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from hwnas.errors import OptionError
 from hwnas.latency_tables import LatencyTable, Target
 from hwnas.predictors.intervals import check_confidence
 from hwnas.predictors.layer_sums import LayerSums, left_out
+from hwnas.progress import say
 from hwnas.spaces import SearchSpace
 from hwnas.spaces.module_facts import Layer
 
@@ -22,50 +24,100 @@ __all__ = ["WholeNetworkPredictor"]
 _LEAST = 5
 #: Networks that the nearest sum over decisions is fitted to; each of them is built.
 _SAMPLES = 1000
+#: Networks that are predicted kernel by kernel.
+_PREDICTED = 40
 
 
 class WholeNetworkPredictor:
     """Predicts a family's networks by the layers that they run, see `LayerSums`.
 
     Args:
-        table: holds measured networks of the family.
         space: the family; has `SearchSpace.modules`.
+        latencies_ms: architecture string -> ms of some networks.
+        target: what these are of.
+        spread: of those ms themselves, as the logarithm of a factor, for a confidence.
 
     Raises:
-        OptionError: the table is of another space, or holds too few networks.
+        OptionError: too few networks.
     """
 
     #: `cost` is the nearest sum over decisions, not the prediction.
     additive = False
+    #: The confidence that a budget is kept where nothing is measured and nobody says another.
+    margin = 0.9
     name = "a table of whole networks"
 
-    def __init__(self, table: LatencyTable, space: SearchSpace):
-        if len(table.networks) < _LEAST:
+    def __init__(
+        self,
+        space: SearchSpace,
+        latencies_ms: Mapping[str, float],
+        target: Target,
+        spread: Callable[[float], float] = lambda confidence: 0.0,
+    ):
+        if len(latencies_ms) < _LEAST:
             raise OptionError(
                 f"the latency of {space.name} is learned from {_LEAST} whole networks or more, and "
-                f"the table of {table.space.name} on {table.target} holds {len(table.networks)}"
+                f"the table of {target} holds {len(latencies_ms)}"
             )
-        self.table = table
         self.space = space
-        archs = np.array([space.parse(name) for name in table.networks])
-        self._measured_ms = np.array([entry.latency_ms for entry in table.networks.values()])
+        self.target = target
+        archs = np.array([space.parse(name) for name in latencies_ms])
+        self._ms = np.array(list(latencies_ms.values()))
         self._networks = [self._layers(arch) for arch in archs.tolist()]
-        self._sums = LayerSums.fit(self._networks, self._measured_ms)
+        self._sums = LayerSums.fit(self._networks, self._ms)
+        self._spread = spread
+
+    @classmethod
+    def of_table(cls, table: LatencyTable, space: SearchSpace) -> "WholeNetworkPredictor":
+        """Of networks that a table of the family measured whole."""
+        measured = {name: entry.latency_ms for name, entry in table.networks.items()}
+        return cls(space, measured, table.target)
+
+    @classmethod
+    def of_kernels(cls, table: LatencyTable, space: SearchSpace) -> "WholeNetworkPredictor":
+        """Of networks that are predicted kernel by kernel; none of them is measured.
+
+        Args:
+            table: of any space, with kernels.
+            space: the family.
+
+        Raises:
+            TableTargetError: the table holds too few kernels.
+            OptionError: it knows nothing like a kernel of the family.
+        """
+        from hwnas.predictors.kernels import KernelPredictor
+        from hwnas.predictors.onnx_model import predict_onnx
+
+        kernels = KernelPredictor(table)
+        precision: Any = table.target.precision
+        found = {}
+        for arch in np.unique(space.canonical(space.sample(_PREDICTED, seed=0)), axis=0):
+            model = space.to_onnx(arch, batch=table.target.batch, precision=precision)
+            found[space.format(arch)] = predict_onnx(model, kernels)
+        lacking = {k.op for prediction in found.values() for k in prediction.unpredicted}
+        if lacking:
+            raise OptionError(
+                f"the table measured no kernels like some of {space.name} "
+                f"({', '.join(sorted(lacking))}): leave the table out to measure whole networks"
+            )
+
+        def spread(confidence: float) -> float:
+            known = next(iter(found.values()))
+            return math.log(known.interval(confidence)[1] / known.predicted_ms)
+
+        say(f"latencies of {space.name} are predicted kernel by kernel, from {len(found)} networks")
+        predicted = {name: prediction.predicted_ms for name, prediction in found.items()}
+        return cls(space, predicted, table.target, spread)
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """What a reader should know: the ``target``, and how many networks are known."""
+        return {"target": str(self.target), "networks": str(len(self._networks))}
 
     def _layers(self, arch: list[int]) -> Mapping[Layer, int]:
         modules = self.space.modules
         assert modules is not None, f"{self.space.name} has operators"
         return modules.facts(arch).layers
-
-    @property
-    def target(self) -> Target:
-        """What the networks were measured on."""
-        return self.table.target
-
-    @property
-    def notes(self) -> dict[str, str]:
-        """What a reader should know: the ``target``, and how many networks were measured."""
-        return {"target": str(self.target), "networks": str(len(self._networks))}
 
     def predict(self, archs: npt.ArrayLike) -> FloatArray:
         """Latencies in ms, (n,), of an integer array (n, n_decisions).
@@ -103,13 +155,13 @@ class WholeNetworkPredictor:
                 f"{math.ceil(confidence / (1 - confidence) - 1e-9)} measured networks, got "
                 f"{len(self.scores)}: measure more, or ask for less"
             )
-        return math.exp(self.scores[rank - 1])
+        return math.exp(self.scores[rank - 1] + self._spread(confidence))
 
     @cached_property
     def scores(self) -> FloatArray:
         """How far networks were off that were left out, abs(log(predicted / measured)), sorted."""
-        predicted = left_out(self._networks, self._measured_ms)
-        scores: FloatArray = np.sort(np.abs(np.log(predicted / self._measured_ms)))
+        predicted = left_out(self._networks, self._ms)
+        scores: FloatArray = np.sort(np.abs(np.log(predicted / self._ms)))
         return scores
 
     @cached_property

@@ -51,7 +51,8 @@ def constraints_for(
         space: whose costs are limited.
         predictor: of latency.
         confidence: of the predictor's intervals. Then only architectures whose upper end keeps the
-            latency budget are feasible; None for the prediction itself.
+            latency budget are feasible; None for the prediction itself, or where nothing is
+            measured for the predictor's own ``margin``, if it has one.
         measured: a device is at hand, which decides about those in doubt: all whose lower end
             keeps the budget are feasible.
 
@@ -61,6 +62,8 @@ def constraints_for(
             without the spread of runs that a percentile needs.
     """
     check_budgets(budgets, space)
+    if confidence is None and not measured:
+        confidence = getattr(predictor, "margin", None)
 
     def constraint(budget: Budget) -> Constraint:
         if budget.quantity != "latency":
@@ -174,7 +177,10 @@ class _Memory:
 
 def _predicted(budget: Budget, predictor: LatencyPredictor) -> Constraint:
     return Constraint(
-        budget, predictor.cost, check=None if predictor.additive else predictor.predict
+        budget,
+        predictor.cost,
+        check=None if predictor.additive else predictor.predict,
+        dear=predictor.space.modules is not None,
     )
 
 
@@ -199,15 +205,17 @@ def _confident(
     else:
         upper = _guided(budget, end, space)
     if not measured:
-        return Constraint(budget, upper.cost, upper, upper.check)
+        return Constraint(budget, upper.cost, upper, upper.check, upper.dear)
     lower = _guided(budget, _IntervalEnd(intervals, confidence, 0), space)
-    return Constraint(budget, lower.cost, upper, lower.check)
+    return Constraint(budget, lower.cost, upper, lower.check, lower.dear)
 
 
 def _guided(budget: Budget, check: Check, space: SearchSpace, quick: bool = True) -> Constraint:
     """A budget with an exact check, which is asked less often where that is not quick."""
-    samples = {} if space.modules is None and quick else {"samples": _BUILT}
-    return Constraint(budget, nearest_sum(check, space.n_choices, **samples).cost, check=check)
+    dear = space.modules is not None
+    samples = {"samples": _BUILT} if dear or not quick else {}
+    nearest = nearest_sum(check, space.n_choices, **samples)
+    return Constraint(budget, nearest.cost, check=check, dear=dear)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

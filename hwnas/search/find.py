@@ -210,12 +210,7 @@ def _written_digest(job: Job) -> str:
 def _what(job: Job) -> str:
     """What is searched, in words."""
     if job.accuracies is not None:
-        unit = "percent" if job.accuracies.unit == "%" else "numbers from 0 to 1"
-        rows = len(job.accuracies.table)
-        return (
-            f"accuracies of {rows:,} architectures of {job.space.name} are looked up in "
-            f"{job.accuracies.name}, {unit}; nothing is trained"
-        )
+        return str(job.accuracies)
     return f"deployed: {_deployed(job)}, whose latency counts; trained: {_trained(job)}"
 
 

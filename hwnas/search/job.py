@@ -42,7 +42,7 @@ from hwnas.search.limits import (
     check_fits,
     check_seed,
 )
-from hwnas.search.looked_up import Accuracies, check_looks_up, read
+from hwnas.search.looked_up import Accuracies, OwnAccuracies, check_looks_up, read
 from hwnas.search.methods import METHODS, Method
 from hwnas.search.options import UNIMPORTANT, SearchOptions
 from hwnas.search.runs.run import CONFIG
@@ -101,7 +101,7 @@ class Job:
     device: str
     seed: int
     out: Path
-    accuracies: Accuracies | None = None
+    accuracies: Accuracies | OwnAccuracies | None = None
 
 
 def prepare(request: Request) -> Job:
@@ -123,6 +123,8 @@ def prepare(request: Request) -> Job:
     source = read_source(request.predictor)
     known = origin_of(source, request.space)
     looks_up = options.accuracies is not None
+    if _evaluates_itself(request, options, known):
+        request, looks_up = replace(request, data=None), True
     if looks_up:
         check_looks_up(method, name, request.data)
     trained = None if looks_up else _data(request, options, settings, known)
@@ -164,6 +166,14 @@ def prepare(request: Request) -> Job:
         tables.accuracies,
     )
     return job if request.out is not None else replace(job, out=_default_folder(job, request))
+
+
+def _evaluates_itself(request: Request, options: SearchOptions, known: Origin | None) -> bool:
+    """Whether the space brings its own ``evaluate``, so that nothing is trained on data."""
+    if request.space is None:
+        return False
+    modules = deployed_space(request.space, options, known, None).modules
+    return modules is not None and modules.evaluate is not None
 
 
 def _split(method: Method, name: str, given: Mapping[str, Any]) -> tuple[SearchOptions, Any]:

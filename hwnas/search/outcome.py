@@ -92,7 +92,7 @@ def conclude(
         "networks_measured": winner.attempts,
         "architectures_evaluated": len(evaluation.accuracies.asked),
         **extras,
-        "looked_up": _looked_up(problem, winner.architecture),
+        "looked_up": _looked_up(problem, winner.architecture, winner.accuracy),
         "deployed": dict(space.arguments),
         "trained": dict(proxy.arguments),
         "digest": sha256(network).hexdigest(),
@@ -149,13 +149,13 @@ def _largest(problem: Problem, evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _looked_up(problem: Problem, arch: IntArray) -> dict[str, Any]:
+def _looked_up(problem: Problem, arch: IntArray, accuracy: float) -> dict[str, Any]:
     """The numbers of an architecture as they stand in tables, in their own units."""
     found: dict[str, Any] = {}
     if problem.accuracies is not None:
         found["accuracy"] = {
             "table": problem.accuracies.name,
-            "value": float(problem.accuracies.table(arch)[0]),
+            "value": problem.accuracies.shown(arch, accuracy),
             "unit": problem.accuracies.unit,
         }
     if isinstance(problem.predictor, LookedUpLatency):

@@ -25,7 +25,7 @@ from hwnas.spaces.layout import Decision, Join, Path, Run, Slot
 from hwnas.spaces.space import SearchSpace, check_quantity
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from hwnas.spaces.module_facts import Facts
 
@@ -49,6 +49,8 @@ def family(
     input_shape: Sequence[int],
     name: str | None = None,
     parts: Mapping[str, int] = _NO_PARTS,
+    evaluate: Callable[["nn.Module"], float] | None = None,
+    pretrained: Mapping[str, "Tensor"] | None = None,
 ) -> "FamilySpace":
     """A search space of a function that returns `torch.nn.Module`s.
 
@@ -63,22 +65,33 @@ def family(
         name: of the space, by which tables and runs name it; the function's own by default.
         parts: parameters that stack parts of equal height, by the end of their name, and how many:
             ``{"qkv.weight": 3}``, or ``{"qkv": 3}`` for its bias as well. Networks of other widths
-            then share each part for itself. Torch's own attention and recurrent layers are known.
+            then share each part for itself. Torch's own attention and grouped convolutions are
+            known.
+        evaluate: gives the accuracy, 0 to 1, of a network with fresh weights that it is handed, and
+            may train it first; then no weights are shared, and a search needs no data. By default
+            a search trains all networks together.
+        pretrained: weights by the names of a network's ``state_dict``, that the shared weights
+            start with; what no network has, or of another size, is left out.
 
     Raises:
         OptionError: the function raises, gives no module, gives another output shape or another
             network for other calls; choices that it does not take; an input shape that is none.
     """
     label, decisions = _checked_name(build, name), _decisions(choices)
-    networks = Family(label, build, decisions, _checked_shape(input_shape), dict(parts))
+    if evaluate is not None and not callable(evaluate):
+        raise OptionError(f"evaluate is a function of a network, got {evaluate!r}")
+    shape = _checked_shape(input_shape)
+    given = dict(pretrained or {})
+    networks = Family(label, build, decisions, shape, dict(parts), evaluate, given)
     networks.check_call()
     arguments = {
-        "choices": {d.name: [value.value for value in d.choices] for d in decisions},
+        "choices": {name: list(values) for name, values in choices.items()},
         "input_shape": list(networks.input_shape),
         "networks": networks.fingerprint(),
+        **({"pretrained": _digest(given)} if given else {}),
     }
     networks.check_parts()
-    return FamilySpace(label, arguments, networks)
+    return FamilySpace(label, json.loads(json.dumps(arguments)), networks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +112,8 @@ class Family:
         decisions: the arguments of the function, in order.
         input_shape: of one input.
         parts: parameters that stack parts, by the end of their name, and how many.
+        evaluate: gives the accuracy of a network.
+        pretrained: what shared weights start with, by name.
     """
 
     name: str
@@ -106,6 +121,8 @@ class Family:
     decisions: tuple[Decision, ...]
     input_shape: Shape
     parts: Mapping[str, int]
+    evaluate: Callable[["nn.Module"], float] | None = None
+    pretrained: Mapping[str, "Tensor"] = field(default_factory=dict)
     _facts: dict[tuple[int, ...], "Facts"] = field(default_factory=dict, init=False)
     slots = (Slot("", ()),)
     additive = False
@@ -201,19 +218,28 @@ class Family:
         """What is known of one network, which is built and looked at once.
 
         Raises:
-            OptionError: the function raises or gives no module, or the module does not run.
+            OptionError: the function raises or gives no module, or the module does not run or gives
+                an output of another shape than others.
         """
         from hwnas.spaces.module_facts import facts_of
 
         key = tuple(int(choice) for choice in arch)
         if key not in self._facts:
             try:
-                self._facts[key] = facts_of(partial(self.make, key), self.input_shape)
+                found = facts_of(partial(self.make, key), self.input_shape)
             except HwnasError:
                 raise
             except Exception as error:  # whatever a person's own module raises
                 said = f"gives a network that does not run on an input of {self.input_shape}"
                 raise self._wrong(key, f"{said}: {type(error).__name__}: {error}") from error
+            first, known = next(iter(self._facts.items()), (key, found))
+            if found.output != known.output:
+                raise self._wrong(
+                    key,
+                    f"gives an output of {found.output}, and {known.output} for "
+                    f"{self.format(first)}: all networks of a family give one shape",
+                )
+            self._facts[key] = found
         return self._facts[key]
 
     def check_call(self) -> None:
@@ -247,13 +273,7 @@ class Family:
         seen = {}
         for row in (sizes - 1, np.zeros_like(sizes), sizes // 2, *drawn):
             arch = tuple(row.tolist())
-            found, first = self.facts(arch), self.facts((sizes - 1).tolist())
-            if found.output != first.output:
-                raise self._wrong(
-                    arch,
-                    f"gives an output of {found.output}, and {first.output} for "
-                    f"{self.format((sizes - 1).tolist())}: all networks of a family give one shape",
-                )
+            found = self.facts(arch)
             if facts_of(partial(self.make, arch), self.input_shape).digest != found.digest:
                 raise self._wrong(arch, "gives another network each time it is called")
             seen[self.format(arch)] = list(shapes_of(self.unfilled(arch)).items())
@@ -399,10 +419,12 @@ class FamilySpace(SearchSpace):
 def _checked_name(build: object, name: str | None) -> str:
     if not callable(build):
         raise OptionError(f"a family is built by a function, got a {type(build).__name__}")
-    text = getattr(build, "__name__", "family") if name is None else name
+    text = getattr(build, "__name__", "<lambda>").replace("<lambda>", "family")
+    text = text if name is None else name
     if not isinstance(text, str) or not re.fullmatch(r"\w[\w.-]*", text):
         raise OptionError(
-            f"the name of a family is of letters, digits, '_', '-' and '.', got {text!r}: give name="
+            f"the name of a family is of letters, digits, '_', '-' and '.', got {text!r}: give it "
+            "another one, name="
         )
     return text
 
@@ -450,6 +472,22 @@ def _token(name: str, value: Any, at: int) -> str:
         ) from None
     text = str(value)
     return text if _PLAIN.fullmatch(text) and not isinstance(value, Mapping) else f"#{at}"
+
+
+def _digest(weights: Mapping[str, "Tensor"]) -> str:
+    """Tells weights apart."""
+    import torch
+
+    found = sha256()
+    for name, tensor in sorted(weights.items()):
+        if not isinstance(tensor, torch.Tensor):
+            raise OptionError(
+                f"pretrained weights are tensors by name, as of state_dict(), got {name!r}: a "
+                f"{type(tensor).__name__}"
+            )
+        found.update(f"{name} {tuple(tensor.shape)}".encode())
+        found.update(tensor.detach().cpu().double().numpy().tobytes())
+    return found.hexdigest()[:12]
 
 
 def ends_so(name: str, end: str) -> bool:

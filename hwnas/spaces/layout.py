@@ -12,7 +12,7 @@ from hwnas.ops import Op, Shape, Workload
 from hwnas.spaces.cell import Cell
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from hwnas.spaces.module_facts import Facts
 
@@ -158,6 +158,16 @@ class Modules(Protocol):
     @property
     def parts(self) -> Mapping[str, int]:
         """Parameters that stack parts of equal height, by the end of their name, and how many."""
+        ...
+
+    @property
+    def evaluate(self) -> "Callable[[nn.Module], float] | None":
+        """A person's own function that gives the accuracy, 0 to 1, of a network it is handed."""
+        ...
+
+    @property
+    def pretrained(self) -> "Mapping[str, Tensor]":
+        """What shared weights start with, by the names of a network's ``state_dict``."""
         ...
 
     def arch(self, number: int, /) -> list[int]:

@@ -27,13 +27,20 @@ from hwnas.ops.module import seeded
 __all__ = ["Facts", "Layer", "facts_of", "shapes_of", "unfilled"]
 
 _FLOAT = 4  # bytes
-#: What gives a tensor of its input's shape. The meta device takes a millisecond to work that out, as
-#: it does for convolutions and linear layers.
+#: What gives a tensor of its input's shape. The meta device takes a millisecond to work that out,
+#: as it does for convolutions and linear layers.
 _SAME_SHAPE: tuple[type[nn.Module], ...] = (
     *(nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Hardswish, nn.Hardsigmoid, nn.Sigmoid, nn.Tanh),
     *(nn.LeakyReLU, nn.ELU, nn.Mish, nn.Softplus, nn.Identity, nn.LayerNorm, nn.GroupNorm),
     *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d),
 )
+_ATEN = torch.ops.aten
+#: Operations that give a tensor like their first one, where others are of its shape or numbers.
+_LIKE_FIRST = {
+    *(_ATEN.add.Tensor, _ATEN.sub.Tensor, _ATEN.mul.Tensor, _ATEN.div.Tensor, _ATEN.relu.default),
+    *(_ATEN.gelu.default, _ATEN.silu.default, _ATEN.sigmoid.default, _ATEN.tanh.default),
+    *(_ATEN._softmax.default, _ATEN._safe_softmax.default),
+}
 #: What fills a tensor at random.
 _DRAWS = {Tensor.normal_, Tensor.uniform_, Tensor.erfinv_}
 
@@ -110,9 +117,12 @@ class _Unfilled(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        if function in _DRAWS and isinstance(args[0], nn.Parameter):
-            return args[0]
-        return function(*args, **(kwargs or {}))
+        given = kwargs or {}
+        if function in _DRAWS or getattr(function, "__module__", "") == "torch.nn.init":
+            filled = args[0] if args else given.get("tensor")
+            if isinstance(filled, nn.Parameter):
+                return filled
+        return function(*args, **given)
 
 
 def shapes_of(module: nn.Module) -> dict[str, tuple[int, ...]]:
@@ -152,11 +162,11 @@ def facts_of(make: Callable[[], nn.Module], input_shape: Sequence[int]) -> Facts
     )
 
 
-class _Watch(TorchDispatchMode):
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Sees every operation: counts it, and notes what it ran on."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.macs = self.bytes = self.others = 0
         self.layers: Counter[Layer] = Counter()
         self._blind = False
@@ -196,22 +206,24 @@ class _Watch(TorchDispatchMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         given = dict(kwargs or {})
-        result = operation(*args, **given)
         if self._blind:
-            return result
-        ends = [t for t in tree_leaves((args, given, result)) if isinstance(t, Tensor)]
+            return operation(*args, **given)
+        result = _like_first(operation, args, given)
+        if result is None:
+            result = operation(*args, **given)
+        made = [t for t in tree_leaves(result) if isinstance(t, Tensor)]
+        ends = [t for t in tree_leaves((args, given)) if isinstance(t, Tensor)] + made
         formula = flop_registry.get(operation._overloadpacket)
         if formula is not None:
             macs = int(formula(*args, **given, out_val=result)) // 2
             run = _layer_of(operation.overloadpacket.__name__, args, ends[-1], macs)
             self._count(run, macs, sum(math.prod(t.shape) for t in ends))
         elif all(end.alias_info is None for end in operation._schema.returns):  # neither view
-            self.others += sum(math.prod(t.shape) for t in tree_leaves(result))  # nor in place
+            self.others += sum(math.prod(t.shape) for t in made)  # nor in place
         told = [self._known(leaf) for leaf in tree_leaves((args, given))]
         self.trace.update(f"{operation} {told}".encode())
-        for at, leaf in enumerate(tree_leaves(result)):
-            if isinstance(leaf, Tensor):
-                self._name(leaf, f"{len(self._kept)}.{at}")
+        for tensor in made:
+            self._name(tensor, str(len(self._kept)))
         return result
 
     def _count(self, layer: Layer, macs: int, numbers: int) -> None:
@@ -231,13 +243,23 @@ class _Watch(TorchDispatchMode):
             self._kept.append(tensor)
 
 
+def _like_first(operation: Any, args: Sequence[Any], given: Mapping[str, Any]) -> Tensor | None:
+    """What an operation gives on the meta device, where that is known at once."""
+    if operation not in _LIKE_FIRST or not isinstance(args[0], Tensor) or not args[0].is_meta:
+        return None
+    first = args[0]
+    others = [leaf for leaf in (*args[1:], *given.values()) if isinstance(leaf, Tensor)]
+    alike = all(t.shape in (first.shape, ()) and t.dtype == first.dtype for t in others)
+    return torch.empty_like(first) if alike and first.is_floating_point() else None
+
+
 def _without_values(module: nn.Module, watch: _Watch) -> nn.Module:
     """The module on the meta device, its simple layers replaced by what is known of them."""
     module.to("meta")
     for name, layer in module.named_modules():
         simple = type(layer) in (*_SAME_SHAPE, nn.Linear) or isinstance(layer, _DropoutNd)
         if simple or (type(layer) is nn.Conv2d and not isinstance(layer.padding, str)):
-            layer.forward = partial(watch.skip, name, layer)  # type: ignore[method-assign]
+            layer.forward = partial(watch.skip, name, layer)
     return module
 
 

@@ -3,6 +3,7 @@
 import io
 import warnings
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import onnx
 import torch
@@ -28,7 +29,7 @@ def module_to_onnx(
     Raises:
         Exception: whatever torch raises where it cannot write an operation down.
     """
-    file = io.BytesIO()
+    file: Any = io.BytesIO()  # which the older exporter takes, and its annotation does not name
     with warnings.catch_warnings():  # that this exporter, which needs no further package, is old
         warnings.simplefilter("ignore")
         torch.onnx.export(

@@ -22,6 +22,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from hwnas.errors import OptionError
 from hwnas.ops import Graph
+from hwnas.progress import say
 from hwnas.spaces import SearchSpace
 from hwnas.spaces.family import ends_so
 from hwnas.spaces.layout import Modules
@@ -160,6 +161,17 @@ class NamedBlock(nn.Module):
                 whole.copy_(_crop(inside, tuple(-margin for margin in margins), leaf.parts))
 
     @torch.no_grad()
+    def start_with(self, weights: Mapping[str, Tensor]) -> None:
+        """Begin with weights that were trained before, where name and shape fit; says how many."""
+        taken = 0
+        for name, leaf in self._leaves.items():
+            own = weights.get(name)
+            if own is not None and own.ndim == len(leaf.shape) and _holds(leaf.shape, own.shape):
+                _paste(self.shared[_key(name)], own.detach().float().cpu(), leaf)
+                taken += 1
+        say(f"{taken} of {len(self._leaves)} parameters start with pretrained weights")
+
+    @torch.no_grad()
     def fix_norms(self) -> None:
         """Scales and shifts of batch-norms are 1 and 0, and are not trained."""
         for name, leaf in self._leaves.items():
@@ -223,7 +235,7 @@ class NamedBlock(nn.Module):
 def _probes(space: SearchSpace, modules: Modules) -> list[tuple[int, ...]]:
     """Networks that show the largest shape of each parameter, the largest network first."""
     largest = [n - 1 for n in space.n_choices]
-    seen = {}
+    seen: dict[tuple[int, ...], None] = {}
     for decision, n in enumerate(space.n_choices):
         sizes = []
         for choice in range(n):
@@ -329,10 +341,7 @@ def _first_weights(
                 whole = torch.empty(leaf.shape)
                 spread = float(own.std()) if own.numel() > 1 else 0.0
                 whole.normal_(float(own.mean()), spread, generator=generator)
-                rim = _crop(whole, margins := _margins(leaf, own.shape), leaf.parts)
-                back = tuple(-margin for margin in margins)
-                whole += _crop(own - rim, back, leaf.parts)
-                weights[name] = whole
+                weights[name] = _paste(whole, own, leaf)
     return {name: weights[name] for name in merged}
 
 
@@ -370,7 +379,15 @@ def _crop(whole: Tensor, margins: tuple[int, ...], parts: int) -> Tensor:
         return whole
     if parts == 1:
         return F.pad(whole, margins)
-    return F.pad(whole.unflatten(0, (parts, -1)), margins).flatten(0, 1)
+    apart = whole.reshape(parts, -1, *whole.shape[1:])
+    return F.pad(apart, margins).flatten(0, 1)
+
+
+def _paste(whole: Tensor, own: Tensor, leaf: _Leaf) -> Tensor:
+    """Write into a shared tensor what a network would take from it; returns it."""
+    back = tuple(-margin for margin in _margins(leaf, own.shape))
+    inside = _crop(torch.ones_like(own), back, leaf.parts).bool()
+    return whole.copy_(torch.where(inside, _crop(own, back, leaf.parts), whole))
 
 
 def _holds(whole: Sequence[int], shape: Sequence[int]) -> bool:

@@ -82,7 +82,9 @@ class Supernet(nn.Module):
                 f"sharing {self.sharing}: to train each for itself, give the family evaluate="
             )
         block = NamedBlock(self.space, seed=seed)
-        if alike:
+        if self.space.modules is not None and self.space.modules.pretrained:
+            block.start_with(self.space.modules.pretrained)
+        elif alike:
             block.start_alike()
         if not affine:
             block.fix_norms()

@@ -29,7 +29,8 @@ def test_work_is_counted_from_shapes():
     macs = 32 * 4 * 4 * 16 * 3 * 3
     read, written, weights = 16 * 8 * 8, 32 * 4 * 4, 32 * 16 * 3 * 3 + 32
     moved = [4 * read, 4 * written, 4 * weights]
-    assert work(parse_kernel(DENSE)).tolist() == [macs, *moved, 0, 1]
+    windows = 4 * 4 * 16 * 3 * 3
+    assert work(parse_kernel(DENSE)).tolist() == [macs, *moved, 0, 1, windows]
     for key, beyond, pieces in (
         ("Relu{}(1024x1024)->(1024x1024)", 2 * 4 * 2**20 - 2**20, 1),
         ("Add{}(2x3x4x5,w5)->(2x3x4x5)", 0, 2 * 3 * 4),
@@ -38,7 +39,11 @@ def test_work_is_counted_from_shapes():
         ("MatMul{}(2x3x4x5,2x3x5x6)->(2x3x4x6)", 0, 6),
         ("Concat{axis=1}(2x3x4,2x3x4)->(2x6x4)", 0, 4),
     ):
-        assert work(parse_kernel(key))[4:].tolist() == [beyond, pieces], key
+        assert work(parse_kernel(key))[4:].tolist() == [beyond, pieces, 0], key
+    one = "Conv{group=1}(1x16x8x8,w32x16x1x1)->(1x32x8x8)"  # is a product as it is
+    assert work(parse_kernel(one))[-1] == 0
+    upwards = "ConvTranspose{group=1}(1x8x9x9,w8x5x2x2)->(1x5x18x18)"
+    assert work(parse_kernel(upwards))[-1] == 9 * 9 * 5 * 4
     assert parse_kernel(DEPTHWISE).macs == 32 * 8 * 8 * 3 * 3
     assert parse_kernel(PRODUCT).macs == 20 * 10
     assert parse_kernel("MatMul{}(1x4x7x8,1x4x8x9)->(1x4x7x9)").macs == 4 * 7 * 8 * 9

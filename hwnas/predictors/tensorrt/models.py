@@ -63,7 +63,7 @@ def _with_copies(found: ModelPrediction, fused: FusedModel, batch: int) -> Model
     ends = (("inputs", fused.elements_in), ("results", fused.elements_out))
     copied = tuple(
         KernelLatency(
-            *(name, "host copy", f"host copy of {n}", 0, _FLOAT * batch * n / _BUS), note=_COPIED
+            name, "host copy", f"host copy of {n}", 0, _FLOAT * batch * n / _BUS, note=_COPIED
         )
         for name, n in ends
     )

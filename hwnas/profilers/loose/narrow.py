@@ -82,14 +82,14 @@ def _byte_layer(net: DrawnGraph) -> str:
         parts.append(net.const(np.full(out, 9, np.int32)))
         return net.microsoft(kind, *parts, *known, shape=(rows, out), kind=byte, transB=1)
     shape = any_image(net)
-    first = (net.take(*shape, kind=byte), *known)
+    parts = [net.take(*shape, kind=byte), *known]
     if kind == "QLinearGlobalAveragePool":
         last = bool(net.pick(0, 1, 1))
         small = (shape[0], 1, 1, shape[3]) if last else (*shape[:2], 1, 1)
-        return net.microsoft(kind, *first, *known, shape=small, kind=byte, channels_last=int(last))
+        return net.microsoft(kind, *parts, *known, shape=small, kind=byte, channels_last=int(last))
     if kind != "QLinearSigmoid":
-        first += (net.take(*shape, kind=byte), *known)
-    return net.microsoft(kind, *first, *known, shape=shape, kind=byte)
+        parts += [net.take(*shape, kind=byte), *known]
+    return net.microsoft(kind, *parts, *known, shape=shape, kind=byte)
 
 
 #: What draws a node, and how often in each graph.

@@ -74,7 +74,12 @@ def list_tables(as_json: bool) -> None:
                 for name, path, table in found
             ]
             + [
-                {**asdict(known), "path": str(known.path), "runtime": known.runtime}
+                {
+                    **asdict(known),
+                    "path": str(known.path),
+                    "runtime": known.runtime,
+                    "transferred": False,
+                }
                 for known in predictors
             ]
         )

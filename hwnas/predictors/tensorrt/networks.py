@@ -24,7 +24,7 @@ __all__ = [
 #: are: ``benchmarks/v100_networks.py``.
 PUBLISHED_SPREAD, PUBLISHED_COUNT = 0.15, 18
 #: What a kernel takes within a network, times what it takes alone: alone it finds its input in the
-#: cache. Of the six latencies of ResNet-50 there, which hold no copies: 1.04 to 1.06 with the fit.
+#: cache. Of the six latencies of ResNet-50 there, which hold no copies: 1.04 to 1.06, by the fit.
 WITHIN_NETWORK = 1.05
 
 #: What the card's memory moves in a millisecond: 900 GB/s.

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, MinLen
+from annotated_types import Ge, Gt, Le, MinLen
 
 from hwnas.errors import TableFormatError, WorkloadNotInTableError
 from hwnas.files import write_atomically
@@ -82,7 +82,7 @@ class Estimate:
     __pydantic_config__ = _STRICT
 
     latency_ms: _Ms
-    spread: Annotated[float, Ge(0)]
+    spread: Annotated[float, Ge(0), Le(10)]
 
     def scaled(self, factor: float) -> "Estimate":
         """The same estimate at another scale."""

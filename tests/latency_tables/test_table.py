@@ -265,3 +265,10 @@ def test_what_ships_is_valid():
         table = LatencyTable.load(name)
         assert table.workloads
         assert len(table.networks) >= 3
+
+
+def test_an_estimate_that_may_be_anything_is_none(small_table):
+    """Its interval's end would be no number: exp of it overflows."""
+    guessed = replace(small_table, estimates={"x": Estimate(1.0, 0.3)})
+    with pytest.raises(TableFormatError, match=r"estimates\.x\.spread"):
+        LatencyTable.from_json(damaged(guessed, "estimates", "x", "spread", value=1e6))

@@ -56,6 +56,7 @@ def predict_engine(
     said = batch is not None or name != named.name or named.batch > 1
     engine = named if said else parse_engine(name, fused.batch)
     found = predict_kernels(fused.kernels, engine_times(engine), strict=strict)
+    found = replace(found, macs=fused.macs * fused.batch)  # of the model, whatever the engine runs
     return _with_copies(found, fused, engine.batch) if copies else found
 
 
@@ -103,7 +104,6 @@ def predict_kernels(
         times.engine.target,
         hypot(PUBLISHED_SPREAD, relative_spread(known)),
         PUBLISHED_COUNT,
-        macs=sum(kernel.macs for kernel in found),
         source=SOURCE,
     )
 

@@ -164,6 +164,7 @@ def test_the_batch_is_what_is_said_and_else_the_models(name, batch, made, wanted
     found = predict_onnx(model(batch=made), name, batch=batch)
     assert found.target.batch == wanted
     assert found.kernels[0].macs == wanted * 16 * 16 * 64 * 9
+    assert found.macs == made * 16 * 16 * 64 * 9  # of the model, as from a table
 
 
 @pytest.mark.usefixtures("written")

@@ -64,7 +64,7 @@ def main(folder: str, table_name: str, other_name: str | None) -> None:
         try:
             pieces, macs, models[path.stem] = read(path)
         except HwnasError as error:
-            print(f"{path.name}: {str(error).replace(folder, '')[:150]}")
+            print(str(error).replace(f"{folder}/", "")[:170])
             continue
         found[path.stem] = predict_pieces(pieces, predictor, macs=macs)
         if other is not None:

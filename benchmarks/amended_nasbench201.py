@@ -80,7 +80,8 @@ def searched(
     context = Context(problem, run, progress=tell)
     alphas: Alphas = train_mixed(context, supernet, settings, [], FixedWeights([]))
     past = history(run.logged("alpha"))
-    archs = [np.array(entry["alpha"], float).argmax(1) for entry in past]
+    logged = [np.array(entry["alpha"], float) for entry in past]
+    archs = [np.where(alphas.eligible, alpha, -np.inf).argmax(1) for alpha in logged]
     names = [space.format(arch) for arch in archs]
     epochs = list(run.logged("epoch"))
     return Curve(
@@ -122,6 +123,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--alpha-every", type=int, default=1)
     parser.add_argument("--alpha-lr", type=float, default=3e-3)
+    parser.add_argument("--zeros", default="needed", choices=("needed", "allowed"))
     parser.add_argument("--runs", type=Path, default=Path("runs/amended-nasbench201"))
     parser.add_argument("--out", type=Path, default=Path("amended_nasbench201.png"))
     asked = parser.parse_args()
@@ -138,6 +140,7 @@ def main() -> None:
         options = KINDS[kind] if kind in KINDS else {"eta": float(kind.partition("=")[2])}
         settings = Settings(
             steps=asked.steps,
+            zeros=asked.zeros,
             batch_size=asked.batch,
             alpha_batch=asked.batch,
             alpha_every=asked.alpha_every,

@@ -56,7 +56,8 @@ def ranked(
 ) -> list[tuple[float, float]]:
     """After each number of epochs: pairs in order, and accuracy against size (Spearman)."""
     archs, true = pool
-    supernet = Supernet(SPACE, seed=seed)
+    sharing, start = flags.sharing, flags.initial_weights
+    supernet = Supernet(SPACE, sharing=sharing, initial_weights=start, seed=seed)
     found = []
     for epochs in flags.epochs:
         steps = round(epochs * data.train_count / SETTINGS.batch_size)
@@ -83,7 +84,8 @@ def main() -> None:
             sizes = SPACE.params(pool[0])
             for sampler, weights in (("uniform", np.ones(len(sizes))), ("proportional", sizes)):
                 started = time.process_time()
-                run = Run(flags.out / f"{kind}-{sampler}-{seed}", {"seed": seed})
+                name = f"{kind}-{sampler}-{seed}-{flags.sharing}-{flags.initial_weights}"
+                run = Run(flags.out / name, {"seed": seed})
                 results.setdefault((kind, sampler), []).append(
                     ranked(run, data, pool, weights, seed)
                 )
@@ -112,6 +114,8 @@ if __name__ == "__main__":
     parser.add_argument("--first", type=int, default=0, help="seed of the first pool")
     parser.add_argument("--sizes", nargs="+", default=["diverse", "similar"])
     parser.add_argument("--epochs", type=float, nargs="+", default=[5.0, 10.0, 20.0, 30.0, 50.0])
+    parser.add_argument("--sharing", default="slices", choices=("slices", "separate"))
+    parser.add_argument("--initial-weights", default="alike", choices=("alike", "drawn"))
     parser.add_argument("--out", type=Path, default=Path("runs/nao-balance"))
     flags = parser.parse_args()
     main()

@@ -37,7 +37,7 @@ SEARCHERS = {
     "nao": lambda feasible, seed: MapSearch(
         feasible, seed, ascent=QUICK, canonical=SPACE.canonical
     ),
-    "trees": Trees,
+    "trees": lambda feasible, seed: Trees(feasible, seed, canonical=SPACE.canonical),
     "evolution": lambda feasible, seed: Evolution(feasible, seed=seed),
     "random": RandomSearch,
 }

@@ -26,6 +26,7 @@ def main(rows: int) -> None:
     archs = space.sample(rows, seed=0)
     small = archs.astype(np.uint8)
     cost = predictor.cost
+    engine = hwnas.load_predictor("v100-tensorrt-fp16", space)
 
     def plain() -> np.ndarray:
         steps = np.full(rows, cost.fixed, np.int64)
@@ -36,6 +37,7 @@ def main(rows: int) -> None:
     ways: dict[str, tuple[int, Callable[[], np.ndarray]]] = {
         "additive, uint8": (rows, lambda: predictor.predict(small)),
         "additive, int64": (rows, lambda: predictor.predict(archs)),
+        "v100-tensorrt-fp16, uint8": (rows, lambda: engine.predict(small)),
         "plain gather, int64": (rows, plain),
     }
     if find_spec("hwnas.predictors.regression.regressor"):

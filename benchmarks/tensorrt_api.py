@@ -7,9 +7,10 @@ python benchmarks/tensorrt_api.py WHEELS [OUT]
 The bindings wheels hold no TensorRT, so importing them fails for want of libnvinfer. The binding
 itself names the few factory functions that it expects; a C file that defines each as returning
 null, linked once for every library it asks for, lets it import. Every class and attribute that
-``hwnas/profilers/gpu/tensorrt.py`` uses is checked against each version, and the profiler itself is
-run on it as far as null goes: up to TensorRT's builder, which must end in a clear error. With OUT
-the attributes are written there, one JSON file a version; the tests read the files in
+the files in ``hwnas/profilers/gpu/tensorrt`` use is checked against each version, and the profiler
+itself is run on it as far as null goes: up to TensorRT's builder, which logs through the binding,
+and must end in a clear error, or in an interrupt if Ctrl-C came meanwhile. With OUT the attributes
+are written there, one JSON file a version; the tests read the files in
 tests/profilers/gpu/tensorrt_api.
 
 Needs cc, nm and readelf. Wheels of another Python than this one are skipped.
@@ -24,11 +25,11 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PROFILER = ROOT / "hwnas" / "profilers" / "gpu" / "tensorrt.py"
+PROFILER = ROOT / "hwnas" / "profilers" / "gpu" / "tensorrt"
 TOOLS = ("cc", "nm", "readelf")
 #: Members, and the type of those that are no function, of all classes that a profiler may touch.
 _INSPECT = """
@@ -38,7 +39,8 @@ import tensorrt_bindings as trt
 names = ("Builder IBuilderConfig INetworkDefinition OnnxParser ParserError Runtime ICudaEngine "
     "IExecutionContext ITensor ITimingCache IHostMemory ILogger Logger IProfiler IProgressMonitor "
     "EngineInspector BuilderFlag NetworkDefinitionCreationFlag MemoryPoolType TacticSource "
-    "ProfilingVerbosity LayerInformationFormat TensorIOMode DataType").split()
+    "ProfilingVerbosity LayerInformationFormat TensorIOMode DataType TensorFormat "
+    "ExecutionContextAllocationStrategy").split()
 public = lambda owner: sorted(n for n in dir(owner) if not n.startswith("_"))
 known = {n: public(getattr(trt, n)) for n in names if hasattr(trt, n)}
 print(json.dumps({"version": trt.__version__, "module": public(trt), "classes": known}))
@@ -47,29 +49,81 @@ print(json.dumps({"version": trt.__version__, "module": public(trt), "classes": 
 #: The profiler on the real bindings and the synthetic card: classes derived from those of TensorRT
 #: are made and called, flags become bits, and a builder that is null becomes an error of ours.
 _START = """
-import json, tensorrt as trt
+import ctypes, json, os, sys, tensorrt as trt
+from pathlib import Path
+from types import SimpleNamespace
 from hwnas.errors import DeviceUnavailableError
-from hwnas.profilers.gpu.tensorrt import TensorRt
+from hwnas.profilers.gpu.deferred import deferred_interrupts
+from hwnas.profilers.gpu.tensorrt.building import free_layouts, network_flags
+from hwnas.profilers.gpu.tensorrt.callbacks import Log, layer_times, monitor
+from hwnas.profilers.gpu.tensorrt.runtime import TensorRt
+
+def started():
+    try:
+        TensorRt()
+    except (DeviceUnavailableError, KeyboardInterrupt) as error:
+        return str(error) or type(error).__name__
+    return "it started"
+
+found = {"said": started()}
+os.environ["STUB_INTERRUPTS"] = "yes"
 try:
-    TensorRt()
-    said = "it started"
-except DeviceUnavailableError as error:
-    said = str(error)
-bare = object.__new__(TensorRt)
-bare._trt, bare._logged = trt, []
-logger = bare._make_logger()
+    trt.Builder(Log(trt).logger)
+except TypeError:
+    found["unguarded"] = "swallowed"
+found["interrupted"] = started()
+log = Log(trt)
 for severity in (trt.ILogger.ERROR, trt.ILogger.WARNING, trt.ILogger.INTERNAL_ERROR):
-    logger.log(severity, str(severity).split(".")[-1])
-told = []
+    log.logger.log(severity, str(severity).split(".")[-1])
+found["logged"], found["flags"] = log.entries, network_flags(trt)
+times = {}
+layer_times(trt, times).report_layer_time("conv", 0.5)
+found["times"] = times
+tensor = SimpleNamespace(dtype=trt.DataType.HALF, shape=(1, 16, 8, 8), allowed_formats=1)
+free_layouts(trt, SimpleNamespace(num_inputs=1, num_outputs=0, get_input=lambda index: tensor))
+found["layouts"] = tensor.allowed_formats
+found["told"] = []
 if hasattr(trt, "IProgressMonitor"):
-    bare.compiling = lambda share, phase: told.append([share, phase])
-    monitor = bare._make_monitor()
-    assert isinstance(monitor, trt.IProgressMonitor)
-    monitor.phase_start("build", None, 4)
-    assert monitor.step_complete("build", 0)
-    monitor.phase_finish("build")
-found = {"said": said, "logged": bare._logged, "flags": bare._network_flags(), "told": told}
+    told = monitor(trt, lambda share, phase: found["told"].append([share, phase]) or True)
+    assert isinstance(told, trt.IProgressMonitor)
+    told.phase_start("build", None, 4)
+    assert told.step_complete("build", 0)
+    told.phase_finish("build")
+    stub = ctypes.CDLL(str(next(Path(sys.argv[1], "stubs").glob("libnvinfer.so.*"))))
+    step = stub.stub_step_complete
+    step.argtypes = (ctypes.c_void_p,)
+
+    def interrupted_step(go_on):
+        made = monitor(trt, go_on)
+        return step(ctypes.c_void_p.from_address(id(made) + object.__basicsize__))
+
+    found["unguarded step"] = interrupted_step(lambda share, phase: True)
+    try:
+        with deferred_interrupts() as deferred:
+            found["step"] = interrupted_step(lambda share, phase: not deferred)
+    except KeyboardInterrupt:
+        found["step raised"] = True
 print(json.dumps(found))
+"""
+
+#: What the stubs do besides returning null: they call the virtual functions of what a profiler
+#: hands over, as TensorRT does. Instead of a builder there is what is logged where CUDA does not
+#: start; a step of a build can be told. Ctrl-C may come before either.
+_CALLS = """
+#include <signal.h>
+#include <stdlib.h>
+void *createInferBuilder_INTERNAL(void *logger, int version) {
+    typedef void (*Log)(void *, int, const char *);
+    int place = version < 110000 ? 0 : 4; /* behind the version and the destructors, since 11 */
+    if (getenv("STUB_INTERRUPTS")) raise(SIGINT);
+    (*(Log **)logger)[place](logger, 2, "CUDA initialization failure with error: 35");
+    return 0;
+}
+int stub_step_complete(void *monitor) {
+    typedef _Bool (*Step)(void *, const char *, int);
+    if (getenv("STUB_INTERRUPTS")) raise(SIGINT);
+    return (*(Step **)monitor)[5](monitor, "build", 0);
+}
 """
 
 
@@ -82,7 +136,7 @@ def main(folder: Path, out: Path | None) -> None:
             print(f"{wheel.name}: of another Python than this one ({python}), skipped")
             continue
         record = attributes(wheel)
-        lacking = missing(PROFILER.read_text(), record)
+        lacking = missing(sources(), record)
         failed |= bool(lacking)
         found = started(wheel)
         failed |= "does not start" not in found["said"]
@@ -152,16 +206,22 @@ def _write_stubs(binding: Path, folder: Path) -> None:
                         r"initLibNvInferPlugins|_ZN\d+nv(uff|caffe)parser\w+)", name)
     ]  # fmt: skip
     source = folder / "stub.c"
-    source.write_text("".join(f"void *{name}(void) {{ return 0; }}\n" for name in functions))
+    lines = [f"void *{name}(void) {{ return 0; }}\n" for name in functions if name not in _CALLS]
+    source.write_text(_CALLS + "".join(lines))
     for soname in sonames:
         command = ["cc", "-shared", "-fPIC", f"-Wl,-soname,{soname}", "-o", folder / soname]
         subprocess.run([*command, source], check=True)
 
 
-def used(source: str) -> tuple[set[str], set[str]]:
-    """What a profiler needs of TensorRT: names below the module, and attributes of its objects.
+def sources() -> list[str]:
+    """The files of the profiler."""
+    return [path.read_text() for path in sorted(PROFILER.glob("*.py"))]
 
-    The module is called ``api`` or ``self._trt`` there. A name that the source itself asks for with
+
+def used(source: str) -> tuple[set[str], set[str]]:
+    """What a file needs of TensorRT: names below the module, and attributes of its objects.
+
+    The module is called ``api`` or ``self._api`` there. A name that the source itself asks for with
     ``hasattr`` or ``getattr`` is guarded, not needed. The objects are named by annotations,
     ``x: trt.Builder = ...``; their attributes come out as ``Builder.create_network``.
     """
@@ -191,7 +251,7 @@ def used(source: str) -> tuple[set[str], set[str]]:
             continue
         text = ast.unparse(node)
         owner = ast.unparse(node.value)
-        for module in ("api.", "self._trt."):
+        for module in ("api.", "self._api."):
             if text.startswith(module) and node.attr not in guarded:
                 names.add(text.removeprefix(module))
         if owner in kinds and node.attr not in guarded:
@@ -199,13 +259,13 @@ def used(source: str) -> tuple[set[str], set[str]]:
     return names, members
 
 
-def missing(source: str, record: Mapping) -> list[str]:
-    """What a profiler needs and a version does not have."""
-    names, members = used(source)
+def missing(files: Iterable[str], record: Mapping) -> list[str]:
+    """What a profiler's files need and a version does not have."""
+    needed = {name for source in files for found in used(source) for name in found}
     known = set(record["module"]) | {"__version__"}
     for owner, attributes_ in record["classes"].items():
         known |= {f"{owner}.{name}" for name in attributes_}
-    return sorted(name for name in names | members if name not in known)
+    return sorted(needed - known)
 
 
 def _compact(record: Mapping) -> str:

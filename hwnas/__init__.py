@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from hwnas.costs import parse_budget
     from hwnas.data import load_data, register_data
+    from hwnas.devices.any_model import measure
     from hwnas.errors import HwnasError
     from hwnas.latency_tables import LatencyTable
     from hwnas.predictors import LatencyLoss, LatencyRegressor, load_predictor, predict_onnx
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from hwnas.search.find import find_network
     from hwnas.search.methods import register_method
     from hwnas.search.result import Result
+    from hwnas.search.retraining.brief import brief_training
     from hwnas.spaces import register_space, space
+    from hwnas.spaces.family import family
 
 __all__ = [
     "HwnasError",
@@ -28,9 +31,12 @@ __all__ = [
     "LatencyTable",
     "Result",
     "__version__",
+    "brief_training",
+    "family",
     "find_network",
     "load_data",
     "load_predictor",
+    "measure",
     "parse_budget",
     "predict_onnx",
     "register_data",
@@ -47,9 +53,12 @@ _HOMES = {
     "LatencyRegressor": "hwnas.predictors",
     "LatencyTable": "hwnas.latency_tables",
     "Result": "hwnas.search.result",
+    "brief_training": "hwnas.search.retraining.brief",
+    "family": "hwnas.spaces.family",
     "find_network": "hwnas.search.find",
     "load_data": "hwnas.data",
     "load_predictor": "hwnas.predictors",
+    "measure": "hwnas.devices.any_model",
     "parse_budget": "hwnas.costs",
     "predict_onnx": "hwnas.predictors",
     "register_data": "hwnas.data",

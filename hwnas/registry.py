@@ -100,6 +100,10 @@ class Registry(Generic[T]):
             raise OptionError(f"there is a {self.kind} {name!r} already: register another name")
         self._registered[name] = accepted
 
+    def known_elsewhere(self, text: str) -> bool:
+        """Whether another process finds a thing by this text: it was not registered in this one."""
+        return text in self._shipped or text in self._installed() or is_typed_object(text)
+
     def typed(self, text: str) -> T:
         """What a person typed: a name, ``FILE.py:NAME`` or ``module:NAME``.
 

@@ -11,7 +11,7 @@ import torch
 from hwnas import spaces
 from hwnas.data import DATA
 from hwnas.profilers import RUNTIMES, Plan, profile_space
-from hwnas.profilers.gpu import cuda_driver, nvml
+from hwnas.profilers.gpu import choice, cuda_driver, nvml
 from hwnas.search.methods import METHODS
 from hwnas.spaces import SPACES, SearchSpace
 from hwnas.testing import SyntheticRuntime
@@ -90,15 +90,19 @@ def card(gpu_folder: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-
     for name in [name for name in os.environ if name.startswith("SYNTHETIC_")]:
         monkeypatch.delenv(name)
     monkeypatch.setattr("hwnas.profilers.gpu.windows.time.sleep", lambda seconds: None)
+    monkeypatch.setattr(choice, "_made", {})
     library = ctypes.CDLL(driver)
     library.synthetic_reset()
     library.synthetic_used_bytes.restype = ctypes.c_uint64
+    library.synthetic_bytes_at.argtypes = (ctypes.c_uint64,)
+    library.synthetic_bytes_at.restype = ctypes.c_uint64
     library.synthetic_clock_ms.restype = ctypes.c_double
 
     def set_card(**variables: str) -> ctypes.CDLL:
         for name, value in variables.items():
             monkeypatch.setenv(f"SYNTHETIC_{name.upper()}", value)
         sys.modules.pop("tensorrt", None)
+        choice._made.clear()
         return library
 
     set_card()

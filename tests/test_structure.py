@@ -14,11 +14,11 @@ IMPORTS = imported_modules(SOURCES)
 SEARCH_FLOORS = (
     {"constraints", "runs", "settings", "torchrun"},
     {"looked_up", "options", "shared_settings"},
-    {"limits", "problem", "result", "supernet_training"},
+    {"auxiliary", "limits", "problem", "regularisation", "result", "supernet_training"},
     {"candidates", "gradient"},
     {"outcome", "retraining", "searchers"},
     {"context", "deployed_space", "deployment"},
-    {"reuse"},
+    {"choosing", "reuse"},
     {"methods"},
     {"job"},
     {"find"},

@@ -9,6 +9,7 @@ from hwnas.version import __version__
 __all__ = ["group"]
 
 _COMMANDS = {
+    "measure": "measure any ONNX model, here or elsewhere",
     "predict": "predicted latency of architectures",
     "profile": "measure this machine into a latency table",
     "rank": "how well a supernet ranks architectures",
@@ -46,5 +47,6 @@ def group() -> None:
       hwnas search --latency 6ms            profile this machine if need be, then search
       hwnas train RUN                       train what the search found
       hwnas profile --device cpu            only measure this machine
+      hwnas measure model.onnx              measure any ONNX model
       hwnas tables list                     what has been measured
     """

@@ -13,18 +13,22 @@ from hwnas.cli.options import stacked
 from hwnas.cli.output import print_json, progress_bars, say
 from hwnas.cli.profile_report import described
 from hwnas.errors import HwnasError, OptionError
-from hwnas.latency_tables import LatencyTable
+from hwnas.latency_tables import LatencyTable, table_path
 from hwnas.progress import Progress
 
 if TYPE_CHECKING:
+    from hwnas.predictors import Engine
     from hwnas.profilers import AnyRuntime
+    from hwnas.spaces import SearchSpace
 
 __all__ = [
     "Profiled",
     "chosen_runtime",
+    "engine_named",
     "from_table_given",
     "profile_each",
     "remote_options",
+    "source_table",
 ]
 
 Profiled = tuple[Path, LatencyTable]
@@ -61,7 +65,7 @@ remote_options = stacked(
     click.option(
         "--from-table",
         metavar="TABLE",
-        help="A similar device's table of this space, for --samples.",
+        help="A similar device's table of this space, or v100-tensorrt-fp16, for --samples.",
     ),
     click.option("--like", metavar="TABLE", hidden=True, help="The earlier name of --from-table."),
 )
@@ -76,6 +80,26 @@ def from_table_given(from_table: str | None, like: str | None) -> str | None:
     if from_table is not None and like is not None:
         raise click.UsageError("--like is the earlier name of --from-table: give one of them")
     return like if from_table is None else from_table
+
+
+def engine_named(similar: str, batch: int | None) -> "Engine | None":
+    """The engine that a name of ``--from-table`` is; None where it is that of a table.
+
+    Raises:
+        OptionError: a precision or batch that was not measured, or two batches.
+    """
+    from hwnas.predictors import is_engine, parse_engine
+
+    return parse_engine(similar, batch) if is_engine(table_path(similar)) else None
+
+
+def source_table(similar: str, space: "SearchSpace", engine: "Engine | None") -> LatencyTable:
+    """What ``--from-table`` names: a table, or an engine's estimates of the space."""
+    if engine is None:
+        return LatencyTable.load(table_path(similar))
+    from hwnas.predictors import engine_table, engine_times
+
+    return engine_table(space, engine_times(engine))
 
 
 def chosen_runtime(

@@ -68,10 +68,14 @@ own_space_option = click.option(
 )
 
 _BUDGET_HELP = {
-    "latency": ("TIME", "Latency budget, such as 6ms or 0.5s."),
+    "latency": (
+        "TIME",
+        "Latency budget, such as 6ms or 0.5s; 6ms@p90: of 90 of 100 runs by the clock.",
+    ),
     "macs": ("COUNT", "Budget of multiply-accumulates, such as 330M."),
     "params": ("COUNT", "Budget of parameters, such as 4M."),
     "bytes": ("SIZE", "Budget of bytes that are read and written at batch 1, such as 50MB."),
+    "memory": ("SIZE", "Budget of weights and live tensors while a network runs at batch 1, fp32."),
     "bitops": ("COUNT", "Budget of BitOps in the papers' unit, G being 2^30: 14.2G."),
 }
 

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,30 +21,93 @@ if TYPE_CHECKING:
     from hwnas.latency_tables import Target
     from hwnas.predictors import ModelPrediction
 
-__all__ = ["predict_models"]
+__all__ = ["Asked", "predict_models", "shapes_of"]
 
 #: Kernels unlike all measured ones are named where they take more than this share.
 _SAID = 0.01
 
 
-def predict_models(
-    paths: Sequence[str],
-    table_name: str,
-    confidence: float,
-    shapes: Sequence[str],
-    strict: bool,
-    as_json: bool,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of all models.
+
+    Attributes:
+        table: a name or path.
+        confidence: of the intervals.
+        shapes: as they were typed.
+        strict: fail where a kernel is not known.
+        batch: images a run, of an engine; None where it was not typed.
+        copies: those of inputs and results as well, of an engine.
+    """
+
+    table: str
+    confidence: float
+    shapes: Sequence[str]
+    strict: bool
+    batch: int | None
+    copies: bool
+
+
+#: Path -> prediction, and path -> why there is none.
+_Found = tuple[dict[str, "ModelPrediction"], dict[str, str]]
+
+
+def predict_models(paths: Sequence[str], asked: Asked, as_json: bool) -> None:
     """Predict and print each model; of several, those that cannot be read are named.
 
     Raises:
         click.exceptions.Exit: 2 where one could not be read, 1 where kernels were left out.
     """
+    from hwnas.predictors import is_engine
+
+    found, failed = _of_engine(paths, asked) if is_engine(asked.table) else _of_table(paths, asked)
+    if as_json:
+        failures = [{"model": path, "error": reason} for path, reason in failed.items()]
+        records = (_record(path, each, asked.confidence) for path, each in found.items())
+        print_json([*records, *failures])
+    else:
+        for result in {str(result.target): result for result in found.values()}.values():
+            _say_of_what(result)
+        for path, result in found.items():
+            _print(path, result, asked.confidence)
+    for path, reason in failed.items():
+        say(reason if path in reason else f"{path}: {reason}", warning="error:")
+    if failed:
+        raise click.exceptions.Exit(2)
+    if any(result.unpredicted for result in found.values()):
+        raise click.exceptions.Exit(1)
+
+
+def _of_engine(paths: Sequence[str], asked: Asked) -> _Found:
+    from hwnas.predictors import predict_engine
+
+    sizes = shapes_of(asked.shapes)
+    found: dict[str, ModelPrediction] = {}
+    failed: dict[str, str] = {}
+    for path in dict.fromkeys(paths):
+        with _collecting(failed, path, alone=len(paths) == 1):
+            found[path] = predict_engine(
+                path,
+                asked.table,
+                strict=asked.strict,
+                shapes=sizes,
+                batch=asked.batch,
+                copies=asked.copies,
+            )
+    return found, failed
+
+
+def _of_table(paths: Sequence[str], asked: Asked) -> _Found:
     from hwnas.latency_tables import LatencyTable
     from hwnas.predictors import KernelPredictor, predict_pieces
 
-    table = LatencyTable.load(table_name)
-    sizes = _shapes(shapes)
+    if asked.batch is not None or asked.copies:
+        raise OptionError(
+            "--batch and --copies are of engines such as v100-tensorrt-fp16: a table has its own "
+            "batch, and was measured without copies"
+        )
+    table = LatencyTable.load(asked.table)
+    sizes = shapes_of(asked.shapes)
     found: dict[str, ModelPrediction] = {}
     failed: dict[str, str] = {}
     with progress_bars() as progress:
@@ -55,21 +119,8 @@ def predict_models(
             predictor = KernelPredictor(table, progress=progress)
         for path, (pieces, macs) in models.items():
             with _collecting(failed, path, alone=len(paths) == 1):
-                found[path] = predict_pieces(pieces, predictor, strict=strict, macs=macs)
-    if as_json:
-        failures = [{"model": path, "error": reason} for path, reason in failed.items()]
-        print_json([*(_record(path, each, confidence) for path, each in found.items()), *failures])
-    elif found:
-        say(f"on {table.target}")
-        _say_where_it_was_optimised(table.target)
-        for path, result in found.items():
-            _print(path, result, confidence)
-    for path, reason in failed.items():
-        say(reason if path in reason else f"{path}: {reason}", warning="error:")
-    if failed:
-        raise click.exceptions.Exit(2)
-    if any(result.unpredicted for result in found.values()):
-        raise click.exceptions.Exit(1)
+                found[path] = predict_pieces(pieces, predictor, strict=asked.strict, macs=macs)
+    return found, failed
 
 
 @contextmanager
@@ -94,7 +145,7 @@ def _read(
 def _record(path: str, result: "ModelPrediction", confidence: float) -> dict[str, Any]:
     low, high = result.interval(confidence)
     whole = math.isfinite(high)
-    return {
+    record = {
         "model": path,
         "predicted_ms": result.predicted_ms,
         "interval_ms": [low, high] if whole else None,
@@ -108,8 +159,23 @@ def _record(path: str, result: "ModelPrediction", confidence: float) -> dict[str
         "outside": [
             {"name": k.name, "kernel": k.key, "in": list(k.outside)} for k in result.outside
         ],
-        "kernels": [{"name": k.name, "kernel": k.key, "ms": k.ms} for k in result.kernels],
+        "kernels": [
+            {"name": k.name, "kernel": k.key, "ms": k.ms} | ({"note": k.note} if k.note else {})
+            for k in result.kernels
+        ],
     }
+    if result.source:
+        record |= {"target": str(result.target), "source": result.source}
+    return record
+
+
+def _say_of_what(result: "ModelPrediction") -> None:
+    say(f"on {result.target}")
+    if result.source:
+        precision = result.target.precision
+        say(f"{result.source}; models are taken to run in {precision}, whatever they are in")
+    else:
+        _say_where_it_was_optimised(result.target)
 
 
 def _print(path: str, result: "ModelPrediction", confidence: float) -> None:
@@ -122,11 +188,18 @@ def _print(path: str, result: "ModelPrediction", confidence: float) -> None:
     for op, (count, ms) in result.by_operator().items():
         if ms > 0:
             rows.add_row(f"{ms:.3f}", f"{ms / result.predicted_ms:.1%}", str(count), op)
-    rows.add_row(f"{result.call_ms:.3f}", f"{result.call_ms / result.predicted_ms:.1%}", "", "call")
+    if result.call_ms:
+        share = result.call_ms / result.predicted_ms
+        rows.add_row(f"{result.call_ms:.3f}", f"{share:.1%}", "", "call")
     lacking = Counter(kernel.op for kernel in result.unpredicted)
     for op, count in lacking.most_common():
         rows.add_row("?", "", str(count), op)
     stdout.print(rows)
+    noted = Counter(k.note for k in result.kernels if k.note and k.ms and not k.outside)
+    for note, count in noted.most_common():
+        ms = sum(kernel.ms or 0.0 for kernel in result.kernels if kernel.note == note)
+        kernels = f"{count} kernel{'s'[: count > 1]}"
+        say(f"{path}: {kernels}, {ms / result.predicted_ms:.0%} of the time: {note}")
     far: dict[str, dict[str, None]] = {}
     for kernel in result.outside:
         far.setdefault(kernel.op, {}).update(dict.fromkeys(kernel.outside))
@@ -162,8 +235,12 @@ def _say_where_it_was_optimised(target: "Target") -> None:
         )
 
 
-def _shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """``NAME=1x3x224x224``; without a name it is for the model's only input."""
+def shapes_of(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Sizes by input, from ``NAME=1x3x224x224``; without a name it is for the only input.
+
+    Raises:
+        OptionError: a text is nothing of the kind.
+    """
     found: dict[str, tuple[int, ...]] = {}
     for text in texts:
         name, _, sizes = text.rpartition("=")

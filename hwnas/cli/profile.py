@@ -1,5 +1,6 @@
 """``hwnas profile``."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ from hwnas.cli.bundles import bundle, collect_results
 from hwnas.cli.devices import (
     Profiled,
     chosen_runtime,
+    engine_named,
     from_table_given,
     profile_each,
     remote_options,
+    source_table,
 )
 from hwnas.cli.numbers import Whole, seconds_type
 from hwnas.cli.options import measuring_options, seed_option, space_options, typed_options
@@ -25,9 +28,11 @@ from hwnas.devices import (
     profile_to_file,
     transfer_to_file,
 )
-from hwnas.latency_tables import LatencyTable, table_path
+from hwnas.devices.whole_networks import whole_table
+from hwnas.errors import OptionError
 from hwnas.profilers import names_remote_device
 from hwnas.progress import Progress
+from hwnas.search.options import SpaceOptions
 
 __all__ = ["command"]
 
@@ -96,6 +101,7 @@ def command(
       hwnas profile --device ssh://me@board --cores big --threads 4
       hwnas profile --device adb --precision int8
       hwnas profile --device ssh://me@board --samples 10 --from-table similar.json
+      hwnas profile --device gpu --samples 10 --from-table v100-tensorrt-fp16
       hwnas profile bundle --out bundle/       for an offline machine
     """
     given = list(typed_options().values())
@@ -119,10 +125,12 @@ def command(
         raise click.UsageError("--kernels and --runtime are for devices of this machine")
     if flags["out"] is not None and len(devices) > 1:
         raise click.UsageError("--out names one table, and several devices make several")
-    sizes = ("input_size", "width_mult", "channels", "blocks", "classes")
-    profiled = make_space(space, **{name: flags[name] for name in sizes})
-    precision = precision_for(profiled, flags["precision"])
-    source = None if similar is None else LatencyTable.load(table_path(similar))
+    profiled = make_space(space, **{f.name: flags[f.name] for f in fields(SpaceOptions)})
+    named = None if similar is None else engine_named(similar, flags["batch"])
+    asked = flags["precision"] or (None if named is None else named.precision)
+    precision = precision_for(profiled, asked)
+    batch = flags["batch"] or (1 if named is None else named.batch)
+    source = None if similar is None else source_table(similar, profiled, named)
 
     def one(device: str, progress: Progress) -> Profiled:
         threads = 1 if flags["threads"] is None else flags["threads"]
@@ -131,13 +139,20 @@ def command(
         least = 0.0 if device == "gpu" else PROFILE_SECONDS
         job = ProfileJob(
             precision=precision,
-            batch=flags["batch"] or 1,
+            batch=batch,
             seed=flags["seed"],
             seconds=least if flags["seconds"] is None else flags["seconds"],
             kernels=flags["kernels"],
             n_workloads=flags["estimate_from"],
             out=flags["out"],
         )
+        if profiled.modules is not None:
+            if samples is not None or job.kernels or job.n_workloads is not None:
+                raise OptionError(
+                    f"networks of {profiled.name} are measured whole: --samples, --kernels and "
+                    "--estimate-from are of spaces with operators"
+                )
+            return whole_table(profiled, chosen, precision, job.batch, progress, out=job.out)
         if samples is not None and source is not None:
             return transfer_to_file(profiled, chosen, source, samples, job, progress)
         return profile_to_file(profiled, chosen, job, progress)

@@ -34,10 +34,12 @@ def described(path: Path, table: LatencyTable) -> dict[str, Any]:
 
 
 def _calibration(table: LatencyTable) -> "Calibration | None":
-    """What sums of the table's entries mean; None where some are lacking."""
+    """What sums of the table's entries mean; None where some are lacking, or nothing is summed."""
     from hwnas.predictors import load_predictor
 
-    return None if table.unmeasured else load_predictor(table).calibration
+    if table.unmeasured or not table.workloads:
+        return None
+    return load_predictor(table).calibration
 
 
 def print_table(path: Path, table: LatencyTable) -> None:
@@ -52,13 +54,13 @@ def print_table(path: Path, table: LatencyTable) -> None:
         )
         return
     known = _calibration(table)
-    if known is None:
+    if table.unmeasured:
         say(
             "and are not in the table, the first for this reason: "
             f"{next(iter(table.unmeasured.values()))}",
             warning=f"{len(table.unmeasured)} models could not be measured",
         )
-    else:
+    if known is not None:
         _say_calibration(known)
     conditions = table.provenance.conditions
     if conditions is not None and conditions.warning is not None:
@@ -84,12 +86,11 @@ def _summary(path: Path, table: LatencyTable) -> Table:
     rows = Table(Column(), Column(overflow="fold"), show_header=False, box=None, pad_edge=False)
     rows.add_row("table", str(path))
     rows.add_row("target", str(table.target))
-    rows.add_row(
-        "workloads",
-        f"{len(table.workloads)}, transferred"
-        if table.provenance.transfer
-        else f"{len(table.workloads)}, median known to {errors[len(errors) // 2]:.1%}",
-    )
+    if table.provenance.transfer:
+        rows.add_row("workloads", f"{len(table.workloads)}, transferred")
+    elif errors:
+        median = errors[len(errors) // 2]
+        rows.add_row("workloads", f"{len(errors)}, median known to {median:.1%}")
     if table.estimates:
         rows.add_row("estimated", f"{len(table.estimates)} other workloads, not measured")
     rows.add_row("networks", str(len(table.networks)))

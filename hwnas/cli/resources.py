@@ -12,7 +12,7 @@ from hwnas.spaces import SearchSpace
 __all__ = ["asking_for_space", "findings_in", "know_space", "make_space"]
 
 
-def make_space(text: str, *, channels: bool = False, **arguments: Any) -> SearchSpace:
+def make_space(text: str, **said: Any) -> SearchSpace:
     """The space of the flags; those that were not given are left to the space.
 
     Raises:
@@ -20,9 +20,7 @@ def make_space(text: str, *, channels: bool = False, **arguments: Any) -> Search
         OptionError: ``FILE.py:NAME`` holds none, or the space takes other arguments.
     """
     entry = spaces.resolve(text)
-    if channels:
-        arguments["scales"] = entry.channel_scales
-    return spaces.space(entry.name, **{k: v for k, v in arguments.items() if v is not None})
+    return spaces.space(entry.name, **entry.arguments_of(said))
 
 
 def know_space(text: str | None, wanted: str | None = None) -> None:

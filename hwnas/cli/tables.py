@@ -46,13 +46,15 @@ command.add_command(report)
 @command.command("list")
 @json_option
 def list_tables(as_json: bool) -> None:
-    """List your tables and those that ship.
+    """List your tables and those that ship, and the predictors made of others' measurements.
 
     \b
     Example:
       hwnas tables list --json
     """
-    found = list(all_tables())
+    from hwnas.predictors.shipped_notes import shipped_notes
+
+    found, predictors = list(all_tables()), list(shipped_notes())
     if as_json:
         print_json(
             [
@@ -71,6 +73,10 @@ def list_tables(as_json: bool) -> None:
                 }
                 for name, path, table in found
             ]
+            + [
+                {**asdict(known), "path": str(known.path), "runtime": known.runtime}
+                for known in predictors
+            ]
         )
         return
     rows = Table(Column("table", overflow="fold"), "made (UTC)", box=box.SIMPLE)
@@ -83,8 +89,12 @@ def list_tables(as_json: bool) -> None:
             rows.add_row(Text.assemble(name, "\n", (about, "dim")), made)
         else:
             rows.add_row(Text.assemble(name, "\n", (str(table), "red")))
+    for known in predictors:
+        about = f"{known.target}; {known.samples}; {known.held_out}; {known.source}"
+        rows.add_row(Text.assemble(known.name, "\n", (about, "dim")), "predictor")
     stdout.print(rows)
     say(f"your tables are in {tables_folder()}; make one with 'hwnas profile'")
+    say("predictors are of cards that others measured; nothing of them was measured by hwnas")
 
 
 @command.command("show")

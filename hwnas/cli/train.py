@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich import box
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -17,6 +18,8 @@ from hwnas.search.retraining.settings import RetrainSettings
 from hwnas.search.settings import make, stored
 
 __all__ = ["command"]
+
+_MOST_CLASSES = 10
 
 
 @click.command("train")
@@ -60,11 +63,14 @@ def command(
       hwnas train runs/spos-proxyless-latency6ms-s0-919aea
       hwnas train runs/... --full --steps 20000 --autocast bf16 --ema 0.999
     """
+    from hwnas.data import notes_of
     from hwnas.search.limits import check_batch, check_fits
     from hwnas.search.retraining.found import retrain_found
+    from hwnas.search.retraining.retrain import check_regularisation
     from hwnas.search.runs.run import Run
-    from hwnas.search.runs.schema import OWN, Train
+    from hwnas.search.runs.schema import OWN
     from hwnas.search.runs.stored import StoredRun, stored_space
+    from hwnas.search.runs.train_schema import Train
     from hwnas.search.torchrun import refuse_several
 
     refuse_several("hwnas train")
@@ -80,8 +86,11 @@ def command(
     name = f"train-{kind}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
     out = out or inside(folder, name, advice=OWN)
     data = source.data(full=full)
+    for note in notes_of(data):
+        say(note)
     check_batch(settings, data)
     check_fits(trained, trained, settings)
+    check_regularisation(trained, arch, settings)
     config = {
         **stored(settings),
         "seed": seed,
@@ -129,4 +138,18 @@ def _print_report(report: dict[str, Any], out: Path) -> None:
         f"images, torch {export['torch_accuracy']:.2%}, equal answers {export['same_answers']:.2%}",
     )
     rows.add_row("seconds", f"{report['seconds']:.0f}")
+    stdout.print(rows)
+    _print_worst_classes(report["accuracy_by_class"])
+
+
+def _print_worst_classes(classes: list[dict[str, Any]]) -> None:
+    """The classes that are told worst; a report of an earlier version has none."""
+    known = [entry for entry in classes if entry["accuracy"] is not None]
+    if not known:
+        return
+    worst = sorted(known, key=lambda entry: entry["accuracy"])[:_MOST_CLASSES]
+    which = f"worst of {len(known)} classes" if len(known) > len(worst) else "class"
+    rows = Table(which, "test images", "accuracy", box=box.SIMPLE)
+    for entry in worst:
+        rows.add_row(Text(entry["name"]), f"{entry['images']}", f"{entry['accuracy']:.2%}")
     stdout.print(rows)

@@ -1,11 +1,13 @@
 """``hwnas verify``."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 from rich import box
 from rich.table import Column, Table
 from rich.text import Text
@@ -15,8 +17,8 @@ from hwnas.cli.numbers import Whole, seconds_type
 from hwnas.cli.options import seed_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.cli.resources import know_space
-from hwnas.costs import parse_budget
-from hwnas.devices import measure_model, precision_for
+from hwnas.costs import Budget, parse_budget
+from hwnas.devices import measure_runs, precision_for
 from hwnas.devices.target import runtime_of_table
 from hwnas.errors import BudgetError, CheckpointError, HwnasError, OptionError, UnknownNameError
 from hwnas.files import write_atomically
@@ -40,7 +42,7 @@ __all__ = ["command"]
 )
 @click.option(
     "--device",
-    type=click.Choice(["cpu", "gpu"]),
+    metavar="cpu|gpu",
     help="What to measure on  [default: the table's; cpu for a run without one]",
 )
 @click.option(
@@ -63,7 +65,7 @@ __all__ = ["command"]
     help="Measure for at least so long; slow spells of a machine last seconds.",
 )
 @seed_option("Of the order of the runs.")
-@click.option("--explain", is_flag=True, help="Also what each layer takes (TensorRT).")
+@click.option("--explain", is_flag=True, help="Also what each layer takes.")
 @json_option
 def command(
     folder: Path,
@@ -87,14 +89,14 @@ def command(
     """
     result = read_result(folder)
     know_space(space_text, str(result["space"]))
-    space, limit_ms = _space(result, folder / RESULT), _limit_ms(result, folder / RESULT)
+    space, limits = _space(result, folder / RESULT), _limits(result, folder / RESULT)
     model = read_network(folder, result)
     if result["digest"] is None:
         say(
             f"{folder} is of a version that kept no digest of {NETWORK}: whether it is the network "
             "that was found was not checked but for the architecture that it names"
         )
-    known = _target(folder)
+    known = _target(folder, result)
     here = _runtime(known, device, threads, runtime_name)
     precision, batch = (
         (precision_for(space, None), 1) if known is None else (known.precision, known.batch)
@@ -109,7 +111,7 @@ def command(
             warning="this is not what the table was measured on",
         )
     with progress_bars() as progress:
-        taken = measure_model(
+        taken, runs_ms = measure_runs(
             model, space, here, found, seconds=seconds, seed=seed, progress=progress
         )
     answer: dict[str, Any] = {
@@ -119,13 +121,15 @@ def command(
         "predicted_ms": result["predicted_ms"],
         "measured": asdict(taken),
         "measured_ms": taken.latency_ms,
-        "limit_ms": limit_ms,
-        "holds": limit_ms is None or taken.latency_ms <= limit_ms,
+        "limit_ms": next((b.limit for b in limits if b.percentile is None), None),
+        "clock_ms": {f"p{at}": float(np.percentile(runs_ms, at)) for at in (50, 90, 99)},
+        "budgets": _kept(limits, taken.latency_ms, runs_ms),
+        "holds": all(_kept(limits, taken.latency_ms, runs_ms).values()),
     }
     if explain:
         layers = getattr(here, "explain", None)
         if layers is None:
-            say("this runtime does not tell what layers take; TensorRT does")
+            say("this runtime does not tell what layers take; others that ship do, but torch's")
         else:
             answer["layers"] = [asdict(layer) for layer in layers(model)]
     if as_json:
@@ -159,19 +163,40 @@ def _space(result: dict[str, Any], path: Path) -> SearchSpace:
     return space
 
 
-def _limit_ms(result: dict[str, Any], path: Path) -> float | None:
-    """The latency budget of a run, if it has one."""
+def _limits(result: dict[str, Any], path: Path) -> list[Budget]:
+    """The latency budgets of a run."""
     try:
         budgets = [parse_budget(text) for text in result["budget"]]
     except BudgetError as error:
         raise CheckpointError(f"{path}: budget: {error}: {ANOTHER}") from None
-    return next((b.limit for b in budgets if b.quantity == "latency"), None)
+    return [budget for budget in budgets if budget.quantity == "latency"]
 
 
-def _target(folder: Path) -> Target | None:
-    """What the run's table was measured on; None where it searched with another predictor."""
+def _kept(limits: Sequence[Budget], steady_ms: float, runs_ms: Sequence[float]) -> dict[str, bool]:
+    """Budget -> whether it is kept: by the steady latency, or by a percentile of the runs."""
+    return {
+        str(b): b.limit
+        >= (steady_ms if b.percentile is None else float(np.percentile(runs_ms, b.percentile)))
+        for b in limits
+    }
+
+
+def _target(folder: Path, result: dict[str, Any]) -> Target | None:
+    """What the run's latencies are of; None where its predictor told that in words only."""
     path = folder / TABLE
-    return LatencyTable.load(path).target if path.exists() else None
+    if path.exists():
+        return LatencyTable.load(path).target
+    told = result["target"]
+    if not isinstance(told, dict):
+        return None
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(Target).validate_python(told)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(str(part) for part in ("target", *first["loc"]))
+        raise CheckpointError(f"{folder / RESULT}: {where}: {first['msg']}: {ANOTHER}") from None
 
 
 def _runtime(
@@ -192,9 +217,16 @@ def _print(answer: dict[str, Any]) -> None:
     if predicted is not None:
         said += f", prediction off by {predicted / answer['measured_ms'] - 1:+.1%}"
     stdout.print(said, soft_wrap=True)
-    if answer["limit_ms"] is not None:
-        word = ("keeps", "green") if answer["holds"] else ("breaks", "red")
-        stdout.print(Text.assemble(word, f" its budget of {answer['limit_ms']:g} ms"))
+    clock = answer["clock_ms"]
+    stdout.print(
+        f"by the clock: steady {answer['measured_ms']:.3f}, median {clock['p50']:.3f}, "
+        f"p90 {clock['p90']:.3f}, p99 {clock['p99']:.3f} ms",
+        soft_wrap=True,
+    )
+    for budget, kept in answer["budgets"].items():
+        word = ("keeps", "green") if kept else ("breaks", "red")
+        limit = budget.removeprefix("latency<=").replace("ms", " ms", 1)
+        stdout.print(Text.assemble(word, f" its budget of {limit}"))
     if "layers" in answer:
         total = sum(layer["latency_ms"] for layer in answer["layers"])
         rows = Table(Column("ms", justify="right"), Column("share"), "layer", box=box.SIMPLE)

@@ -16,6 +16,7 @@ from hwnas.costs.decoding import decode
 from hwnas.costs.feasible_set import FeasibleSet, can_be_kept, sample_choices
 from hwnas.costs.guided import everything, keep_all
 from hwnas.costs.listed_set import ListedSet
+from hwnas.costs.memory import Step, peak_live
 from hwnas.costs.most_probable import most_probable_within
 from hwnas.costs.nearest_sum import Approximation, nearest_sum
 from hwnas.costs.probabilities import checked_probabilities
@@ -31,6 +32,7 @@ __all__ = [
     "FeasibleRegion",
     "FeasibleSet",
     "ListedSet",
+    "Step",
     "argmax_within",
     "can_be_kept",
     "checked_probabilities",
@@ -45,6 +47,7 @@ __all__ = [
     "most_probable_within",
     "nearest_sum",
     "parse_budget",
+    "peak_live",
     "sample_choices",
     "workload_costs",
 ]

@@ -19,6 +19,7 @@ _UNITS = {
     "params": _COUNT,
     "bytes": {"kB": _KILO, "MB": _MEGA, "GB": _GIGA},
     "bitops": {"M": Decimal(2**20), "G": Decimal(2**30), "T": Decimal(2**40)},  # as papers do
+    "memory": {"kB": _KILO, "MB": _MEGA, "GB": _GIGA},
 }
 #: What a budget may limit.
 QUANTITIES = tuple(_UNITS)
@@ -29,13 +30,22 @@ class Budget:
     """``quantity <= limit``; latency in ms, the others in ones. What it prints reads back.
 
     The M, G and T of BitOps are 2^20, 2^30 and 2^40; see `parse_budget`.
+
+    Attributes:
+        quantity: one of `QUANTITIES`.
+        limit: that is kept.
+        percentile: of a latency: so many of 100 runs keep the limit by the clock, slow spells and
+            all; None for the steady latency.
     """
 
     quantity: str
     limit: float
+    percentile: float | None = None
 
     def __str__(self) -> str:
-        return f"{self.quantity}<={_written(self.quantity, Decimal(repr(float(self.limit))))}"
+        limit = _written(self.quantity, Decimal(repr(float(self.limit))))
+        at = "" if self.percentile is None else f"@p{self.percentile:.12g}"
+        return f"{self.quantity}<={limit}{at}"
 
 
 def _written(quantity: str, value: Decimal) -> str:
@@ -46,19 +56,24 @@ def _written(quantity: str, value: Decimal) -> str:
     return f"{(value / units[unit]).normalize():f}{unit}"
 
 
-def least_limit(quantity: str, value: float) -> str:
-    """A value with its unit, rounded up to four digits, so that as a budget it can be kept."""
-    return _written(quantity, Context(prec=4, rounding=ROUND_CEILING).plus(Decimal(repr(value))))
+def least_limit(budget: Budget, value: float) -> str:
+    """A value with its unit, rounded up to four digits, so that as such a budget it can be kept."""
+    rounded = Context(prec=4, rounding=ROUND_CEILING).plus(Decimal(repr(value)))
+    at = "" if budget.percentile is None else f"@p{budget.percentile:.12g}"
+    return _written(budget.quantity, rounded) + at
 
 
 def parse_budget(text: str) -> Budget:
-    """Read ``latency<=6ms``, ``macs<=330M``, ``params<=4M``, ``bytes<=50MB``, ``bitops<=14.2G``.
+    """Read ``latency<=6ms``, ``macs<=330M``, ``params<=4M``, ``memory<=50MB``, ``bitops<=14.2G``.
+
+    ``latency<=6ms@p90`` limits the 90th percentile of a latency as the clock measures it.
 
     M and G are powers of 1000, but those of BitOps are powers of 1024, since papers print BitOps
     divided by 2^30 (Single Path One-Shot, table 6: ResNet-18 with 2 bits everywhere has 6.32G).
 
     Raises:
-        BudgetError: unknown quantity or unit, no unit, or not a positive number.
+        BudgetError: unknown quantity or unit, no unit, or not a positive number; a percentile
+            outside 0 to 100, or of another quantity.
     """
     quantity, relation, value = (part.strip() for part in text.partition("<="))
     if not relation or quantity not in _UNITS:
@@ -66,6 +81,7 @@ def parse_budget(text: str) -> Budget:
             f"a budget is one of {', '.join(_UNITS)} with <= and a limit, such as latency<=6ms; "
             f"got {text!r}"
         )
+    value, percentile = _at(quantity, value)
     units = _UNITS[quantity]
     match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*([^\W\d_]*)", value)
     example = "6ms" if quantity == "latency" else f"4{list(units)[1]}"
@@ -79,4 +95,25 @@ def parse_budget(text: str) -> Budget:
         raise BudgetError(
             f"a {quantity} budget must be finite and above zero, such as {example}; got {value!r}"
         )
-    return Budget(quantity, limit)
+    return Budget(quantity, limit, percentile)
+
+
+def _at(quantity: str, value: str) -> tuple[str, float | None]:
+    """A limit without its percentile, and that.
+
+    Raises:
+        BudgetError: it lies outside 0 to 100, or the quantity has none.
+    """
+    limit, at, text = (part.strip() for part in value.partition("@"))
+    if not at:
+        return value, None
+    if quantity != "latency":
+        raise BudgetError(
+            f"percentiles are of the latency, such as latency<=6ms@p90; got {quantity}<={value}"
+        )
+    match = re.fullmatch(r"p(\d+\.?\d*|\.\d+)", text, re.ASCII)
+    if match is None or not 0 < float(match[1]) < 100:
+        raise BudgetError(
+            f"a percentile lies between 0 and 100, such as latency<=6ms@p90; got {value!r}"
+        )
+    return limit, float(match[1])

@@ -21,8 +21,9 @@ __all__ = [
     "neighbours",
 ]
 
-#: Draws that tell how far a guide is off near a limit, and those that a search starts from.
-_DRAWS = 512
+#: Draws that tell how far a guide is off near a limit, and those that a search starts from; and
+#: where each look takes milliseconds.
+_DRAWS, _DRAWS_DEAR = 512, 128
 #: Guides are widened by so many standard deviations of their error.
 _WIDTHS = 3.0
 #: Starts of a descent, the best of what was drawn.
@@ -32,8 +33,9 @@ _WEIGHTINGS = 64
 #: Limits of guides, as shares of the budgets, within which starts are looked for.
 _SHARES = (1.0, 0.99, 0.97, 0.93, 0.85)
 _MAX_STEPS = 1000
-#: Spaces of so many architectures are looked through where a search found nothing.
-_SMALL = 20_000
+#: Spaces of so many architectures are looked through where a search found nothing; and of so many
+#: where each look takes milliseconds.
+_SMALL, _SMALL_DEAR = 20_000, 1000
 #: More than the rounding of floats, so that a limit includes what it was made from.
 _ROUNDING = 1e-9
 
@@ -74,11 +76,14 @@ def least_found(constraint: Constraint, rng: np.random.Generator) -> Least:
     best = _descent(constraint.values, arch, constraint.n_choices, until=limit)
     if best.value > limit:
         near = constraint.cost.within(low + 0.05 * abs(low) + constraint.cost.unit)
-        drawn = near.sample(_DRAWS, rng)
+        drawn = near.sample(_draws(constraint), rng)
         for start in _lowest(drawn, constraint.values(drawn)):
             found = _descent(constraint.values, start, constraint.n_choices, until=limit)
             best = min(best, found, key=lambda least: least.value)
-    if best.value > limit and (every := everything(constraint.n_choices)) is not None:
+    if (
+        best.value > limit
+        and (every := everything(constraint.n_choices, dear=constraint.dear)) is not None
+    ):
         values = constraint.values(every)
         best = Least(every[values.argmin()], float(values.min()))
     return best
@@ -114,7 +119,8 @@ def find_kept(
             found = _descent(excess, start, n_choices, until=0.0)
             if found.value <= 0 and len(keep_all(constraints, found.arch[None])):
                 return found.arch
-    if (every := everything(n_choices)) is not None:
+    dear = any(constraint.dear for constraint in constraints)
+    if (every := everything(n_choices, dear=dear)) is not None:
         kept = keep_all(constraints, every)
         if len(kept):
             arch: IntArray = kept[0]
@@ -137,7 +143,7 @@ def _cheap_starts(constraints: Sequence[Constraint], rng: np.random.Generator) -
         shares = np.stack([e * scale for e, scale in zip(entries, scales, strict=True)])
         columns.append((weightings @ shares).argmin(axis=1))
     drawn = [
-        c.cost.within(limit).sample(_DRAWS, rng)
+        c.cost.within(limit).sample(_draws(c), rng)
         for c, limit in zip(constraints, limits, strict=True)
         if c.check is not None
     ]
@@ -174,7 +180,7 @@ def guide_limit(constraint: Constraint, kept: IntArray, rng: np.random.Generator
     """
     limit = constraint.budget.limit
     lowest = float(constraint.cost(kept[None])[0]) * (1 + _ROUNDING)
-    drawn = constraint.cost.within(max(limit, lowest)).sample(_DRAWS, rng)
+    drawn = constraint.cost.within(max(limit, lowest)).sample(_draws(constraint), rng)
     exact = constraint.values(drawn)
     told = (exact > 0) & (exact < np.inf)
     drawn, exact = drawn[told], exact[told]
@@ -184,12 +190,21 @@ def guide_limit(constraint: Constraint, kept: IntArray, rng: np.random.Generator
     return max(limit * float(ratio.mean() + _WIDTHS * ratio.std()), lowest)
 
 
-def everything(n_choices: Sequence[int]) -> IntArray | None:
-    """All architectures (n, n_decisions) of a small space; None for a large one."""
+def everything(n_choices: Sequence[int], *, dear: bool = False) -> IntArray | None:
+    """All architectures (n, n_decisions) of a small space; None for a large one.
+
+    Args:
+        n_choices: of each decision.
+        dear: whether what is done with each takes milliseconds.
+    """
     size = math.prod(n_choices)
-    if size > _SMALL:
+    if size > (_SMALL_DEAR if dear else _SMALL):
         return None
     return np.stack(np.unravel_index(np.arange(size), n_choices), axis=1).astype(np.int64)
+
+
+def _draws(constraint: Constraint) -> int:
+    return _DRAWS_DEAR if constraint.dear else _DRAWS
 
 
 def _lowest(archs: IntArray, values: FloatArray) -> IntArray:

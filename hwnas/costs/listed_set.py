@@ -108,7 +108,7 @@ def _why(
         if least > constraint.budget.limit:
             return (
                 f"no architecture keeps {constraint.budget}: the least is "
-                f"{least_limit(constraint.budget.quantity, least)}, of "
+                f"{least_limit(constraint.budget, least)}, of "
                 f"{describe(listed[values.argmin()])}"
             )
     budgets = " and ".join(str(c.budget) for c in constraints)

@@ -27,7 +27,11 @@ class Approximation:
 
 
 def nearest_sum(
-    costs_of: Callable[[IntArray], FloatArray], n_choices: Sequence[int], *, seed: int = 0
+    costs_of: Callable[[IntArray], FloatArray],
+    n_choices: Sequence[int],
+    *,
+    seed: int = 0,
+    samples: int = _SAMPLES,
 ) -> Approximation:
     """Main effects of a cost over uniform architectures, by least squares on samples.
 
@@ -38,14 +42,15 @@ def nearest_sum(
         costs_of: architectures (n, n_decisions) to costs (n,), such as a predictor's ``predict``.
         n_choices: of each decision.
         seed: of the samples.
+        samples: how many; half of them are fitted to, half tell the error.
     """
     rng = np.random.default_rng(seed)
-    archs = rng.integers(0, n_choices, (_SAMPLES, len(n_choices)))
+    archs = rng.integers(0, n_choices, (samples, len(n_choices)))
     costs = costs_of(archs)
     starts = np.cumsum([0, *n_choices[:-1]])
-    fitted = slice(0, _SAMPLES // 2)
-    columns = np.zeros((_SAMPLES, sum(n_choices)), np.float32)
-    columns[np.arange(_SAMPLES)[:, None], archs + starts] = 1
+    fitted = slice(0, samples // 2)
+    columns = np.zeros((samples, sum(n_choices)), np.float32)
+    columns[np.arange(samples)[:, None], archs + starts] = 1
     centre = float(costs[fitted].mean())
     # centred columns and a least-norm solution: effects of a decision add up to about nothing
     shares = columns[fitted].mean(axis=0)
@@ -59,7 +64,7 @@ def nearest_sum(
     cost = AdditiveCost.from_floats(
         fixed + sum(least), [row - low for row, low in zip(rows, least, strict=True)]
     )
-    rest = np.arange(_SAMPLES // 2, _SAMPLES)
+    rest = np.arange(samples // 2, samples)
     rest = rest[costs[rest] > 0]
     error = cost(archs[rest]) / costs[rest] - 1
     return Approximation(cost, float(np.sqrt(np.mean(error**2))))

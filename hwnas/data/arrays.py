@@ -5,10 +5,11 @@ bytes and 737 MB as floats.
 """
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,14 +17,15 @@ import numpy.typing as npt
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.data.batches import batch_indices, even_slices
 from hwnas.data.labelled import Images, LabelledImages, split_off
+from hwnas.data.preparation import Preparation
 from hwnas.data.protocol import Dataset
 from hwnas.errors import DataError
 
-__all__ = ["ArrayDataset", "from_arrays", "from_parts", "has_digest"]
+__all__ = ["ArrayDataset", "from_arrays", "from_parts", "has_digest", "notes_of"]
 
 FloatBatch = tuple[npt.NDArray[np.float32], IntArray]
 
-_CHUNK = 256  # images counted at a time
+_CHUNK_PIXELS = 2**18  # counted at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +40,10 @@ class ArrayDataset:
         validation_images, validation_labels: what candidates are ranked by.
         test_images, test_labels: for nothing but the last report.
         mean, std: of the training images, one value a channel, in grey levels (0 to 255).
+        class_names: one a class; numbers where none are given.
+        crop: ``center`` where images were cropped to their shape before they were scaled.
+        grey: whether images of one channel are handed out as they are; else they get three.
+        notes: what was left out or is out of the ordinary, in words.
     """
 
     name: str
@@ -50,12 +56,36 @@ class ArrayDataset:
     test_labels: IntArray
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    class_names: tuple[str, ...] = ()
+    crop: Literal["center"] | None = None
+    grey: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
-        """Of the images that are handed out: grey ones have three channels."""
+        """Of the images that are handed out: grey ones have three channels, if not ``grey``."""
         channels, height, width = self.train_images.shape[1:]
-        return 3 if channels == 1 else channels, height, width
+        return 3 if self._repeated else channels, height, width
+
+    @property
+    def _repeated(self) -> bool:
+        return self.train_images.shape[1] == 1 and not self.grey
+
+    @property
+    def preparation(self) -> Preparation:
+        """How an image becomes what a network reads."""
+        channels, height, width = self.input_shape
+        copies = 3 if self._repeated else 1
+        orders: dict[int, Literal["RGB", "L"]] = {1: "L", 3: "RGB"}
+        return Preparation(
+            class_names=self.class_names or tuple(map(str, range(self.classes))),
+            mean=self.mean * copies,
+            std=self.std * copies,
+            value_range=(0, 255) if self.train_images.dtype == np.uint8 else None,
+            channel_order=orders.get(channels),
+            resize=(height, width),
+            crop=self.crop,
+        )
 
     @property
     def train_count(self) -> int:
@@ -116,12 +146,12 @@ class ArrayDataset:
         return self.to_float(self.train_images[: max(0, n)])
 
     def to_float(self, images: Images) -> npt.NDArray[np.float32]:
-        """Normalised float32 (n, channels, height, width); grey is repeated to three channels."""
+        """Normalised float32 (n, channels, height, width); see ``grey`` for one channel."""
         column = (1, -1, 1, 1)
-        mean = np.array(self.mean, np.float32).reshape(column)
-        std = np.array(self.std, np.float32).reshape(column)
-        floats = (images.astype(np.float32) - mean) / std
-        return np.repeat(floats, 3, axis=1) if floats.shape[1] == 1 else floats
+        floats = images.astype(np.float32)
+        floats -= np.array(self.mean, np.float32).reshape(column)
+        floats /= np.array(self.std, np.float32).reshape(column)
+        return np.repeat(floats, 3, axis=1) if self._repeated else floats
 
     def _batches(self, images: Images, labels: IntArray) -> Iterator[FloatBatch]:
         for rows in even_slices(len(labels)):
@@ -143,6 +173,11 @@ def has_digest(data: Dataset, digest: str) -> bool:
     return data.matches(digest) if isinstance(data, ArrayDataset) else data.digest == digest
 
 
+def notes_of(data: Dataset) -> tuple[str, ...]:
+    """What a data set says was left out or is out of the ordinary."""
+    return data.notes if isinstance(data, ArrayDataset) else ()
+
+
 def from_arrays(
     train: tuple[Any, Any],
     validation: tuple[Any, Any] | None = None,
@@ -150,6 +185,7 @@ def from_arrays(
     *,
     name: str,
     classes: int | None = None,
+    class_names: Sequence[str] | None = None,
     seed: int = 0,
 ) -> ArrayDataset:
     """A data set of arrays, or of torch tensors on the CPU.
@@ -160,24 +196,34 @@ def from_arrays(
         validation, test: the same; a part that is missing is split off, see `load_data`.
         name: what reports call it.
         classes: number of classes; one more than the largest label by default.
+        class_names: one a class, for the files of networks and for reports.
         seed: of the split.
 
     Raises:
-        DataError: arrays of other types or shapes, labels out of range, or too few images.
+        DataError: arrays of other types or shapes, labels out of range, names that are not one a
+            class, or too few images.
     """
     given = {"training": train, "validation": validation, "test": test}
     pairs = {
         what: _pair(pair, f"{name}: {what}") for what, pair in given.items() if pair is not None
     }
+    if class_names is not None:
+        if len(class_names) != len(set(class_names)) or classes not in (None, len(class_names)):
+            raise DataError(
+                f"{name}: class_names are {classes or ''} different texts, one a class; got "
+                f"{len(class_names)}, {len(set(class_names))} of them different"
+            )
+        classes = len(class_names)
     if classes is None:
         classes = 1 + max(int(labels.max(initial=0)) for _, labels in pairs.values())
     parts = {
         what: LabelledImages.checked(*pair, classes, f"{name}: {what}")
         for what, pair in pairs.items()
     }
-    return from_parts(
+    data = from_parts(
         name, parts["training"], parts.get("validation"), parts.get("test"), seed=seed
     )
+    return replace(data, class_names=tuple(class_names or ()))
 
 
 def from_parts(
@@ -221,6 +267,7 @@ def from_parts(
         test.labels,
         mean,
         std,
+        train.class_names,
     )
 
 
@@ -241,9 +288,10 @@ def _mean_and_std(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]
     for each of them.
     """
     counts = np.zeros((images.shape[1], 256), np.int64)
-    for start in range(0, len(images), _CHUNK):
+    most = max(1, _CHUNK_PIXELS // math.prod(images.shape[2:]))
+    for start in range(0, len(images), most):
         for channel, count in enumerate(counts):
-            count += np.bincount(images[start : start + _CHUNK, channel].ravel(), minlength=256)
+            count += np.bincount(images[start : start + most, channel].ravel(), minlength=256)
     levels: FloatArray = np.arange(256.0)
     shares = counts / counts.sum(1, keepdims=True)
     mean = (counts @ np.arange(256)) / counts.sum(1)

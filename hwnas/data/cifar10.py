@@ -17,7 +17,14 @@ from hwnas.reading import MIB, unpacked_bytes
 __all__ = ["cifar10"]
 
 
-def cifar10(folder: Path, size: int) -> tuple[LabelledImages, LabelledImages]:
+#: In the order of the labels, as batches.meta.txt of the data set gives them.
+_CLASS_NAMES = (
+    *("airplane", "automobile", "bird", "cat", "deer"),
+    *("dog", "frog", "horse", "ship", "truck"),
+)
+
+
+def cifar10(folder: Path, shape: tuple[int, int, int]) -> tuple[LabelledImages, LabelledImages]:
     """Training and test part from the binary version or from the JPEG packs."""
     if (folder / "cifar10_jpeg_train.npz").exists():
         parts = [_jpeg_pack(folder / f"cifar10_jpeg_{part}.npz") for part in ("train", "test")]
@@ -36,7 +43,8 @@ def cifar10(folder: Path, size: int) -> tuple[LabelledImages, LabelledImages]:
             "or cifar10_jpeg_train.npz and cifar10_jpeg_test.npz"
         )
     train_part, test_part = (
-        LabelledImages(resized(images, size), labels, 10) for images, labels in parts
+        LabelledImages(resized(images, shape[1:]), labels, 10, _CLASS_NAMES)
+        for images, labels in parts
     )
     return train_part, test_part
 
@@ -95,5 +103,5 @@ def _jpeg_pack(path: Path) -> tuple[npt.NDArray[np.uint8], IntArray]:
     pixels = np.empty((len(ends), 3, 32, 32), np.uint8)
     for i, (end, count) in enumerate(zip(ends, sizes, strict=True)):
         jpeg = io.BytesIO(start + body[end - int(count) : end] + b"\xff\xd9")
-        pixels[i] = decoded(jpeg, f"image {i} of {str(path)!r}", None, 32).transpose(2, 0, 1)
+        pixels[i] = decoded(jpeg, f"image {i} of {str(path)!r}", None, 32)
     return pixels, labels

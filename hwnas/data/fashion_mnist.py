@@ -16,12 +16,14 @@ from hwnas.reading import MIB
 __all__ = ["fashion_mnist"]
 
 
-def fashion_mnist(folder: Path, size: int) -> tuple[LabelledImages, LabelledImages]:
+def fashion_mnist(
+    folder: Path, shape: tuple[int, int, int]
+) -> tuple[LabelledImages, LabelledImages]:
     """Training and test part from the four idx files."""
-    return _idx_pair(folder, "train", size), _idx_pair(folder, "t10k", size)
+    return _idx_pair(folder, "train", shape[1:]), _idx_pair(folder, "t10k", shape[1:])
 
 
-def _idx_pair(folder: Path, part: str, size: int) -> LabelledImages:
+def _idx_pair(folder: Path, part: str, size: tuple[int, int]) -> LabelledImages:
     images = _idx(folder, f"{part}-images-idx3-ubyte", 3)
     labels = _idx(folder, f"{part}-labels-idx1-ubyte", 1).astype(np.int64)
     if len(images) != len(labels) or not images.size:

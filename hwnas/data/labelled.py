@@ -1,6 +1,7 @@
 """Images with their labels, as a file or a person hands them over; and their split in parts."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,15 @@ from hwnas.arrays import IntArray
 from hwnas.errors import DataError
 from hwnas.memory import check_memory
 
-__all__ = ["Images", "LabelledImages", "check_images_fit", "resized", "split_off"]
+__all__ = [
+    "Images",
+    "LabelledImages",
+    "check_images_fit",
+    "check_split",
+    "part_size",
+    "resized",
+    "split_off",
+]
 
 Images = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
@@ -28,11 +37,13 @@ class LabelledImages:
             normalised.
         labels: int64 (n,), from 0.
         classes: how many.
+        class_names: of all classes, or none.
     """
 
     images: Images
     labels: IntArray
     classes: int
+    class_names: tuple[str, ...] = ()
 
     @classmethod
     def checked(cls, images: Any, labels: Any, classes: int, what: str) -> "LabelledImages":
@@ -78,7 +89,7 @@ class LabelledImages:
 
     def take(self, indices: IntArray) -> "LabelledImages":
         """Some of them."""
-        return LabelledImages(self.images[indices], self.labels[indices], self.classes)
+        return replace(self, images=self.images[indices], labels=self.labels[indices])
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -109,46 +120,75 @@ def split_off(
     if validation is not None and test is not None:
         return train, validation, test
     order = np.random.default_rng([seed, _SPLIT_STREAM]).permutation(len(train))
-    count = min(len(order) // 6, 10_000)
+    count = part_size(len(order), tested=test is not None)
     if test is None:
-        count = len(order) // 5
         test, order = train.take(order[:count]), order[count:]
     if validation is None:
         validation, order = train.take(order[:count]), order[count:]
     train = train.take(order)
-    if not len(validation) or not len(test):
-        raise DataError(
-            f"{name} has too few images to be split into training, validation and test: "
-            f"{len(train)} are left for training"
-        )
+    check_split(name, len(train), len(validation), len(test))
     return train, validation, test
 
 
-def check_images_fit(count: int, channels: int, size: int) -> None:
-    """Refuse images of ``size`` x ``size`` pixels that do not fit into memory.
+def part_size(count: int, *, tested: bool) -> int:
+    """How many of so many images each part that is split off gets.
+
+    Args:
+        count: images of the part that is split.
+        tested: whether there is a test part.
+    """
+    return min(count // 6, 10_000) if tested else count // 5
+
+
+def check_split(name: str, train: int, validation: int, test: int) -> None:
+    """Refuse parts without images.
 
     Raises:
-        OptionError: they do not, with their parts, which are copies.
+        DataError: there is one.
+    """
+    if not min(train, validation, test):
+        raise DataError(
+            f"{name} has too few images to be split into training, validation and test: "
+            f"{train} are left for training"
+        )
+
+
+def check_images_fit(count: int, shape: tuple[int, int, int], copies: int = 3) -> None:
+    """Refuse images of a shape (channels, height, width) that do not fit into memory.
+
+    Args:
+        count: of the images.
+        shape: of each.
+        copies: of all of them that are held at once; parts that are taken from a whole are some.
+
+    Raises:
+        OptionError: they do not.
     """
     check_memory(
-        3.0 * count * channels * size**2,
-        f"{count} images of {size} x {size} pixels",
+        float(copies) * count * math.prod(shape),
+        f"{count} images of {shape[1]} x {shape[2]} pixels",
         "give a smaller proxy_input_size (--proxy-input-size)",
     )
 
 
-def resized(images: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
-    """Images (n, channels, height, width) at size x size, bilinear with antialiasing."""
-    if images.shape[2:] == (size, size):
+def resized(images: npt.NDArray[np.uint8], size: int | tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """Images (n, channels, height, width) scaled, bilinear with antialiasing.
+
+    Args:
+        images: whatever their height and width.
+        size: height and width, or one number for both, pixels.
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    if images.shape[2:] == (height, width):
         return images
     import torch
     from torch.nn import functional as F
 
-    check_images_fit(len(images), images.shape[1], size)
-    result = np.empty((*images.shape[:2], size, size), np.uint8)
-    most = min(_CHUNK, 1 + _CHUNK_BYTES // (4 * images.shape[1] * size**2))
+    check_images_fit(len(images), (images.shape[1], height, width))
+    result = np.empty((*images.shape[:2], height, width), np.uint8)
+    most = min(_CHUNK, 1 + _CHUNK_BYTES // (4 * images.shape[1] * height * width))
     for start in range(0, len(images), most):
         chunk = torch.from_numpy(images[start : start + most].astype(np.float32))
-        scaled = F.interpolate(chunk, (size, size), mode="bilinear", antialias=True)
+        scaled = F.interpolate(chunk, (height, width), mode="bilinear", antialias=True)
         result[start : start + most] = scaled.round_().clamp_(0, 255).byte().numpy()
     return result

@@ -1,16 +1,18 @@
 """From what a person types after ``--data`` to a data set."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from hwnas.data.arrays import from_parts
+from hwnas.data.arrays import ArrayDataset, from_parts
 from hwnas.data.checking import check_dataset
+from hwnas.data.image_folder import FolderImages
 from hwnas.data.labelled import LabelledImages
 from hwnas.data.protocol import Dataset
 from hwnas.data.sources import DATA, DataEntry, Found, as_entry, data_specs
 from hwnas.errors import DataError, HwnasError, OptionError
 from hwnas.registry import is_typed_object, typed_object
 
-__all__ = ["default_proxy_size", "load_data", "parse_data_spec"]
+__all__ = ["default_proxy_size", "load_data", "parse_data_spec", "suited"]
 
 
 def parse_data_spec(spec: str, *, typed: bool = True) -> tuple[DataEntry, Path | None]:
@@ -87,34 +89,48 @@ def default_proxy_size(spec: str, *, typed: bool = True) -> int:
     return parse_data_spec(spec, typed=typed)[0].proxy_size
 
 
-def load_data(spec: str, *, input_size: int, seed: int = 0, typed: bool = True) -> Dataset:
-    """Read a data set, resized to ``input_size`` x ``input_size`` pixels.
+def load_data(
+    spec: str,
+    *,
+    input_size: int | None = None,
+    input_shape: tuple[int, int, int] | None = None,
+    seed: int = 0,
+    typed: bool = True,
+    stratified: bool = True,
+) -> Dataset:
+    """Read a data set, resized to what a network reads.
 
     Args:
         spec: ``digits`` (1,797 images that come with scikit-learn), ``fashion-mnist:DIR`` (the four
             idx files, packed or not), ``cifar10:DIR`` (the binary version, or the JPEG packs
             ``cifar10_jpeg_train.npz`` and ``cifar10_jpeg_test.npz``), ``imagefolder:DIR`` (one
-            sub-folder a class, or ``train`` and ``val`` with such sub-folders), a registered name
-            (with ``:DIR`` if it needs a folder), ``FILE.py:NAME`` or ``module:NAME``.
-        input_size: pixels.
+            sub-folder a class, perhaps in parts such as ``train``, ``val`` and ``test``),
+            ``imagefolder-readable:DIR`` (the same without images that cannot be read), a registered
+            name (with ``:DIR`` if it needs a folder), ``FILE.py:NAME`` or ``module:NAME``.
+        input_size: height and width of square images in colour, pixels.
+        input_shape: channels, height and width, in its place.
         seed: of the split. Sets without a test part are split 60 : 20 : 20; of the others a sixth
             of the training part, at most 10,000 images, becomes the validation part. A person's own
             data set comes split.
         typed: whether a person typed the spec. One that stands in a file may name what ships, what
             is registered and what installed packages bring; no module that it names is imported.
+        stratified: whether images of a folder are split class by class; version 0.1.0 did not.
 
     Returns:
         A `hwnas.data.ArrayDataset`, or a person's own object.
 
     Raises:
         DataError: no such kind of data, a folder or file that is missing or broken, too few
-            images, or an own object that is no data set of this size.
+            images, or an own object that is no data set of this shape.
         OptionError: an own object cannot be imported.
     """
+    if (input_size is None) == (input_shape is None):
+        raise DataError("images need an input_size or an input_shape, one of them")
+    shape = input_shape or (3, input_size or 0, input_size or 0)
     entry, folder = parse_data_spec(spec, typed=typed)
-    if input_size < 1:
-        raise DataError(f"images need an input size of at least 1 pixel, got {input_size}")
-    found = _read(entry, folder, input_size, spec)
+    if min(shape) < 1:
+        raise DataError(f"images need an input size of at least 1 pixel, got {min(shape)}")
+    found = _read(entry, folder, shape, spec)
     if isinstance(found, tuple):
         train, test = found
         data: Dataset = from_parts(
@@ -124,21 +140,58 @@ def load_data(spec: str, *, input_size: int, seed: int = 0, typed: bool = True) 
             None if test is None else _checked(test, f"{spec}: test"),
             seed=seed,
         )
+    elif isinstance(found, FolderImages):
+        data = (None if stratified else found.split_as_before(seed)) or found.split(seed)
     else:
         data = found
         check_dataset(data)
-    _check_size(data, input_size)
+    return suited(data, shape, channels=input_shape is not None)
+
+
+def suited(data: Dataset, shape: tuple[int, int, int], *, channels: bool = True) -> Dataset:
+    """Data as a network reads them: grey ones get one channel where it reads one.
+
+    Args:
+        data: of some shape.
+        shape: channels, height and width that the network reads.
+        channels: whether their number matters.
+
+    Raises:
+        DataError: they have another shape.
+    """
+    if isinstance(data, ArrayDataset) and shape[0] == data.train_images.shape[1] == 1:
+        data = replace(data, grey=True)
+    given, height, width = data.input_shape
+    if (height, width) != shape[1:]:
+        advice = f"give --proxy-input-size {height}, or make them of that size"
+        if height != width:
+            advice = "make them of that size, or search a space with this input_shape"
+        raise DataError(
+            f"data {data.name!r} hand out images of {height} x {width} pixels, asked for were "
+            f"{shape[1]} x {shape[2]}: {advice}"
+        )
+    if channels and given != shape[0]:
+        raise DataError(
+            f"data {data.name!r} hand out images of {given} channels, and the network reads "
+            f"{shape[0]}: make them, or the network, of that many"
+        )
     return data
 
 
-def _read(entry: DataEntry, folder: Path | None, size: int, spec: str) -> Found:
+def _read(entry: DataEntry, folder: Path | None, shape: tuple[int, int, int], spec: str) -> Found:
     """What a reader, a person's own perhaps, gives.
 
     Raises:
-        DataError: it raises, or gives two things that are no parts.
+        DataError: it raises, makes no images of this shape, or gives two things that are no parts.
     """
+    channels, height, width = shape
+    if not entry.shaped and (channels != 3 or height != width):
+        raise DataError(
+            f"{entry.name} data are square and in colour, asked for were images of {channels} x "
+            f"{height} x {width}: register a DataEntry with shaped=True, whose read takes a shape"
+        )
     try:
-        found = entry.read(folder, size)
+        found = entry.read(folder, shape if entry.shaped else height)
     except (HwnasError, MemoryError):
         raise
     except OSError as error:
@@ -157,13 +210,5 @@ def _read(entry: DataEntry, folder: Path | None, size: int, spec: str) -> Found:
 
 
 def _checked(part: LabelledImages, what: str) -> LabelledImages:
-    return LabelledImages.checked(part.images, part.labels, part.classes, what)
-
-
-def _check_size(data: Dataset, size: int) -> None:
-    _, height, width = data.input_shape
-    if (height, width) != (size, size):
-        raise DataError(
-            f"data {data.name!r} hand out images of {height} x {width} pixels, asked for were "
-            f"{size} x {size}: give --proxy-input-size {height}, or make them of that size"
-        )
+    checked = LabelledImages.checked(part.images, part.labels, part.classes, what)
+    return replace(checked, class_names=part.class_names)

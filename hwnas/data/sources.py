@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from hwnas.data.checking import check_facts, lacking
 from hwnas.data.cifar10 import cifar10
 from hwnas.data.digits import digits
 from hwnas.data.fashion_mnist import fashion_mnist
-from hwnas.data.image_folder import image_folder
+from hwnas.data.image_folder import FolderImages, image_folder
 from hwnas.data.labelled import LabelledImages
 from hwnas.data.protocol import Dataset
 from hwnas.errors import OptionError
@@ -18,8 +19,9 @@ from hwnas.registry import Registry
 
 __all__ = ["DATA", "DataEntry", "Found", "as_entry", "data_specs", "register_data"]
 
-#: Training and test part (None where there is none), to be split; or a data set as it is.
-Found = tuple[LabelledImages, LabelledImages | None] | Dataset
+#: Training and test part (None where there is none) or images of a folder, to be split; or a data
+#: set as it is.
+Found = tuple[LabelledImages, LabelledImages | None] | FolderImages | Dataset
 
 
 @dataclass(frozen=True)
@@ -29,16 +31,19 @@ class DataEntry:
     Attributes:
         name: what ``--data`` calls it.
         read: takes a folder (a `Path`; None if it needs none), and how many pixels images are to be
-            high and wide.
+            high and wide, or their shape.
         folder: whether it is read from a folder, ``NAME:DIR``.
         proxy_size: pixels of the images that a supernet is trained on unless another size is asked
             for.
+        shaped: whether ``read`` takes a shape (channels, height, width); if not, it is asked for
+            square images in colour only.
     """
 
     name: str
-    read: Callable[[Any, int], Found]
+    read: Callable[[Any, Any], Found]
     folder: bool
     proxy_size: int = 32
+    shaped: bool = False
 
 
 def as_entry(name: str, thing: Any) -> DataEntry:
@@ -47,7 +52,7 @@ def as_entry(name: str, thing: Any) -> DataEntry:
     Args:
         name: what it is called.
         thing: a `DataEntry`; a ready data set; or a function (or class) that is called with the
-            input shape (3, size, size), and with the folder if it takes two arguments.
+            input shape, such as (3, 32, 32), and with the folder if it takes two arguments.
 
     Raises:
         OptionError: it is none of these.
@@ -58,7 +63,8 @@ def as_entry(name: str, thing: Any) -> DataEntry:
     missing = lacking(thing)
     if not missing and not isinstance(thing, type):
         check_facts(thing)
-        return DataEntry(name, lambda folder, size: thing, False, int(thing.input_shape[1]))
+        size = int(thing.input_shape[1])
+        return DataEntry(name, lambda folder, shape: thing, False, size, shaped=True)
     if not callable(thing):
         raise OptionError(
             f"data {name!r} are a function make(input_shape) or make(input_shape, folder), or a "
@@ -71,12 +77,11 @@ def as_entry(name: str, thing: Any) -> DataEntry:
             f"function that needs {'other' if count is None else count} arguments"
         )
 
-    def read(folder: Path | None, size: int) -> Dataset:
-        shape = (3, size, size)
+    def read(folder: Path | None, shape: tuple[int, int, int]) -> Dataset:
         made: Dataset = thing(shape) if count == 1 else thing(shape, folder)
         return made
 
-    return DataEntry(name, read, count == 2)
+    return DataEntry(name, read, count == 2, shaped=True)
 
 
 def _required(function: Callable[..., Any]) -> int | None:
@@ -94,10 +99,11 @@ def _required(function: Callable[..., Any]) -> int | None:
 
 
 _SHIPPED = (
-    DataEntry("digits", digits, folder=False, proxy_size=16),
-    DataEntry("fashion-mnist", fashion_mnist, folder=True),
-    DataEntry("cifar10", cifar10, folder=True),
-    DataEntry("imagefolder", image_folder, folder=True),
+    DataEntry("digits", digits, folder=False, proxy_size=16, shaped=True),
+    DataEntry("fashion-mnist", fashion_mnist, folder=True, shaped=True),
+    DataEntry("cifar10", cifar10, folder=True, shaped=True),
+    DataEntry("imagefolder-readable", partial(image_folder, skip=True), folder=True, shaped=True),
+    DataEntry("imagefolder", image_folder, folder=True, shaped=True),
 )
 
 _NAMES = {entry.name for entry in _SHIPPED}

@@ -17,6 +17,7 @@ from hwnas.devices.target import (
     differences_here,
     measure_model,
     measure_on,
+    measure_runs,
     precision_for,
     runtime_for,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "keep",
     "measure_model",
     "measure_on",
+    "measure_runs",
     "precision_for",
     "profile_to_file",
     "runtime_for",

@@ -190,6 +190,8 @@ def transfer_to_file(
 ) -> tuple[Path, LatencyTable]:
     """Measure a few whole networks, and shape a table from a similar device's.
 
+    What the source estimates, as all of an engine's that is not here, stays an estimate.
+
     Args:
         space: whose networks are measured, and whose workloads the table is of.
         runtime: of the device.
@@ -199,11 +201,14 @@ def transfer_to_file(
         progress: told after every round.
 
     Raises:
-        OptionError: the source lacks workloads of the space, or is no measured table.
+        OptionError: the source lacks workloads of the space, or is a transferred table.
     """
-    from hwnas.predictors.transfer import fit_transfer, transferred
+    from hwnas.predictors.transfer import fit_transfer, transferred, transferred_estimates
 
-    lacking = source.missing(space.distinct_workloads)
+    needed = {w.key for w in space.distinct_workloads}
+    known = {key: entry for key, entry in source.estimates.items() if key in needed}
+    source = replace(source, estimates=known)  # what else it estimates is of its own device
+    lacking = [w for w in source.missing(space.distinct_workloads) if w.key not in known]
     if lacking:
         raise OptionError(
             f"the table of {source.space.name} on {source.target} lacks {len(lacking)} workloads "
@@ -243,7 +248,7 @@ def transfer_to_file(
         call=call,
         workloads=entries,
         networks=networks,
-        estimates={},  # what else the source knows is of its own device
+        estimates=transferred_estimates(source, fit, call, space.families),
         unmeasured={},
         kernels=None,
         provenance=replace(provenance, transfer=replace(record, networks=len(networks))),

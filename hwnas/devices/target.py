@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from hwnas import profilers
 from hwnas.errors import HwnasError, OptionError
 from hwnas.latency_tables import Measurement, Target
-from hwnas.profilers import GPU_RUNTIMES, RUNTIMES, AnyRuntime, Plan, Runtime, measure_models
+from hwnas.profilers import GPU_RUNTIMES, RUNTIMES, AnyRuntime, Plan, Runtime, check_precision
+from hwnas.profilers.measuring import measure
+from hwnas.profilers.onnxruntime_provider import is_provider
+from hwnas.profilers.protocol import summarise
 from hwnas.progress import Progress, silent
 from hwnas.registry import is_typed_object
 from hwnas.spaces import SearchSpace
@@ -18,6 +22,7 @@ __all__ = [
     "differences_here",
     "measure_model",
     "measure_on",
+    "measure_runs",
     "precision_for",
     "runtime_for",
     "runtime_of_table",
@@ -60,7 +65,8 @@ def runtime_of_table(target: Target, device: str) -> str | None:
     """
     if device != target.kind or is_typed_object(target.runtime):
         return None
-    known = target.runtime in RUNTIMES or (device == "gpu" and target.runtime in GPU_RUNTIMES)
+    known = target.runtime in RUNTIMES or is_provider(target.runtime)
+    known = known or (device == "gpu" and target.runtime in GPU_RUNTIMES)
     return target.runtime if known else None
 
 
@@ -114,22 +120,32 @@ def measure_model(
         seed: of the order of the runs.
         progress: told after every round.
     """
-    return measure_models(
-        {"model": model},
-        space,
-        runtime,
-        precision=target.precision,
-        batch=target.batch,
-        plan=Plan(min_seconds=seconds),
-        seed=seed,
-        progress=progress,
-    )["model"]
+    return measure_runs(
+        model, space, runtime, target, seconds=seconds, seed=seed, progress=progress
+    )[0]
+
+
+def measure_runs(
+    model: bytes,
+    space: SearchSpace,
+    runtime: AnyRuntime,
+    target: Target,
+    *,
+    seconds: float,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> tuple[Measurement, list[float]]:
+    """The same, and what every run took by the clock, ms; arguments as `measure_model`."""
+    check_precision(runtime, target.precision)
+    plan, models = Plan(min_seconds=seconds), {"model": partial(bytes, model)}
+    samples = measure(models, space, runtime, target, plan, seed, None, progress)
+    return summarise(samples)["model"], samples.runs_ms["model"]
 
 
 def measure_on(
     target: Target, space: SearchSpace, seconds: float, name: str | None = None
 ) -> Measure:
-    """What measures ONNX models on a target that is this machine.
+    """What measures ONNX models on a target that is this machine, with every run by the clock.
 
     Args:
         target: of a table; `differences_here` tells whether it is this machine.
@@ -142,9 +158,10 @@ def measure_on(
     """
     runtime = runtime_for(target, name)
 
-    def measure(model: bytes, progress: Progress) -> Mapping[str, Any]:
-        return asdict(
-            measure_model(model, space, runtime, target, seconds=seconds, progress=progress)
+    def measured(model: bytes, progress: Progress) -> Mapping[str, Any]:
+        taken, runs_ms = measure_runs(
+            model, space, runtime, target, seconds=seconds, progress=progress
         )
+        return asdict(taken) | {"runs_ms": [float(f"{ms:.5g}") for ms in runs_ms]}
 
-    return measure
+    return measured

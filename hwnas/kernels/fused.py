@@ -53,7 +53,9 @@ class FusedKernel:
         ops: operators of all nodes that run in it, in order.
         elements_in, elements_out: numbers read and written an image, without weights.
         elements_constant: weights read, whatever the batch.
-        convolution: of convolutions and linear layers.
+        convolution: of convolutions, linear layers and products.
+        remark: what is unusual in it, such as a dilated kernel or sizes that are not known; empty
+            where nothing is.
     """
 
     name: str
@@ -63,3 +65,4 @@ class FusedKernel:
     elements_out: int
     elements_constant: int = 0
     convolution: ConvolutionShape | None = None
+    remark: str = ""

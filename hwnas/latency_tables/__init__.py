@@ -4,6 +4,7 @@ from hwnas.latency_tables.agreement import Agreement, agreement, drift_tolerance
 from hwnas.latency_tables.checks import Finding, check_table, only_noise
 from hwnas.latency_tables.conditions import Conditions, DeviceState
 from hwnas.latency_tables.names import shipped, tables_folder
+from hwnas.latency_tables.spread import percentile_factor
 from hwnas.latency_tables.store import (
     all_tables,
     default_path,
@@ -45,6 +46,7 @@ __all__ = [
     "earlier_profile",
     "find_table",
     "only_noise",
+    "percentile_factor",
     "shipped",
     "table_path",
     "tables_folder",

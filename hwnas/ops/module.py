@@ -1,8 +1,10 @@
 """The torch reading of a graph: an ordinary `torch.nn.Module`, trainable and printable."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -18,6 +20,7 @@ __all__ = [
     "initialise",
     "make_layer",
     "node_ranges",
+    "seeded",
 ]
 
 #: Builds the module of one node from the node and the channels of its input; None: no parameters.
@@ -123,16 +126,25 @@ class GraphModule(nn.Module):
             done = tuple(i for i in {*node.inputs, at} if last_use.get(i) == at)
             self._steps.append((layer or _plain(node), node.inputs, done))
 
-    def forward(self, x: Tensor, see: Callable[[int, Tensor], None] | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        see: Callable[[int, Tensor], None] | None = None,
+        change: Mapping[int, Callable[[Tensor], Tensor]] | None = None,
+    ) -> Tensor:
         """Run all nodes; intermediate results are let go after their last use.
 
         Args:
             x: (n, channels, height, width).
             see: shown the index and value of every node as it is computed.
+            change: for some nodes what becomes of their value, such as drop path.
         """
+        change = change or {}
         values: list[Tensor | None] = [x]
         for at, (run, inputs, done) in enumerate(self._steps, start=1):
             value = run(*(values[i] for i in inputs))
+            if at in change:
+                value = change[at](value)
             if see is not None:
                 see(at, value)
             values.append(value)
@@ -185,3 +197,19 @@ def initialise(module: nn.Module, seed: int) -> None:
                 parameter.fill_(INITIAL_ALPHA)
             else:
                 parameter.fill_(0.0 if name.endswith("bias") else 1.0)
+
+
+@contextmanager
+def seeded(*seeds: int) -> Iterator[None]:
+    """What draws from torch's own generators draws from these seeds; they are as before behind it.
+
+    A person's own module draws its weights, and what its dropout zeroes, from those.
+    """
+    begun = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    devices = [torch.cuda.current_device()] if begun else []
+    seed = int(np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0] >> 1)
+    with torch.random.fork_rng(devices=devices):
+        torch.default_generator.manual_seed(seed)
+        if begun:
+            torch.cuda.manual_seed(seed)
+        yield

@@ -13,16 +13,21 @@ from hwnas.predictors.expectation import SampledExpectation, sampled_expectation
 from hwnas.predictors.kernels import KernelPredictor
 from hwnas.predictors.loading import load_predictor, load_table, shipped_predictors
 from hwnas.predictors.looked_up import LookedUpLatency, UnknownLatency
-from hwnas.predictors.onnx_model import KernelLatency, ModelPrediction, predict_onnx, predict_pieces
+from hwnas.predictors.model_prediction import KernelLatency, ModelPrediction
+from hwnas.predictors.onnx_model import predict_onnx, predict_pieces
 from hwnas.predictors.own import OwnPredictor
 from hwnas.predictors.protocol import (
     GivesExpectation,
     GivesIntervals,
+    GivesPercentiles,
     LatencyPredictor,
     predictor_name,
     require,
 )
 from hwnas.predictors.report import PredictionReport, prediction_report
+from hwnas.predictors.tensorrt.engines import SOURCE, Engine, engine_names, is_engine, parse_engine
+from hwnas.predictors.tensorrt.models import predict_engine
+from hwnas.predictors.tensorrt.of_space import EnginePredictor, engine_table, engine_times
 from hwnas.predictors.workloads import WorkloadRegressor, fill_gaps
 
 if TYPE_CHECKING:
@@ -31,11 +36,15 @@ if TYPE_CHECKING:
     from hwnas.predictors.regression import LatencyRegressor
 
 __all__ = [
+    "SOURCE",
     "AdditivePredictor",
     "AdditivityReport",
     "Calibration",
+    "Engine",
+    "EnginePredictor",
     "GivesExpectation",
     "GivesIntervals",
+    "GivesPercentiles",
     "KernelLatency",
     "KernelPredictor",
     "LatencyLoss",
@@ -50,9 +59,15 @@ __all__ = [
     "UnknownLatency",
     "WorkloadRegressor",
     "additivity_report",
+    "engine_names",
+    "engine_table",
+    "engine_times",
     "fill_gaps",
+    "is_engine",
     "load_predictor",
     "load_table",
+    "parse_engine",
+    "predict_engine",
     "predict_onnx",
     "predict_pieces",
     "prediction_report",

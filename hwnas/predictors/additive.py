@@ -13,7 +13,7 @@ import numpy.typing as npt
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import AdditiveCost, nearest_sum
 from hwnas.errors import OptionError
-from hwnas.latency_tables import LatencyTable, Target
+from hwnas.latency_tables import LatencyTable, Target, percentile_factor
 from hwnas.ops import Workload
 from hwnas.predictors.calibrated import Calibration, calibrate, calibrate_without_each
 from hwnas.predictors.expectation import sampled_expectation
@@ -95,7 +95,7 @@ class AdditivePredictor:
             known = replace(known, residual=max(known.residual, transfer.residual))
         self.calibration = known
         fixed = self.table.call.latency_ms
-        self._ms: AdditiveCost | WorkloadSums | LiveSums
+        self._ms: Callable[[npt.ArrayLike], FloatArray]
         if self.space.may_be_cut:
             within, entries = self._entries(_ms)
             cost = AdditiveCost.from_floats(fixed + within, entries)
@@ -203,6 +203,14 @@ class AdditivePredictor:
         self._check_additive()
         factor = math.exp(-self._quantile(confidence) * self._residual)
         return replace(self.cost, unit=self.cost.unit * factor)
+
+    def percentile_factor(self, percentile: float) -> float:
+        """A percentile of runs by the clock, over the predicted latency.
+
+        As the table's whole networks spread within their profile; what slows the machine as a whole
+        for seconds is not in it.
+        """
+        return percentile_factor(self.table.networks.values(), percentile)
 
     @property
     def _residual(self) -> float:

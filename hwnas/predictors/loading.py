@@ -13,12 +13,15 @@ from hwnas.predictors.kernels import KernelPredictor
 from hwnas.predictors.looked_up import LookedUpLatency, UnknownLatency
 from hwnas.predictors.own import OwnPredictor
 from hwnas.predictors.protocol import LatencyPredictor, predictor_name
+from hwnas.predictors.tensorrt.engines import engine_names, is_engine, parse_engine
+from hwnas.predictors.tensorrt.of_space import EnginePredictor, engine_times
 from hwnas.registry import is_typed_object, typed_object
 from hwnas.spaces import SearchSpace
 
 if TYPE_CHECKING:
     from hwnas.predictors.of_space import SpacePredictor
     from hwnas.predictors.regression import LatencyRegressor
+    from hwnas.predictors.whole_networks import WholeNetworkPredictor
 
 __all__ = ["load_predictor", "load_table", "shipped_predictors"]
 
@@ -42,7 +45,8 @@ def load_predictor(source: Any, space: SearchSpace | None = None) -> LatencyPred
 
     Args:
         source: a table or a fitted `hwnas.LatencyRegressor`; the path of a table or of a saved
-            regressor (.npz); the name of a table or predictor that ships; an own object with
+            regressor (.npz); the name of a table or predictor that ships, or of an engine of the
+            V100 with its batch, ``v100-tensorrt-fp16-b32``; an own object with
             ``predict`` (see `OwnPredictor`), or where one stands, ``FILE.py:NAME`` or
             ``module:NAME``, which imports that file. A predictor of hwnas stays as it is.
         space: whose architectures to predict; by default the space that was measured, or an own
@@ -57,6 +61,8 @@ def load_predictor(source: Any, space: SearchSpace | None = None) -> LatencyPred
     if not isinstance(source, str | Path):
         return _of_object(source, space, None)
     text = str(source)
+    if is_engine(text):
+        return _of_engine(text, space)
     if text in shipped_predictors():
         return _fitted(shipped_predictors()[text], space, text)
     if Path(source).suffix == ".npz":
@@ -78,8 +84,8 @@ def load_table(source: str | Path) -> LatencyTable:
         if Path(source).exists():
             raise
         raise TableFormatError(
-            f"{error}; a predictor's name ({', '.join(shipped_predictors())}); or the path of a "
-            "saved predictor (.npz)"
+            f"{error}; a predictor's name ({', '.join([*shipped_predictors(), *engine_names()])}); "
+            "or the path of a saved predictor (.npz)"
         ) from None
 
 
@@ -99,8 +105,12 @@ def _of_object(source: Any, space: SearchSpace | None, name: str | None) -> Late
 
         if isinstance(source, LatencyRegressor):
             return _of_regressor(source, space, name or "LatencyRegressor")
+        from hwnas.predictors.tensorrt.families import EngineFamilyPredictor
+        from hwnas.predictors.whole_networks import WholeNetworkPredictor
+
         looked_up = LookedUpLatency | UnknownLatency
-        if isinstance(source, AdditivePredictor | SpacePredictor | OwnPredictor | looked_up):
+        whole = WholeNetworkPredictor | EngineFamilyPredictor | looked_up
+        if isinstance(source, AdditivePredictor | SpacePredictor | OwnPredictor | whole):
             return _same_space(source, space)
     if space is None:
         space = getattr(source, "space", None)
@@ -121,9 +131,44 @@ def _same_space(predictor: LatencyPredictor, space: SearchSpace | None) -> Laten
     return predictor
 
 
-def _of_table(table: LatencyTable, space: SearchSpace | None) -> AdditivePredictor:
+def _of_engine(name: str, space: SearchSpace | None) -> LatencyPredictor:
+    engine = parse_engine(name)
+    if space is None:
+        raise OptionError(
+            f"{name} predicts the networks of any space, and does not say which: give space=, on "
+            "the command line --space NAME"
+        )
+    if space.modules is not None:
+        from hwnas.predictors.tensorrt.families import EngineFamilyPredictor
+
+        return EngineFamilyPredictor(engine_times(engine), space)
+    return EnginePredictor(engine_times(engine), space)
+
+
+def _of_table(
+    table: LatencyTable, space: SearchSpace | None
+) -> "AdditivePredictor | WholeNetworkPredictor":
     origin = spaces.remake(table.space.name, table.space.arguments, space)
+    wanted = origin if space is None else space
+    if wanted.modules is not None:
+        return _of_networks(table, wanted, origin)
     return AdditivePredictor(table, origin if space is None else space, origin)
+
+
+def _of_networks(
+    table: LatencyTable, space: SearchSpace, origin: SearchSpace
+) -> "WholeNetworkPredictor":
+    from hwnas.predictors.whole_networks import WholeNetworkPredictor
+
+    if origin.identifier == space.identifier:
+        return WholeNetworkPredictor.of_table(table, space)
+    if table.kernels is not None:
+        return WholeNetworkPredictor.of_kernels(table, space)
+    raise OptionError(
+        f"networks of {space.name} are measured whole, or predicted by a table with kernels, and "
+        f"the table is of {origin.identifier}, got {space.identifier}: leave the table out to "
+        "measure some now, or profile --kernels 500"
+    )
 
 
 def _fitted(path: Path, space: SearchSpace | None, name: str) -> "SpacePredictor":

@@ -1,8 +1,9 @@
 """Latencies that are looked up: those of a benchmark's file, with the noise of its measurements."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +11,13 @@ import numpy.typing as npt
 from hwnas.arrays import FloatArray
 from hwnas.costs import AdditiveCost
 from hwnas.errors import DataError, OptionError
+from hwnas.predictors.expectation import sampled_expectation
 from hwnas.predictors.intervals import check_confidence
 from hwnas.spaces import SearchSpace
 from hwnas.spaces.tabulated import ArchitectureTable
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["LookedUpLatency", "UnknownLatency"]
 
@@ -27,7 +32,7 @@ class LookedUpLatency:
     are equal and are written differently (`Cell.canonical`) were measured independently. An
     interval then reaches from the value as far, relative to it, as this share of twins lie apart;
     it holds what a second measurement of the same network gives. Without twins there is no
-    ``predict_interval``.
+    ``predict_interval``, and without a row for each architecture no ``expected``.
 
     Args:
         table: latencies in ms, above 0.
@@ -44,6 +49,8 @@ class LookedUpLatency:
 
     #: Only where there are twins.
     predict_interval: Callable[..., FloatArray]
+    #: Only where all architectures have a row.
+    expected: Callable[[Sequence["torch.Tensor"]], "torch.Tensor"]
     #: `cost` is the nearest sum, not the latency.
     additive = False
 
@@ -59,6 +66,8 @@ class LookedUpLatency:
         self.twins = _twin_differences(table)
         if len(self.twins) >= _LEAST_TWINS:
             self.predict_interval = self._interval
+        if len(table) == math.prod(self.space.n_choices):
+            self.expected = self._expected
 
     @property
     def target(self) -> str:
@@ -118,6 +127,16 @@ class LookedUpLatency:
         """Interval (n, 2) in ms that holds a second measurement of the same network."""
         ms, factor = self.predict(archs), self.interval_factor(confidence)
         return np.stack([ms / factor, ms * factor], axis=1)
+
+    def _expected(self, probabilities: Sequence["torch.Tensor"]) -> "torch.Tensor":
+        """Mean latency in ms if each decision is drawn from its own distribution; differentiable.
+
+        Estimated from sampled architectures, see `sampled_expectation`.
+
+        Args:
+            probabilities: one tensor (n_choices,) a decision.
+        """
+        return sampled_expectation(self, self.space.n_choices, probabilities)
 
 
 class UnknownLatency:

@@ -2,98 +2,19 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from hwnas.errors import KernelNotInTableError
+from hwnas.errors import KernelNotInTableError, OptionError
 from hwnas.kernels import Piece, count_model_macs, split
-from hwnas.latency_tables import LatencyTable, Target
-from hwnas.predictors.intervals import student_quantile
+from hwnas.latency_tables import LatencyTable
 from hwnas.predictors.kernels import KernelPredictor
+from hwnas.predictors.model_prediction import KernelLatency, ModelPrediction
+from hwnas.predictors.tensorrt.engines import is_engine
+from hwnas.predictors.tensorrt.models import predict_engine
 
-__all__ = ["KernelLatency", "ModelPrediction", "predict_onnx", "predict_pieces"]
-
-
-@dataclass(frozen=True, slots=True)
-class KernelLatency:
-    """One kernel of a model in the order they run.
-
-    Attributes:
-        name, op, key, macs: of the node that runs.
-        ms: None where it cannot be predicted.
-        outside: in what it is far from every kernel that was measured, such as ``dilation``.
-    """
-
-    name: str
-    op: str
-    key: str
-    macs: int
-    ms: float | None
-    outside: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ModelPrediction:
-    """What a model will take, and where it goes.
-
-    Attributes:
-        predicted_ms: of a whole run; the kernels in ``unpredicted`` are not in it.
-        kernels: all kernels in order.
-        call_ms: part of ``predicted_ms`` that belongs to no kernel.
-        target: what it will take that long on.
-        residual: root mean square of log(predicted / measured) on the table's random networks.
-        count: how many of these there are.
-        macs: multiply-accumulates of the model as it was exported; None where nobody counted them.
-            Kernels have their own, which a layout may have rounded up.
-        spread: standard deviation of log(predicted / measured) of this model: what is unsure of its
-            kernels, and what the table's random networks leave over; None: ``residual``.
-    """
-
-    predicted_ms: float
-    kernels: tuple[KernelLatency, ...]
-    call_ms: float
-    target: Target
-    residual: float
-    count: int
-    macs: int | None = None
-    spread: float | None = None
-
-    @property
-    def outside(self) -> tuple[KernelLatency, ...]:
-        """Predicted kernels that are far from all measured ones: the interval is wider for them."""
-        return tuple(kernel for kernel in self.kernels if kernel.outside)
-
-    @property
-    def unpredicted(self) -> tuple[KernelLatency, ...]:
-        """Kernels of families that the table did not measure, or whose shapes are not known."""
-        return tuple(kernel for kernel in self.kernels if kernel.ms is None)
-
-    def by_operator(self) -> dict[str, tuple[int, float]]:
-        """Operator -> how many predicted kernels of it run, and their ms; the costliest first."""
-        totals: dict[str, tuple[int, float]] = {}
-        for kernel in self.kernels:
-            if kernel.ms is not None:
-                count, ms = totals.get(kernel.op, (0, 0.0))
-                totals[kernel.op] = (count + 1, ms + kernel.ms)
-        return dict(sorted(totals.items(), key=lambda item: -item[1][1]))
-
-    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """Milliseconds between which a measurement lies; its least where kernels are left out.
-
-        From how sure each kernel is, and from the spread of the table's random networks around
-        their predictions (Student's t). What ``unpredicted`` lists takes time that nobody knows:
-        the upper end is infinite then.
-
-        Raises:
-            OptionError: the confidence is not between 0 and 1.
-        """
-        spread = student_quantile(confidence, self.count) * (
-            self.residual if self.spread is None else self.spread
-        )
-        low, high = (self.predicted_ms * float(np.exp(sign * spread)) for sign in (-1, 1))
-        return low, math.inf if self.unpredicted else high
+__all__ = ["predict_onnx", "predict_pieces"]
 
 
 def predict_onnx(
@@ -102,24 +23,35 @@ def predict_onnx(
     *,
     strict: bool = False,
     shapes: Mapping[str, Sequence[int]] | None = None,
+    batch: int | None = None,
 ) -> ModelPrediction:
-    """Predict a model from a table's measured kernels; the model is not run.
+    """Predict a model from measured kernels; the model is not run.
 
     ONNX Runtime on this machine tells which kernels it would run, fused and laid out for this
-    machine's processor. For a table of another processor that layout may differ.
+    machine's processor. For a table of another processor that layout may differ. For the V100 of
+    public measurements, kernels are those that TensorRT's own rules make (`hwnas.kernels.fuse`).
 
     Args:
         model: an ONNX model of fixed shapes, or its path.
         table: a table with kernels (``hwnas profile --kernels 500``), its path or name, or a
-            predictor made of one.
+            predictor made of one; or an engine of the V100, such as ``v100-tensorrt-fp16``.
         strict: raise where a kernel cannot be predicted, instead of listing it.
         shapes: input name -> its sizes, for inputs whose shapes are dynamic.
+        batch: images a run, of an engine; by default those that the model is made for.
 
     Raises:
         ModelFormatError: the model cannot be read, or its shapes are not known.
+        OptionError: a batch of what is no engine, or that was not measured.
         TableTargetError: the table holds no kernels.
         KernelNotInTableError: in strict mode, some kernels cannot be predicted.
     """
+    if is_engine(table):
+        return predict_engine(model, str(table), strict=strict, shapes=shapes, batch=batch)
+    if batch is not None:
+        raise OptionError(
+            f"a batch is of an engine such as v100-tensorrt-fp16, got {batch} for a table, which "
+            "has one: leave it out"
+        )
     pieces = split(model, shapes)  # before the table is modelled, so that errors come at once
     macs = count_model_macs(model, shapes)
     if isinstance(table, str | Path):

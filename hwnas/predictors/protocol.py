@@ -1,7 +1,7 @@
 """What a latency predictor is, and how what one cannot do is refused by name."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol, overload, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, overload, runtime_checkable
 
 import numpy.typing as npt
 
@@ -14,7 +14,14 @@ from hwnas.spaces import SearchSpace
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["GivesExpectation", "GivesIntervals", "LatencyPredictor", "predictor_name", "require"]
+__all__ = [
+    "GivesExpectation",
+    "GivesIntervals",
+    "GivesPercentiles",
+    "LatencyPredictor",
+    "predictor_name",
+    "require",
+]
 
 
 @runtime_checkable
@@ -80,7 +87,20 @@ class GivesExpectation(LatencyPredictor, Protocol):
         ...
 
 
+@runtime_checkable
+class GivesPercentiles(LatencyPredictor, Protocol):
+    """A predictor that says how single runs spread."""
+
+    def percentile_factor(self, percentile: float, /) -> float:
+        """A percentile (between 0 and 100) of runs by the clock, over the predicted latency."""
+        ...
+
+
 _OFFERS = {
+    "percentile_factor": (
+        "the spread of single runs",
+        "search with a latency table (--table), which has it, or give a latency without @p",
+    ),
     "predict_interval": (
         "intervals",
         "give it predict_interval(archs, confidence), or ask for no confidence",
@@ -101,9 +121,11 @@ def require(
 def require(
     predictor: LatencyPredictor, what: Literal["expected"], why: str
 ) -> GivesExpectation: ...
+@overload
 def require(
-    predictor: LatencyPredictor, what: Literal["predict_interval", "expected"], why: str
-) -> GivesIntervals | GivesExpectation:
+    predictor: LatencyPredictor, what: Literal["percentile_factor"], why: str
+) -> GivesPercentiles: ...
+def require(predictor: LatencyPredictor, what: str, why: str) -> LatencyPredictor:
     """The predictor itself, if it offers what is needed.
 
     Args:
@@ -119,9 +141,7 @@ def require(
         raise OptionError(
             f"{why} needs {offer}, which {predictor_name(predictor)} does not give: {remedy}"
         )
-    found: Any = predictor
-    checked: GivesIntervals | GivesExpectation = found
-    return checked
+    return predictor
 
 
 def predictor_name(predictor: object) -> str:

@@ -21,11 +21,11 @@ import numpy.typing as npt
 
 from hwnas.arrays import FloatArray
 from hwnas.errors import OptionError
-from hwnas.latency_tables import LatencyTable, Measurement, Transfer
+from hwnas.latency_tables import Estimate, LatencyTable, Measurement, Transfer
 from hwnas.ops import Op, Workload, parse_workload
 from hwnas.spaces import SearchSpace
 
-__all__ = ["Fit", "fit_transfer", "transferred"]
+__all__ = ["Fit", "fit_transfer", "transferred", "transferred_estimates"]
 
 LEAST_NETWORKS = 5
 _STRENGTHS = (
@@ -134,13 +134,41 @@ def transferred(
         call: the almost empty model, measured on this device.
         own: operator families that do not ship, by name, such as `SearchSpace.families`.
     """
-    entries = {}
-    for key, entry in source.workloads.items():
-        alone = max(entry.latency_ms - source.call.latency_ms, 0.0)
-        ms = fit.factor(parse_workload(key, own)) * alone + fit.block_ms + call.latency_ms
-        entries[key] = replace(entry.scaled(ms / entry.latency_ms), relative_error=fit.residual)
+    entries = {
+        key: replace(
+            entry.scaled(_there(fit, source, key, entry.latency_ms, call, own) / entry.latency_ms),
+            relative_error=fit.residual,
+        )
+        for key, entry in source.workloads.items()
+    }
     digest = hashlib.sha256(source.to_json().encode()).hexdigest()[:12]
     return entries, Transfer(str(source.target), digest, 0, fit.residual)
+
+
+def transferred_estimates(
+    source: LatencyTable,
+    fit: Fit,
+    call: Measurement,
+    own: Mapping[str, type[Op]] = MappingProxyType({}),
+) -> dict[str, Estimate]:
+    """The source's own estimates as estimates of this device; arguments as of `transferred`."""
+    return {
+        key: Estimate(_there(fit, source, key, entry.latency_ms, call, own), fit.residual)
+        for key, entry in source.estimates.items()
+    }
+
+
+def _there(
+    fit: Fit,
+    source: LatencyTable,
+    key: str,
+    ms: float,
+    call: Measurement,
+    own: Mapping[str, type[Op]],
+) -> float:
+    """What an entry of the similar device takes on this one, its call included."""
+    alone = max(ms - source.call.latency_ms, 0.0)
+    return fit.factor(parse_workload(key, own)) * alone + fit.block_ms + call.latency_ms
 
 
 def _sum(source: LatencyTable, workloads: Iterable[Workload], height: int) -> float:

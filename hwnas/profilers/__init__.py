@@ -15,6 +15,7 @@ from hwnas.profilers.runtime import AnyRuntime, Runtime, check_precision, is_rem
 from hwnas.profilers.runtimes import (
     DEVICES,
     RUNTIMES,
+    check_device,
     names_remote_device,
     register_runtime,
     remote_runtime,
@@ -30,6 +31,7 @@ __all__ = [
     "Plan",
     "RemoteRuntime",
     "Runtime",
+    "check_device",
     "check_kernels",
     "check_precision",
     "collect",

@@ -17,7 +17,8 @@ from hwnas.kernels import Kernel, Piece, canonical, content, features, split, wo
 from hwnas.latency_tables import KernelNetwork, KernelRecord, LatencyTable, Target
 from hwnas.onnx_graph import to_onnx
 from hwnas.profilers.measuring import CALL, empty_graph, measure
-from hwnas.profilers.protocol import Plan, summarise
+from hwnas.profilers.onnxruntime_provider import is_provider
+from hwnas.profilers.protocol import NETWORK, Plan, summarise
 from hwnas.profilers.random_networks import LOOSE, random_network
 from hwnas.profilers.runtime import AnyRuntime, is_remote
 from hwnas.progress import Progress, silent
@@ -38,7 +39,6 @@ _MOST_MACS = 500_000_000
 _MOST_CONSTANTS, _MOST_BYTES = 8_000_000, 48_000_000
 #: Whole networks lie between these.
 _NETWORK_MACS = (200_000, 1_200_000_000)
-_NETWORK = "network "
 
 
 def profile_kernels(
@@ -87,7 +87,7 @@ def profile_kernels(
     models: dict[str, Callable[[], bytes]] = {piece.kernel.key: piece.to_onnx for piece in chosen}
     models[CALL] = partial(to_onnx, empty_graph(), batch=batch)
     alone = set(models)
-    models |= {_NETWORK + str(at): drawn[at] for at in whole}
+    models |= {NETWORK + str(at): drawn[at] for at in whole}
     plan = plan or Plan(tolerance=0.015, min_runs=40, max_runs=80)
     samples = measure(
         models, origin, runtime, table.target, plan, seed, journal, progress, warm=alone
@@ -99,7 +99,7 @@ def profile_kernels(
         {piece.kernel.key: measured[piece.kernel.key] for piece in chosen},
         {
             f"random {seeds[at]}": KernelNetwork(
-                measured[_NETWORK + str(at)],
+                measured[NETWORK + str(at)],
                 dict(sorted(Counter(piece.kernel.key for piece in split_up[at]).items())),
             )
             for at in whole
@@ -113,8 +113,14 @@ def check_kernels(target: Target, count: int) -> None:
 
     Raises:
         OptionError: fewer than 20 kernels, a precision other than fp32, or no CPU: ONNX Runtime
-            lays kernels out for its CPU provider.
+            lays kernels out for its CPU provider, and others do not run those.
     """
+    if target.runtime == "openvino" or is_provider(target.runtime):
+        raise OptionError(
+            "kernels are cut out of what ONNX Runtime makes of a model for its own CPU provider, "
+            f"and {target.runtime} makes others: profile without --kernels, or with --runtime "
+            "onnxruntime"
+        )
     if count < 20:
         raise OptionError(f"at least 20 kernels are needed to model the others, got {count}")
     if (target.kind, target.precision) != ("cpu", "fp32"):

@@ -4,9 +4,10 @@ import platform
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import cast
 
@@ -43,6 +44,7 @@ __all__ = [
     "onnx_models",
     "provenance",
     "reference_model",
+    "share_done",
     "with_slopes",
 ]
 
@@ -50,6 +52,8 @@ __all__ = [
 CALL = "call"
 #: What the names of chains begin with.
 CHAIN = "chain of "
+#: So many models are named; of more, the number is said.
+_NAMED = 3
 #: Links of the chains of cells, where the runtime does not say how many.
 _LINKS_OF_CELLS = 4
 
@@ -124,28 +128,48 @@ def _loaded(
     refused: dict[str, str] | None,
     warm: Collection[str],
 ) -> tuple[dict[str, Job], Job]:
-    """The jobs of the models, without those that were refused, and that of the reference."""
+    """The jobs of the models, without those that were refused, and that of the reference.
+
+    A runtime with a true attribute ``largest_first`` is given them in that order.
+    """
 
     def load(at: int, name: str, model: bytes, cached: bool) -> Job:
         def tell(share: float, phase: str) -> None:
-            progress("loading models", (at + share) / (len(models) + 1), f"{name} {phase}".strip())
+            shown = name if len(name) < 60 else ""
+            progress("loading models", (at + share) / len(waiting), f"{shown} {phase}".strip())
 
         tell(0.0, "")
         if isinstance(runtime, Compiling):
             runtime.compiling = tell
         return runtime.load(model, warm=True) if cached else runtime.load(model)
 
-    jobs: dict[str, Job] = {}
-    for at, (key, model) in enumerate(models.items()):
+    waiting = [*models.items(), (None, reference)]
+    if getattr(runtime, "largest_first", False):
+        waiting.sort(key=lambda named: -getattr(named[1], "most_held", 0))
+    jobs: dict[str | None, Job] = {}
+    for at, (key, model) in enumerate(waiting):
         try:
-            jobs[key] = load(at, key if len(key) < 60 else "", model(), key in warm)
+            jobs[key] = load(at, key or "reference", model(), key in warm)
         except ModelRejectedError as error:
-            if refused is None or key == CALL:
+            if refused is None or key in (CALL, None):
                 raise
             refused[key] = str(error)
-    reference_job = load(len(models), "reference", reference(), False)
     progress("loading models", 1.0, "")
-    return jobs, reference_job
+    loaded = {key: jobs[key] for key in models if key in jobs}
+    _tell_uncaptured({**loaded, "reference": jobs[None]})
+    return loaded, jobs[None]
+
+
+def _tell_uncaptured(jobs: Mapping[str, Job]) -> None:
+    """Say which models are launched one by one, though the runtime would capture them."""
+    names = [name for name, job in jobs.items() if not getattr(job, "captured", True)]
+    if names:
+        rest = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        say(
+            f"({'; '.join(names[:_NAMED])}{rest}): their runs are launched one by one, and where "
+            "that takes longer than to run them, that is what is measured",
+            warning=f"{len(names)} of {len(jobs)} models cannot be captured in a CUDA graph",
+        )
 
 
 def _record(
@@ -159,10 +183,10 @@ def _record(
     for taken in rounds:
         book.append(taken)
         known = sum(samples.finished(key, plan) for key in names)
-        progress("measuring", _share_done(samples, names, plan), f"{known} of {len(names)} known")
+        progress("measuring", share_done(samples, names, plan), f"{known} of {len(names)} known")
 
 
-def _share_done(samples: Samples, names: Iterable[str], plan: Plan) -> float:
+def share_done(samples: Samples, names: Iterable[str], plan: Plan) -> float:
     """Runs made, over the runs that the spread seen so far says will be needed."""
     made = needed = 0.0
     for key in names:
@@ -183,23 +207,48 @@ def form(target: Target) -> tuple[str, int, bool]:
     return target.precision, target.batch, target.kind == "gpu"
 
 
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """Writes the model of a graph, when called."""
+
+    graph: Graph
+    precision: Precision
+    batch: int
+    symmetric: bool
+
+    def __call__(self) -> bytes:
+        return to_onnx(
+            self.graph, batch=self.batch, precision=self.precision, symmetric=self.symmetric
+        )
+
+    @property
+    def most_held(self) -> int:
+        """Numbers that the layer with most of them reads and writes, an image."""
+        sizes = [prod(node.shape) for node in self.graph.nodes]
+        held = [
+            sizes[at] + sum(sizes[x] for x in n.inputs) for at, n in enumerate(self.graph.nodes)
+        ]
+        return max(held)
+
+
 def onnx_models(
     graphs: Mapping[str, Graph], precision: str, batch: int, symmetric: bool = False
 ) -> dict[str, Callable[[], bytes]]:
     """What writes the model of each graph, when called."""
     kind = cast(Precision, precision)
-    return {
-        key: partial(to_onnx, graph, batch=batch, precision=kind, symmetric=symmetric)
-        for key, graph in graphs.items()
-    }
+    return {key: _Written(graph, kind, batch, symmetric) for key, graph in graphs.items()}
 
 
 def reference_model(
     origin: SearchSpace, precision: str, batch: int, symmetric: bool = False
 ) -> Callable[[], bytes]:
     """What writes the network that stands between all runs: the middle one of a space."""
-    middle = origin.graph([n // 2 for n in origin.n_choices])
-    return onnx_models({"reference": middle}, precision, batch, symmetric)["reference"]
+    middle = [n // 2 for n in origin.n_choices]
+    if origin.modules is not None:
+        kind = cast(Precision, precision)
+        return partial(origin.to_onnx, middle, batch=batch, precision=kind, symmetric=symmetric)
+    graphs = {"reference": origin.graph(middle)}
+    return onnx_models(graphs, precision, batch, symmetric)["reference"]
 
 
 def empty_graph() -> Graph:

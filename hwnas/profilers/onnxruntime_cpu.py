@@ -1,6 +1,6 @@
 """Any CPU through ONNX Runtime."""
 
-import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,16 +9,16 @@ import onnxruntime as ort
 from hwnas.errors import ModelRejectedError, OptionError
 from hwnas.latency_tables import Target
 from hwnas.profilers.host import cpu_cores, cpu_name, machine_digest
+from hwnas.profilers.layers import LayerTime
+from hwnas.profilers.onnxruntime_profile import profiled
+from hwnas.profilers.onnxruntime_sessions import load_session
 from hwnas.profilers.protocol import Job
 
-__all__ = ["OnnxRuntimeCpu", "load_session"]
-
-#: Behind this, a model's metadata says what the whole numbers of an input lie below.
-_BELOW = "hwnas.below."
+__all__ = ["OnnxRuntimeCpu"]
 
 
 class OnnxRuntimeCpu:
-    """ONNX Runtime's CPU provider with a fixed number of threads.
+    """ONNX Runtime's CPU provider, or another by name, with a fixed number of threads.
 
     Raises:
         OptionError: fewer than one thread, or more than this process has cores.
@@ -26,10 +26,10 @@ class OnnxRuntimeCpu:
 
     precisions = ("fp32", "int8")
 
-    def __init__(self, threads: int = 1):
+    def __init__(self, threads: int = 1, provider: str = "cpu"):
         if not 1 <= threads <= cpu_cores():
             raise OptionError(f"threads are 1 to {cpu_cores()} (cores here), got {threads}")
-        self.threads = threads
+        self.threads, self._provider = threads, provider
 
     def target(self, precision: str, batch: int) -> Target:
         """This machine's processor."""
@@ -37,7 +37,7 @@ class OnnxRuntimeCpu:
             kind="cpu",
             device=cpu_name(),
             device_id=machine_digest(),
-            runtime="onnxruntime",
+            runtime="onnxruntime" if self._provider == "cpu" else self._provider,
             runtime_version=ort.__version__,
             precision=precision,  # type: ignore[arg-type]
             batch=batch,
@@ -56,12 +56,11 @@ class OnnxRuntimeCpu:
         """
         kept: list[Any] = []
         try:
-            run = load_session(model, self.threads, kept=kept)
+            run = load_session(model, self.threads, self._provider, kept)
         except MemoryError:
             raise
         except Exception as error:  # its errors share no class but this one
-            reason = " ".join(str(error).split())[:300]
-            raise ModelRejectedError(f"ONNX Runtime cannot load the model: {reason}") from None
+            raise _rejected(error) from None
 
         memory = [array.reshape(-1).view(np.uint8) for array, _ in kept]  # that is bound
 
@@ -72,68 +71,26 @@ class OnnxRuntimeCpu:
 
         return job if warm else run
 
+    def explain(
+        self, model: bytes, between: Callable[[], object] = lambda: None
+    ) -> list[LayerTime]:
+        """What each node of the optimised graph takes, by ONNX Runtime's own profiler.
 
-def load_session(
-    model: bytes | str, threads: int, provider: str = "cpu", kept: list[Any] | None = None
-) -> Job:
-    """A session with its input and output bound to memory, so that a run copies nothing.
+        Args:
+            model: what.
+            between: called before each run, so that others can be timed under the same conditions.
 
-    Args:
-        model: its bytes, or its path where weights lie in a file beside it.
-        threads: inside an operator.
-        provider: ``cpu`` or ``xnnpack``, which brings threads of its own.
-        kept: receives pairs of the bound arrays and what binds them.
-    """
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads if provider == "cpu" else 1
-    # its errors are raised; what it logs holds a model's names as they are
-    options.inter_op_num_threads, options.log_severity_level = 1, 4
-    # threads that wait by spinning would take the cores from the next job
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    providers: list[Any] = ["CPUExecutionProvider"]
-    if provider == "xnnpack":
-        providers.insert(0, ("XnnpackExecutionProvider", {"intra_op_num_threads": str(threads)}))
-    session = ort.InferenceSession(model, options, providers=providers)
-    binding = session.io_binding()
-    # a binding does not own the memory of its values: they live as long as the job
-    kept = [] if kept is None else kept
-    said = session.get_modelmeta().custom_metadata_map
-    rng = np.random.default_rng(0)
-    for place in session.get_inputs():
-        array = made_up(place.shape, number_type(place), said.get(_BELOW + place.name), rng)
-        kept.append((array, ort.OrtValue.ortvalue_from_numpy(array)))
-        binding.bind_ortvalue_input(place.name, kept[-1][1])
-    for place in session.get_outputs():
-        kind = number_type(place)
-        if kind is None or not all(isinstance(size, int) for size in place.shape):
-            binding.bind_output(place.name)  # its sizes are known by a run
-            continue
-        array = np.zeros(place.shape, kind)
-        kept.append((array, ort.OrtValue.ortvalue_from_numpy(array)))
-        binding.bind_ortvalue_output(place.name, kept[-1][1])
-    run = session.run_with_iobinding
-
-    def job(_kept: Any = kept) -> float:
-        start = time.perf_counter_ns()
-        run(binding)
-        return (time.perf_counter_ns() - start) / 1e6
-
-    return job
+        Raises:
+            ModelRejectedError: ONNX Runtime cannot load or run the model.
+        """
+        try:
+            return profiled(model, self.threads, between, self._provider)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise _rejected(error) from None
 
 
-def number_type(place: Any) -> Any:
-    """The type of numbers in a tensor, as ONNX Runtime writes it; None for what is no tensor."""
-    name = place.type.partition("(")[2].rstrip(")")
-    known = {"float": "float32", "double": "float64", "bool": "bool_"}.get(name, name)
-    return np.dtype(getattr(np, known)) if hasattr(np, known) else None
-
-
-def made_up(shape: Any, kind: Any, rows: Any, rng: Any) -> Any:
-    """Values of an input: random numbers, and whole ones that are valid wherever they are read.
-
-    Those that pick from ``rows`` are any of them; others, such as masks and lengths, are one.
-    """
-    if kind.kind == "f":
-        return np.asarray(rng.standard_normal(shape), kind)
-    most = 2 if rows is None else min(int(rows), int(np.iinfo(kind).max))
-    return np.asarray(rng.integers(int(rows is None), most, shape), kind)
+def _rejected(error: Exception) -> ModelRejectedError:
+    reason = " ".join(str(error).split())[:300]
+    return ModelRejectedError(f"ONNX Runtime cannot load the model: {reason}")

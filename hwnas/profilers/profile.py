@@ -23,21 +23,18 @@ from hwnas.profilers.measuring import (
     provenance,
     with_slopes,
 )
-from hwnas.profilers.protocol import Plan, Samples, summarise
+from hwnas.profilers.protocol import NETWORK, Plan, Samples, summarise
 from hwnas.profilers.runtime import AnyRuntime, check_precision
 from hwnas.progress import Progress, silent
 from hwnas.spaces import SearchSpace
 
 __all__ = [
-    "NETWORK",
     "profile_graphs",
     "profile_networks",
     "profile_space",
     "table_of",
 ]
 
-#: What the names of whole networks begin with.
-NETWORK = "network "
 #: Where the cheapest cannot be told, so many times more are drawn, and the cheapest of them taken.
 _DRAWS = 10
 #: How often architectures without a path are drawn again.
@@ -141,7 +138,8 @@ def table_of(
     """
     unmeasured = dict(refused or {})
     measured = summarise(samples)
-    wanted = [w.key for w in workloads or space.distinct_workloads if w.key not in unmeasured]
+    workloads = space.distinct_workloads if workloads is None else workloads
+    wanted = [w.key for w in workloads if w.key not in unmeasured]
     lacking = {CALL, *wanted} - measured.keys()
     if lacking:
         raise MeasurementError(

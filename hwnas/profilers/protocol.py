@@ -6,6 +6,9 @@ median reference of its own round. The median of these quotients times the lower
 the reference is a latency. A job is finished when the confidence interval of its median is tight
 enough.
 
+Whole networks run in rounds of their own. What ran before decides what is in the cache: among
+operators a network, and the reference, are faster by a tenth than where they are deployed.
+
 The reference should resemble what the table is for: slow spells hit a network that streams its
 weights from memory otherwise than a block that lives in the cache (see docs/measuring.md).
 
@@ -22,7 +25,10 @@ import numpy as np
 from hwnas.errors import MeasurementError
 from hwnas.latency_tables import Measurement
 
-__all__ = ["Job", "Plan", "Round", "Samples", "median_error", "run_rounds", "summarise"]
+__all__ = ["NETWORK", "Job", "Plan", "Round", "Samples", "median_error", "run_rounds", "summarise"]
+
+#: What the names of whole networks begin with, where operators are measured beside them.
+NETWORK = "network "
 
 #: Runs a loaded model once and returns milliseconds by the runtime's best clock. A job that runs it
 #: several times in a row, since one run is too short for the clock, returns the milliseconds of one
@@ -75,27 +81,35 @@ class Samples:
     Attributes:
         quotients: job -> its runs, each divided by the median reference of its round.
         reference_ms: all runs of the reference.
+        among_networks_ms: those of rounds of whole networks alone.
         total_ms: time of all runs.
+        runs_ms: job -> its runs by the clock, as far as they were taken in here.
     """
 
     quotients: dict[str, list[float]] = field(default_factory=dict)
     reference_ms: list[float] = field(default_factory=list)
+    among_networks_ms: list[float] = field(default_factory=list)
     total_ms: float = 0.0
+    runs_ms: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def steady_reference_ms(self) -> float:
         """Lower quartile of the reference runs: the device while nothing else slows it.
 
-        The median is some 1 % above it on an idle machine, and wanders with whatever else ran.
+        Of those among whole networks, where there are such. The median is some 1 % above it on an
+        idle machine, and wanders with whatever else ran.
         """
-        return float(np.quantile(self.reference_ms, 0.25))
+        return float(np.quantile(self.among_networks_ms or self.reference_ms, 0.25))
 
     def add(self, taken: Round) -> None:
         """Take in one round."""
         reference = float(np.median(taken.reference_ms))
         for key, run_ms in taken.runs_ms.items():
             self.quotients.setdefault(key, []).append(run_ms / reference)
+            self.runs_ms.setdefault(key, []).append(run_ms)
         self.reference_ms.extend(taken.reference_ms)
+        if taken.runs_ms and all(key.startswith(NETWORK) for key in taken.runs_ms):
+            self.among_networks_ms.extend(taken.reference_ms)
         runs_ms = sum(taken.reference_ms) + sum(taken.runs_ms.values())
         self.total_ms += runs_ms if taken.busy_ms is None else taken.busy_ms
 
@@ -122,6 +136,8 @@ def run_rounds(
 ) -> Iterator[Round]:
     """Measure until every job is finished; each round is added to ``samples`` and yielded.
 
+    A pass over all jobs is a round of those that are not whole networks, and one of those that are.
+
     Args:
         jobs: what to measure, by name.
         reference: the fixed model that every run is compared with.
@@ -138,23 +154,31 @@ def run_rounds(
         for _ in range(plan.warm_up):
             job()
     while pending:
-        reference_ms = [_timed(reference, "the reference")]
-        runs_ms: dict[str, float] = {}
-        since = busy = 0.0
-        apart = _REFERENCE_EVERY * reference_ms[0] * _repeats(reference)
-        for at in rng.permutation(len(pending)):
-            key = pending[at]
-            runs_ms[key] = _timed(jobs[key], key)
-            since += runs_ms[key] * _repeats(jobs[key])
-            if since > apart:
-                reference_ms.append(_timed(reference, "the reference"))
-                busy, since = busy + since, 0.0
-        reference_ms.append(_timed(reference, "the reference"))
-        busy += since + sum(reference_ms) * _repeats(reference)
-        taken = Round(runs_ms, tuple(reference_ms), busy)
-        samples.add(taken)
-        yield taken
+        wholes = [key for key in pending if key.startswith(NETWORK)]
+        for company in ([key for key in pending if not key.startswith(NETWORK)], wholes):
+            if company:
+                order = [company[at] for at in rng.permutation(len(company))]
+                taken = _round({key: jobs[key] for key in order}, reference)
+                samples.add(taken)
+                yield taken
         pending = samples.pending(jobs, plan)
+
+
+def _round(jobs: Mapping[str, Job], reference: Job) -> Round:
+    """One pass over jobs in their order, the reference before, between and behind them."""
+    reference_ms = [_timed(reference, "the reference")]
+    runs_ms: dict[str, float] = {}
+    since = busy = 0.0
+    apart = _REFERENCE_EVERY * reference_ms[0] * _repeats(reference)
+    for key, job in jobs.items():
+        runs_ms[key] = _timed(job, key)
+        since += runs_ms[key] * _repeats(job)
+        if since > apart:
+            reference_ms.append(_timed(reference, "the reference"))
+            busy, since = busy + since, 0.0
+    reference_ms.append(_timed(reference, "the reference"))
+    busy += since + sum(reference_ms) * _repeats(reference)
+    return Round(runs_ms, tuple(reference_ms), busy)
 
 
 def median_error(values: list[float]) -> float:

@@ -5,6 +5,7 @@ from typing import Any
 
 from hwnas.errors import HwnasError, OptionError, UnknownNameError
 from hwnas.profilers.gpu import GPU_RUNTIMES, gpu_runtime
+from hwnas.profilers.onnxruntime_provider import is_provider, provider_runtime
 from hwnas.profilers.remote.adb import PerfTest, adb_runtime
 from hwnas.profilers.remote.runtime import RemoteRuntime
 from hwnas.profilers.runtime import Runtime
@@ -14,6 +15,7 @@ __all__ = [
     "DEVICES",
     "RUNTIMES",
     "Make",
+    "check_device",
     "names_remote_device",
     "register_runtime",
     "remote_runtime",
@@ -41,7 +43,10 @@ def _accept(name: str, thing: Any) -> Make:
 RUNTIMES: Registry[Make] = Registry(
     "runtime",
     "hwnas.runtimes",
-    {_DEFAULT: "hwnas.profilers.onnxruntime_cpu:OnnxRuntimeCpu"},
+    {
+        _DEFAULT: "hwnas.profilers.onnxruntime_cpu:OnnxRuntimeCpu",
+        "openvino": "hwnas.profilers.openvino_cpu:OpenVinoCpu",
+    },
     _accept,
 )
 
@@ -63,28 +68,50 @@ def register_runtime(name: str, make: Make) -> None:
     RUNTIMES.register(name, make)
 
 
+def check_device(device: str) -> None:
+    """Raise unless it is one of `DEVICES`.
+
+    Raises:
+        OptionError: it names one card of several; the message says how that card is chosen.
+        UnknownNameError: no such device.
+    """
+    kind, colon, number = device.partition(":")
+    if kind == "gpu" and colon:
+        card = number if number.isdecimal() else "N"
+        raise OptionError(
+            f"--device gpu is the first card that this process sees, got {device!r}: for that card "
+            f"set CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES={card} (its number in "
+            "nvidia-smi), and give --device gpu"
+        )
+    if device not in DEVICES:
+        raise UnknownNameError("device", device, DEVICES)
+
+
 def runtime(device: str, threads: int = 1, name: str | None = None) -> Runtime:
     """The runtime for a device of this machine.
 
     Args:
         device: one of `DEVICES`.
         threads: inside an operator, on a CPU.
-        name: one of `GPU_RUNTIMES` on a GPU, ``onnxruntime`` on a CPU, or on either a registered
+        name: one of `GPU_RUNTIMES` on a GPU; ``onnxruntime``, ``openvino`` or an execution provider
+            such as ``XnnpackExecutionProvider`` on a CPU; or on either a registered
             name or what a person typed as ``FILE.py:NAME`` or ``module:NAME``; None takes the best
             that ships and works here.
 
     Raises:
         UnknownNameError: no such device or runtime.
-        OptionError: a registered or typed one that is none, or that measures another device.
+        OptionError: a registered or typed one that is none, or that measures another device; one
+            card of several.
         DeviceUnavailableError: it cannot be used on this machine.
     """
-    if device not in DEVICES:
-        raise UnknownNameError("device", device, DEVICES)
+    check_device(device)
     own = name is not None and (is_typed_object(name) or name in RUNTIMES)
     if device == "gpu" and (not own or name in GPU_RUNTIMES):
         return gpu_runtime(name)
     if name is None or name == _DEFAULT:
         return RUNTIMES.get(_DEFAULT)(threads)
+    if not own and is_provider(name):
+        return provider_runtime(name, threads)
     if not own:
         raise UnknownNameError("CPU runtime", name, RUNTIMES.names())
     return _made(RUNTIMES.typed(name), device, threads, name)

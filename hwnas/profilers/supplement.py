@@ -17,8 +17,7 @@ from hwnas.profilers.measuring import (
     onnx_models,
     with_slopes,
 )
-from hwnas.profilers.profile import NETWORK
-from hwnas.profilers.protocol import Plan, summarise
+from hwnas.profilers.protocol import NETWORK, Plan, summarise
 from hwnas.profilers.runtime import AnyRuntime, check_precision
 from hwnas.progress import Progress, silent
 from hwnas.spaces import SearchSpace

@@ -18,7 +18,18 @@ from hwnas.predictors import (
 from hwnas.predictors.intervals import check_confidence
 from hwnas.spaces import SearchSpace
 
-__all__ = ["check_budgets", "check_confidence_used", "constraints_for", "of_any", "of_connected"]
+__all__ = [
+    "analytic",
+    "check_budgets",
+    "check_confidence_used",
+    "constraints_for",
+    "of_any",
+    "of_connected",
+    "runs_factor",
+]
+
+#: Networks that a guide is fitted to where each of them must be built.
+_BUILT = 1000
 
 
 def constraints_for(
@@ -40,24 +51,67 @@ def constraints_for(
         space: whose costs are limited.
         predictor: of latency.
         confidence: of the predictor's intervals. Then only architectures whose upper end keeps the
-            latency budget are feasible; None for the prediction itself.
+            latency budget are feasible; None for the prediction itself, or where nothing is
+            measured for the predictor's own ``margin``, if it has one.
         measured: a device is at hand, which decides about those in doubt: all whose lower end
             keeps the budget are feasible.
 
     Raises:
         BudgetError: a budget of BitOps for a space that has none.
-        OptionError: a confidence that is no probability, or a predictor without intervals.
+        OptionError: a confidence that is no probability, or a predictor without intervals, or
+            without the spread of runs that a percentile needs.
     """
     check_budgets(budgets, space)
+    if confidence is None and not measured:
+        confidence = getattr(predictor, "margin", None)
 
     def constraint(budget: Budget) -> Constraint:
         if budget.quantity != "latency":
-            return _analytic(budget, space)
+            return analytic(budget, space)
+        factor = runs_factor(budget, predictor)
         if confidence is None:
-            return _predicted(budget, predictor)
-        return _confident(budget, space, predictor, confidence, measured=measured)
+            return _times(_predicted(budget, predictor), factor)
+        found = _confident(budget, space, predictor, confidence, measured=measured)
+        return _times(found, factor)
 
     return [of_connected(constraint(budget), space) for budget in budgets]
+
+
+def runs_factor(budget: Budget, predictor: LatencyPredictor) -> float:
+    """What a latency budget limits, over the latency that is predicted: 1 for the steady one.
+
+    Raises:
+        OptionError: a percentile, and a predictor that does not know how runs spread.
+    """
+    if budget.percentile is None:
+        return 1.0
+    spread = require(predictor, "percentile_factor", f"the budget {budget}")
+    return spread.percentile_factor(budget.percentile)
+
+
+def _times(constraint: Constraint, factor: float) -> Constraint:
+    """The same constraint on costs that are some times as large."""
+    if factor == 1.0:
+        return constraint
+    upper, check = constraint.upper_bound, constraint.check
+    return Constraint(
+        constraint.budget,
+        replace(constraint.cost, unit=constraint.cost.unit * factor),
+        None if upper is None else _times(upper, factor),
+        None if check is None else _Times(check, factor),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Times:
+    """Costs that are some times as large."""
+
+    check: Check
+    factor: float
+
+    def __call__(self, archs: IntArray) -> FloatArray:
+        costs: FloatArray = self.factor * self.check(archs)
+        return costs
 
 
 def of_connected(constraint: Constraint, space: SearchSpace) -> Constraint:
@@ -85,6 +139,11 @@ def check_budgets(budgets: Sequence[Budget], space: SearchSpace) -> None:
             f"{space.name} quantises nothing, so that every network keeps a budget of BitOps: "
             "search resnet18-bits or resnet34-bits, or give another budget"
         )
+    if any(b.quantity == "memory" for b in budgets) and space.modules is not None:
+        raise BudgetError(
+            f"networks of {space.name} are a person's own modules, whose live tensors are not "
+            "known before each is exported: give a budget of params or bytes instead"
+        )
 
 
 def check_confidence_used(confidence: float | None, budgets: Sequence[Budget]) -> None:
@@ -97,15 +156,31 @@ def check_confidence_used(confidence: float | None, budgets: Sequence[Budget]) -
         )
 
 
-def _analytic(budget: Budget, space: SearchSpace) -> Constraint:
+def analytic(budget: Budget, space: SearchSpace) -> Constraint:
+    """A budget of what needs no device; any quantity but the latency."""
+    if budget.quantity == "memory":  # a peak is no sum
+        return _guided(budget, _Memory(space), space, space.layout.sequential)
     if space.additive:
         return Constraint(budget, space.cost(budget.quantity))
-    return _guided(budget, space.exact(budget.quantity), space.n_choices)
+    return _guided(budget, space.exact(budget.quantity), space)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Memory:
+    """Bytes of architectures (n, n_decisions) of a space, (n,)."""
+
+    space: SearchSpace
+
+    def __call__(self, archs: IntArray) -> FloatArray:
+        return self.space.memory(archs).astype(float)
 
 
 def _predicted(budget: Budget, predictor: LatencyPredictor) -> Constraint:
     return Constraint(
-        budget, predictor.cost, check=None if predictor.additive else predictor.predict
+        budget,
+        predictor.cost,
+        check=None if predictor.additive else predictor.predict,
+        dear=predictor.space.modules is not None,
     )
 
 
@@ -128,15 +203,19 @@ def _confident(
     if isinstance(predictor, LookedUpLatency):  # its rows can be asked for, and nothing else
         upper = Constraint(budget, predictor.cost, check=end)
     else:
-        upper = _guided(budget, end, space.n_choices)
+        upper = _guided(budget, end, space)
     if not measured:
-        return Constraint(budget, upper.cost, upper, upper.check)
-    lower = _guided(budget, _IntervalEnd(intervals, confidence, 0), space.n_choices)
-    return Constraint(budget, lower.cost, upper, lower.check)
+        return Constraint(budget, upper.cost, upper, upper.check, upper.dear)
+    lower = _guided(budget, _IntervalEnd(intervals, confidence, 0), space)
+    return Constraint(budget, lower.cost, upper, lower.check, lower.dear)
 
 
-def _guided(budget: Budget, check: Check, n_choices: Sequence[int]) -> Constraint:
-    return Constraint(budget, nearest_sum(check, n_choices).cost, check=check)
+def _guided(budget: Budget, check: Check, space: SearchSpace, quick: bool = True) -> Constraint:
+    """A budget with an exact check, which is asked less often where that is not quick."""
+    dear = space.modules is not None
+    samples = {"samples": _BUILT} if dear or not quick else {}
+    nearest = nearest_sum(check, space.n_choices, **samples)
+    return Constraint(budget, nearest.cost, check=check, dear=dear)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

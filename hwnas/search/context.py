@@ -18,9 +18,6 @@ from hwnas.supernet import SINGLE_PROCESS, Supernet, Workers
 
 __all__ = ["Context"]
 
-#: Accuracies that are looked up between two words of progress.
-_LOOKED_UP = 1000
-
 
 @dataclass(frozen=True, eq=False)
 class Context:
@@ -75,7 +72,11 @@ class Context:
         """Accuracies of the problem's table, where there is one."""
         assert self.problem.accuracies is not None
         accuracies = LoggedEvaluation(
-            self.run, self.problem.space, self.problem.accuracies, self.progress, chunk=_LOOKED_UP
+            self.run,
+            self.problem.space,
+            self.problem.accuracies,
+            self.progress,
+            chunk=self.problem.accuracies.chunk,
         )
         return Evaluation(None, accuracies)
 

@@ -2,13 +2,14 @@
 
 import inspect
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from hwnas import spaces
 from hwnas.errors import HwnasError, OptionError
 from hwnas.latency_tables import LatencyTable
 from hwnas.predictors import load_predictor
-from hwnas.search.options import SearchOptions
+from hwnas.search.options import SearchOptions, SpaceOptions
 from hwnas.spaces import SearchSpace
 
 __all__ = ["Origin", "deployed_space", "has_proxy", "origin_of", "proxy_width"]
@@ -38,16 +39,12 @@ def deployed_space(
     classes: int | None,
 ) -> SearchSpace:
     """The deployed space: what was said, else as the table has it, else the space's own."""
-    asked = {
-        name: getattr(options, name)
-        for name in ("input_size", "width_mult", "blocks", "classes")
-        if getattr(options, name) is not None
-    }
+    said = {field.name: getattr(options, field.name) for field in fields(SpaceOptions)}
     if isinstance(space, SearchSpace):
-        if asked or options.channels:
+        if asked := [name for name, value in said.items() if value not in (None, False)]:
             raise OptionError(
-                f"{', '.join(asked) or 'channels'} is said of a space that is given as an object: "
-                "make the object with it"
+                f"{', '.join(asked)} is said of a space that is given as an object: make the "
+                "object with it"
             )
         return space
     entry = _entry(space, known)
@@ -59,9 +56,7 @@ def deployed_space(
         arguments |= {key: known[1][key] for key in sizes if key in known[1]}
         if classes is not None and arguments.get("classes", classes) < classes:
             arguments["classes"] = classes
-    if options.channels:
-        arguments["scales"] = entry.channel_scales
-    return spaces.space(entry.name, **{**arguments, **asked})
+    return spaces.space(entry.name, **{**arguments, **entry.arguments_of(said)})
 
 
 def has_proxy(space: SearchSpace | str | None, known: Origin | None) -> bool:

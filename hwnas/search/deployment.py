@@ -17,14 +17,17 @@ from hwnas.devices import (
 from hwnas.errors import OptionError
 from hwnas.latency_tables import LatencyTable, Target, table_path
 from hwnas.predictors import (
+    SOURCE,
     LatencyPredictor,
     LookedUpLatency,
     UnknownLatency,
+    is_engine,
     load_predictor,
     load_table,
+    parse_engine,
     shipped_predictors,
 )
-from hwnas.profilers import runtime
+from hwnas.profilers import check_device, runtime
 from hwnas.progress import Progress, say
 from hwnas.registry import is_typed_object
 from hwnas.search.candidates.verification import verify_command
@@ -76,6 +79,13 @@ class Deployment:
             say(f"latencies are looked up in {self.predictor.name}; nothing is measured")
         elif self.measure is not None:
             say(f"latency table: {target}")
+        elif self.predictor.notes.get("source") == SOURCE:
+            said = "; ".join(f"{name}: {note}" for name, note in self.predictor.notes.items())
+            say(
+                f"({said}): the result is not measured here. Verify it on a V100 with TensorRT: "
+                f"copy the folder {folder} to that machine and run '{verify_command(folder)}'",
+                warning="latencies are predicted",
+            )
         elif isinstance(target, Target):
             say(
                 f"({'; '.join(self.differences)}): the result cannot be measured here. Verify it "
@@ -102,12 +112,16 @@ def fingerprint(predictor: LatencyPredictor) -> str:
 def read_source(source: Any) -> Any:
     """A table where a name or path leads to one; anything else as it is.
 
+    A name such as ``v100-tensorrt-fp16`` is that of an engine, which `deploy` gives its batch.
+
     Raises:
         TableFormatError: there is no such table, or it cannot be read.
     """
     if not isinstance(source, str | Path):
         return source
     text = str(source)
+    if is_engine(table_path(text)):
+        return text
     fitted = text in shipped_predictors() or text.endswith(".npz")
     if fitted or (is_typed_object(text) and not Path(text).exists()):
         return source
@@ -141,8 +155,17 @@ def deploy(
         WorkloadNotInTableError: the table lacks workloads of the space that can neither be measured
             here nor estimated.
     """
+    if device != "auto":
+        check_device(device)
     name = str(source) if isinstance(source, str | Path) else "the one given"
     source = read_source(source)
+    if is_engine(source):
+        source = parse_engine(str(source), options.batch).name
+    if space.modules is not None and isinstance(source, LatencyTable | None):
+        table = _chosen(source, name, kept)
+        if table is None:
+            table = _whole_networks(space, options, device, progress)
+        return _of_networks(space, table, options, device, verify_seconds)
     if source is not None and not isinstance(source, LatencyTable):
         predictor = load_predictor(source, space)
         return _of_predictor(space, predictor, options, device, verify_seconds)
@@ -160,6 +183,34 @@ def deploy(
     predictor = load_predictor(table, space)
     if predictor.estimated:
         say(f"{predictor.estimated} of the space's workloads are estimated, not measured")
+    measure = None
+    if not differences:
+        measure = measure_on(table.target, space, verify_seconds, options.runtime)
+    return Deployment(predictor, table, measure, differences)
+
+
+def _whole_networks(
+    space: SearchSpace, options: TargetOptions, device: str, progress: Progress
+) -> LatencyTable:
+    """This machine's own table of whole networks, measured now where there is none."""
+    from hwnas.devices.whole_networks import whole_table
+
+    here = runtime(available(device), options.threads or 1, options.runtime)
+    precision = precision_for(space, options.precision)
+    return whole_table(space, here, precision, options.batch or 1, progress)[1]
+
+
+def _of_networks(
+    space: SearchSpace,
+    table: LatencyTable,
+    options: TargetOptions,
+    device: str,
+    verify_seconds: float,
+) -> Deployment:
+    """A table of whole networks, which is complete as it is."""
+    _check_fits(table.target, options, device)
+    differences = differences_here(table.target, options.runtime)
+    predictor: LatencyPredictor = load_predictor(table, space)
     measure = None
     if not differences:
         measure = measure_on(table.target, space, verify_seconds, options.runtime)

@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from hwnas.costs import Budget
-from hwnas.data import Dataset, has_digest
-from hwnas.documents import read_document
+from hwnas.data import Dataset, has_digest, notes_of
 from hwnas.errors import OptionError
 from hwnas.progress import Progress, progress_bars, say
 from hwnas.search.deployment import Deployment, deploy
-from hwnas.search.job import Job, Request, prepare
+from hwnas.search.job import Job, Request, prepare, written_digest
 from hwnas.search.problem import Problem
 from hwnas.search.result import Result
 from hwnas.search.runs.plots import lacks_picture
-from hwnas.search.runs.run import CHECKPOINT, CONFIG, RESULT, TABLE, Run
-from hwnas.search.runs.schema import OWN, Config, Found, parse_of_file
+from hwnas.search.runs.run import CHECKPOINT, RESULT, TABLE, Run
+from hwnas.search.runs.schema import OWN, Found, parse_of_file
 from hwnas.search.settings import stored
 from hwnas.spaces import SearchSpace
 
@@ -127,6 +126,8 @@ def _search(job: Job, progress: Progress) -> Result:
     from hwnas.supernet import torchrun_workers
 
     options = job.options
+    for note in notes_of(job.data):
+        say(note)
     deployment = deploy(
         job.space,
         job.source,
@@ -202,25 +203,21 @@ def _config(job: Job, settings: Any, deployment: Deployment) -> Mapping[str, Any
 
 def _written_digest(job: Job) -> str:
     """The digest of the data, as an earlier version of hwnas wrote it if this run is of that."""
-    path = job.out / CONFIG
-    written = read_document(path, Config, OWN).get("data_digest") if path.exists() else None
-    return str(written) if written and has_digest(job.data, str(written)) else job.data.digest
+    written = written_digest(job.out)
+    return written if written and has_digest(job.data, written) else job.data.digest
 
 
 def _what(job: Job) -> str:
     """What is searched, in words."""
     if job.accuracies is not None:
-        unit = "percent" if job.accuracies.unit == "%" else "numbers from 0 to 1"
-        rows = len(job.accuracies.table)
-        return (
-            f"accuracies of {rows:,} architectures of {job.space.name} are looked up in "
-            f"{job.accuracies.name}, {unit}; nothing is trained"
-        )
+        return str(job.accuracies)
     return f"deployed: {_deployed(job)}, whose latency counts; trained: {_trained(job)}"
 
 
 def _deployed(job: Job) -> str:
-    text = f"{job.space.name} at {job.space.input_shape[1]} pixels"
+    _, height, width = job.space.input_shape
+    size = f"{height}" if height == width else f"{height} x {width}"
+    text = f"{job.space.name} at {size} pixels"
     if job.space.classes != job.data.classes:
         text += f" with {job.space.classes} classes (the data have {job.data.classes})"
     return text

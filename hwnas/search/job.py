@@ -7,12 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from hwnas import spaces
-from hwnas.costs import Budget, Constraint, FeasibleSet, parse_budget
-from hwnas.data import Dataset, check_dataset, default_proxy_size, load_data
+from hwnas.costs import Budget, FeasibleSet, parse_budget
+from hwnas.data import (
+    Dataset,
+    check_dataset,
+    default_proxy_size,
+    has_digest,
+    load_data,
+    suited,
+)
+from hwnas.documents import read_document
 from hwnas.errors import BudgetError, OptionError
 from hwnas.latency_tables import LatencyTable
 from hwnas.predictors import load_predictor
-from hwnas.search.constraints import check_budgets, check_confidence_used, of_connected
+from hwnas.search.constraints import (
+    analytic,
+    check_budgets,
+    check_confidence_used,
+    of_connected,
+)
 from hwnas.search.deployed_space import (
     Origin,
     deployed_space,
@@ -29,14 +42,16 @@ from hwnas.search.limits import (
     check_fits,
     check_seed,
 )
-from hwnas.search.looked_up import Accuracies, check_looks_up, read
+from hwnas.search.looked_up import Accuracies, OwnAccuracies, check_looks_up, read
 from hwnas.search.methods import METHODS, Method
 from hwnas.search.options import UNIMPORTANT, SearchOptions
+from hwnas.search.runs.run import CONFIG
+from hwnas.search.runs.schema import OWN, Config
 from hwnas.search.settings import fields_of, make, stored
 from hwnas.search.torchrun import world_size
 from hwnas.spaces import SearchSpace
 
-__all__ = ["Job", "Request", "filled", "prepare"]
+__all__ = ["Job", "Request", "filled", "prepare", "written_digest"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +101,7 @@ class Job:
     device: str
     seed: int
     out: Path
-    accuracies: Accuracies | None = None
+    accuracies: Accuracies | OwnAccuracies | None = None
 
 
 def prepare(request: Request) -> Job:
@@ -108,6 +123,8 @@ def prepare(request: Request) -> Job:
     source = read_source(request.predictor)
     known = origin_of(source, request.space)
     looks_up = options.accuracies is not None
+    if _evaluates_itself(request, options, known):
+        request, looks_up = replace(request, data=None), True
     if looks_up:
         check_looks_up(method, name, request.data)
     trained = None if looks_up else _data(request, options, settings, known)
@@ -119,16 +136,19 @@ def prepare(request: Request) -> Job:
     check_budgets(budgets, space)
     counted = [b for b in budgets if b.quantity != "latency"]
     if counted and space.additive:  # what needs no table is known before one is measured
-        sums = [Constraint(b, space.cost(b.quantity)) for b in counted]
+        sums = [analytic(b, space) for b in counted]
         FeasibleSet([of_connected(constraint, space) for constraint in sums], space.format)
     proxy = space
     if trained is not None:
         width = proxy_width(options, space)
         proxy = spaces.proxy(space, data.input_shape[1], data.classes, width)
+        data = suited(data, proxy.input_shape)
         check_classes(space, data, options.classes, known)
         check_batch(settings, data)
         check_evaluation(settings, data)
         check_fits(space, proxy, settings)
+    if suits := getattr(method, "suits", None):
+        suits(proxy)  # before latencies are measured, which takes minutes
     job = Job(
         method,
         name,
@@ -146,6 +166,14 @@ def prepare(request: Request) -> Job:
         tables.accuracies,
     )
     return job if request.out is not None else replace(job, out=_default_folder(job, request))
+
+
+def _evaluates_itself(request: Request, options: SearchOptions, known: Origin | None) -> bool:
+    """Whether the space brings its own ``evaluate``, so that nothing is trained on data."""
+    if request.space is None:
+        return False
+    modules = deployed_space(request.space, options, known, None).modules
+    return modules is not None and modules.evaluate is not None
 
 
 def _split(method: Method, name: str, given: Mapping[str, Any]) -> tuple[SearchOptions, Any]:
@@ -190,8 +218,10 @@ def _data(
         return request.data
     size = options.proxy_input_size or default_proxy_size(request.data)
     space = deployed_space(request.space, options, known, None)
+    shape = (space.input_shape[0], size, size)
     if not has_proxy(request.space, known):
-        size = space.input_shape[1]
+        shape = space.input_shape
+        size = shape[1]
         if options.proxy_input_size not in (None, size):
             raise OptionError(
                 f"the space has no proxy: it is trained at its own {size} pixels, got "
@@ -199,7 +229,19 @@ def _data(
             )
     width = proxy_width(options, space)
     check_fits(space, spaces.proxy(space, size, space.classes, width), settings)
-    return load_data(request.data, input_size=size, seed=0)
+    data = load_data(request.data, input_shape=shape)
+    written = written_digest(request.out)
+    if written is not None and not has_digest(data, written):
+        before = load_data(request.data, input_shape=shape, stratified=False)
+        return before if has_digest(before, written) else data
+    return data
+
+
+def written_digest(out: Path | str | None) -> str | None:
+    """The digest of the data that a run was begun with; None where there is no run."""
+    path = Path(out or "") / CONFIG
+    found = read_document(path, Config, OWN) if out is not None and path.exists() else {}
+    return found.get("data_digest") or None
 
 
 def filled(settings: Any, space: SearchSpace) -> Any:

@@ -148,19 +148,31 @@ def check_fits(space: SearchSpace, proxy: SearchSpace, settings: Any) -> None:
 
 
 def check_gates(space: SearchSpace, method: str) -> None:
-    """Refuse a space in which a choice is more than one of a slot's candidates.
+    """Refuse a space in which choices are not one for one the candidates of slots.
 
     Args:
         space: that is trained.
         method: that puts a gate on each candidate.
 
     Raises:
-        OptionError: choices say which slots are used as well.
+        OptionError: choices say which slots are used as well, no slot follows a decision, or
+            networks are modules of their own.
     """
+    if space.modules is not None:
+        raise OptionError(
+            f"the method {method} needs an operator for each choice, and networks of {space.name} "
+            "are whole modules: search it by single paths, --method spos"
+        )
     if any(slot.picks is not None for slot in space.layout.slots):
         raise OptionError(
             f"the method {method} needs an operator for each choice, and choices of {space.name} "
             "say what is read as well: search it by single paths, --method spos"
+        )
+    idle = set(range(len(space.decisions))) - {slot.decision for slot in space.layout.slots}
+    if idle:
+        raise OptionError(
+            f"the method {method} needs slots that follow each decision, {space.name} has none for "
+            f"{space.decisions[min(idle)].name}: search it by single paths, --method spos"
         )
 
 

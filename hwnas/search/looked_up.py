@@ -1,20 +1,30 @@
-"""Accuracies from a table in place of training, and what a person may ask tables for."""
+"""Accuracies from a table or a person's own function in place of training; what tables are for."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import numpy.typing as npt
 
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import Budget
 from hwnas.data import NoImages
-from hwnas.errors import DataError, OptionError
+from hwnas.errors import DataError, HwnasError, OptionError
 from hwnas.predictors import LookedUpLatency, UnknownLatency
 from hwnas.spaces import SearchSpace
 from hwnas.spaces.tabulated import ArchitectureTable, read_tables
 
-__all__ = ["Accuracies", "Missing", "Tables", "check_looks_up", "read", "rows_in_both"]
+__all__ = [
+    "Accuracies",
+    "Missing",
+    "OwnAccuracies",
+    "Tables",
+    "check_looks_up",
+    "read",
+    "rows_in_both",
+]
 
 Missing = Literal["error", "infeasible"]
 
@@ -44,10 +54,24 @@ class Accuracies:
         self.table = table
         self.unit: Literal["%", "0 to 1"] = "%" if (table.values > 1).any() else "0 to 1"
 
+    #: Architectures that are looked up between two entries of a log.
+    chunk = 1000
+
     @property
     def name(self) -> str:
         """Of the table."""
         return self.table.name
+
+    @property
+    def space(self) -> SearchSpace:
+        """Of the architectures."""
+        return self.table.space
+
+    @property
+    def no_images(self) -> NoImages:
+        """What stands in the place of data."""
+        table = self.table
+        return NoImages(table.name, table.space.classes, table.space.input_shape, table.digest)
 
     def __call__(self, archs: npt.ArrayLike) -> FloatArray:
         """Accuracies (n,), 0 to 1, of architectures (n, n_decisions).
@@ -58,6 +82,79 @@ class Accuracies:
         found = self.table(archs)
         return found / 100 if self.unit == "%" else found
 
+    def shown(self, arch: IntArray, accuracy: float) -> float:
+        """The accuracy of an architecture in the table's own unit."""
+        return float(self.table(arch)[0])
+
+    def __str__(self) -> str:
+        unit = "percent" if self.unit == "%" else "numbers from 0 to 1"
+        return (
+            f"accuracies of {len(self.table):,} architectures of {self.space.name} are looked up "
+            f"in {self.name}, {unit}; nothing is trained"
+        )
+
+
+class OwnAccuracies:
+    """What a person's own ``evaluate(model)`` says of a family's networks.
+
+    Each is built with fresh weights, whatever the function then does with it.
+
+    Args:
+        space: whose `SearchSpace.modules` have ``evaluate``.
+    """
+
+    #: Each evaluation is logged at once, since it may take minutes.
+    chunk = 1
+    unit: Literal["%", "0 to 1"] = "0 to 1"
+
+    def __init__(self, space: SearchSpace):
+        self.space = space
+
+    @property
+    def name(self) -> str:
+        """Of the function."""
+        return f"evaluate of {self.space.name}"
+
+    @property
+    def no_images(self) -> NoImages:
+        """What stands in the place of data."""
+        return NoImages(self.name, 1, self.space.input_shape, self.space.identifier)
+
+    def __call__(self, archs: npt.ArrayLike) -> FloatArray:
+        """Accuracies (n,), 0 to 1, of architectures (n, n_decisions).
+
+        Raises:
+            OptionError: the function raises, or gives no number from 0 to 1.
+        """
+        return np.array([self._one(arch) for arch in self.space.check(archs)], np.float64)
+
+    def shown(self, arch: IntArray, accuracy: float) -> float:
+        """The accuracy itself."""
+        return accuracy
+
+    def __str__(self) -> str:
+        return f"networks of {self.space.name} are evaluated by its own function, one by one"
+
+    def _one(self, arch: IntArray) -> float:
+        modules = self.space.modules
+        assert modules is not None, f"{self.space.name} has operators"
+        assert modules.evaluate is not None, f"{self.space.name} has no function of its own"
+        text = self.space.format(arch)
+        try:
+            value: Any = modules.evaluate(self.space.drawn(arch, seed=0))
+            accuracy = float(value)
+        except HwnasError:
+            raise
+        except Exception as error:  # whatever a person's own function raises
+            raise OptionError(
+                f"{self.name} failed for {text}: {type(error).__name__}: {error}"
+            ) from error
+        if not (math.isfinite(accuracy) and 0 <= accuracy <= 1):
+            raise OptionError(
+                f"{self.name} gives an accuracy from 0 to 1, got {accuracy:g} for {text}: scale it"
+            )
+        return accuracy
+
 
 @dataclass(frozen=True)
 class Tables:
@@ -67,20 +164,20 @@ class Tables:
         accuracies, latencies: of architectures.
     """
 
-    accuracies: Accuracies | None = None
+    accuracies: Accuracies | OwnAccuracies | None = None
     latencies: LookedUpLatency | None = None
 
     @property
     def no_images(self) -> NoImages:
         """What the data are where accuracies are looked up."""
         assert self.accuracies is not None
-        table = self.accuracies.table
-        return NoImages(table.name, table.space.classes, table.space.input_shape, table.digest)
+        return self.accuracies.no_images
 
     def latency_source(self, named: Any, space: SearchSpace, budgets: Sequence[Budget]) -> Any:
         """Where latencies come from: a table of architectures, what is named, or this machine.
 
-        Where accuracies are looked up and no latency is limited, none is known, and none measured.
+        Where no latency is limited, and accuracies are looked up or networks are measured whole,
+        none is known, and none measured.
 
         Args:
             named: a latency table or predictor, or None.
@@ -97,7 +194,8 @@ class Tables:
                 )
             return self.latencies
         limited = any(budget.quantity == "latency" for budget in budgets)
-        unknown = self.accuracies is not None and named is None and not limited
+        spared = self.accuracies is not None or space.modules is not None
+        unknown = spared and named is None and not limited
         return UnknownLatency(space) if unknown else named
 
 
@@ -135,11 +233,12 @@ def read(
     """
     given = [spec for spec in (accuracies, latencies) if spec is not None]
     tables = read_tables(space, given) if given else []
+    own = space.modules is not None and space.modules.evaluate is not None
     if missing == "error":
         for table in tables:
             _refuse_missing(table)
     return Tables(
-        None if accuracies is None else Accuracies(tables[0]),
+        Accuracies(tables[0]) if accuracies is not None else OwnAccuracies(space) if own else None,
         None if latencies is None else LookedUpLatency(tables[-1]),
     )
 

@@ -32,6 +32,15 @@ class SpaceOptions:
         "Operator of each block, or one for all, so that it is not searched (shufflenet).",
         metavar="ARCH",
     )
+    first_channels: Annotated[int, Ge(1)] | None = setting(
+        None, "Channels of the first cell (spaces of cells).", metavar="C", most=65_536
+    )
+    cells: Annotated[int, Ge(1)] | None = setting(
+        None,
+        "Cells: of each stage (nasbench201), in each row (nao), in all (darts).",
+        metavar="N",
+        most=256,
+    )
     classes: Annotated[int, Ge(1)] | None = setting(
         None,
         "Outputs of the deployed classifier  [default: the table's, else those of the data]",
@@ -53,7 +62,7 @@ class TargetOptions:
     runtime: str | None = setting(
         None,
         "On a GPU: tensorrt, torch, torch-channels-last or onnxruntime  [default: the first of "
-        "these that works]; your own as FILE.py:NAME",
+        "these that works]; on a CPU: onnxruntime [default] or openvino; your own as FILE.py:NAME",
         metavar="NAME",
     )
     precision: Literal["fp32", "fp16", "int8"] | None = setting(

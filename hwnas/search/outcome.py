@@ -10,8 +10,9 @@ import numpy as np
 from safetensors.numpy import save
 
 from hwnas.arrays import FloatArray, IntArray
+from hwnas.data import notes_of, preparation_metadata, preparation_of
 from hwnas.files import write_atomically
-from hwnas.predictors import LookedUpLatency
+from hwnas.predictors import SOURCE, LookedUpLatency
 from hwnas.search.candidates.evaluation import Evaluation, tested_accuracy
 from hwnas.search.candidates.export import exporter, predicted_interval, predicted_ms
 from hwnas.search.candidates.largest import largest_within
@@ -51,7 +52,7 @@ def conclude(
     write_atomically(run.folder / NETWORK, network)
     if validation is not None:
         _write_trained(run, problem, validation, winner.architecture)
-    same = problem.trains_deployed
+    same, preparation = problem.trains_deployed, preparation_of(problem.data, space.input_shape)
     arch, target, measured = winner.architecture[None], problem.target, winner.measured
     result: dict[str, Any] = {
         "method": extras["method"],
@@ -64,6 +65,9 @@ def conclude(
         "macs": int(space.macs(arch)[0]),
         "params": int(space.params(arch)[0]),
         "bitops": int(space.bitops(arch)[0]) if space.quantised else None,
+        "memory_bytes": int(space.memory(arch)[0])
+        if any(budget.quantity == "memory" for budget in problem.budgets)
+        else None,
         "accuracy": winner.accuracy,
         "rank_by": "accuracy" if validation is None else validation.rank_by,
         "test_accuracy": None
@@ -77,15 +81,18 @@ def conclude(
         },
         "largest": _largest(problem, evaluation),
         "target": str(predictor.target) if target is None else asdict(target),
+        **({"source": SOURCE} if predictor.notes.get("source") == SOURCE else {}),
         "seed": problem.seed,
         "seconds": round(run.seconds, 1),
         "data": problem.data.name,
+        "data_notes": list(notes_of(problem.data)),
+        "preprocessing": None if preparation is None else preparation.facts,
         "measured": dict(measured) if measured else None,
         "verify": None if measured else verify_command(run.folder),
         "networks_measured": winner.attempts,
         "architectures_evaluated": len(evaluation.accuracies.asked),
         **extras,
-        "looked_up": _looked_up(problem, winner.architecture),
+        "looked_up": _looked_up(problem, winner.architecture, winner.accuracy),
         "deployed": dict(space.arguments),
         "trained": dict(proxy.arguments),
         "digest": sha256(network).hexdigest(),
@@ -124,7 +131,9 @@ def _write_trained(run: Run, problem: Problem, validation: Evaluator, arch: IntA
     weights = validation.supernet.weights(arch)
     write_atomically(run.folder / WEIGHTS, save(weights))
     if not problem.trains_deployed:
-        write_atomically(run.folder / PROXY_NETWORK, problem.proxy.to_onnx(arch, weights))
+        about = preparation_metadata(problem.data, problem.proxy.input_shape)
+        network = problem.proxy.to_onnx(arch, weights, metadata=about)
+        write_atomically(run.folder / PROXY_NETWORK, network)
 
 
 def _largest(problem: Problem, evaluation: Evaluation) -> dict[str, Any]:
@@ -140,13 +149,13 @@ def _largest(problem: Problem, evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _looked_up(problem: Problem, arch: IntArray) -> dict[str, Any]:
+def _looked_up(problem: Problem, arch: IntArray, accuracy: float) -> dict[str, Any]:
     """The numbers of an architecture as they stand in tables, in their own units."""
     found: dict[str, Any] = {}
     if problem.accuracies is not None:
         found["accuracy"] = {
             "table": problem.accuracies.name,
-            "value": float(problem.accuracies.table(arch)[0]),
+            "value": problem.accuracies.shown(arch, accuracy),
             "unit": problem.accuracies.unit,
         }
     if isinstance(problem.predictor, LookedUpLatency):

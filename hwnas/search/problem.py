@@ -12,8 +12,8 @@ from hwnas.errors import OptionError
 from hwnas.latency_tables import Target
 from hwnas.predictors import LatencyPredictor, LookedUpLatency, predictor_name
 from hwnas.progress import Progress
-from hwnas.search.constraints import check_confidence_used, constraints_for
-from hwnas.search.looked_up import Accuracies, rows_in_both
+from hwnas.search.constraints import check_confidence_used, constraints_for, runs_factor
+from hwnas.search.looked_up import Accuracies, OwnAccuracies, rows_in_both
 from hwnas.spaces import SearchSpace
 
 __all__ = ["Measure", "Problem"]
@@ -35,8 +35,8 @@ class Problem:
         measure: asks the device; None where it is not at hand, so that nothing is measured.
         confidence: that the latency budget is kept, see `constraints_for`; None for the prediction.
         seed: of everything random.
-        accuracies: looked up in place of training; ``proxy`` is then ``space``, and ``data`` has no
-            images (`hwnas.data.NoImages`).
+        accuracies: looked up, or found out by a person's own function, in place of training;
+            ``proxy`` is then ``space``, and ``data`` has no images (`hwnas.data.NoImages`).
 
     Raises:
         OptionError: spaces of different decisions, data of another input shape, a predictor of
@@ -51,7 +51,7 @@ class Problem:
     measure: Measure | None = None
     confidence: float | None = None
     seed: int = 0
-    accuracies: Accuracies | None = None
+    accuracies: Accuracies | OwnAccuracies | None = None
 
     def __post_init__(self) -> None:
         check_confidence_used(self.confidence, self.budgets)
@@ -73,9 +73,9 @@ class Problem:
                 f"the space {self.space.identifier}: load what it was made from for this space"
             )
         looked_up = self.accuracies
-        if looked_up is not None and looked_up.table.space.identifier != self.space.identifier:
+        if looked_up is not None and looked_up.space.identifier != self.space.identifier:
             raise OptionError(
-                f"{looked_up.name} holds accuracies of {looked_up.table.space.identifier}, got the "
+                f"{looked_up.name} holds accuracies of {looked_up.space.identifier}, got the "
                 f"space {self.space.identifier}: read the table for this space"
             )
 
@@ -131,9 +131,15 @@ class Problem:
         return target if isinstance(target, Target) else None
 
     @property
+    def latency_budgets(self) -> list[Budget]:
+        """Those that are checked on the device."""
+        return [budget for budget in self.budgets if budget.quantity == "latency"]
+
+    @property
     def latency_limit_ms(self) -> float | None:
-        """The latency budget, if there is one."""
-        return next((b.limit for b in self.budgets if b.quantity == "latency"), None)
+        """The steady latency that the latency budgets allow, if there are any."""
+        limits = [b.limit / runs_factor(b, self.predictor) for b in self.latency_budgets]
+        return min(limits, default=None)
 
     @property
     def trains_deployed(self) -> bool:

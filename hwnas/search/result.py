@@ -95,15 +95,7 @@ class Result:
         looked_up = "accuracy" in self.content.get("looked_up", {})
         if self.proxy.identifier == self.space.identifier and not looked_up:
             return self.proxy_module
-        import torch
-
-        from hwnas.onnx_graph import random_weights
-
-        module = self.space.build(self.arch)
-        drawn = random_weights(self.space.graph(self.arch), self.content["seed"])
-        weights = {name: torch.from_numpy(value) for name, value in drawn.items()}
-        module.load_state_dict(weights, strict=False)  # counters of batches are no weights
-        return module.eval()
+        return self.space.drawn(self.arch, self.content["seed"]).eval()
 
     @property
     def proxy_module(self) -> "nn.Module":
@@ -154,6 +146,11 @@ def summary(result: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
     )
     if result["bitops"] is not None:
         rows.append(("bitops", f"{result['bitops'] / 2**30:.2f}G (of 2^30)"))
+    if result.get("memory_bytes") is not None:
+        memory = (
+            f"{result['memory_bytes'] / 1e6:.1f} MB of weights and live tensors (fp32, batch 1)"
+        )
+        rows.append(("memory", memory))
     paths = result["random_paths"]
     rows += [
         ("accuracy", _accuracy(result)),
@@ -193,9 +190,19 @@ def _latency(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         return [("latency", f"{text}, looked up in {looked_up['latency']['table']}{noise}")]
     rows = [("predicted", f"{text} ({told or 'the predictor gives no interval'})")]
     if result["measured_ms"] is not None:
-        return [*rows, ("measured", _measured(result))]
+        return [*rows, ("measured", _measured(result)), *_by_clock(result["measured"])]
     verify = ("verify it", f"there, with this folder: {result['verify']}")
     return [*rows, ("measured", _not_measured(result)), verify]
+
+
+def _by_clock(measured: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The steady latency beside what the clock said; results of earlier versions lack it."""
+    clock = measured.get("clock_ms")
+    if not clock:
+        return []
+    names = {"p50": "median"}
+    parts = [f"{names.get(at, at)} {ms:.3f}" for at, ms in clock.items()]
+    return [("by the clock", f"steady {measured['latency_ms']:.3f}, {', '.join(parts)} ms")]
 
 
 def _accuracy(result: Mapping[str, Any]) -> str:
@@ -228,6 +235,8 @@ def _largest(result: Mapping[str, Any]) -> str:
 def _not_measured(result: Mapping[str, Any]) -> str:
     if isinstance(result["target"], str):
         return f"not measured: predictions are of {result['target']}"
+    if result.get("source"):
+        return f"not measured: predictions are {result['source']}"
     return "not measured: the table is of another machine"
 
 

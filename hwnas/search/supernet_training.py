@@ -13,6 +13,7 @@ import torch
 from hwnas.arrays import IntArray
 from hwnas.data import Batch, Dataset
 from hwnas.documents import read_regular
+from hwnas.ops.module import seeded
 from hwnas.progress import Progress, silent
 from hwnas.search.runs.run import CHECKPOINT, Run
 from hwnas.search.runs.schema import OWN
@@ -45,6 +46,8 @@ __all__ = [
 
 _CHECKPOINT_EVERY = 50
 _WARM_UP = 30
+#: Keeps what a person's own modules draw apart from other draws of the same seed.
+_DROPOUT_STREAM = 9
 #: A checkpoint larger than this is none of ours.
 _MOST_BYTES = 2**38
 
@@ -92,16 +95,17 @@ def train_supernet(
         draws = range(step * paths, (step + 1) * paths)
         archs = workers.shared(np.stack([sampler.sample(draw) for draw in draws]))
         batch = data.train_batch(step, settings.batch_size, seed)
-        loss = train_path(
-            supernet,
-            optimizer,
-            batch,
-            archs,
-            step,
-            settings,
-            micro_batches=micro_batches,
-            workers=workers,
-        )
+        with seeded(seed, _DROPOUT_STREAM, step):
+            loss = train_path(
+                supernet,
+                optimizer,
+                batch,
+                archs,
+                step,
+                settings,
+                micro_batches=micro_batches,
+                workers=workers,
+            )
         for draw, arch in zip(draws, archs, strict=True):
             tell_sampler(sampler, draw, arch, loss)
         step += 1

@@ -4,18 +4,24 @@ A layout states its wiring once (`Layout.wire`). Emitting a graph, running one p
 putting gates on a path and mixing all edges are the same walk; they differ in what runs a slot.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from hwnas.ops import Op, Shape, Workload
 from hwnas.spaces.cell import Cell
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from hwnas.spaces.module_facts import Facts
 
 __all__ = [
     "Choice",
     "Decision",
     "Join",
     "Layout",
+    "Modules",
     "Path",
     "Run",
     "Slot",
@@ -143,6 +149,37 @@ class Layout(Protocol):
 
     def format(self, arch: Sequence[int], /) -> str:
         """The string of an architecture."""
+        ...
+
+
+class Modules(Protocol):
+    """Whole networks that are torch modules of their own, where a space has no operators."""
+
+    @property
+    def parts(self) -> Mapping[str, int]:
+        """Parameters that stack parts of equal height, by the end of their name, and how many."""
+        ...
+
+    @property
+    def evaluate(self) -> "Callable[[nn.Module], float] | None":
+        """A person's own function that gives the accuracy, 0 to 1, of a network it is handed."""
+        ...
+
+    @property
+    def pretrained(self) -> "Mapping[str, Tensor]":
+        """What shared weights start with, by the names of a network's ``state_dict``."""
+        ...
+
+    def arch(self, number: int, /) -> list[int]:
+        """The architecture that runs as candidate ``number`` of the only slot."""
+        ...
+
+    def unfilled(self, arch: Sequence[int], /) -> "nn.Module":
+        """One network whose parameters have no values yet; its buffers have."""
+        ...
+
+    def facts(self, arch: Sequence[int], /) -> "Facts":
+        """What is known of one network; networks of equal digest compute the same."""
         ...
 
 

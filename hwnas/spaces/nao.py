@@ -112,6 +112,7 @@ def nao(
         Strings(parse, write),
         additive=False,
         always_fitted=False,
+        swaps=tuple((first, first + 1) for first in range(0, len(decisions), 2)),
     )
     return SearchSpace("nao", arguments, layout)
 

@@ -1,5 +1,6 @@
 """All that hwnas knows of a space by its name: how it is made, trained, and read by others."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +38,22 @@ class SpaceEntry:
     base_lr: float = 2e-3
     columns: Columns | None = None
     channel_scales: tuple[float, ...] = ()
+
+    def arguments_of(self, said: Mapping[str, Any]) -> dict[str, Any]:
+        """Keyword arguments of ``make`` for what a person says of any space.
+
+        Args:
+            said: arguments by their own names, None where they are left to the space. Besides,
+                ``channels`` is true where their scales are searched; ``first_channels`` are those
+                of the first cell; ``cells`` are those of a stage, or in a row.
+        """
+        arguments = {name: value for name, value in said.items() if value is not None}
+        if arguments.pop("channels", False):
+            arguments["scales"] = self.channel_scales
+        rename = {"first_channels": "channels"}
+        if "repeats" in inspect.signature(self.make).parameters:
+            rename["cells"] = "repeats"
+        return {rename.get(name, name): value for name, value in arguments.items()}
 
 
 @dataclass(frozen=True)

@@ -14,17 +14,18 @@ import numpy.typing as npt
 from hwnas.arrays import BoolArray, FloatArray, IntArray
 from hwnas.costs import COSTS, AdditiveCost, workload_costs
 from hwnas.errors import ArchitectureError, OptionError, UnknownNameError
-from hwnas.onnx_graph import Precision, Weights, to_onnx
+from hwnas.onnx_graph import Precision, Weights, random_weights, to_onnx
 from hwnas.ops import FAMILIES, Graph, Op, Shape, Workload
 from hwnas.spaces.architectures import checked_rows, rows_of
 from hwnas.spaces.emission import emit
-from hwnas.spaces.layout import Decision, Layout, Slot, followed
+from hwnas.spaces.layout import Decision, Layout, Modules, Slot, followed
+from hwnas.spaces.memory import MemoryOf
 from hwnas.spaces.workload_sums import WorkloadSums
 
 if TYPE_CHECKING:
-    from hwnas.ops.module import GraphModule
+    from torch import nn
 
-__all__ = ["SearchSpace"]
+__all__ = ["SearchSpace", "check_quantity"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -190,6 +191,14 @@ class SearchSpace:
         return rows if cell is None else cell.live(rows)
 
     @property
+    def modules(self) -> Modules | None:
+        """What builds whole networks, where they are a person's own modules; mostly None.
+
+        Such a space has neither workloads nor graphs, and its networks are measured whole.
+        """
+        return None
+
+    @property
     def additive(self) -> bool:
         """Whether costs are sums over decisions; see `Layout.additive`."""
         return self.layout.additive
@@ -221,11 +230,21 @@ class SearchSpace:
         """
         return emit(self.layout, self.layout.path(self._one(arch)))
 
-    def build(self, arch: npt.ArrayLike) -> "GraphModule":
+    def build(self, arch: npt.ArrayLike) -> "nn.Module":
         """One network as a torch module: (n, channels, height, width) -> (n, classes)."""
         from hwnas.ops.module import GraphModule
 
         return GraphModule(self.graph(arch))
+
+    def drawn(self, arch: npt.ArrayLike, seed: int) -> "nn.Module":
+        """One network as a torch module, with the weights that `to_onnx` draws from a seed."""
+        import torch
+
+        module = self.build(arch)
+        drawn = random_weights(self.graph(arch), seed)
+        weights = {name: torch.from_numpy(value) for name, value in drawn.items()}
+        module.load_state_dict(weights, strict=False)  # counters of batches are no weights
+        return module
 
     def to_onnx(
         self,
@@ -277,6 +296,17 @@ class SearchSpace:
         """
         return self._integers("bitops", archs)
 
+    def memory(self, archs: npt.ArrayLike) -> IntArray:
+        """Bytes of each architecture at fp32 and batch 1: weights, and the peak of live tensors.
+
+        See `hwnas.costs.peak_live`; (n,).
+        """
+        return self._memory(self.rows(archs))
+
+    @cached_property
+    def _memory(self) -> MemoryOf:
+        return MemoryOf.of(self.name, self.layout, self.graph, 4 * math.prod(self.input_shape))
+
     @cached_property
     def quantised(self) -> bool:
         """Whether any convolution of the space has few-bit weights."""
@@ -289,7 +319,7 @@ class SearchSpace:
             UnknownNameError: there is no such cost.
             OptionError: the space is not additive; see `exact`.
         """
-        _check_quantity(quantity)
+        check_quantity(quantity)
         self._check_additive(f"{quantity} are no AdditiveCost, take exact({quantity!r})")
         if not self._sums:
             for name in COSTS:
@@ -310,7 +340,7 @@ class SearchSpace:
         Raises:
             UnknownNameError: there is no such cost.
         """
-        _check_quantity(quantity)
+        check_quantity(quantity)
         if self.additive:
             return self.cost(quantity)
         known = self._workload_costs
@@ -348,6 +378,7 @@ class SearchSpace:
         return [int(choice) for choice in rows[0]]
 
 
-def _check_quantity(quantity: str) -> None:
+def check_quantity(quantity: str) -> None:
+    """Raise `UnknownNameError` for what is no analytic cost."""
     if quantity not in COSTS:
         raise UnknownNameError("cost", quantity, list(COSTS))

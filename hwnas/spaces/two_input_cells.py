@@ -12,6 +12,9 @@ from functools import cached_property
 from itertools import groupby
 from typing import Protocol, TypeVar
 
+import numpy as np
+
+from hwnas.arrays import IntArray
 from hwnas.ops import FactorizedReduction, LinearHead, Op, ReLUConvBN, Shape, Stem
 from hwnas.spaces.cells import Strings
 from hwnas.spaces.layout import Decision, Join, Path, Run, Slot, slot_for
@@ -173,6 +176,7 @@ class TwoInputCells:
         additive: see `Layout.additive`.
         always_fitted: whether a ReLU, 1x1 and batch-norm stand before a cell even where size and
             channels fit.
+        swaps: pairs of decisions that may change places: both add what they choose to one node.
     """
 
     input_shape: Shape
@@ -185,6 +189,7 @@ class TwoInputCells:
     strings: Strings
     additive: bool = True
     always_fitted: bool = True
+    swaps: tuple[tuple[int, int], ...] = ()
 
     @property
     def sequential(self) -> bool:
@@ -197,6 +202,12 @@ class TwoInputCells:
         return None
 
     @cached_property
+    def auxiliary(self) -> str | None:
+        """The name of the last reduction's output, which an auxiliary head reads."""
+        reductions = [at for at, plan in enumerate(self.plans) if plan.reduces]
+        return f"cells.{reductions[-1]}.output" if reductions else None
+
+    @cached_property
     def slots(self) -> tuple[Slot, ...]:
         """The stem; each cell's inputs, edges and output; the head."""
         stem, head = self._ends
@@ -205,6 +216,13 @@ class TwoInputCells:
             inputs = (slot for slot in cell.inputs if slot is not None)
             slots += [*inputs, *cell.edges, *cell.output]
         return (*slots, head)
+
+    def canonical(self, archs: IntArray) -> IntArray:
+        """See `SearchSpace.canonical`: the smaller choice first of two that may change places."""
+        written = archs.copy()
+        for pair in self.swaps:
+            written[:, pair] = np.sort(archs[:, pair], axis=1)
+        return written
 
     def path(self, arch: Sequence[int]) -> Path:
         """What is chosen on each edge, and what an output makes of its cell's choices."""

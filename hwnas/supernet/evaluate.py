@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from hwnas.data import Batch
 from hwnas.errors import OptionError
@@ -74,12 +75,7 @@ class Evaluator:
         self._batch = batch
         self._labels = torch.from_numpy(np.asarray(labels, np.int64))
         self._start = State(_batches(calibration_images, batch), _batches(images, batch))
-        self._norms = [
-            [[m for m in choice.modules() if isinstance(m, nn.BatchNorm2d)] for choice in choices]
-            for choices in supernet.candidates
-        ]
         self.rank_by: RankBy = rank_by
-        self._graphs = [[w.graph() for w in s.workloads] for s in supernet.space.layout.slots]
         self._memory = Memory(cache_bytes)
         self._known: dict[Name, float] = {}
         self._weights = torch.empty(0)
@@ -142,7 +138,9 @@ class Evaluator:
         self._alone(self.supernet.path(arch), State(self._start.calibration, ()))
 
     def _check_ends(self) -> None:
-        if any(graph.nodes[-1].kind != "linear" for graph in self._graphs[-1]):
+        space = self.supernet.space
+        ends = [workload.graph().nodes[-1] for workload in space.layout.slots[-1].workloads]
+        if space.modules is not None or any(end.kind != "linear" for end in ends):
             raise OptionError(
                 f"networks of {self.supernet.space.name} do not end in a linear layer, so that it "
                 "is not known what their features are: rank by accuracy"
@@ -168,14 +166,17 @@ class Evaluator:
 
         def run(slot: int, x: Value) -> Value:
             choice = used(path[slot])
-            nodes = self._graphs[slot][choice].nodes
-            if len(nodes) == 1:  # an identity
+            graph = self.supernet.graph(slot, choice)
+            if graph is not None and len(graph.nodes) == 1:  # an identity
                 return x
-            if nodes[-1].kind == "zero":
-                shape = nodes[-1].shape
+            if graph is not None and graph.nodes[-1].kind == "zero":
+                shape = graph.nodes[-1].shape
                 return trace.value(shape, [], lambda _: self._zeros(shape), zeros=True)
             return trace.value(
-                (slot, choice), [x], lambda xs: self._advance(xs[0], slot, choice), depth=slot + 1
+                (slot, self.supernet.identity(slot, choice)),
+                [x],
+                lambda xs: self._advance(xs[0], slot, choice),
+                depth=slot + 1,
             )
 
         def add(name: str, terms: Sequence[Value]) -> Value:
@@ -208,8 +209,12 @@ class Evaluator:
     @torch.inference_mode()
     def _advance(self, state: State, slot: int, choice: int) -> State:
         """Calibrate one candidate block, and run it."""
-        norms = self._norms[slot][choice]
-        before = [(norm.training, norm.momentum) for norm in norms]
+        layers = list(self.supernet.candidate(slot, choice).modules())
+        norms = [layer for layer in layers if isinstance(layer, _BatchNorm)]
+        before = [layer.training for layer in layers]
+        momenta = [norm.momentum for norm in norms]
+        for layer in layers:
+            layer.training = False
         for norm in norms:
             norm.reset_running_stats()
             norm.training, norm.momentum = True, None  # None: the average over all batches
@@ -219,19 +224,23 @@ class Evaluator:
                 norm.training = False
             images = self._run_block(state.images, slot, choice)
         finally:
-            for norm, (training, momentum) in zip(norms, before, strict=True):
-                norm.training, norm.momentum = training, momentum
+            for layer, training in zip(layers, before, strict=True):
+                layer.training = training
+            for norm, momentum in zip(norms, momenta, strict=True):
+                norm.momentum = momentum
         return State(calibration, images)
 
     def _run_block(self, batches: tuple[Tensor, ...], slot: int, choice: int) -> tuple[Tensor, ...]:
         """What leaves a block; of the last one, for separations, what its end reads."""
-        if self.rank_by == "accuracy" or slot < len(self._graphs) - 1:
+        graph = self.supernet.graph(slot, choice)
+        last = slot == len(self.supernet.space.layout.slots) - 1
+        if self.rank_by == "accuracy" or graph is None or not last:
             return tuple(self.supernet.run_block(slot, x, choice) for x in batches)
-        (end,) = self._graphs[slot][choice].nodes[-1].inputs
+        (end,) = graph.nodes[-1].inputs
         read: dict[int, Tensor] = {}
         features = []
         for x in batches:
-            self.supernet.candidates[slot][choice](x, see=read.__setitem__)
+            self.supernet.candidate(slot, choice)(x, see=read.__setitem__)
             features.append(read[end])
         return tuple(features)
 

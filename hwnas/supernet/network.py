@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from hwnas.errors import OptionError
 from hwnas.ops import Graph
-from hwnas.ops.module import GraphModule, add_all, concat_all, initialise
+from hwnas.ops.module import add_all, concat_all, initialise
 from hwnas.spaces import SearchSpace
 from hwnas.supernet.kinds import SHARINGS, BatchNorms, InitialWeights, Sharing
+from hwnas.supernet.named import NamedBlock
 from hwnas.supernet.sharing import Block
 
 __all__ = ["Supernet", "make_network"]
@@ -25,6 +26,9 @@ class Supernet(nn.Module):
     be fast on CPUs. Parameters off the path that was run get no gradient (None), so that weight
     decay and momentum leave them alone; of a kernel that candidates share, that is said of the
     whole kernel, and not of the part that the path did not take (`hwnas.supernet.sharing`).
+
+    Networks that are a person's own modules (`SearchSpace.modules`) share parameters by name
+    (`hwnas.supernet.named`), and start with the weights that the modules draw.
 
     Args:
         space: its architectures are the paths.
@@ -63,10 +67,37 @@ class Supernet(nn.Module):
         self.space = space
         self.sharing: Sharing = sharing
         self._layout = space.layout
+        alike, affine = initial_weights == "alike", batch_norms == "affine"
+        if space.modules is not None:
+            self._share_by_name(seed, alike, affine)
+        else:
+            self._share_by_slot(seed, alike, affine, zero_init_residual)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def _share_by_name(self, seed: int, alike: bool, affine: bool) -> None:
+        """One block holds whole networks, which share parameters by their names."""
+        if self.sharing != "slices":
+            raise OptionError(
+                f"networks of {self.space.name} share slices of parameters of equal name, got "
+                f"sharing {self.sharing}: to train each for itself, give the family evaluate="
+            )
+        block = NamedBlock(self.space, seed=seed)
+        if self.space.modules is not None and self.space.modules.pretrained:
+            block.start_with(self.space.modules.pretrained)
+        elif alike:
+            block.start_alike()
+        if not affine:
+            block.fix_norms()
+        self.slots = nn.ModuleList([block])
+
+    def _share_by_slot(
+        self, seed: int, alike: bool, affine: bool, zero_init_residual: bool
+    ) -> None:
+        """A block for each slot holds its candidates."""
+        space, sharing = self.space, self.sharing
         self.slots = nn.ModuleList(
             Block(slot.workloads, sharing, slot.reads) for slot in self._layout.slots
         )
-        alike, affine = initial_weights == "alike", batch_norms == "affine"
         if alike and sharing == "separate":
             self._start_as(Supernet(space, seed=seed, zero_init_residual=False))
         else:
@@ -77,7 +108,6 @@ class Supernet(nn.Module):
             self._zero_residuals()
         if not affine:
             self._fix_norms()
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def path(self, arch: npt.ArrayLike) -> list[int | None]:
         """The candidate that an architecture runs in each slot; None where a slot is not used.
@@ -117,18 +147,34 @@ class Supernet(nn.Module):
         recalibrated for this architecture (`hwnas.supernet.Evaluator.set_statistics`).
         """
         return {
-            f"{slot.name}.{name}": tensor.contiguous().numpy().copy()
+            f"{slot.name}.{name}".removeprefix("."): tensor.contiguous().numpy().copy()
             for slot, block, choice in zip(
-                self._layout.slots, self._blocks, self.path(arch), strict=True
+                self._layout.slots, self._any_blocks, self.path(arch), strict=True
             )
             if choice is not None
             for name, tensor in block.state(choice).items()
         }
 
+    def candidate(self, slot: int, choice: int) -> nn.Module:
+        """The module of one candidate of one slot."""
+        return self._any_blocks[slot].candidate(choice)
+
+    def identity(self, slot: int, choice: int) -> object:
+        """Equal and printed alike for candidates of a slot that compute the same."""
+        return self._any_blocks[slot].identity(choice)
+
+    def graph(self, slot: int, choice: int) -> Graph | None:
+        """The nodes of one candidate; None where it is a module of another making."""
+        return self._any_blocks[slot].graph(choice)
+
     @property
     def candidates(self) -> list[nn.ModuleList]:
-        """The modules of each slot's candidates."""
+        """The modules of each slot's candidates, where these are operators."""
         return [block.choices for block in self._blocks]
+
+    @property
+    def _any_blocks(self) -> list[Block | NamedBlock]:
+        return [block for block in self.slots if isinstance(block, Block | NamedBlock)]
 
     @property
     def _blocks(self) -> list[Block]:
@@ -165,8 +211,13 @@ class Supernet(nn.Module):
                 _zero_scales(choice, _residual_norms(workload.graph()))
 
 
-def make_network(space: SearchSpace, arch: npt.ArrayLike, *, seed: int) -> GraphModule:
-    """One network of a space, residual branches starting at zero, to train alone."""
+def make_network(space: SearchSpace, arch: npt.ArrayLike, *, seed: int) -> nn.Module:
+    """One network of a space to train alone, from a seed.
+
+    Residual branches start at zero; a person's own module starts as it draws its weights.
+    """
+    if space.modules is not None:
+        return space.drawn(arch, seed)
     network = space.build(arch)
     initialise(network, seed)
     path = space.layout.path(space.check(arch)[0].tolist())

@@ -47,7 +47,7 @@ class Block(nn.Module):
 
     def __init__(self, workloads: Sequence[Workload], sharing: Sharing, reads: Reads | None = None):
         super().__init__()
-        graphs = [workload.graph() for workload in workloads]
+        self._graphs = graphs = [workload.graph() for workload in workloads]
         sliced = reads is not None or (sharing == "slices" and len(graphs) > 1)
         self._shapes = _shared_shapes(graphs, reads) if sliced else {}
         self.shared = nn.ParameterDict(
@@ -63,6 +63,18 @@ class Block(nn.Module):
         """Run one candidate on (n, channels, height, width)."""
         result: Tensor = self.choices[choice](x)
         return result
+
+    def candidate(self, choice: int) -> nn.Module:
+        """The module of one candidate."""
+        return self.choices[choice]
+
+    def identity(self, choice: int) -> object:
+        """Equal and printed alike for candidates that compute the same."""
+        return choice
+
+    def graph(self, choice: int) -> Graph | None:
+        """The nodes of one candidate."""
+        return self._graphs[choice]
 
     @torch.no_grad()
     def start_alike(self) -> None:

@@ -11,6 +11,9 @@
  * SYNTHETIC_GPU_CAPABILITY  its compute capability                    (7.0)
  * SYNTHETIC_GPU_MEMORY      its bytes                                 (16e9)
  * SYNTHETIC_GPU_THROTTLE    never, spells (12 of 400 ms) or always    (never)
+ * SYNTHETIC_GPU_LAUNCH      ms until work on an idle stream begins    (0.01)
+ * SYNTHETIC_GPU_CAPTURE     works or fails                            (works)
+ * SYNTHETIC_GPU_CUDA        the newest CUDA that the driver runs      (12040)
  */
 #include <math.h>
 #include <stdint.h>
@@ -21,10 +24,13 @@
 #define OUT_OF_MEMORY 2
 #define INVALID 1
 #define CAPTURE_UNSUPPORTED 900
+#define CAPTURE_INVALIDATED 901
+#define MOST_PIECES 65536
 
 static double now_ms, captured_ms;
-static int capturing;
-static uint64_t next_address = 1 << 20, used_bytes;
+static int capturing, busy, graph_launches;
+static uint64_t next_address = 0x7f0000100000, reset_at, used_bytes;
+static struct { uint64_t address, bytes; } pieces[MOST_PIECES]; /* of memory; free: no bytes */
 static uint64_t state = 1;
 
 static const char *setting(const char *name, const char *otherwise) {
@@ -47,18 +53,33 @@ static void run(double ms) {
     if (now_ms < 200) factor *= 1.5 - now_ms / 400; /* clocks go up */
     if (throttles()) factor *= 1.6;
     if (uniform() < 0.01) factor *= 3;
+    if (!busy) now_ms += atof(setting("SYNTHETIC_GPU_LAUNCH", "0.01"));
+    busy = 1;
     now_ms += ms * factor;
 }
 
 void synthetic_reset(void) {
     now_ms = captured_ms = 0;
-    capturing = 0;
+    capturing = busy = graph_launches = 0;
     used_bytes = 0;
+    reset_at = next_address;
+    memset(pieces, 0, sizeof pieces);
     state = 1;
 }
 double synthetic_clock_ms(void) { return now_ms; }
 uint64_t synthetic_used_bytes(void) { return used_bytes; }
 int synthetic_is_capturing(void) { return capturing; }
+int synthetic_graph_launches(void) { return graph_launches; }
+
+static int piece_at(uint64_t address) {
+    for (int i = 0; i < MOST_PIECES; i++)
+        if (pieces[i].bytes && pieces[i].address == address) return i;
+    return -1;
+}
+uint64_t synthetic_bytes_at(uint64_t address) {
+    int piece = piece_at(address);
+    return piece < 0 ? 0 : pieces[piece].bytes;
+}
 void synthetic_enqueue(void *stream, double ms) {
     (void)stream;
     if (capturing) captured_ms += ms;
@@ -66,10 +87,11 @@ void synthetic_enqueue(void *stream, double ms) {
 }
 
 int cuInit(unsigned flags) { return flags ? INVALID : atoi(setting("SYNTHETIC_GPU_INIT", "0")); }
-int cuDriverGetVersion(int *version) { *version = 12040; return 0; }
+int cuDriverGetVersion(int *version) { *version = atoi(setting("SYNTHETIC_GPU_CUDA", "12040")); return 0; }
 int cuGetErrorName(int status, const char **name) {
     *name = status == OUT_OF_MEMORY ? "CUDA_ERROR_OUT_OF_MEMORY"
         : status == CAPTURE_UNSUPPORTED ? "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"
+        : status == CAPTURE_INVALIDATED ? "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED"
         : "CUDA_ERROR_INVALID_VALUE";
     return 0;
 }
@@ -107,12 +129,23 @@ int cuCtxSetCurrent(void *context) { return context == (void *)0x7f00dead0000 ? 
 int cuMemAlloc_v2(uint64_t *address, size_t bytes) {
     if (used_bytes + bytes > (uint64_t)atof(setting("SYNTHETIC_GPU_MEMORY", "16e9")))
         return OUT_OF_MEMORY;
+    int piece = 0;
+    while (piece < MOST_PIECES && pieces[piece].bytes) piece++;
+    if (!bytes || piece == MOST_PIECES) return INVALID;
     used_bytes += bytes;
-    *address = 0x7f0000000000 + next_address;
+    *address = next_address;
     next_address += (bytes + 511) / 512 * 512;
-    return bytes ? 0 : INVALID;
+    pieces[piece].address = *address;
+    pieces[piece].bytes = bytes;
+    return 0;
 }
-int cuMemFree_v2(uint64_t address) { return address > 0x7f0000000000 ? 0 : INVALID; }
+int cuMemFree_v2(uint64_t address) {
+    int piece = piece_at(address);
+    if (piece < 0) return address > 0x7f0000000000 && address < reset_at ? 0 : INVALID;
+    used_bytes -= pieces[piece].bytes;
+    pieces[piece].bytes = 0;
+    return 0;
+}
 int cuMemcpyHtoD_v2(uint64_t to, const void *from, size_t bytes) {
     return to > 0x7f0000000000 && from && bytes ? 0 : INVALID;
 }
@@ -122,7 +155,11 @@ int cuMemcpyDtoH_v2(void *to, uint64_t from, size_t bytes) {
 }
 
 int cuStreamCreate(void **stream, unsigned flags) { *stream = (void *)0x7f00beef0000; return flags > 1; }
-int cuStreamSynchronize(void *stream) { return !stream ? INVALID : capturing ? CAPTURE_UNSUPPORTED : 0; }
+int cuStreamSynchronize(void *stream) {
+    if (!stream || capturing) return !stream ? INVALID : CAPTURE_UNSUPPORTED;
+    busy = 0;
+    return 0;
+}
 int cuStreamBeginCapture_v2(void *stream, int mode) {
     if (!stream || capturing || mode > 2) return CAPTURE_UNSUPPORTED;
     capturing = 1;
@@ -132,6 +169,8 @@ int cuStreamBeginCapture_v2(void *stream, int mode) {
 int cuStreamEndCapture(void *stream, void **graph) {
     if (!stream || !capturing) return INVALID;
     capturing = 0;
+    *graph = NULL;
+    if (strcmp(setting("SYNTHETIC_GPU_CAPTURE", "works"), "works")) return CAPTURE_INVALIDATED;
     double *made = malloc(sizeof *made);
     *made = captured_ms;
     *graph = made;
@@ -146,6 +185,7 @@ int cuGraphInstantiateWithFlags(void **executable, void *graph, unsigned long lo
 }
 int cuGraphLaunch(void *executable, void *stream) {
     if (!executable || !stream || capturing) return INVALID;
+    graph_launches++;
     run(*(double *)executable);
     return 0;
 }
@@ -159,7 +199,10 @@ int cuEventRecord(void *event, void *stream) {
     *(double *)event = now_ms;
     return 0;
 }
-int cuEventSynchronize(void *event) { return event ? 0 : INVALID; }
+int cuEventSynchronize(void *event) {
+    busy = 0; /* all that is on the stream ends with the event */
+    return event ? 0 : INVALID;
+}
 int cuEventElapsedTime(float *ms, void *start, void *end) {
     *ms = (float)(*(double *)end - *(double *)start);
     return 0;

@@ -1,10 +1,13 @@
 """A stand-in for the module ``tensorrt`` that drives the synthetic card as a version would.
 
 `hwnas.testing.synthetic_gpu` puts it on the path under the name ``tensorrt``. It knows the names of
-the version that ``SYNTHETIC_TENSORRT`` names (8.6.1, 10.4.0 or 11.4.0) and no others, refuses what
-that version refuses, and its kernels take what `SyntheticRuntime` says, a tenth.
+the version that ``SYNTHETIC_TENSORRT`` names (8.6.1, 10.0.1, 10.4.0 or 11.4.0) and no others,
+refuses what that version refuses, and its kernels take what `SyntheticRuntime` says, a tenth. Half-
+precision feature maps that must come or go in rows take longer: they are laid out anew.
 
 SYNTHETIC_TENSORRT_REJECTS: kernel size of convolutions for which no engine can be built.
+SYNTHETIC_TENSORRT_UNCAPTURED: kernel size of convolutions that no CUDA graph can hold.
+SYNTHETIC_TENSORRT_INTERRUPTED: when Ctrl-C comes, see `synthetic_callbacks`.
 """
 
 import ctypes
@@ -12,18 +15,30 @@ import enum
 import json
 import math
 import os
+import weakref
 from typing import Any
 
 import onnx
 
 from hwnas.profilers.gpu import cuda_driver
 from hwnas.testing.devices import SyntheticRuntime
+from hwnas.testing.synthetic_callbacks import Callbacks
+from hwnas.testing.synthetic_models import (
+    convolution_of,
+    is_half,
+    layers_of,
+    refusal,
+    scratch_bytes,
+    shape_of,
+)
 
 __version__ = os.environ.get("SYNTHETIC_TENSORRT", "10.4.0")
-_MAJOR = int(__version__.split(".")[0])
+_MAJOR, _MINOR = (int(part) for part in __version__.split(".")[:2])
 _FASTER = 0.1
-_BATCH_THAT_FITS = 64
-_LAYERS = ("Conv", "Gemm")
+#: What it takes to lay out a feature map anew, ms; an image of few channels is read as it is.
+_LAYOUT_MS, _IMAGE_CHANNELS = 0.05, 4
+_VECTOR = 8
+_CALLBACKS = Callbacks()
 
 
 class DataType(enum.Enum):
@@ -31,6 +46,24 @@ class DataType(enum.Enum):
 
     FLOAT = 0
     HALF = 1
+
+
+class TensorFormat(enum.IntEnum):
+    """Layouts of feature maps."""
+
+    LINEAR = 0
+    CHW2 = 1
+    HWC8 = 2
+    CHW32 = 5
+
+
+if _MAJOR >= 10:
+
+    class ExecutionContextAllocationStrategy(enum.Enum):
+        """Who gives a context its memory."""
+
+        STATIC = 0
+        USER_MANAGED = 2
 
 
 class LayerInformationFormat(enum.Enum):
@@ -68,8 +101,10 @@ class IProfiler:
     """Told what layers take."""
 
 
-class IProgressMonitor:
-    """Told how far the building of an engine is; unknown to version 8."""
+if _MAJOR >= 10:
+
+    class IProgressMonitor:
+        """Told how far the building of an engine is."""
 
 
 class IHostMemory(bytes):
@@ -123,8 +158,11 @@ class IBuilderConfig:
 class ITensor:
     """A tensor of a network."""
 
-    def __init__(self, dtype: DataType):
-        self.dtype = dtype
+    def __init__(self, value: onnx.ValueInfoProto):
+        self.name = value.name
+        self.dtype = DataType.HALF if is_half(value) else DataType.FLOAT
+        self.shape = shape_of(value)
+        self.allowed_formats = 1 << TensorFormat.LINEAR
 
 
 class INetworkDefinition:
@@ -133,11 +171,17 @@ class INetworkDefinition:
     def __init__(self, flags: int):
         self._flags = flags
         self._model = b""
+        self._inputs: list[ITensor] = []
+        self._outputs: list[ITensor] = []
+        self.num_inputs = self.num_outputs = 0
 
     def get_input(self, index: int) -> ITensor:
         """One input."""
-        value = onnx.load_from_string(self._model).graph.input[index]
-        return ITensor(_kind(value))
+        return self._inputs[index]
+
+    def get_output(self, index: int) -> ITensor:
+        """One output."""
+        return self._outputs[index]
 
 
 class ParserError:
@@ -164,7 +208,11 @@ class OnnxParser:
         if not graph.node:
             self.num_errors = 1
             return False
-        self._network._model = model
+        network = self._network
+        network._model = model
+        network._inputs = [ITensor(value) for value in graph.input]
+        network._outputs = [ITensor(value) for value in graph.output]
+        network.num_inputs, network.num_outputs = len(network._inputs), len(network._outputs)
         return True
 
     def get_error(self, index: int) -> ParserError:
@@ -193,20 +241,33 @@ class Builder:
         self, network: INetworkDefinition, config: IBuilderConfig
     ) -> IHostMemory | None:
         """An engine as bytes, or None and a word to the logger."""
+        _CALLBACKS.builds += 1
         graph = onnx.load_from_string(network._model).graph
         problem = _refusal(graph, network._flags, config._flags)
         if problem is not None:
-            self._logger.log(ILogger.ERROR, problem)
+            _CALLBACKS.call(self._logger, "log", ILogger.ERROR, problem)
             return None
-        _tell(getattr(config, "progress_monitor", None))
-        values = {
-            value.name: [[d.dim_value for d in value.type.tensor_type.shape.dim], _kind(value).name]
-            for value in (*graph.input, *graph.output)
+        if _CALLBACKS.interrupts("log"):
+            _CALLBACKS.call(self._logger, "log", ILogger.WARNING, "a tactic is left out")
+        if not _CALLBACKS.goes_on(getattr(config, "progress_monitor", None)):
+            return None
+        tensors = [*network._inputs, *network._outputs]
+        formats = {tensor.name: _format(tensor) for tensor in tensors}
+        anew = sum(
+            tensor.dtype is DataType.HALF
+            and len(tensor.shape) == 4
+            and tensor.shape[1] > _IMAGE_CHANNELS
+            and formats[tensor.name] is TensorFormat.LINEAR
+            for tensor in tensors
+        )
+        plan = {
+            "ms": _FASTER * SyntheticRuntime().true_ms(network._model) + _LAYOUT_MS * anew,
+            "tensors": {t.name: [t.shape, t.dtype.name, formats[t.name]] for t in tensors},
+            "layers": layers_of(graph),
+            "detailed": config.profiling_verbosity is ProfilingVerbosity.DETAILED,
+            "scratch": scratch_bytes(network._model),
+            "captured": not convolution_of(graph, os.environ.get("SYNTHETIC_TENSORRT_UNCAPTURED")),
         }
-        layers = [node.name for node in graph.node if node.op_type in _LAYERS] or ["all"]
-        truth = SyntheticRuntime().true_ms(network._model)
-        detailed = config.profiling_verbosity is ProfilingVerbosity.DETAILED
-        plan = {"ms": _FASTER * truth, "tensors": values, "layers": layers, "detailed": detailed}
         return IHostMemory(json.dumps(plan).encode())
 
 
@@ -217,8 +278,14 @@ class Runtime:
         self._logger = logger
 
     def deserialize_cuda_engine(self, plan: bytes) -> "ICudaEngine | None":
-        """An engine of bytes."""
-        return ICudaEngine(json.loads(bytes(plan)))
+        """An engine of bytes, or None and a word to the logger."""
+        try:
+            return ICudaEngine(json.loads(bytes(plan)), self._logger)
+        except ValueError:
+            _CALLBACKS.call(
+                self._logger, "log", ILogger.ERROR, "the engine cannot be read: OutOfMemory"
+            )
+            return None
 
 
 class EngineInspector:
@@ -239,13 +306,27 @@ class EngineInspector:
 class ICudaEngine:
     """A compiled network."""
 
-    def __init__(self, plan: dict[str, Any]):
-        self._plan = plan
+    def __init__(self, plan: dict[str, Any], logger: Any):
+        self._plan, self._logger = plan, logger
         self.num_io_tensors = len(plan["tensors"])
+        if _MAJOR < 11:
+            self.device_memory_size = plan["scratch"]
+        if (_MAJOR, _MINOR) >= (10, 1):
+            self.device_memory_size_v2 = plan["scratch"]
 
-    def create_execution_context(self) -> "IExecutionContext":
-        """What runs it."""
-        return IExecutionContext(self._plan)
+    def create_execution_context(self, *strategy: Any) -> "IExecutionContext | None":
+        """What runs it, with memory of its own unless the strategy says otherwise."""
+        assert len(strategy) <= (_MAJOR >= 10), "version 8 knows no strategies"
+        if strategy and strategy[0].name == "USER_MANAGED":
+            return IExecutionContext(self._plan, self._logger)
+        made = IExecutionContext(self._plan, self._logger)
+        return made if made._takes_own_memory() else None
+
+    if _MAJOR < 11:
+
+        def create_execution_context_without_device_memory(self) -> "IExecutionContext":
+            """What runs it once it is given memory."""
+            return IExecutionContext(self._plan, self._logger)
 
     def create_engine_inspector(self) -> EngineInspector:
         """What describes it."""
@@ -264,63 +345,99 @@ class ICudaEngine:
         """Its type."""
         return DataType[self._plan["tensors"][name][1]]
 
+    def get_tensor_vectorized_dim(self, name: str) -> int:
+        """The dimension that is padded to whole vectors, or -1."""
+        return 1 if self._plan["tensors"][name][2] == TensorFormat.HWC8 else -1
+
+    def get_tensor_components_per_element(self, name: str) -> int:
+        """How long a vector is; -1 where there is none."""
+        return _VECTOR if self._plan["tensors"][name][2] == TensorFormat.HWC8 else -1
+
 
 class IExecutionContext:
     """Runs an engine."""
 
-    def __init__(self, plan: dict[str, Any]):
-        self._plan = plan
+    def __init__(self, plan: dict[str, Any], logger: Any):
+        self._plan, self._logger = plan, logger
         self._addresses: dict[str, int] = {}
+        self._scratch = 0
         self._ran = False
         self.profiler: Any = None
-        self._card: Any = ctypes.CDLL(cuda_driver.LIBRARIES[0])
-        self._card.synthetic_enqueue.argtypes = (ctypes.c_void_p, ctypes.c_double)
-        self._card.synthetic_enqueue.restype = None
+        self._card = _card()
+
+    def _takes_own_memory(self) -> bool:
+        address = ctypes.c_uint64()
+        size = self._plan["scratch"]
+        if size and self._card.cuMemAlloc_v2(ctypes.byref(address), ctypes.c_size_t(size)):
+            _CALLBACKS.call(self._logger, "log", ILogger.ERROR, f"OutOfMemory: {size} bytes")
+            return False
+        self._scratch = address.value
+        weakref.finalize(self, self._card.cuMemFree_v2, address).atexit = False
+        return True
+
+    def _set_device_memory(self, memory: int) -> None:
+        assert memory % 256 == 0
+        self._scratch = memory
+
+    device_memory = property(None, _set_device_memory, doc="Where activations lie.")
+
+    if (_MAJOR, _MINOR) >= (10, 1):
+
+        def set_device_memory(self, memory: int, size: int) -> None:
+            """Where activations lie, and how much there is."""
+            assert self._plan["scratch"] <= size <= self._card.synthetic_bytes_at(memory)
+            self._set_device_memory(memory)
 
     def set_tensor_address(self, name: str, memory: int) -> bool:
-        """Where a tensor lies."""
+        """Where a tensor lies, which must hold all of it, padding included."""
+        shape, kind, layout = self._plan["tensors"][name]
+        if layout == TensorFormat.HWC8:
+            shape = [shape[0], math.ceil(shape[1] / _VECTOR) * _VECTOR, *shape[2:]]
         self._addresses[name] = memory
-        return memory > 2**32
+        needed = math.prod(shape) * (2 if kind == "HALF" else 4)
+        return bool(self._card.synthetic_bytes_at(memory) >= needed)
 
     def execute_async_v3(self, stream_handle: int) -> bool:
         """Put a run on a stream; the first one cannot be captured."""
         if self._addresses.keys() != self._plan["tensors"].keys() or not stream_handle:
             return False
-        if self._card.synthetic_is_capturing() and not self._ran:
+        if self._card.synthetic_bytes_at(self._scratch) < self._plan["scratch"]:
+            return False
+        if self._card.synthetic_is_capturing() and not (self._ran and self._plan["captured"]):
+            _CALLBACKS.call(
+                self._logger, "log", ILogger.ERROR, "operation not permitted when capturing"
+            )
             return False
         self._ran = True
         self._card.synthetic_enqueue(stream_handle, self._plan["ms"])
         if self.profiler is not None:
             layers = self._plan["layers"]
             for name in layers:
-                self.profiler.report_layer_time(name, self._plan["ms"] / len(layers))
+                ms = self._plan["ms"] / len(layers)
+                _CALLBACKS.call(self.profiler, "report_layer_time", name, ms)
         return True
 
 
-def _tell(monitor: Any) -> None:
-    """What a build tells: two steps, the first of which has two of its own."""
-    if monitor is None:
-        return
-    monitor.phase_start("Building Engine", None, 2)
-    monitor.phase_start("Selecting kernels", "Building Engine", 2)
-    for step in range(2):
-        if not monitor.step_complete("Selecting kernels", step):
-            raise RuntimeError("the monitor cancelled the build")
-    monitor.phase_finish("Selecting kernels")
-    for step in range(2):
-        monitor.step_complete("Building Engine", step)
-    monitor.phase_finish("Building Engine")
+def _card() -> Any:
+    """The synthetic card's library."""
+    card: Any = ctypes.CDLL(cuda_driver.LIBRARIES[0])
+    card.synthetic_enqueue.argtypes = (ctypes.c_void_p, ctypes.c_double)
+    card.synthetic_enqueue.restype = None
+    card.synthetic_bytes_at.argtypes = (ctypes.c_uint64,)
+    card.synthetic_bytes_at.restype = ctypes.c_uint64
+    return card
 
 
-def _kind(value: Any) -> DataType:
-    half = value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16
-    return DataType.HALF if half else DataType.FLOAT
+def _format(tensor: ITensor) -> TensorFormat:
+    """The layout that a tensor gets: the one for tensor cores where it is allowed."""
+    fast = tensor.dtype is DataType.HALF and tensor.allowed_formats & 1 << TensorFormat.HWC8
+    return TensorFormat.HWC8 if fast else TensorFormat.LINEAR
 
 
 def _refusal(graph: onnx.GraphProto, network_flags: int, flags: set[int]) -> str | None:
     """Why this version builds no engine, or None."""
     typed = _MAJOR >= 10 and network_flags == 1 << _TYPED
-    half = _kind(graph.input[0]) is DataType.HALF
+    half = is_half(graph.input[0])
     integers = any(node.op_type == "QuantizeLinear" for node in graph.node)
     wanted = {name for name, needed in (("FP16", half), ("INT8", integers)) if needed}
     set_ = {name for name, bit in _PRECISIONS.items() if bit in flags}
@@ -330,16 +447,4 @@ def _refusal(graph: onnx.GraphProto, network_flags: int, flags: set[int]) -> str
         return "precision flags are not allowed in a strongly typed network"
     if not typed and set_ != wanted:
         return f"the graph is {wanted or 'fp32'}, the builder may use {set_ or 'fp32'}"
-    for tensor in graph.initializer:
-        if tensor.data_type == onnx.TensorProto.UINT8:
-            return "only signed int8 with a zero point of 0 is supported"
-    batch = graph.input[0].type.tensor_type.shape.dim[0].dim_value
-    if batch > _BATCH_THAT_FITS:
-        return f"[defaultAllocator.cpp::allocate] Error Code 1: OutOfMemory ({batch} images)"
-    rejected = os.environ.get("SYNTHETIC_TENSORRT_REJECTS")
-    for node in graph.node:
-        if node.op_type == "Conv" and rejected is not None:
-            sizes = next(a.ints for a in node.attribute if a.name == "kernel_shape")
-            if math.prod(sizes) == int(rejected) ** 2:
-                return f"Error Code 10: could not find any implementation for node {node.name}"
-    return None
+    return refusal(graph, os.environ.get("SYNTHETIC_TENSORRT_REJECTS"))

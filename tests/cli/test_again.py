@@ -332,6 +332,32 @@ def test_the_report_compares_with_the_supernet(source, report):
     assert json.loads((folder / "train.json").read_text()) == report
 
 
+def test_the_report_says_how_each_class_is_told(source, report):
+    classes = report["accuracy_by_class"]
+    assert [entry["name"] for entry in classes] == list("0123456789")
+    right = sum(entry["images"] * entry["accuracy"] for entry in classes)
+    count = sum(entry["images"] for entry in classes)
+    assert count == 1797 // 5
+    assert right / count == pytest.approx(report["accuracy"]["test"])
+
+
+def test_files_say_what_networks_must_be_shown(source, report, deployed):
+    (folder,) = source.glob("train-proxy-*")
+    result = json.loads((source / "result.json").read_text())
+    for path, said in (
+        (source / "best.onnx", result["preprocessing"]),
+        (source / "proxy.onnx", {**result["preprocessing"], "resize": [8, 8]}),
+        (folder / "network.onnx", report["preprocessing"]),
+    ):
+        model = onnx.load(path)
+        (text,) = (p.value for p in model.metadata_props if p.key == "hwnas.preprocessing")
+        assert json.loads(text) == said
+        shape = [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim]
+        assert shape == [1, 3, *said["resize"]]
+        assert said["class_names"] == list("0123456789")
+        assert len(said["mean"]) == 3
+
+
 def test_the_deployed_network_and_another_architecture_can_be_trained(source, deployed, tmp_path):
     text = deployed.format(deployed.cost("macs").minimum()[0])
     words = ("--architecture", text, "--full", "--steps", "2", "--train-batch", "4")

@@ -7,6 +7,7 @@ import pytest
 
 from hwnas.cli.rank import _print_summary
 from hwnas.cli.search_report import print_front
+from hwnas.cli.train import _print_worst_classes
 from hwnas.search.retraining.ranking import rank_correlation
 
 
@@ -71,3 +72,13 @@ def test_a_ranking_of_few_networks_says_so(printed, count, says):
     assert says in text
     assert ("0.000 to 0.000" in text) is (count == 8)
     assert all((m["interval"] is None) is (count < 8) for m in result["agreement"].values())
+
+
+def test_the_worst_classes_come_first(printed):
+    classes = [{"name": f"c{at}", "images": 10, "accuracy": at / 20} for at in range(12)][::-1]
+    classes.append({"name": "none", "images": 0, "accuracy": None})
+    lines = printed(80, _print_worst_classes, classes).split("\n")
+    assert "worst of 12 classes" in lines[1]
+    shown = [line.split() for line in lines if "%" in line]
+    assert shown == [[f"c{at}", "10", f"{5 * at}.00%"] for at in range(10)]
+    assert printed(80, _print_worst_classes, []) == ""

@@ -193,6 +193,8 @@ def test_another_card_is_named(hwnas, run, card):
     assert status == 0
     assert "device: Synthetic H100 instead of Synthetic V100" in json.loads(out)["differences"]
     assert "this is not what the table was measured on" in said
+    status, _, said = hwnas("verify", str(folder), "--device", "gpu:1")
+    assert (status, "CUDA_VISIBLE_DEVICES=1 " in said) == (2, True)
 
 
 def test_the_profile_prints_driver_and_throttling(hwnas, card, tmp_path):

@@ -184,7 +184,7 @@ def test_a_killed_completion_goes_on(small_space, five_classes, caplog):
 def test_a_killed_transfer_goes_on(small_space, tmp_path):
     _, source = profile_to_file(small_space, SyntheticRuntime(), ProfileJob(seconds=0.0))
     job = ProfileJob(out=tmp_path / "shaped.json")
-    kill = killed_in_round(15)
+    kill = killed_in_round(30)
     with pytest.raises(KilledError):
         transfer_to_file(small_space, SyntheticRuntime(name="b"), source, 10, job, kill)
     whole, after = SyntheticRuntime(name="b"), SyntheticRuntime(name="b")

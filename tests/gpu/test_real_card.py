@@ -1,5 +1,9 @@
 """On a real NVIDIA card: ``python -m pytest -m gpu``; skipped with a reason where none is."""
 
+import os
+import signal
+import threading
+
 import numpy as np
 import pytest
 
@@ -81,6 +85,34 @@ def test_a_small_profile_predicts_networks(chosen, small_space):
     predictor = load_predictor(table, small_space)
     assert predictor.calibration.residual < 0.2
     assert (predictor.predict(small_space.sample(20, seed=0)) > 0).all()
+
+
+def test_engines_share_what_they_compute_in(chosen):
+    if chosen.target("fp32", 1).runtime != "tensorrt":
+        pytest.skip("only TensorRT is given its memory")
+    graph = Workload(MBConv(5, 6), 40, 40, 1, 56, 56).graph()
+    large, small = (chosen.load(to_onnx(graph, batch=batch)) for batch in (8, 1))
+    assert chosen._shared.take(1).count >= 8 * 40 * 56 * 56  # the large one's, which both have
+    first = np.median([small() for _ in range(20)])
+    for _ in range(5):
+        assert large() > small()
+    assert np.median([small() for _ in range(20)]) == pytest.approx(first, rel=0.2)
+
+
+def test_ctrl_c_ends_a_build(chosen, small_space):
+    if getattr(chosen, "version", "8").startswith("8."):
+        pytest.skip("only TensorRT from version 10 on tells of its steps")
+    network = small_space.to_onnx(small_space.sample(1, seed=1)[0], batch=3)
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        chosen.load(network)
+        timer.join()  # it was built before
+    except KeyboardInterrupt:
+        pass
+    else:
+        pytest.fail("nothing was interrupted")
+    assert chosen.load(network)() > 0
 
 
 def test_an_impossible_model_is_refused_not_fatal(chosen):

@@ -5,6 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+import torch
 
 from hwnas import spaces
 from hwnas.errors import ArchitectureError, DataError, OptionError
@@ -92,3 +93,15 @@ def test_unknown_latencies_are_no_numbers():
     assert np.isnan(unknown.predict(EVERY[:3])).all()
     with pytest.raises(OptionError, match="no latencies are known here"):
         _ = unknown.cost
+
+
+def test_the_expectation_of_a_whole_table_is_that_of_enumeration(predictor):
+    rng = np.random.default_rng(3)
+    rows = [torch.from_numpy(rng.dirichlet(np.full(5, 0.2))) for _ in range(6)]
+    weights = np.prod([row.numpy()[EVERY[:, at]] for at, row in enumerate(rows)], axis=0)
+    expected = float(predictor.expected(rows))
+    assert expected == pytest.approx(float(weights @ measured(0)), rel=0.03)
+
+
+def test_a_table_that_lacks_rows_expects_nothing():
+    assert not hasattr(LookedUpLatency(ArchitectureTable(SPACE, EVERY[1:], TRUTH[1:])), "expected")

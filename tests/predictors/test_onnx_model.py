@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import onnx
 import pytest
+from families import layered_space
 from onnx import TensorProto, helper
 
 import hwnas
@@ -283,3 +284,16 @@ def test_two_draws_of_kernels_agree_within_their_intervals(table):
         assert low <= other.predicted_ms <= high, style
         compared += not one.unpredicted
     assert compared >= 2
+
+
+def test_a_family_of_own_modules_is_predicted_kernel_by_kernel(table, monkeypatch):
+    monkeypatch.setattr("hwnas.predictors.whole_networks._PREDICTED", 14)
+    space = layered_space()
+    own = hwnas.load_predictor(table, space)
+    archs = space.sample(4, seed=3)
+    wanted = [predict_onnx(space.to_onnx(arch), table).predicted_ms for arch in archs]
+    assert own.predict(archs) == pytest.approx(wanted, rel=0.1)
+    assert own.target == table.target
+    low, high = own.predict_interval(archs, 0.5).T
+    narrow = predict_onnx(space.to_onnx(archs[0]), table).interval(0.5)
+    assert high[0] / low[0] > narrow[1] / narrow[0]

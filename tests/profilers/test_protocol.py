@@ -3,7 +3,15 @@ import pytest
 
 from hwnas.errors import MeasurementError
 from hwnas.onnx_graph import to_onnx
-from hwnas.profilers.protocol import Plan, Round, Samples, median_error, run_rounds, summarise
+from hwnas.profilers.protocol import (
+    NETWORK,
+    Plan,
+    Round,
+    Samples,
+    median_error,
+    run_rounds,
+    summarise,
+)
 from hwnas.testing import SyntheticRuntime
 
 PLAN = Plan(tolerance=0.01, min_runs=50, max_runs=400)
@@ -104,3 +112,28 @@ def test_the_interval_of_the_median_covers_it_in_95_of_100():
 def test_a_clock_that_stands_still_is_an_error(ms):
     with pytest.raises(MeasurementError, match="was the clock set"):
         next(run_rounds({"a": lambda: ms}, lambda: 1.0, Samples(), Plan(warm_up=0)))
+
+
+def test_whole_networks_run_among_themselves():
+    """A cache that a large model leaves cold: what follows it takes a tenth longer."""
+    last = {"large": False}
+
+    def job(ms, large):
+        def run():
+            taken = ms * (1.1 if last["large"] else 1.0)
+            last["large"] = large
+            return taken
+
+        return run
+
+    def measured_beside(others):
+        jobs = {**{name: job(0.2, False) for name in others}, f"{NETWORK}a": job(3.0, True)}
+        jobs |= {f"{NETWORK}{name}": job(2.0, True) for name in "bcd"}
+        samples = Samples()
+        for _ in run_rounds(jobs, job(4.0, True), samples, Plan(min_runs=20, max_runs=20)):
+            pass
+        assert {len(found) for found in samples.quotients.values()} == {20}
+        return summarise(samples)[f"{NETWORK}a"].latency_ms
+
+    # as it will be found where it is deployed, between other runs of networks
+    assert measured_beside(["x", "y", "z"]) == measured_beside([]) == pytest.approx(3.0 * 1.1)

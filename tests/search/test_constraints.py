@@ -140,6 +140,7 @@ def test_costs_of_a_space_that_are_no_sums_are_counted_exactly(small_space, pred
         """The small space, whose second decision counts only where the first is not 0."""
 
         additive = may_be_cut = False
+        modules = None
         name, n_choices, quantised = "unused", small_space.n_choices, False
 
         def exact(self, quantity):
@@ -193,3 +194,47 @@ def test_what_a_loss_weighs_is_finite_for_a_cell_without_a_path() -> None:
     (constraint,) = constraints_for([Budget("macs", 1e9)], space, None)
     assert constraint.values([[0] * 6]) == np.inf
     assert of_any(constraint).values([[0] * 6]) == space.macs([[0] * 6])
+
+
+def test_a_percentile_limits_the_predicted_runs(small_space, predictor, everything):
+    factor = predictor.percentile_factor(90)
+    assert factor > 1
+    steady_ms = predictor.predict(everything)
+    limit = float(np.median(steady_ms)) * factor
+    for confidence in (None, 0.95):
+        (steady,) = constraints_for(
+            [Budget("latency", limit / factor)], small_space, predictor, confidence
+        )
+        (at_p90,) = constraints_for(
+            [Budget("latency", limit, 90.0)], small_space, predictor, confidence
+        )
+        assert at_p90.values(everything) == pytest.approx(factor * steady.values(everything))
+        assert 0 < at_p90.keeps(everything).sum() < len(everything)
+        if confidence is not None:
+            assert at_p90.upper_bound.values(everything) == pytest.approx(
+                factor * steady.upper_bound.values(everything)
+            )
+
+
+def test_a_percentile_needs_the_spread_of_runs(small_space):
+    class Own:
+        def predict(self, archs):
+            return np.ones(len(archs))
+
+    own = load_predictor(Own(), small_space)
+    with pytest.raises(OptionError, match="the budget latency<=6ms@p90 needs the spread of single"):
+        constraints_for([Budget("latency", 6.0, 90.0)], small_space, own)
+
+
+def test_a_memory_budget_is_exact(small_space, predictor, everything):
+    bytes_of = small_space.memory(everything)
+    limit = float(np.quantile(bytes_of, 0.3))
+    (constraint,) = constraints_for([Budget("memory", limit)], small_space, predictor)
+    assert (constraint.keeps(everything) == (bytes_of <= limit)).all()
+    found = FeasibleSet([constraint], small_space.format)
+    drawn = found.sample(50, np.random.default_rng(0))
+    assert (small_space.memory(drawn) <= limit).all()
+    too_little = [Budget("memory", float(bytes_of.min()) - 1)]
+    impossible = constraints_for(too_little, small_space, predictor)
+    with pytest.raises(InfeasibleBudgetError, match="no architecture keeps memory<="):
+        FeasibleSet(impossible, small_space.format)

@@ -78,3 +78,18 @@ def test_images_that_do_not_fit_into_memory_are_not_evaluated_on(
     monkeypatch.setattr("hwnas.search.job.check_fits", lambda *_: None)
     with pytest.raises(OptionError, match="images to evaluate candidates on takes"):
         prepare(request)
+
+
+# Spaces that a method does not take
+
+
+@pytest.mark.parametrize(
+    ("method", "space"),
+    [("betanas", "darts"), ("tnas-g", "nao"), ("amended-darts", "darts"), ("betanas", "nao")],
+)
+def test_a_space_that_a_method_does_not_take_is_refused_before_latencies_are_measured(
+    method: str, space: str
+) -> None:
+    request = Request(space, "digits", ["latency<=9ms"], method=method, settings={"cells": 3})
+    with pytest.raises(OptionError, match=rf"{space}.*--method spos"):
+        prepare(request)

@@ -174,3 +174,21 @@ def test_arguments_that_make_no_network() -> None:
     for given in ({"repeats": 0}, {"channels": 3}, {"input_size": 10}):
         with pytest.raises(OptionError, match=f"{next(iter(given))} of nao"):
             hwnas.spaces.space("nao", **given)
+
+
+def test_two_that_change_places_are_one_network() -> None:
+    archs = SMALL.sample(3, seed=0)
+    swapped = archs.reshape(3, 10, 2)[:, :, ::-1].reshape(3, 20)
+    written = SMALL.canonical(archs)
+    assert (SMALL.canonical(swapped) == written).all()
+    assert (np.sort(written.reshape(3, 10, 2)) == np.sort(archs.reshape(3, 10, 2))).all()
+    assert (SMALL.macs(written) == SMALL.macs(archs)).all()
+    x = torch.rand(2, 3, 8, 8)
+    networks = [SMALL.build(arch).eval() for arch in (archs[0], swapped[0])]
+    for module in networks:
+        for name, tensor in module.named_parameters():  # alike on either edge of a node
+            place = name.replace("b.edge", "a.edge")
+            generator = torch.Generator().manual_seed(len(place) + tensor.numel())
+            with torch.no_grad():
+                tensor.copy_(torch.rand(tensor.shape, generator=generator) / tensor[0].numel())
+    assert torch.allclose(networks[0](x), networks[1](x), rtol=1e-4)

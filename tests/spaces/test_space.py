@@ -245,3 +245,20 @@ def test_sizes_of_no_network_are_refused_at_once(name, arguments):
     """A file of a stranger names them, and making the space would fill the memory."""
     with pytest.raises(OptionError, match="at most"):
         spaces.remake(name, arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "arguments"),
+    [
+        ("nasbench201", {"cells": 1, "first_channels": 8}, {"cells": 1, "channels": 8}),
+        ("nao", {"cells": 2, "first_channels": 20}, {"repeats": 2, "channels": 20}),
+        ("darts", {"cells": 8, "channels": False, "classes": None}, {"cells": 8}),
+        ("shufflenet", {"channels": True, "input_size": 64}, {"input_size": 64}),
+    ],
+)
+def test_what_a_person_says_of_any_space_becomes_its_own_arguments(name, said, arguments):
+    found = spaces.entry(name).arguments_of(said)
+    scales = found.pop("scales", ())
+    assert found == arguments
+    assert len(scales) == (8 if name == "shufflenet" else 0)
+    spaces.space(name, **found)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from hwnas.errors import DeviceUnavailableError, HwnasError, UnknownNameError
 from hwnas.profilers.gpu.cuda_driver import driver_problem
 from hwnas.profilers.runtime import Runtime
+from hwnas.progress import say
 
 __all__ = ["GPU_RUNTIMES", "gpu_problem", "gpu_runtime"]
 
@@ -40,10 +41,14 @@ _MAKE: dict[str, Callable[[], Runtime]] = {
     "onnxruntime": _onnxruntime,
 }
 GPU_RUNTIMES = tuple(_MAKE)
+#: One of each a process, and the best that works: to start TensorRT takes seconds and memory.
+_made: dict[str | None, Runtime] = {}
 
 
 def gpu_runtime(name: str | None = None) -> Runtime:
-    """The runtime of a name, or the best that works here.
+    """The runtime of a name, or the best that works here; the same one whenever it is asked for.
+
+    If the best does not work, a line says why, and what measures in its place.
 
     Raises:
         UnknownNameError: no such runtime.
@@ -58,12 +63,20 @@ def gpu_runtime(name: str | None = None) -> Runtime:
             f"--device gpu cannot be used here: {problem}; or use --device cpu, or a table that "
             "was measured on the GPU's own machine (--table FILE)"
         )
-    if name is not None:
-        return _MAKE[name]()
+    if name not in _made:
+        _made[name] = _best() if name is None else _MAKE[name]()
+    return _made[name]
+
+
+def _best() -> Runtime:
     problems = []
     for candidate in GPU_RUNTIMES:
         try:
-            return _MAKE[candidate]()
+            made = gpu_runtime(candidate)
         except HwnasError as error:
             problems.append(f"{candidate}: {error}")
+            continue
+        if problems:
+            say(f"({'; '.join(problems)})", warning=f"--device gpu measures by {candidate}")
+        return made
     raise DeviceUnavailableError(f"no runtime for the GPU works here: {'; '.join(problems)}")

@@ -178,8 +178,20 @@ class CudaDriver:
         """A new event that keeps time."""
         return self._handle("cuEventCreate", 0)
 
-    def elapsed_ms(self, stream: int, work: Callable[[], None], start: int, end: int) -> float:
-        """What the work that a function puts on a stream takes on the card, between two events."""
+    def elapsed_ms(
+        self,
+        stream: int,
+        work: Callable[[], None],
+        start: int,
+        end: int,
+        lead: Callable[[], None] = lambda: None,
+    ) -> float:
+        """What the work that a function puts on a stream takes on the card, between two events.
+
+        ``lead`` puts other work before the first event. On a stream that idles, that event is over
+        before the work has even reached the card.
+        """
+        lead()
         self._call("cuEventRecord", start, stream)
         work()
         self._call("cuEventRecord", end, stream)

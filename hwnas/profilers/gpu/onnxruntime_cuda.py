@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import onnxruntime as ort
 
 from hwnas.errors import DeviceMemoryError, DeviceUnavailableError, ModelRejectedError
@@ -12,6 +11,7 @@ from hwnas.profilers.gpu.card_support import card_precisions, card_target
 from hwnas.profilers.gpu.cuda_driver import CudaDriver
 from hwnas.profilers.gpu.nvml import Nvml
 from hwnas.profilers.gpu.windows import CardWatch, Window, runs_in_window
+from hwnas.profilers.onnxruntime_sessions import input_arrays, output_arrays
 
 __all__ = ["OnnxRuntimeCuda"]
 
@@ -74,13 +74,13 @@ class OnnxRuntimeCuda:
             if "allocate memory" in said or "out of memory" in said.lower():
                 raise DeviceMemoryError(said[:200]) from None
             raise ModelRejectedError(f"ONNX Runtime does not run it on CUDA: {said}") from None
-        repeats = runs_in_window(min(self._elapsed_ms(run) for _ in range(3)))
+        repeats = runs_in_window(min(self._elapsed_ms(run, run) for _ in range(3)))
 
         def all_runs() -> None:
             for _ in range(repeats):
                 run()
 
-        return Window(lambda: self._elapsed_ms(all_runs), repeats, self._watch)
+        return Window(lambda: self._elapsed_ms(all_runs, run), repeats, self._watch)
 
     def _session(self, model: bytes) -> Callable[[], None]:
         options = ort.SessionOptions()
@@ -102,11 +102,13 @@ class OnnxRuntimeCuda:
                 "versions must be those of torch's wheels (see docs/gpu.md)"
             )
         binding = session.io_binding()
-        rng = np.random.default_rng(0)
-        for value in session.get_inputs():
-            binding.bind_ortvalue_input(value.name, _on_card(value, rng.standard_normal))
-        for value in session.get_outputs():
-            binding.bind_ortvalue_output(value.name, _on_card(value, np.zeros))
+        for name, array in input_arrays(session):
+            binding.bind_ortvalue_input(name, _on_card(array))
+        for name, array in output_arrays(session):
+            if array is None:
+                binding.bind_output(name, "cuda")
+            else:
+                binding.bind_ortvalue_output(name, _on_card(array))
         unwaited = ort.RunOptions()
         unwaited.add_run_config_entry("disable_synchronize_execution_providers", "1")
 
@@ -118,10 +120,9 @@ class OnnxRuntimeCuda:
         self._driver.synchronise(self._stream)
         return run
 
-    def _elapsed_ms(self, work: Callable[[], None]) -> float:
-        return self._driver.elapsed_ms(self._stream, work, self._start, self._end)
+    def _elapsed_ms(self, work: Callable[[], None], lead: Callable[[], None]) -> float:
+        return self._driver.elapsed_ms(self._stream, work, self._start, self._end, lead)
 
 
-def _on_card(value: Any, fill: Callable[[list[int]], Any]) -> Any:
-    kind = np.float16 if value.type == "tensor(float16)" else np.float32
-    return ort.OrtValue.ortvalue_from_numpy(np.asarray(fill(value.shape), kind), "cuda", 0)
+def _on_card(array: Any) -> Any:
+    return ort.OrtValue.ortvalue_from_numpy(array, "cuda", 0)

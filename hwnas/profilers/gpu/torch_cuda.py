@@ -6,7 +6,12 @@ import torch
 
 from hwnas.errors import DeviceMemoryError, DeviceUnavailableError, ModelRejectedError
 from hwnas.latency_tables import Conditions, Target
-from hwnas.profilers.gpu.card_support import card_precisions, card_target
+from hwnas.profilers.gpu.card_support import (
+    NEWEST_CUDA,
+    card_precisions,
+    card_target,
+    torch_advice,
+)
 from hwnas.profilers.gpu.cuda_driver import CudaDriver
 from hwnas.profilers.gpu.nvml import Nvml
 from hwnas.profilers.gpu.onnx_torch import OnnxFunction
@@ -34,7 +39,7 @@ class TorchCuda:
 
     def __init__(self, *, channels_last: bool = False):
         card = CudaDriver().card
-        problem = torch_problem(card.capability)
+        problem = torch_problem(card.capability, card.cuda)
         if problem is not None:
             raise DeviceUnavailableError(problem)
         torch.backends.cuda.matmul.allow_tf32 = False
@@ -100,6 +105,7 @@ class TorchCuda:
         @torch.no_grad()
         def run() -> float:
             with torch.cuda.stream(stream):
+                graph.replay()  # untimed, so that the stream does not idle when the start is noted
                 start.record()
                 graph.replay()
                 end.record()
@@ -111,10 +117,9 @@ class TorchCuda:
         return run
 
 
-def torch_problem(capability: tuple[int, int]) -> str | None:
-    """Why torch cannot use a card of this compute capability, or None."""
-    index = "cu126" if capability < (7, 5) else "cu130"
-    advice = f"pip install torch --index-url https://download.pytorch.org/whl/{index}"
+def torch_problem(capability: tuple[int, int], cuda: str = NEWEST_CUDA) -> str | None:
+    """Why torch cannot use a card of this compute capability and a driver of this CUDA, or None."""
+    advice = torch_advice(capability, cuda)
     if torch.version.cuda is None:
         return f"torch {torch.__version__} is built without CUDA: {advice}"
     if not torch.cuda.is_available():

@@ -64,9 +64,12 @@ class CardWatch:
 
     def __init__(self, reader: StateReader | None, cuda: str):
         self._reader, self._cuda = reader, cuda
-        self.windows = self.repeated = self.kept_throttled = 0
         self._busy_until = -math.inf
-        self._before = reader.state("before") if reader else None
+        self._begin()
+
+    def _begin(self) -> None:
+        self.windows = self.repeated = self.kept_throttled = 0
+        self._before = self._reader.state("before") if self._reader else None
         self._during: list[DeviceState] = []
 
     def measure(self, window: Callable[[], float]) -> float:
@@ -103,11 +106,11 @@ class CardWatch:
         return ms
 
     def conditions(self) -> Conditions:
-        """How the card was before, during and after all windows so far."""
+        """How the card was before, during and after all windows since this was asked last."""
         states = [self._before, *self._during] if self._before else []
         if self._reader is not None:
             states.append(self._reader.state("after"))
-        return Conditions(
+        known = Conditions(
             driver=(self._reader.driver_version() if self._reader else None) or "unknown",
             cuda=self._cuda,
             windows=self.windows,
@@ -115,6 +118,8 @@ class CardWatch:
             kept_throttled=self.kept_throttled,
             states=tuple(state for state in states if state is not None),
         )
+        self._begin()
+        return known
 
 
 class Window:
@@ -125,12 +130,19 @@ class Window:
         repeats: runs a window.
         watch: of the card.
         keeps: what must live as long as the window, such as the memory that a CUDA graph uses.
+        captured: whether the runs are one CUDA graph; if not, they are launched one by one.
     """
 
     def __init__(
-        self, run: Callable[[], float], repeats: int, watch: CardWatch, keeps: object = None
+        self,
+        run: Callable[[], float],
+        repeats: int,
+        watch: CardWatch,
+        keeps: object = None,
+        *,
+        captured: bool = True,
     ):
-        self.repeats = repeats
+        self.repeats, self.captured = repeats, captured
         self._run, self._watch, self._keeps = run, watch, keeps
 
     def __call__(self) -> float:

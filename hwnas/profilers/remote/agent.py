@@ -23,7 +23,7 @@ import onnxruntime as ort
 
 from hwnas.errors import MeasurementError, OptionError
 from hwnas.profilers.host import cpu_cores, cpu_name, machine_digest
-from hwnas.profilers.onnxruntime_cpu import load_session
+from hwnas.profilers.onnxruntime_sessions import load_session
 from hwnas.profilers.protocol import Plan, Round, Samples, run_rounds
 from hwnas.profilers.remote.device_state import Cooling, choose_cores, core_groups, pin, read_state
 

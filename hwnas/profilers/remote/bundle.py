@@ -24,7 +24,10 @@ _PARTS: dict[str, tuple[str, ...] | None] = {
     "errors": ("HwnasError", "MeasurementError", "OptionError"),
     "profilers/protocol": None,
     "profilers/host": None,
-    "profilers/onnxruntime_cpu": ("load_session",),
+    "profilers/onnxruntime_sessions": (
+        *("BELOW", "load_session", "new_session", "bound", "number_type", "made_up"),
+        *("input_arrays", "output_arrays"),
+    ),
     "profilers/remote/device_state": None,
     "profilers/remote/agent": None,
 }
@@ -134,7 +137,8 @@ def _large_tensors(
         if len(tensor.dims) < 2 or tensor.data_type not in (TensorProto.FLOAT, TensorProto.INT8):
             continue
         values = numpy_helper.to_array(tensor)
-        tensor.ClearField("raw_data")
+        for field in ("raw_data", "float_data", "int32_data"):
+            tensor.ClearField(field)
         size = -(-values.nbytes // 64) * 64
         if tensor.data_type == TensorProto.INT8:
             yield tensor, ("int8", 1.0), size

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from hwnas.arrays import IntArray
-from hwnas.ops.module import node_ranges
+from hwnas.data import preparation_metadata
+from hwnas.ops.module import GraphModule, node_ranges
 from hwnas.predictors import LatencyPredictor
 from hwnas.search.candidates.evaluation import calibration_images
 from hwnas.search.problem import Problem
@@ -35,13 +36,14 @@ def exporter(problem: Problem, validation: Evaluator | None) -> Callable[[IntArr
             validation.set_statistics(arch)
             weights = validation.supernet.weights(arch)
             if precision == "int8":
-                module = space.build(arch)
+                module = GraphModule(space.graph(arch))
                 module.load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()})
                 images = torch.from_numpy(calibration_images(problem.data))
                 ranges = node_ranges(module.eval(), space.graph(arch), images)
         about = {
             "hwnas.arguments": json.dumps(dict(space.arguments)),
             "hwnas.target": str(problem.predictor.target),
+            **preparation_metadata(problem.data, space.input_shape),
         }
         predicted = predicted_ms(problem.predictor, arch)
         if predicted is not None:

@@ -13,6 +13,8 @@ __all__ = ["Largest", "largest_within"]
 
 #: Draws within the budgets, where costs are no sums and the space is too large to look through.
 _DRAWS = 1000
+#: The same where each network must be built.
+_BUILT = 200
 #: Limits of guides, as shares of the budgets, within which the most MACs are looked for.
 _SHARES = (1.02, 1.0, 0.98, 0.95, 0.9)
 
@@ -39,7 +41,8 @@ def largest_within(problem: Problem) -> Largest:
     draws.
     """
     space, constraints = problem.space, problem.constraints
-    every = everything(space.n_choices) if problem.listed is None else problem.listed
+    dear = space.modules is not None
+    every = everything(space.n_choices, dear=dear) if problem.listed is None else problem.listed
     if every is not None:
         return Largest(_largest(problem, keep_all(constraints, every)), True)
     costs, limits = [c.cost for c in constraints], [c.budget.limit for c in constraints]
@@ -63,7 +66,7 @@ def _drawn(problem: Problem) -> IntArray:
     """Architectures (n, n_decisions) within the budgets; the one known where draws hardly are."""
     rng = np.random.default_rng([problem.seed, 0x1A26])
     try:
-        return problem.feasible.sample(_DRAWS, rng)
+        return problem.feasible.sample(_DRAWS if problem.space.modules is None else _BUILT, rng)
     except InfeasibleBudgetError:
         known = problem.feasible.known
         assert known is not None  # some budget has a check: see `largest_within`

@@ -42,12 +42,15 @@ class Alphas:
         alpha: the importance factors, float64, 0 at first.
         active: which choices still take part, bool; those that do not exist never do.
         trained: steps of the weights that each choice was part of, int64.
+        eligible: which active choices a network may end with; all, but for those that a method says
+            are there for the mixture alone.
     """
 
     space: SearchSpace
     alpha: Tensor = field(init=False)
     active: BoolArray = field(init=False)
     trained: IntArray = field(init=False)
+    eligible: BoolArray = field(init=False)
 
     def __post_init__(self) -> None:
         n_choices = np.array(self.space.n_choices)
@@ -55,6 +58,7 @@ class Alphas:
         object.__setattr__(self, "alpha", torch.zeros(active.shape, dtype=torch.float64))
         object.__setattr__(self, "active", active)
         object.__setattr__(self, "trained", np.zeros(active.shape, np.int64))
+        object.__setattr__(self, "eligible", active.copy())
 
     @property
     def probabilities(self) -> FloatArray:
@@ -150,23 +154,24 @@ def cost_gradients(alphas: Alphas, costs: Sequence[Term]) -> tuple[list[float], 
 def constrained_argmax(
     alphas: Alphas, constraints: Sequence[Constraint] = (), *, pruned: bool = False
 ) -> IntArray:
-    """The most probable architecture (n_decisions,) of active choices within all budgets, exactly.
+    """The most probable architecture (n_decisions,) of eligible choices within the budgets, exact.
 
     Without budgets it is the largest alpha of each decision.
 
     Args:
         alphas: the architecture parameters.
         constraints: what it keeps.
-        pruned: whether choices that were pruned take part, with the alpha they had then.
+        pruned: whether all choices take part, those that were pruned with the alpha they had then.
 
     Raises:
         InfeasibleBudgetError: no such architecture keeps them.
     """
-    if not constraints:
-        largest: IntArray = alphas.probabilities.argmax(axis=1)
-        return largest
     values = alphas.alpha.detach().numpy()
-    kept = values if pruned else np.where(alphas.active, values, -np.inf)
+    exist = np.arange(values.shape[1]) < np.array(alphas.space.n_choices)[:, None]
+    kept = np.where(exist if pruned else alphas.active & alphas.eligible, values, -np.inf)
+    if not constraints:
+        largest: IntArray = kept.argmax(axis=1)
+        return largest
     # a softmax would subtract the same from all choices of a decision
     logs = [row[:n] for row, n in zip(kept, alphas.space.n_choices, strict=True)]
     return most_probable_within(logs, constraints)
@@ -175,9 +180,9 @@ def constrained_argmax(
 def random_active(
     alphas: Alphas, constraints: Sequence[Constraint], count: int, *, seed: int
 ) -> IntArray:
-    """Uniform draws (count, n_decisions) of active architectures that keep all budgets."""
+    """Uniform draws (count, n_decisions) of eligible architectures that keep all budgets."""
     rng = np.random.default_rng([seed, 0xBE7A])
-    return sample_choices(constraints, active_choices(alphas.active), count, rng)
+    return sample_choices(constraints, active_choices(alphas.active & alphas.eligible), count, rng)
 
 
 def log_alphas(

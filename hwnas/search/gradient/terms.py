@@ -53,7 +53,8 @@ def _term(kept: Constraint, problem: Problem) -> Term:
     constraint = of_any(kept)  # the most probable architecture may have no path, and has a cost
     if constraint.check is None:
         return constraint.cost
-    if constraint.budget.quantity == "latency" and problem.confidence is None:
+    steady = constraint.budget.quantity == "latency" and constraint.budget.percentile is None
+    if steady and problem.confidence is None:
         return _Guided(constraint, require(problem.predictor, "expected", "a gradient method"))
     return _Guided(constraint, constraint.cost)
 

@@ -5,7 +5,8 @@ A method is one file here and one line in ``METHODS``; from outside, an entry po
 any object with the three. ``Settings`` is a frozen dataclass of `hwnas.search.settings.setting`
 fields; ``check(problem, settings)`` refuses what does not fit and returns the settings to use;
 ``search(context, settings)`` returns the content of ``result.json``. A method that can do without
-training, by ``context.looked_up()``, says so with ``LOOKS_UP = True``.
+training, by ``context.looked_up()``, says so with ``LOOKS_UP = True``; one that takes some spaces
+alone may have ``suits(space)``, which raises for the others before latencies are measured.
 """
 
 import dataclasses

@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
 
-from hwnas.arrays import IntArray
-from hwnas.costs import Budget, Constraint
+from hwnas.costs import Budget
 from hwnas.memory import check_memory
 from hwnas.pictures import said_if_not_drawn
 from hwnas.predictors import require
@@ -28,6 +26,7 @@ from hwnas.search.gradient.mixed_settings import MixedSettings
 from hwnas.search.problem import Problem
 from hwnas.search.settings import setting
 from hwnas.search.shared_settings import EvaluationSettings
+from hwnas.spaces import SearchSpace
 
 if TYPE_CHECKING:
     from hwnas.search.context import Context
@@ -71,6 +70,12 @@ class Settings(EvaluationSettings, MixedSettings):
         0.002,
         "Stop when each decision is made and no probability changes so much in an epoch; 0: never.",
     )
+    zeros: Literal["needed", "allowed"] = setting(
+        "needed",
+        "An edge ends without an operator where the budgets need it, as DARTS derives networks, or "
+        "wherever alpha prefers that.",
+        later=True,
+    )
     beta: Sequence[str] = setting(
         (),
         "Fixed weight of a cost in alpha's loss, such as latency=0.1 (nats per ms)  [default: "
@@ -89,6 +94,13 @@ class Settings(EvaluationSettings, MixedSettings):
         return alpha_steps(self.steps, self.warm_up, self.alpha_every)[0]
 
 
+def suits(space: SearchSpace) -> None:
+    """Refuse a space without mixed edges; see `check_mixable`."""
+    from hwnas.supernet import check_mixable
+
+    check_mixable(space)
+
+
 def check(problem: Problem, settings: Settings) -> Settings:
     """The settings as they are, if they fit the problem.
 
@@ -99,9 +111,9 @@ def check(problem: Problem, settings: Settings) -> Settings:
             which a term of the loss needs.
     """
     from hwnas.search.gradient.halves import check_halves
-    from hwnas.supernet import check_mixable, mixed_bytes
+    from hwnas.supernet import mixed_bytes
 
-    check_mixable(problem.proxy)
+    suits(problem.proxy)
     check_halves(problem.data, settings.batch_size, settings.alpha_batch)
     check_memory(
         mixed_bytes(problem.proxy, max(settings.batch_size, settings.alpha_batch)),
@@ -121,11 +133,11 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     Raises:
         BudgetMissedError: no network kept the latency budget on the device.
     """
-    from hwnas.search.gradient.alphas import constrained_argmax, history, random_active
+    from hwnas.search.choosing import choose
+    from hwnas.search.gradient.alphas import history
     from hwnas.search.gradient.convergence import Rest
     from hwnas.search.gradient.pictures import plot_operators
     from hwnas.search.gradient.terms import loss_terms
-    from hwnas.search.searchers.proposals import RANDOM_PATHS
     from hwnas.search.supernet_training import make_supernet
 
     problem = context.problem
@@ -134,16 +146,7 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     supernet = make_supernet(problem.proxy, settings, seed=problem.seed)
     alphas = train_mixed(context, supernet, settings, terms, weights)
 
-    evaluation = context.evaluator(supernet, settings=settings)
-    evaluate = evaluation.accuracies
-    drawn = random_active(alphas, problem.constraints, RANDOM_PATHS, seed=problem.seed)
-    random_accuracies = evaluate(drawn)
-
-    def propose(tightened: Sequence[Constraint], attempt: int) -> tuple[IntArray, float]:
-        arch = constrained_argmax(alphas, tightened)
-        return arch, float(evaluate(arch[None])[0])
-
-    winner = context.verify(propose, evaluation)
+    chosen = choose(context, supernet, alphas, settings)
     past = history(context.run.logged("alpha"))
     files = {}
     with said_if_not_drawn():
@@ -151,7 +154,6 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         title = f"Amended-DARTS, {space.name}, {problem.data.name}"
         plot_operators(context.run.folder / _PLOT, past, tokens, title=title)
         files["architecture parameters"] = _PLOT
-    chosen = alphas.probabilities[np.arange(len(winner.architecture)), winner.architecture]
     extras = {
         "method": "amended-darts",
         "order": settings.order if settings.eta else "first",
@@ -160,11 +162,9 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         "last_betas": past[-1]["beta"],
         "last_expected": past[-1]["expected"],
         **Rest(alphas, settings.still).report(context.run, settings.steps),
-        "log_probability": float(np.log(chosen).sum()),
-        "most_probable": space.format(constrained_argmax(alphas)),
         "files": files,
     }
-    return context.conclude(winner, evaluation, random_accuracies, extras)
+    return chosen.conclude(context, extras)
 
 
 def train_mixed(
@@ -200,7 +200,8 @@ def train_mixed(
     from hwnas.search.gradient.amended import amended_gradient
     from hwnas.search.gradient.convergence import Rest
     from hwnas.search.gradient.halves import halves
-    from hwnas.search.gradient.regularisation import cutout, drop_path
+    from hwnas.search.gradient.zeros import without_zeros
+    from hwnas.search.regularisation import cutout, drop_path
     from hwnas.search.runs.run import CHECKPOINT
     from hwnas.search.supernet_training import checkpoint_due, optimizer_of, to_tensors
     from hwnas.supernet import (
@@ -215,6 +216,9 @@ def train_mixed(
     trained = [p for p in supernet.parameters() if p.requires_grad]
     optimizer = optimizer_of(supernet, settings)
     alphas = Alphas(supernet.space)
+    if settings.zeros == "needed":
+        constraints = context.problem.constraints
+        alphas.eligible[:] = without_zeros(alphas.active, supernet.space, constraints)
     adam, moments = alpha_adam(alphas, settings.alpha_lr, _MOMENTS, settings.alpha_decay)
     rest = Rest(alphas, settings.still)
     state = {**alphas.state, **weights.state, **moments, **rest.state}

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
 
-from hwnas.arrays import IntArray
-from hwnas.costs import Budget, Constraint
+from hwnas.costs import Budget
 from hwnas.data import TrainableValidation
 from hwnas.pictures import said_if_not_drawn
 from hwnas.predictors import require
@@ -29,6 +28,7 @@ from hwnas.search.limits import check_alpha_images, check_gates
 from hwnas.search.problem import Problem
 from hwnas.search.settings import setting
 from hwnas.search.shared_settings import EvaluationSettings, TrainingSettings
+from hwnas.spaces import SearchSpace
 
 if TYPE_CHECKING:
     from hwnas.search.context import Context
@@ -113,6 +113,11 @@ class Settings(EvaluationSettings, TrainingSettings):
         return alpha_steps(self.steps, self.warm_up, self.alpha_every)
 
 
+def suits(space: SearchSpace) -> None:
+    """Refuse a space whose choices have no gates; see `check_gates`."""
+    check_gates(space, "betanas")
+
+
 def check(problem: Problem, settings: Settings) -> Settings:
     """The settings as they are, if they fit the problem.
 
@@ -121,7 +126,7 @@ def check(problem: Problem, settings: Settings) -> Settings:
         OptionError: a choice of the space is more than an operator, the predictor gives no expected
             latency, which a term of the loss needs, or the data no batches of validation images.
     """
-    check_gates(problem.proxy, "betanas")
+    suits(problem.proxy)
     betas = parse_betas(settings.beta)
     check_budgets([Budget(name, 1.0) for name in betas], problem.space)
     if "latency" in (betas or [budget.quantity for budget in problem.budgets]):
@@ -136,10 +141,10 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     Raises:
         BudgetMissedError: no network kept the latency budget on the device.
     """
-    from hwnas.search.gradient.alphas import constrained_argmax, history, random_active
+    from hwnas.search.choosing import choose
+    from hwnas.search.gradient.alphas import history
     from hwnas.search.gradient.terms import loss_terms
     from hwnas.search.runs.plots import plot_alphas
-    from hwnas.search.searchers.proposals import RANDOM_PATHS
     from hwnas.search.supernet_training import make_supernet
 
     problem = context.problem
@@ -148,17 +153,7 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     supernet = make_supernet(problem.proxy, settings, seed=problem.seed)
     alphas = train_alphas(context, supernet, settings, terms, weights)
 
-    evaluation = context.evaluator(supernet, settings=settings)
-    evaluate = evaluation.accuracies
-    drawn = random_active(alphas, problem.constraints, RANDOM_PATHS, seed=problem.seed)
-    random_accuracies = evaluate(drawn)
-
-    def propose(tightened: Sequence[Constraint], attempt: int) -> tuple[IntArray, float]:
-        # choices were pruned for the budget; few active ones may be left near a tighter limit
-        arch = constrained_argmax(alphas, tightened, pruned=attempt > 0)
-        return arch, float(evaluate(arch[None])[0])
-
-    winner = context.verify(propose, evaluation)
+    chosen = choose(context, supernet, alphas, settings)
     past = history(context.run.logged("alpha"))
     tokens = {d.name: [op.token for op in d.choices] for d in space.decisions}
     title = f"BetaNAS, {space.name}, {problem.data.name}"
@@ -166,20 +161,16 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     with said_if_not_drawn():
         plot_alphas(context.run.folder / _PLOT, past, tokens, title=title)
         files["architecture parameters"] = _PLOT
-    chosen = alphas.probabilities[np.arange(len(winner.architecture)), winner.architecture]
-    pruned = int((chosen == 0).sum())
     extras = {
         "method": "betanas",
         "beta": parse_betas(settings.beta) or "steered",
         "last_betas": past[-1]["beta"],
         "last_expected": past[-1]["expected"],
         "living_choices": [len(row) for row in active_choices(alphas.active)],
-        "log_probability": None if pruned else float(np.log(chosen).sum()),
-        "dropped_choices_taken": pruned,
-        "most_probable": space.format(constrained_argmax(alphas)),
+        "dropped_choices_taken": chosen.pruned,
         "files": files,
     }
-    return context.conclude(winner, evaluation, random_accuracies, extras)
+    return chosen.conclude(context, extras)
 
 
 def train_alphas(

@@ -6,22 +6,19 @@ eq. 4). The most probable architecture within the budgets is the result. What th
 is in docs/tnas.md. What is heavy is imported when the method runs, so that its flags show at once.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from annotated_types import Ge, Gt
 
-from hwnas.arrays import IntArray
-from hwnas.costs import Constraint
 from hwnas.data import TrainableValidation
-from hwnas.errors import OptionError
 from hwnas.pictures import said_if_not_drawn
 from hwnas.search.limits import check_alpha_images, check_gates
 from hwnas.search.problem import Problem
 from hwnas.search.searchers.vae_settings import PathSettings
 from hwnas.search.settings import setting
+from hwnas.spaces import SearchSpace
 
 if TYPE_CHECKING:
     from hwnas.search.context import Context
@@ -49,22 +46,19 @@ class Settings(PathSettings):
     )
 
 
+def suits(space: SearchSpace) -> None:
+    """Refuse a space whose choices have no gates; see `check_gates`."""
+    check_gates(space, "tnas-g")
+
+
 def check(problem: Problem, settings: Settings) -> Settings:
     """The settings as they are, if they fit the problem.
 
     Raises:
-        OptionError: the data draw no batches of validation images, or no slot of the space follows
-            one of its decisions.
+        OptionError: as `suits`, or the data draw no batches of validation images.
     """
-    check_gates(problem.proxy, "tnas-g")
+    suits(problem.proxy)
     check_alpha_images(problem.data, "tnas-g")
-    followed = {slot.decision for slot in problem.proxy.layout.slots}
-    without = [d.name for at, d in enumerate(problem.proxy.decisions) if at not in followed]
-    if without:
-        raise OptionError(
-            f"the method tnas-g needs slots that follow each decision, {problem.space.name} has "
-            f"none for {without[0]}: take tnas-os"
-        )
     return settings
 
 
@@ -75,9 +69,9 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         OptionError: the metric's share pays for too little.
         BudgetMissedError: no network kept the latency budget on the device.
     """
-    from hwnas.search.gradient.alphas import constrained_argmax, history, random_active
+    from hwnas.search.choosing import choose
+    from hwnas.search.gradient.alphas import history
     from hwnas.search.runs.plots import plot_alphas
-    from hwnas.search.searchers.proposals import RANDOM_PATHS
     from hwnas.search.searchers.vae_paths import learned_paths
     from hwnas.search.supernet_training import make_supernet
 
@@ -87,31 +81,19 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     paths = learned_paths(problem, run, supernet, settings, 1.0)
     alphas = train_alphas(context, supernet, paths, settings)
 
-    evaluation = context.evaluator(supernet, settings=settings)
-    evaluate = evaluation.accuracies
-    drawn = random_active(alphas, problem.constraints, RANDOM_PATHS, seed=problem.seed)
-    random_accuracies = evaluate(drawn)
-
-    def propose(tightened: Sequence[Constraint], attempt: int) -> tuple[IntArray, float]:
-        arch = constrained_argmax(alphas, tightened)
-        return arch, float(evaluate(arch[None])[0])
-
-    winner = context.verify(propose, evaluation)
+    chosen = choose(context, supernet, alphas, settings)
     tokens = {d.name: [op.token for op in d.choices] for d in problem.space.decisions}
     title = f"TNAS-G, {problem.space.name}, {problem.data.name}"
     files = {}
     with said_if_not_drawn():
         plot_alphas(run.folder / _PLOT, history(run.logged("alpha")), tokens, title=title)
         files["architecture parameters"] = _PLOT
-    chosen = alphas.probabilities[np.arange(len(winner.architecture)), winner.architecture]
     extras = {
         "method": "tnas-g",
         "vae": paths.facts,
-        "log_probability": float(np.log(chosen).sum()),
-        "most_probable": problem.space.format(constrained_argmax(alphas)),
         "files": files,
     }
-    return context.conclude(winner, evaluation, random_accuracies, extras)
+    return chosen.conclude(context, extras)
 
 
 def train_alphas(

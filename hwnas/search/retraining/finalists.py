@@ -17,7 +17,8 @@ from hwnas.search.problem import Problem
 from hwnas.search.retraining.retrain import accuracy, logits, retrain
 from hwnas.search.retraining.settings import RetrainSettings
 from hwnas.search.runs.run import Run
-from hwnas.search.runs.schema import OWN, Accuracy
+from hwnas.search.runs.schema import OWN
+from hwnas.search.runs.train_schema import Accuracy
 
 __all__ = ["diverse_subset", "finalist_settings", "rank_finalists"]
 

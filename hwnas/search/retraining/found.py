@@ -1,5 +1,6 @@
 """A found architecture, trained alone, exported, and compared with what the supernet promised."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwnas.arrays import IntArray
-from hwnas.data import Dataset
+from hwnas.data import Dataset, notes_of, preparation_metadata, preparation_of
 from hwnas.errors import ExportError
 from hwnas.files import write_atomically
 from hwnas.progress import Progress, silent
@@ -18,7 +19,7 @@ from hwnas.search.runs.run import Run
 from hwnas.search.runs.stored import StoredRun
 from hwnas.spaces import SearchSpace
 
-__all__ = ["retrain_found"]
+__all__ = ["accuracy_by_class", "retrain_found"]
 
 #: Test images that the exported file is tried on, one at a time as it will be used.
 _EXPORT_IMAGES = 2000
@@ -58,6 +59,9 @@ def retrain_found(
     network = retrain(run, space, arch, data, settings, seed=seed, progress=progress)
     outputs, labels = logits(network, data.test())
     about = {"hwnas.weights": "trained alone", "hwnas.data": data.name}
+    about |= preparation_metadata(data, space.input_shape)
+    preparation = preparation_of(data, space.input_shape)
+    names = preparation.class_names if preparation else [*map(str, range(data.classes))]
     path = run.folder / "network.onnx"
     write_atomically(path, space.to_onnx(arch, weights_of(network), metadata=about))
     checked = _check_export(path, data, (outputs, labels), progress)
@@ -69,10 +73,13 @@ def retrain_found(
         "macs": int(space.macs(arch)[0]),
         "params": int(space.params(arch)[0]),
         "data": data.name,
+        "data_notes": list(notes_of(data)),
+        "preprocessing": None if preparation is None else preparation.facts,
         "accuracy": {
             "validation": accuracy(*logits(network, data.validation())),
             "test": accuracy(outputs, labels),
         },
+        "accuracy_by_class": accuracy_by_class(outputs, labels, names),
         "supernet_accuracy": _supernet_accuracy(source, arch),
         "export": checked,
         "steps": settings.steps,
@@ -82,6 +89,25 @@ def retrain_found(
     }
     run.write_json("train.json", report)
     return report
+
+
+def accuracy_by_class(
+    outputs: npt.NDArray[np.float32], labels: IntArray, names: Sequence[str]
+) -> list[dict[str, Any]]:
+    """How many of the images of each class are told right.
+
+    Args:
+        outputs: of a network, (n, at least as many as there are classes).
+        labels: int64 (n,).
+        names: of the classes.
+    """
+    right = outputs.argmax(1) == labels
+    counts = np.bincount(labels, minlength=len(names)).tolist()
+    hits = np.bincount(labels[right], minlength=len(names)).tolist()
+    return [
+        {"name": name, "images": count, "accuracy": hit / count if count else None}
+        for name, count, hit in zip(names, counts, hits, strict=True)
+    ]
 
 
 def _supernet_accuracy(source: StoredRun, arch: IntArray) -> dict[str, float] | None:

@@ -2,8 +2,9 @@
 
 SGD with momentum, a rate that falls linearly to zero, label smoothing, no weight decay on
 parameters of one dimension. The paper's rate of 0.5 at 1,024 images a step is scaled to the batch.
-A cosine and dropout before the classifier, as BetaNAS retrains, are settings. The loop
-goes on bit for bit from its checkpoint where it was killed.
+A cosine and dropout before the classifier, as BetaNAS retrains, are settings; so are cutout, drop
+path and an auxiliary head, as DARTS does. The loop goes on bit for bit from its checkpoint where it
+was killed.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,7 +21,10 @@ from torch.nn import functional as F
 from hwnas.arrays import IntArray
 from hwnas.data import Batch, Dataset
 from hwnas.errors import OptionError
+from hwnas.ops.module import initialise, seeded
 from hwnas.progress import Progress, silent
+from hwnas.search.auxiliary import AuxiliaryHead, auxiliary_place
+from hwnas.search.regularisation import cutout, drop_path, edge_ends
 from hwnas.search.retraining.settings import Autocast, RetrainSettings
 from hwnas.search.runs.run import Run
 from hwnas.search.supernet_training import checkpoint_due, lr_at, to_tensors
@@ -32,7 +36,7 @@ from hwnas.supernet import (
     save_checkpoint,
 )
 
-__all__ = ["accuracy", "logits", "paper_lr", "retrain", "weights_of"]
+__all__ = ["accuracy", "check_regularisation", "logits", "paper_lr", "retrain", "weights_of"]
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -40,11 +44,25 @@ _CHECKPOINT = "network.safetensors"
 _CHECKPOINT_EVERY = 100
 #: Keeps the draws of dropout apart from others of the same seed.
 _DROPOUT_STREAM = 8
+#: The same for what a person's own module draws while it is trained.
+_MODULE_STREAM = 9
 
 
 def paper_lr(batch_size: int) -> float:
     """The paper's learning rate, 0.5 at 1,024 images a step, for another batch."""
     return 0.5 * batch_size / 1024
+
+
+def check_regularisation(space: SearchSpace, arch: IntArray, settings: RetrainSettings) -> None:
+    """Complain about an auxiliary head or drop path for a network that cannot have them.
+
+    Raises:
+        OptionError: it cannot.
+    """
+    if settings.auxiliary:
+        auxiliary_place(space, arch)
+    if settings.path_drop:
+        edge_ends(space, arch)
 
 
 def retrain(
@@ -69,12 +87,13 @@ def retrain(
         progress: told after every step.
 
     Returns:
-        The trained network in evaluation mode, `hwnas.ops.module.GraphModule`, on the CPU: the
+        The trained network in evaluation mode, as `SearchSpace.build` makes it, on the CPU: the
         running average of the weights where ``settings.ema`` asks for one, else the last.
 
     Raises:
         CheckpointError: the checkpoint is another training's.
-        OptionError: dropout, and no linear layer that could have it.
+        OptionError: dropout, and no linear layer that could have it; an auxiliary head or drop
+            path, and no cells that could have them.
     """
     steps, ema = settings.steps, settings.ema
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -84,8 +103,16 @@ def retrain(
     kept = nn.ModuleDict({"network": network, "scale": scaled})
     if ema:
         kept["average"] = make_network(space, arch, seed=seed)
+    head, change = None, {}
+    if settings.auxiliary:
+        at, channels = auxiliary_place(space, arch)
+        head = AuxiliaryHead(channels, data.classes)
+        initialise(head, seed)
+        kept["auxiliary"], change[at] = head, head.look
+    edges = edge_ends(space, arch) if settings.path_drop else []
     kept.to(device)
-    optimizer = make_optimizer(network, settings.optimizer, weight_decay=settings.weight_decay)
+    trained = nn.ModuleList([network] if head is None else [network, head])
+    optimizer = make_optimizer(trained, settings.optimizer, weight_decay=settings.weight_decay)
     dropped = _Dropout(settings.dropout, seed)
     hook = _classifier(network).register_forward_pre_hook(dropped) if dropped.share else None
     path = run.folder / _CHECKPOINT
@@ -97,15 +124,22 @@ def retrain(
         for group in optimizer.param_groups:
             group["lr"] = lr_at(step, steps, lr, settings.schedule)
         dropped.step = step
+        images = cutout(images, settings.cutout, seed=seed, step=step)
+        drop = drop_path(settings.path_drop * step / steps, seed=seed, step=step)
+        changed = change if drop is None else {**change, **dict.fromkeys(edges, drop)}
         optimizer.zero_grad(set_to_none=True)
-        with _autocast(device, settings.autocast):
-            found = network(images.to(device).contiguous(memory_format=torch.channels_last))
-        loss = F.cross_entropy(
-            found.float(), labels.to(device), label_smoothing=settings.label_smoothing
-        )
+        images = images.to(device).contiguous(memory_format=torch.channels_last)
+        with seeded(seed, _MODULE_STREAM, step), _autocast(device, settings.autocast):
+            found = network(images, change=changed) if changed else network(images)
+            seconds = None if head is None else head()
+        smoothing, labels = settings.label_smoothing, labels.to(device)
+        loss = F.cross_entropy(found.float(), labels, label_smoothing=smoothing)
+        if seconds is not None:
+            second = F.cross_entropy(seconds.float(), labels, label_smoothing=smoothing)
+            loss = loss + settings.auxiliary * second
         (loss * scaled.factor).backward()  # type: ignore[no-untyped-call]
-        if scaled.unscale(network):
-            nn.utils.clip_grad_norm_(network.parameters(), settings.max_norm or inf)
+        if scaled.unscale(trained):
+            nn.utils.clip_grad_norm_(trained.parameters(), settings.max_norm or inf)
             optimizer.step()
         if ema:
             _average(kept["average"], network, min(ema, (1 + step) / (10 + step)))

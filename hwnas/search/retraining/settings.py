@@ -42,6 +42,20 @@ class RetrainSettings:
     dropout: Annotated[float, Ge(0), Lt(1)] = setting(
         0.0, "Share of what the classifier reads that is zeroed at each step.", later=True
     )
+    cutout: Annotated[int, Ge(0)] = setting(
+        0, "Side of the square hidden in each image; 0 for none.", most=8192, later=True
+    )
+    path_drop: Annotated[float, Ge(0), Lt(1)] = setting(
+        0.0,
+        "Share of the images for which an edge of a cell is dropped at the end; grows from 0.",
+        later=True,
+    )
+    auxiliary: Annotated[float, Ge(0)] = setting(
+        0.0,
+        "Weight of the loss of a second classifier behind the second reduction (DARTS: 0.4).",
+        most=100,
+        later=True,
+    )
     label_smoothing: Annotated[float, Ge(0), Lt(1)] = setting(
         0.1, "Share of the target that is spread over all classes."
     )

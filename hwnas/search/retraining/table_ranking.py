@@ -8,9 +8,10 @@ import numpy as np
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.data import Dataset
 from hwnas.errors import OptionError
+from hwnas.predictors import LookedUpLatency
 from hwnas.progress import Progress, silent
 from hwnas.search.candidates.evaluation import LoggedEvaluation, stored_evaluator
-from hwnas.search.looked_up import Tables, rows_in_both
+from hwnas.search.looked_up import Accuracies, Tables, rows_in_both
 from hwnas.search.retraining.ranking import METRICS, rank_correlation
 from hwnas.search.runs.plots import plot_against_table, write_and_draw
 from hwnas.search.runs.run import Run
@@ -151,7 +152,8 @@ def rank_by_table(
 
 def _drawn(space: SearchSpace, tables: Tables, count: int, seed: int) -> IntArray:
     """Architectures (n, n_decisions) of the tables, connected, none of them twice."""
-    known = [t.table for t in (tables.accuracies, tables.latencies) if t is not None]
+    sources = (tables.accuracies, tables.latencies)
+    known = [t.table for t in sources if isinstance(t, Accuracies | LookedUpLatency)]
     archs = rows_in_both(*known)
     archs = archs[space.connected(archs)]
     if min(count, len(archs)) < _LEAST:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -47,6 +47,7 @@ class _Measured(Event):
     architecture: Text
     latency_ms: Ms
     relative_error: Annotated[float, Ge(0), Le(1e9)] | None = None
+    runs_ms: list[Ms] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,18 +19,18 @@ from hwnas.spaces import SearchSpace
 __all__ = [
     "ANOTHER",
     "OWN",
-    "Accuracy",
     "AtLeastOne",
     "Config",
     "Count",
     "Found",
     "Ms",
     "Network",
+    "PathText",
+    "Preprocessing",
     "Seconds",
     "Several",
     "Share",
     "Text",
-    "Train",
     "Winner",
     "parse_of_file",
     "with_defaults",
@@ -50,7 +50,7 @@ Ms = Annotated[float, Gt(0), Le(1e9)]
 Seconds = Annotated[float, Ge(0), Le(1e10)]
 Count = Annotated[int, Ge(0), Le(2**63 - 1)]
 AtLeastOne = Annotated[int, Ge(1), Le(2**63 - 1)]
-_Path = Annotated[str, Predicate(_is_path)]
+PathText = Annotated[str, Predicate(_is_path)]
 Text = Annotated[str, MinLen(1)]
 
 
@@ -62,7 +62,7 @@ class Config(Document):
     """What is read of the configuration of another run; `StoredRun` says what must be there."""
 
     space: Text = ""
-    data: _Path = ""
+    data: PathText = ""
     data_digest: Text = ""
     deployed: dict[str, Any] = field(default_factory=dict)
     trained: dict[str, Any] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class Config(Document):
     validation_images: Annotated[int, Ge(1), Le(10_000_000)] | None = None
     paths: AtLeastOne | None = None
     rank_by: Literal["accuracy", "separation"] | None = None
-    supernet: _Path = "."
+    supernet: PathText = "."
     supernet_digest: str = ""
     accuracies: Text | None = None
 
@@ -106,6 +106,7 @@ class Network(Document):
     architecture: Text
     predicted_ms: Ms | None
     digest: Annotated[str, Len(64, 64)] | None = None
+    target: str | dict[str, Any] = "not said"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +127,7 @@ class _Measurement(Document):
     relative_error: Annotated[float, Ge(0), Le(1e9)] | None = None
     measurements: Count = 1
     waited_s: Seconds = 0.0
+    clock_ms: dict[str, Ms] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +152,19 @@ class _LookedUp(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Preprocessing(Document):
+    """How an image becomes what the network reads: facts of a `hwnas.data.Preparation`."""
+
+    class_names: list[str]
+    channel_order: Literal["RGB", "L"] | None
+    resize: Annotated[list[AtLeastOne], Len(2, 2)]
+    crop: Literal["center"] | None
+    value_range: Annotated[list[int], Len(2, 2)] | None
+    mean: list[float]
+    std: list[Annotated[float, Gt(0)]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Found(Network):
     """The result of a search for one network, as it is printed and handed to a program."""
 
@@ -159,6 +174,7 @@ class Found(Network):
     macs: Count
     params: Count
     bitops: Count | None = None
+    memory_bytes: Count | None = None
     accuracy: Share
     rank_by: Literal["accuracy", "separation"] = "accuracy"
     test_accuracy: Share | None
@@ -166,7 +182,8 @@ class Found(Network):
     largest: _Largest | None = None
     looked_up: dict[str, _LookedUp] = field(default_factory=dict)
     finalists: dict[str, Share] = field(default_factory=dict)
-    target: str | dict[str, Any] = "not said"
+    data_notes: list[str] = field(default_factory=list)
+    preprocessing: Preprocessing | None = None
     verify: str | None = None
     weights: str
     seed: Count = 0
@@ -186,7 +203,7 @@ class Found(Network):
 class _OfBudget(Found):
     """A result among several, of a supernet that was trained."""
 
-    folder: _Path
+    folder: PathText
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -214,55 +231,6 @@ class Several(Document):
     seconds: Seconds
     budgets: list[_OfBudget] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
-
-
-# What trainings of single networks end with
-
-
-@dataclass(frozen=True, kw_only=True)
-class Accuracy(Document):
-    """``accuracy.json`` of a finalist."""
-
-    validation: Share
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Accuracies(Accuracy):
-    """On the two kinds of images that are not trained on."""
-
-    test: Share
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Export(Document):
-    """How the exported network answers."""
-
-    accuracy: Share
-    torch_accuracy: Share
-    same_answers: Share
-    images: Count
-
-
-@dataclass(frozen=True, kw_only=True)
-class _NetworkFile(Document):
-    """Where the exported network is."""
-
-    network: _Path
-
-
-@dataclass(frozen=True, kw_only=True)
-class Train(Document):
-    """``train.json``."""
-
-    architecture: Text
-    network: Text
-    macs: Count
-    params: Count
-    accuracy: _Accuracies
-    supernet_accuracy: _Accuracies | None = None
-    export: _Export
-    seconds: Seconds
-    files: _NetworkFile
 
 
 def with_defaults(content: Mapping[str, Any], shape: type) -> dict[str, Any]:

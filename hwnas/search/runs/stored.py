@@ -102,25 +102,33 @@ class StoredRun:
                 "and there are no images; search with --data in place of --accuracies"
             )
         spec = str(self.config["data"]) if self.given is None else self.given
-        size, typed = self.proxy.input_shape[1], self.given is not None
+        for stratified in (
+            True,
+            False,
+        ):  # an image folder may have been split by an earlier version
+            data = self._loaded(spec, self.proxy, stratified)
+            if has_digest(data, str(self.config["data_digest"])):
+                return self._loaded(spec, self.deployed, stratified) if full else data
+        raise CheckpointError(
+            f"{spec if isinstance(spec, str) else data.name} holds other images than "
+            f"{self.config['data']} did when the supernet of {self.home} was trained: give the "
+            "same data, or train a supernet on these"
+        )
+
+    def _loaded(self, spec: str | Dataset, space: SearchSpace, stratified: bool) -> Dataset:
+        """The data as the networks of a space read them."""
+        if not isinstance(spec, str):
+            return spec
+        typed, shape = self.given is not None, space.input_shape
         try:
-            data = load_data(spec, input_size=size, typed=typed) if isinstance(spec, str) else spec
+            return load_data(spec, input_shape=shape, typed=typed, stratified=stratified)
         except DataError as error:
-            if self.given is not None:
+            if typed:
                 raise
             raise DataError(
                 f"{error}; that is where the data of {self.folder} were: say where they are now, "
                 "--data SPEC"
             ) from None
-        if not has_digest(data, str(self.config["data_digest"])):
-            raise CheckpointError(
-                f"{spec if isinstance(spec, str) else data.name} holds other images than "
-                f"{self.config['data']} did when the supernet of {self.home} was trained: give the "
-                "same data, or train a supernet on these"
-            )
-        if full and isinstance(spec, str):
-            return load_data(spec, input_size=self.deployed.input_shape[1], typed=typed)
-        return data
 
     def supernet(self) -> Supernet:
         """The trained supernet.

@@ -1,4 +1,4 @@
-"""What a searcher was told, and what it suggested: shared by evolution and random search."""
+"""What a searcher was told, and what it suggested: shared by the searchers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,10 +47,18 @@ class Archive:
     Args:
         feasible: what may be suggested.
         seed: of the draws.
+        canonical: writes architectures that describe equal networks as one, such as
+            ``space.canonical``; None where none are equal.
     """
 
-    def __init__(self, feasible: FeasibleSet, seed: int):
+    def __init__(
+        self,
+        feasible: FeasibleSet,
+        seed: int,
+        canonical: Callable[[IntArray], IntArray] | None = None,
+    ):
         self.feasible = feasible
+        self.canonical = (lambda archs: archs) if canonical is None else canonical
         self.rng = np.random.default_rng([seed, 0xE70])
         self._accuracy: dict[tuple[int, ...], float] = {}
         self._known: set[tuple[int, ...]] = set()
@@ -83,6 +91,13 @@ class Archive:
         values = np.array(list(self._accuracy.values()))
         costs = self.feasible.constraints[0].values(archs)
         return archs[rank(archs, values, costs)[:count]]
+
+    def unknown(self, archs: IntArray) -> IntArray:
+        """Those within the budgets that describe no network that was told, one of equals."""
+        told, written = self.canonical(self.told[0]), self.canonical(archs)
+        _, first = np.unique(np.concatenate([told, written]), axis=0, return_index=True)
+        kept = archs[np.sort(first[first >= len(told)]) - len(told)]
+        return kept[self.feasible.contains(kept)]
 
     def new(
         self, count: int, draw: Callable[[int], IntArray], choose: Choose = ANY

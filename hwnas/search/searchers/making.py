@@ -30,7 +30,7 @@ def make_searcher(
     if settings.searcher == "trees":
         from hwnas.search.searchers.trees import Trees
 
-        return Trees(feasible, seed)
+        return Trees(feasible, seed, canonical=problem.space.canonical)
     if settings.searcher == "nao":
         from hwnas.search.searchers.nao import QUICK, MapSearch
 

@@ -86,8 +86,8 @@ class MapSearch:
             ArchitectureMap(n_choices, seed=_seed(seed, at)) for at in range(self.ascent.maps)
         ]
         self.scale = Scale(0.0, 1.0)
-        self._archive = Archive(feasible, seed)
-        self.canonical = (lambda archs: archs) if canonical is None else canonical
+        self._archive = Archive(feasible, seed, canonical)
+        self.canonical = self._archive.canonical
         self._seed = seed
 
     def suggest(self, count: int) -> IntArray:
@@ -146,11 +146,7 @@ class MapSearch:
 
     def _ranked(self, archs: IntArray) -> IntArray:
         """Those within the budgets that describe new networks, one of equals; the best first."""
-        told = self.canonical(self._archive.told[0])
-        written = self.canonical(archs)
-        _, first = np.unique(np.concatenate([told, written]), axis=0, return_index=True)
-        kept = archs[np.sort(first[first >= len(told)]) - len(told)]
-        kept = kept[self.feasible.contains(kept)]
+        kept = self._archive.unknown(archs)
         if not len(kept):
             return kept
         votes = self.scale.targets(self.predict(kept))

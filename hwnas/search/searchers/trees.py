@@ -1,6 +1,6 @@
 """A plain model-based searcher: scikit-learn's extra trees on the decisions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -17,24 +17,32 @@ _TREES = 60
 #: What is ranked: so many uniform draws, and as many changes of the best so many.
 _DRAWS, _PARENTS, _CHANGE = 1000, 10, 0.3
 #: Standard deviations over the trees that are added to their mean: what is in doubt is tried, too.
-_DOUBT = 0.5
+_DOUBT = 1.0
 
 
 class Trees:
     """Proposes what trees that were trained on all that was told expect to be best.
 
     The first proposals are uniform over the feasible set. Later ones are the best of uniform draws
-    and of changes of the best told, by the trees' mean and half a standard deviation; trees learn
-    -log(1.01 - accuracy) of one-hot choices and of how often each choice occurs.
+    and of changes of the best told, by the trees' mean and a standard deviation; trees learn
+    -log(1.01 - accuracy) of one-hot choices and of how often each choice occurs. Of architectures
+    that describe equal networks one is learned and proposed.
 
     Args:
         feasible: what may be suggested.
         seed: of the draws and the trees.
+        canonical: see `Archive`.
     """
 
-    def __init__(self, feasible: FeasibleSet, seed: int = 0):
+    def __init__(
+        self,
+        feasible: FeasibleSet,
+        seed: int = 0,
+        *,
+        canonical: Callable[[IntArray], IntArray] | None = None,
+    ):
         self.feasible = feasible
-        self._archive = Archive(feasible, seed)
+        self._archive = Archive(feasible, seed, canonical)
         self._seed = seed
 
     def suggest(self, count: int) -> IntArray:
@@ -56,12 +64,14 @@ class Trees:
 
     def _ranked(self) -> IntArray:
         """What may be proposed (n, n_decisions), the most promising first."""
-        archs, accuracies = self._archive.told
-        n_choices = self.feasible.n_choices
+        archive, n_choices = self._archive, self.feasible.n_choices
+        archs, accuracies = archive.told
         trees = ExtraTreesRegressor(_TREES, random_state=self._seed % 2**32)
-        trees.fit(features(archs, n_choices), log_worth(accuracies))
-        drawn = np.unique(self._candidates(), axis=0)
-        offered = features(drawn, n_choices)
+        trees.fit(features(archive.canonical(archs), n_choices), log_worth(accuracies))
+        drawn = archive.unknown(np.unique(self._candidates(), axis=0))
+        if not len(drawn):
+            return drawn
+        offered = features(archive.canonical(drawn), n_choices)
         votes = np.stack([tree.predict(offered) for tree in trees.estimators_])
         worth = votes.mean(axis=0) + _DOUBT * votes.std(axis=0)
         ranked: IntArray = drawn[np.argsort(-worth, kind="stable")]

@@ -19,8 +19,11 @@ RUN_MS = 0.25
 
 @pytest.fixture
 def fake_cuda(card, monkeypatch):
-    """torch.cuda whose runs take 0.25 ms by its events; functions run on the processor."""
-    state = SimpleNamespace(clock=1.0, runs=0)
+    """torch.cuda whose runs take 0.25 ms by its events; functions run on the processor.
+
+    A graph on a stream that idles begins 0.1 ms after it was launched.
+    """
+    state = SimpleNamespace(clock=1.0, runs=0, busy=False)
 
     class Graph:
         def __init__(self):
@@ -28,7 +31,8 @@ def fake_cuda(card, monkeypatch):
 
         def replay(self):
             assert self.runs, "nothing was captured"
-            state.clock += RUN_MS * self.runs
+            state.clock += RUN_MS * self.runs + 0.1 * (not state.busy)
+            state.busy = True
 
     class Event:
         def __init__(self, enable_timing):
@@ -38,7 +42,7 @@ def fake_cuda(card, monkeypatch):
             self.at = state.clock
 
         def synchronize(self):
-            pass
+            state.busy = False
 
         def elapsed_time(self, end):
             return end.at - self.at
@@ -67,7 +71,7 @@ def fake_cuda(card, monkeypatch):
         "synchronize": lambda: None,
     }.items():
         monkeypatch.setattr(torch.cuda, name, value, raising=False)
-    monkeypatch.setattr(torch_cuda, "torch_problem", lambda capability: None)
+    monkeypatch.setattr(torch_cuda, "torch_problem", lambda capability, cuda: None)
     monkeypatch.setattr(torch_cuda, "_DEVICE", "cpu")
     return state
 
@@ -105,8 +109,11 @@ def test_errors_of_torch_are_ours(fake_cuda, monkeypatch):
 
 
 @pytest.mark.skipif(torch.version.cuda is not None, reason="this torch has CUDA")
-@pytest.mark.parametrize(("capability", "index"), [("7.0", "cu126"), ("9.0", "cu130")])
-def test_a_torch_without_cuda_says_what_to_install(card, capability, index):
-    card(gpu_capability=capability)
+@pytest.mark.parametrize(
+    ("capability", "cuda", "index"),
+    [("7.0", "12040", "cu126"), ("9.0", "13000", "cu130"), ("9.0", "12080", "cu126")],
+)
+def test_a_torch_without_cuda_says_what_to_install(card, capability, cuda, index):
+    card(gpu_capability=capability, gpu_cuda=cuda)
     with pytest.raises(DeviceUnavailableError, match=f"built without CUDA: pip install .*{index}"):
         runtime("gpu", name="torch")

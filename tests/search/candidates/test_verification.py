@@ -7,6 +7,7 @@ import pytest
 from problems import problem
 
 from hwnas.costs import Budget, constrained_argmax
+from hwnas.errors import MeasurementError
 from hwnas.predictors import load_predictor
 from hwnas.search.candidates.verification import verify_proposals
 from hwnas.search.runs.run import Run
@@ -108,3 +109,71 @@ def test_without_a_latency_budget_the_network_is_measured_once(device):
         "measurements": 1,
         "waited_s": 0,
     }
+
+
+class Clock(Device):
+    """Also tells runs by the clock: half of them steady, the others in a spell of so many times."""
+
+    def __init__(self, *given, spell, budgets):
+        super().__init__(*given)
+        self.spell, self.budgets = spell, budgets
+
+    def verify(self):
+        def propose(constraints, attempt):
+            costs, limits = [c.cost for c in constraints], [c.budget.limit for c in constraints]
+            wanted = [steps.astype(float) for steps in self.predictor.cost.entries]
+            return constrained_argmax(wanted, costs, limits), 0.5
+
+        def measure(model, progress):
+            self.measured += 1
+            ms = float(self.predictor.predict(self.space.parse(model.decode())[None])[0])
+            return {"latency_ms": ms, "runs_ms": [ms] * 50 + [self.spell * ms] * 50}
+
+        searched = problem(self.space, self.predictor, self.budgets, measure=measure)
+        export = lambda arch: self.space.format(arch).encode()  # noqa: E731
+        return verify_proposals(self.run, searched, propose, export, wait=pytest.fail)
+
+
+def test_a_percentile_is_checked_by_the_clock_and_not_waited_for(
+    tmp_path, small_space, small_table
+):
+    predictor = load_predictor(small_table, small_space)
+    limit = 1.5 * predictor.cost.minimum()[1]
+    device = Clock(
+        tmp_path,
+        small_space,
+        small_table,
+        (),
+        spell=1.3,
+        budgets=[Budget("latency", limit, 90.0)],
+    )
+    found = device.verify()
+    clock = found.measured["clock_ms"]
+    assert found.attempts > 1  # the table knows of no such spell: the first one misses
+    assert clock["p90"] <= limit
+    assert clock["p90"] == pytest.approx(1.3 * found.measured["latency_ms"])
+    assert clock["p90"] > limit / 1.1  # and tightened no more than it takes
+    assert list(clock) == ["p50", "p90", "p99"]
+    assert "runs_ms" not in found.measured
+
+
+def test_both_a_steady_latency_and_a_percentile_are_kept(tmp_path, small_space, small_table):
+    predictor = load_predictor(small_table, small_space)
+    least = predictor.cost.minimum()[1]
+    budgets = [Budget("latency", 1.3 * least), Budget("latency", 1.45 * least, 99.0)]
+    device = Clock(tmp_path, small_space, small_table, (), spell=1.2, budgets=budgets)
+    found = device.verify()
+    assert found.measured["latency_ms"] <= 1.3 * least
+    assert found.measured["clock_ms"]["p99"] <= 1.45 * least
+
+
+def test_a_device_without_single_runs_cannot_keep_a_percentile(tmp_path, small_space, small_table):
+    searched = problem(
+        small_space,
+        load_predictor(small_table, small_space),
+        [Budget("latency", 1e3, 90.0)],
+        measure=lambda model, progress: {"latency_ms": 1.0},
+    )
+    arch = small_space.sample(1, seed=0)[0]
+    with pytest.raises(MeasurementError, match="no single runs, which latency<=1000ms@p90 needs"):
+        verify_proposals(Run(tmp_path, {}), searched, lambda *_: (arch, 0.5), lambda arch: b"")

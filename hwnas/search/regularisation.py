@@ -1,4 +1,4 @@
-"""What Amended-DARTS adds to the search from retraining: cutout and drop path, drawn by seed."""
+"""Cutout and drop path, drawn by seed: of DARTS' retraining, and of Amended-DARTS' search."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["cutout", "drop_path"]
+from hwnas.arrays import IntArray
+from hwnas.errors import OptionError
+from hwnas.spaces import SearchSpace
+
+__all__ = ["cutout", "drop_path", "edge_ends"]
 
 #: Keep draws of one seed apart.
 _CUTOUT, _DROP = 0xC07, 0xD50
@@ -52,3 +56,20 @@ def drop_path(rate: float, *, seed: int, step: int) -> Callable[[Tensor], Tensor
         return x * kept.reshape(-1, 1, 1, 1)
 
     return drop
+
+
+def edge_ends(space: SearchSpace, arch: IntArray) -> list[int]:
+    """The nodes of a network whose values are what an operator of a cell gives; skips have none.
+
+    Raises:
+        OptionError: the network has no cells; in a chain a dropped operator leaves nothing.
+    """
+    if space.layout.sequential or space.modules is not None:
+        raise OptionError(
+            f"drop path drops one of several operators that are added up, {space.name} has no "
+            "cells: train with path_drop 0"
+        )
+    names = [node.name for node in space.graph(arch).nodes]
+    slots = [f"{slot.name}." for slot in space.layout.slots if slot.decision is not None]
+    ends = [[at for at, name in enumerate(names) if name.startswith(slot)] for slot in slots]
+    return [nodes[-1] for nodes in ends if nodes]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hwnas.search.gradient.regularisation import cutout, drop_path
+from hwnas.search.regularisation import cutout, drop_path
 
 
 def test_a_square_of_each_image_is_hidden():

@@ -1,0 +1,216 @@
+"""What lies where in a folder of images: parts, classes and files. No image is opened."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hwnas.arrays import IntArray
+from hwnas.data.image_files import SUFFIXES
+from hwnas.errors import DataError
+
+__all__ = ["FolderLayout", "FolderPart", "folder_layout", "part_named"]
+
+#: What the names of parts say, without what stands around it: ``Train``, ``val2017``, ``test_set``.
+_NAMES = {
+    "training": "trn|train|training",
+    "validation": "val|valid|validation|dev|eval|evaluation",
+    "test": "tst|test|testing",
+}
+_AROUND = "(?:(?:images?|imgs?|data|seg) )?({})(?: ?(?:set|data|images?|imgs?|split))?"
+#: What systems and programs leave in folders, in small letters; so do names that begin with a dot.
+_LITTER = {
+    *("__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found"),
+    *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"),
+}
+_MOST_NAMED = 10
+
+
+@dataclass(frozen=True, eq=False)
+class FolderPart:
+    """The images of one part.
+
+    Attributes:
+        folder: whose sub-folders are the classes.
+        files: sorted class by class.
+        labels: int64 (n,), the class of each file.
+    """
+
+    folder: Path
+    files: Sequence[Path]
+    labels: IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class FolderLayout:
+    """All images of a folder.
+
+    Attributes:
+        classes: names of the sub-folders, sorted.
+        training, validation, test: its parts; None where there is no such folder.
+        notes: what was left out or is out of the ordinary, in words.
+    """
+
+    classes: tuple[str, ...]
+    training: FolderPart
+    validation: FolderPart | None
+    test: FolderPart | None
+    notes: tuple[str, ...]
+
+
+def part_named(name: str) -> str | None:
+    """The part (``training``, ``validation``, ``test``) that a folder's name says, if any."""
+    words = " ".join(re.findall("[a-z]+", name.lower()))
+    parts = (p for p, known in _NAMES.items() if re.fullmatch(_AROUND.format(known), words))
+    return next(parts, None)
+
+
+def folder_layout(folder: Path) -> FolderLayout:
+    """Look for parts, classes and images.
+
+    Sub-folders are parts where two of them are named as parts are, or all; else they are classes,
+    so that trains may be a class among other vehicles. Folders below a class belong to it.
+
+    Raises:
+        DataError: parts without a training part, two folders for one part, other classes in one
+            part than in another, fewer than two classes, or a class without images.
+    """
+    folders = {path: part_named(path.name) for path in _folders(folder)}
+    named = {path: part for path, part in folders.items() if part is not None}
+    if len(set(named.values())) < 2 and (not named or len(named) < len(folders)):
+        roots, notes = {"training": folder}, []
+    else:
+        roots = _roots(folder, named)
+        notes = [f"{_counted(path)}; it is no part of the data" for path in folders - named.keys()]
+    for part in ("validation", "test"):
+        if part in roots and not _folders(roots[part]):
+            notes.append(f"{_counted(roots.pop(part))}, but no folders of classes: it is not used")
+    classes = {part: [path.name for path in _folders(root)] for part, root in roots.items()}
+    _check_classes(roots, classes)
+    parts = {part: _part(root, classes["training"], notes) for part, root in roots.items()}
+    return FolderLayout(
+        tuple(classes["training"]),
+        parts["training"],
+        parts.get("validation"),
+        parts.get("test"),
+        tuple(notes),
+    )
+
+
+def _roots(folder: Path, named: dict[Path, str]) -> dict[str, Path]:
+    """The one folder of each part."""
+    roots: dict[str, Path] = {}
+    for path, part in named.items():
+        if part in roots:
+            raise DataError(
+                f"{str(folder)!r} holds {roots[part].name!r} and {path.name!r}, which both name "
+                f"the {part} part: put them together, or take one away"
+            )
+        roots[part] = path
+    if "training" not in roots:
+        raise DataError(
+            f"{str(folder)!r} holds {', '.join(repr(p.name) for p in named)} and no training part: "
+            "name it 'train'; 'val' and 'test' may be there too"
+        )
+    return roots
+
+
+def _check_classes(roots: dict[str, Path], classes: dict[str, list[str]]) -> None:
+    """Refuse fewer than two classes, and parts of other classes than the training part."""
+    names, root = classes["training"], roots["training"]
+    if len(names) < 2:
+        raise DataError(
+            f"an image folder holds one sub-folder a class, at least 2; {str(root)!r} holds "
+            f"{len(names)} of them"
+        )
+    for part, others in classes.items():
+        differing = sorted(set(names) ^ set(others))
+        if differing:
+            raise DataError(
+                f"{str(root)!r} and {str(roots[part])!r} must have the same sub-folders, one a "
+                f"class; one of them lacks {_some(map(repr, differing))}"
+            )
+
+
+def _part(root: Path, classes: Sequence[str], notes: list[str]) -> FolderPart:
+    """The images of all classes; what else lies there is noted."""
+    files: list[Path] = []
+    labels: list[int] = []
+    deeper = 0
+    others, empty = [], []
+    for label, name in enumerate(classes):
+        below = sorted(_files(root / name))
+        found = [path for path in below if path.suffix.lower() in SUFFIXES]
+        others += [path for path in below if path.suffix.lower() not in SUFFIXES]
+        deeper += sum(path.parent != root / name for path in found)
+        if not found:
+            empty.append(name)
+        files += found
+        labels += [label] * len(found)
+    if empty:
+        which = _some(repr(str(root / name)) for name in empty)
+        instead = f"; it holds {_by_suffix(others)}" if len(empty) == 1 and others else ""
+        raise DataError(
+            f"class folder {which} holds no image ({', '.join(SUFFIXES)}): fill it or remove it"
+            f"{instead}"
+        )
+    if deeper:
+        notes.append(f"{str(root)!r}: {deeper} images lie in folders below their class, and count")
+    if others:
+        notes.append(f"{str(root)!r}: {_by_suffix(others)} in classes: not read as images")
+    loose = [entry for entry in _entries(root) if not entry.is_dir() and _is_image(entry.name)]
+    if loose:
+        notes.append(f"{str(root)!r}: {len(loose)} images lie in no class and are not used")
+    return FolderPart(root, files, np.array(labels, np.int64))
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What a person put into a folder, sorted."""
+    return sorted(p for p in folder.iterdir() if p.name[0] != "." and p.name.lower() not in _LITTER)
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [path for path in _entries(folder) if path.is_dir()]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All files below a folder; links to folders are followed, but never in a circle."""
+    known: set[str] = set()
+    waiting = [folder]
+    while waiting:
+        here = waiting.pop()
+        real = os.path.realpath(here)
+        if real in known:
+            continue
+        known.add(real)
+        for path in _entries(here):
+            if path.is_dir():
+                waiting.append(path)
+            else:
+                yield path
+
+
+def _is_image(name: str) -> bool:
+    return Path(name).suffix.lower() in SUFFIXES
+
+
+def _counted(folder: Path) -> str:
+    return f"{str(folder)!r} holds {sum(_is_image(path.name) for path in _files(folder))} images"
+
+
+def _by_suffix(files: Iterable[Path]) -> str:
+    """``22 files (20 without suffix, 2 .txt)``."""
+    counts = Counter(path.suffix.lower() for path in files)
+    some = _some(f"{count} {suffix or 'without suffix'}" for suffix, count in counts.most_common())
+    return f"{counts.total()} files ({some})"
+
+
+def _some(texts: Iterable[str]) -> str:
+    """The first few of a list."""
+    known = list(texts)
+    more = [f"{len(known) - _MOST_NAMED} more"] if len(known) > _MOST_NAMED else []
+    return ", ".join(known[:_MOST_NAMED] + more)

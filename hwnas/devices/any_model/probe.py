@@ -1,0 +1,264 @@
+"""What loading and a first run of a model take, in a process of its own.
+
+There nothing is loaded yet, memory can be told apart, and a model that never ends, takes all memory
+or brings its runtime down is stopped before it reaches the measurement.
+"""
+
+import ctypes
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from hwnas.errors import HwnasError, ModelRejectedError
+from hwnas.files import write_atomically
+from hwnas.memory import machine_bytes
+from hwnas.onnx_graph import to_onnx
+from hwnas.ops import MBConv, Workload
+from hwnas.profilers import Runtime, runtime
+from hwnas.profilers.layers import LayerTime, middle_half
+from hwnas.profilers.protocol import Job
+from hwnas.reading import MIB, parse_json, read_bytes
+
+__all__ = ["OperatorShare", "Probe", "Way", "probe", "probe_here"]
+
+#: A model is loaded and has run once within this, s; on a GPU, engines are built first.
+_LIMIT_S, _TIMES_ON_A_GPU = 120, 10
+_MODEL, _LOADED, _LAYERS, _REFUSED = "model.onnx", "loaded.json", "layers.json", "refused.json"
+_MOST_BYTES = 64 * MIB
+_CHILD = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from hwnas.devices.any_model.probe import work; work(*sys.argv[2:])"
+)
+#: Runs before peaks of memory are read.
+_FIRST_RUNS = 3
+#: A profile of the runtime is made three times, and the middle one taken, while that takes less.
+_PROFILES, _PROFILE_S = 3, 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorShare:
+    """What the layers of one operator take.
+
+    Attributes:
+        operator: its name in the runtime; the layer's own where the runtime does not tell.
+        layers: how many run.
+        share: of a whole run, 0 to 1.
+    """
+
+    operator: str
+    layers: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a model takes beside its runs; None where it cannot be told.
+
+    Attributes:
+        load_ms: until it could run.
+        first_run_ms: the first run; None where loading has run it already, as on a GPU.
+        memory_bytes: by which the process grew at most while the model ran, weights and all.
+        loading_bytes: by which it grew at most while the model was loaded.
+        operators: by the runtime's own profile, the largest first; empty where it makes none.
+    """
+
+    load_ms: float
+    first_run_ms: float | None
+    memory_bytes: int | None = None
+    loading_bytes: int | None = None
+    operators: tuple[OperatorShare, ...] = ()
+
+    @property
+    def operators_sum(self) -> float | None:
+        """All shares together: 1 where the runtime's profile explains the whole."""
+        return sum(one.share for one in self.operators) if self.operators else None
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How another process of this machine makes a runtime: `hwnas.profilers.runtime`."""
+
+    device: str
+    threads: int
+    runtime: str | None
+
+
+def probe(model: bytes, way: Way) -> Probe:
+    """Load and run a model in a process of its own.
+
+    Raises:
+        ModelRejectedError: it cannot be loaded or run, or not in bounds.
+    """
+    limit_s = _LIMIT_S * (_TIMES_ON_A_GPU if way.device == "gpu" else 1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / _MODEL).write_bytes(model)
+        words = [json.dumps(sys.path), name, json.dumps(asdict(way))]
+        status: int | None = None
+        with suppress(subprocess.TimeoutExpired):
+            status = subprocess.run(
+                [sys.executable, "-P", "-c", _CHILD, *words],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=limit_s,
+                check=False,
+            ).returncode
+        refused = _read(folder / _REFUSED)
+        loaded = _read(folder / _LOADED)
+        layers = _read(folder / _LAYERS)
+    if refused is not None:
+        raise ModelRejectedError(str(refused["reason"]))
+    if loaded is None:
+        end = f"within {limit_s} s: it takes longer, or never ends"
+        if status is not None:
+            end = f"and ended its process ({_ended(status)}); is there memory enough?"
+        raise ModelRejectedError(f"it did not load and run {end}")
+    operators = tuple(OperatorShare(**record) for record in (layers or {}).get("operators", ()))
+    return Probe(**loaded, operators=operators)
+
+
+def _ended(status: int) -> str:
+    return f"signal {-status}" if status < 0 else f"status {status}"
+
+
+def _read(path: Path) -> Any:
+    with suppress(OSError, ValueError):
+        return parse_json(read_bytes(path, _MOST_BYTES))
+    return None
+
+
+def work(name: str, way: str) -> None:
+    """What the other process does, and writes into the folder of the model."""
+    folder = Path(name)
+
+    def tell(file: str, record: Mapping[str, Any]) -> None:
+        write_atomically(folder / file, json.dumps(record).encode())
+
+    try:
+        given = json.loads(way)
+        _limit(given["device"])
+        here = runtime(given["device"], given["threads"], given["runtime"])
+        model = (folder / _MODEL).read_bytes()
+        probe_here(model, here, told=tell)
+    except HwnasError as error:
+        tell(_REFUSED, {"reason": str(error)})
+    except MemoryError:
+        tell(_REFUSED, {"reason": "it needs more memory than there is"})
+    except Exception as error:  # whatever a runtime raises in a run
+        reason = " ".join(str(error).split())[:300]
+        tell(_REFUSED, {"reason": f"it cannot be run: {reason or type(error).__name__}"})
+
+
+def probe_here(
+    model: bytes,
+    here: Runtime,
+    told: Callable[[str, Mapping[str, Any]], None] = lambda file, record: None,
+) -> Probe:
+    """Load and run a model in this process, whose memory is not its own.
+
+    Args:
+        model: what.
+        here: by what.
+        told: in a process for this alone: keeps what is known so far, memory too.
+    """
+    here.load(_small())()  # what a runtime takes once is no model's
+    before = _resident()
+    _forget_peak()
+    start = time.perf_counter()
+    job = here.load(model)
+    load_ms = 1000 * (time.perf_counter() - start)
+    loading = _peak()
+    first_run_ms = job() if not hasattr(job, "repeats") else None
+    _resident()  # gives back what loading left
+    _forget_peak()
+    for _ in range(_FIRST_RUNS):
+        job()
+    running = _peak()
+    known: dict[str, Any] = {"load_ms": load_ms, "first_run_ms": first_run_ms}
+    on_host = here.target(here.precisions[0], 1).kind == "cpu"
+    if before is not None and loading is not None and running is not None and on_host:
+        memory = {"memory_bytes": running - before, "loading_bytes": loading - before}
+        told(_LOADED, known | memory)
+    else:
+        told(_LOADED, known)
+    operators = _operators(model, here, job)
+    told(_LAYERS, {"operators": [asdict(one) for one in operators]})
+    return Probe(**known, operators=operators)
+
+
+def _operators(model: bytes, here: Runtime, job: Job) -> tuple[OperatorShare, ...]:
+    """Shares of the runtime's own profile: of the runs without one that stand between its own."""
+    explain: Callable[..., list[LayerTime]] | None = getattr(here, "explain", None)
+    if explain is None:
+        return ()
+    start = time.monotonic()
+    found: list[tuple[float, list[LayerTime]]] = []  # what each profile is divided by
+    while len(found) < _PROFILES and (not found or time.monotonic() - start < _PROFILE_S):
+        beside: list[float] = []
+        layers = explain(model, partial(_note, job, beside))
+        found.append((fmean(middle_half(beside, key=float)), layers))
+    sums = [sum(one.latency_ms for one in layers) / whole for whole, layers in found]
+    whole_ms, layers = found[sums.index(sorted(sums)[len(sums) // 2])]
+    totals: dict[str, tuple[int, float]] = {}
+    for layer in layers:
+        count, ms = totals.get(layer.operator or layer.name, (0, 0.0))
+        totals[layer.operator or layer.name] = (count + 1, ms + layer.latency_ms)
+    ordered = sorted(totals.items(), key=lambda item: -item[1][1])
+    return tuple(OperatorShare(op, count, ms / whole_ms) for op, (count, ms) in ordered)
+
+
+def _note(job: Job, runs: list[float]) -> None:
+    runs.append(job())
+
+
+def _small() -> bytes:
+    """A model that loads what all models need of a runtime."""
+    return to_onnx(Workload(MBConv(3, 3), 8, 8, 1, 8, 8).graph())
+
+
+def _limit(device: str) -> None:
+    """Bound what this process may take: no model takes the memory of the whole machine."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limits
+        return
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    most = machine_bytes()
+    if device == "cpu" and most < float("inf"):  # a GPU's driver reserves addresses without end
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        wanted = int(most)
+        least = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (least, hard))
+
+
+def _resident() -> int | None:
+    """Memory of this process once it has given back what it can, bytes; None where untold."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+    with suppress(OSError, ValueError):
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return None
+
+
+def _forget_peak() -> None:
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak() -> int | None:
+    """The most memory of this process since `_forget_peak`."""
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return 1024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
+    return None

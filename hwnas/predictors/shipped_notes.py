@@ -1,0 +1,64 @@
+"""What the predictors that ship were made of, read without loading them."""
+
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwnas.predictors.loading import shipped_predictors
+from hwnas.predictors.tensorrt.convolutions import shipped_convolutions
+from hwnas.predictors.tensorrt.engines import engine_names
+from hwnas.reading import MIB, parse_json, read_bytes
+
+__all__ = ["ShippedPredictor", "shipped_notes"]
+
+_MOST_BYTES = 16 * MIB
+_HEADER = "description"
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedPredictor:
+    """A predictor that was fitted to measurements of others.
+
+    Attributes:
+        name: what ``--table`` takes.
+        path: of its file.
+        target: card, runtime, precision or batch.
+        source: where the measurements were published.
+        samples: what was measured, and how often.
+        held_out: how far it is off on measurements that it was not fitted to.
+    """
+
+    name: str
+    path: Path
+    target: str
+    source: str
+    samples: str
+    held_out: str
+
+    @property
+    def runtime(self) -> str:
+        """What ran the models that were measured."""
+        return self.target.partition(", ")[2].partition(", ")[0] or "not said"
+
+
+def shipped_notes() -> Iterator[ShippedPredictor]:
+    """Those of whole spaces, then those of the V100 through TensorRT."""
+    convolutions = shipped_convolutions()
+    engines = {name: convolutions.get(name.rpartition("-")[2]) for name in engine_names()}
+    for name, path in {**shipped_predictors(), **engines}.items():
+        if path is not None:
+            notes = _notes(path)
+            target, source, samples, held_out = (
+                notes.get(key, "not said") for key in ("target", "source", "samples", "held out")
+            )
+            yield ShippedPredictor(name, path, target, source, samples, held_out)
+
+
+def _notes(path: Path) -> Mapping[str, str]:
+    with np.load(io.BytesIO(read_bytes(path, _MOST_BYTES)), allow_pickle=False) as file:
+        content: Any = parse_json(str(file[_HEADER]))["content"]
+    return dict(dict(content["pairs"])["notes"]["pairs"])

@@ -1,0 +1,75 @@
+"""A second classifier in the middle of a network of cells, which only training needs."""
+
+import torch
+from torch import Tensor, nn
+
+from hwnas.arrays import IntArray
+from hwnas.errors import OptionError
+from hwnas.ops import Graph
+from hwnas.spaces import SearchSpace
+
+__all__ = ["AuxiliaryHead", "auxiliary_place"]
+
+
+class AuxiliaryHead(nn.Module):
+    """Classifies the output of the second reduction (DARTS' code, after Szegedy et al., 2015).
+
+    It pools to 2x2 whatever the size of the map, which at the paper's 8x8 is 5x5 at stride 3
+    there and 4x4 here.
+
+    Args:
+        channels: of what it reads.
+        classes: of its logits.
+
+    Attributes:
+        seen: what it classifies, (n, channels, height, width); set by whoever runs the network.
+    """
+
+    seen: Tensor
+
+    def __init__(self, channels: int, classes: int):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(2),
+            nn.Conv2d(channels, 128, 1, bias=False),
+            nn.BatchNorm2d(128),
+            nn.ReLU(),
+            nn.Conv2d(128, 768, 2, bias=False),
+            nn.BatchNorm2d(768),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(768, classes),
+        )
+
+    def look(self, x: Tensor) -> Tensor:
+        """Remember a value and hand it on."""
+        self.seen = x
+        return x
+
+    def forward(self) -> Tensor:
+        """Logits (n, classes) of what was seen last, which is let go."""
+        seen, self.seen = self.seen, torch.empty(0)
+        logits: Tensor = self.layers(seen)
+        return logits
+
+
+def auxiliary_place(space: SearchSpace, arch: IntArray) -> tuple[int, int]:
+    """The node whose value the head reads, and its channels.
+
+    Raises:
+        OptionError: the layout has no place for one.
+    """
+    name = getattr(space.layout, "auxiliary", None)
+    if name is None:
+        raise OptionError(
+            f"an auxiliary head reads the second reduction of networks like DARTS', {space.name} "
+            "has none: train with auxiliary 0"
+        )
+    graph = space.graph(arch)
+    at = _last_below(graph, name)
+    return at, graph.shape(at)[0]
+
+
+def _last_below(graph: Graph, name: str) -> int:
+    return max(at for at, node in enumerate(graph.nodes) if node.name.startswith(f"{name}."))

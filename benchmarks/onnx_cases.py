@@ -14,14 +14,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from onnx import TensorProto
 
 import hwnas
 from hwnas.errors import HwnasError, ModelFormatError
 from hwnas.kernels import Piece, count_model_macs, split
-from hwnas.kernels.inputs import fix_shapes, model_inputs
-from hwnas.kernels.model import read_model
-from hwnas.kernels.split import BELOW
+from hwnas.kernels.runnable import runnable
 from hwnas.predictors import KernelPredictor, ModelPrediction, predict_pieces
 from hwnas.profilers import Plan, measure_models, runtime
 from hwnas.progress import progress_bars
@@ -38,12 +35,7 @@ def read(path: Path) -> tuple[list[Piece], int, bytes]:
             raise
         shapes = ast.literal_eval(suggested[1])
         pieces = split(path, shapes)
-    proto = read_model(path)
-    fix_shapes(proto, shapes, str(path))
-    for name, value in model_inputs(proto).items():  # token ids lie below all numbers of words
-        if value.type.tensor_type.elem_type in (TensorProto.INT32, TensorProto.INT64):
-            proto.metadata_props.add(key=BELOW + name, value="2")
-    return pieces, count_model_macs(path, shapes), proto.SerializeToString()
+    return pieces, count_model_macs(path, shapes), runnable(path, shapes).data
 
 
 def agree(first: ModelPrediction, second: ModelPrediction) -> bool:
@@ -64,7 +56,7 @@ def main(folder: str, table_name: str, other_name: str | None) -> None:
         try:
             pieces, macs, models[path.stem] = read(path)
         except HwnasError as error:
-            print(f"{path.name}: {str(error).replace(folder, '')[:150]}")
+            print(str(error).replace(f"{folder}/", "")[:170])
             continue
         found[path.stem] = predict_pieces(pieces, predictor, macs=macs)
         if other is not None:

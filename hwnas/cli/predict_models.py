@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Asked", "predict_models", "shapes_of"]
 
+#: Kernels unlike all measured ones are named where they take more than this share.
+_SAID = 0.01
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -200,17 +203,18 @@ def _print(path: str, result: "ModelPrediction", confidence: float) -> None:
     far: dict[str, dict[str, None]] = {}
     for kernel in result.outside:
         far.setdefault(kernel.op, {}).update(dict.fromkeys(kernel.outside))
-    if far:
+    share = sum(kernel.ms or 0.0 for kernel in result.outside) / result.predicted_ms
+    if share > _SAID:
         names = "; ".join(f"{op}: {', '.join(sizes)}" for op, sizes in far.items())
         say(
-            f"{len(result.outside)} kernels are unlike all that were measured ({names}): the "
-            "interval is wider for that"
+            f"{path}: {share:.0%} of it are kernels unlike all that were measured ({names}), and "
+            "the interval is wider for that"
         )
     if lacking:
         names = ", ".join(f"{op} ({count})" for op, count in lacking.most_common())
         say(
-            f"not predicted, and not in the sum: {names}; so the model takes at least what is "
-            "printed, and nobody knows how much more"
+            f"{path}: not predicted, and not in the sum: {names}; so the model takes at least what "
+            "is printed, and nobody knows how much more"
         )
 
 

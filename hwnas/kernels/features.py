@@ -67,7 +67,7 @@ def features(kernel: Kernel) -> FloatArray:
     result = kernel.outputs[0].shape or () if kernel.outputs else ()
     window = (kernel.weights.shape or ())[2:]
     if not window:
-        window = _sizes(kernel, "kernel_shape")
+        window = kernel.numbers("kernel_shape")
     activation = kernel.attribute("activation", "")
     per_group = (kernel.weights.shape or (1, 1))[1:2]
     operands = sum(not value.constant for value in kernel.inputs)
@@ -79,13 +79,13 @@ def features(kernel: Kernel) -> FloatArray:
         result[-1] if result else 1,
         math.prod(window),
         max(window, default=1),
-        math.prod(_sizes(kernel, "strides")),
+        math.prod(kernel.numbers("strides")),
         per_group[0] if per_group else 1,
         operands,
-        max(_sizes(kernel, "dilations")),
+        max(kernel.numbers("dilations")),
         math.prod(result[:-1]),
-        _run(kernel, source, result),
-        int(kernel.attribute("num_heads", "1")),
+        1 if kernel.macs else _run(kernel, source, result),
+        kernel.numbers("num_heads")[0],
     )
     flags = (
         bool(activation),
@@ -96,26 +96,20 @@ def features(kernel: Kernel) -> FloatArray:
     return np.array([*(math.log(max(v, 1)) for v in sizes), *map(float, flags)])
 
 
-def _sizes(kernel: Kernel, name: str) -> Shape:
-    return tuple(int(size) for size in kernel.attribute(name, "1").split("x"))
-
-
 def _run(kernel: Kernel, source: Shape, result: Shape) -> int:
     """How many numbers that lie one after the other are treated alike.
 
     Those behind the axis of an operator; those that a transposition leaves together; those over
     which all operands of a sum or product are either numbers or one number.
     """
-    perm = kernel.attribute("perm", "")
-    if perm:
-        order = [int(place) for place in perm.split("x")]
+    if kernel.attribute("perm", ""):
+        order = kernel.numbers("perm")
         kept = 0
         while kept < len(order) and order[-1 - kept] == len(order) - 1 - kept:
             kept += 1
         return math.prod(source[len(source) - kept :])
-    axis = kernel.attribute("axis", "")
-    if axis:
-        place = int(axis) % max(len(source), 1)
+    if kernel.attribute("axis", ""):
+        place = kernel.numbers("axis")[0] % max(len(source), 1)
         return math.prod(source[place + (kernel.op not in _CONTIGUOUS) :])
     if kernel.op.startswith("Reduce"):
         return _left_together(source, result)

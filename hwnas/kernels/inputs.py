@@ -7,8 +7,11 @@ from onnx import ModelProto, ValueInfoProto
 
 from hwnas.errors import ModelFormatError, OptionError
 
-__all__ = ["fix_shapes", "model_inputs"]
+__all__ = ["BELOW", "fix_shapes", "model_inputs"]
 
+#: Behind this, a model's metadata names an input of whole numbers, and what they lie below: rows of
+#: the table that they pick from. Runtimes that read it give such numbers, others ones.
+BELOW = "hwnas.below."
 #: What is suggested for a size, by words in the name that the model gives it.
 _BY_NAME = (
     (("seq", "len", "token", "time"), 128),

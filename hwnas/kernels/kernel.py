@@ -134,13 +134,13 @@ class Kernel:
             return {}
         table, at = _LOOKUPS[self.op]
         shape = self.inputs[table].shape or (1,)
-        axis = int(self.attribute("axis", "0"))
+        axis = self.numbers("axis", 0)[0]
         return {at: shape[axis] if -len(shape) <= axis < len(shape) else 1}
 
     @property
     def groups(self) -> int:
         """Of a convolution; 1 where not given."""
-        return int(self.attribute("group", "1"))
+        return self.numbers("group")[0]
 
     @property
     def weights(self) -> Operand:
@@ -153,6 +153,11 @@ class Kernel:
     def attribute(self, name: str, default: str) -> str:
         """An attribute's value as text."""
         return dict(self.attributes).get(name, default)
+
+    def numbers(self, name: str, default: int = 1) -> tuple[int, ...]:
+        """An attribute's value as whole numbers, at least one; what is none is the default."""
+        texts = self.attribute(name, "").split("x")
+        return tuple(int(t) if re.fullmatch(r"-?\d{1,9}", t) else default for t in texts)
 
     @property
     def macs(self) -> int:

@@ -7,14 +7,11 @@ from pathlib import Path
 from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto
 
 from hwnas.errors import ModelFormatError, OptionError
-from hwnas.kernels.inputs import fix_shapes
+from hwnas.kernels.inputs import BELOW, fix_shapes
 from hwnas.kernels.model import nodes_and_tensors, read_model
 
 __all__ = ["BELOW", "RunnableModel", "runnable"]
 
-#: Behind this, a model's metadata names an input of whole numbers, and what they lie below: rows of
-#: the table that they pick from. Runtimes that read it give such numbers, others ones.
-BELOW = "hwnas.below."
 #: What hands whole numbers on as they are, in another form.
 _FORMS = ("Cast", "Flatten", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze")
 _QUANTISED = ("QuantizeLinear", "DequantizeLinear", "MatMulNBits")

@@ -9,17 +9,14 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from hwnas.kernels.cuts import value_info
-from hwnas.kernels.inputs import fix_shapes
+from hwnas.kernels.inputs import BELOW, fix_shapes
 from hwnas.kernels.kernel import Kernel, Operand
 from hwnas.kernels.model import read_model
 from hwnas.kernels.optimise import FOLDED, WHOLE, Values, optimise
 from hwnas.progress import Progress, silent
 
-__all__ = ["BELOW", "Piece", "count_model_macs", "split"]
+__all__ = ["Piece", "count_model_macs", "split"]
 
-#: Behind this, a model's metadata names an input of whole numbers, and what they lie below: rows of
-#: the table that they pick from.
-BELOW = "hwnas.below."
 #: Attributes that decide how long a kernel takes; shapes tell the others.
 _TELLING = {
     *("activation", "auto_pad", "axes", "axis", "channels_last", "dilations", "direction"),

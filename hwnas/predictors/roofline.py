@@ -24,8 +24,8 @@ _LEAST_PROCESS = 8
 #: Errors of few samples say little of how large errors are: these are added to them.
 _PRIOR_ERROR, _PRIOR_COUNT = 0.3, 2
 #: Standard deviation of the logarithm for each factor e that a feature lies beyond all samples: a
-#: kernel of ten times the size is known to a factor of two, by the roofline.
-_BEYOND = 0.3
+#: kernel of ten times the size is known to a factor of two; less where work is what is beyond.
+_BEYOND, _BEYOND_WORK = 0.3, 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,8 @@ class Roofline:
 
         Args:
             work: (n, n_work), not negative: MACs, bytes.
-            features: (n, n_features): what efficiency may depend on, logarithms of sizes.
+            features: (n, n_features): what efficiency may depend on, logarithms of sizes, those of
+                the work first.
             ms: (n,), positive.
 
         Raises:
@@ -96,8 +97,10 @@ class Roofline:
             found = np.full((len(rows), len(rows)), self.spread**2)
         else:
             found = self.doubt * self.process.covariance(rows)
-        far = self.beyond(rows).max(axis=1)
-        return np.asarray(found + np.outer(far, far) * _BEYOND**2, np.float64)
+        share = np.full(rows.shape[1], _BEYOND)
+        share[: len(self.weights) - 1] = _BEYOND_WORK  # which the roofline extrapolates
+        far = (self.beyond(rows) * share).max(axis=1)
+        return np.asarray(found + np.outer(far, far), np.float64)
 
     def beyond(self, features: npt.ArrayLike) -> FloatArray:
         """How far each feature lies outside of the samples' range, (n, n_features)."""

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from hwnas.kernels.split import BELOW
+from hwnas.kernels.inputs import BELOW
 
 __all__ = ["DrawnGraph"]
 

@@ -59,7 +59,7 @@ def profile_kernels(
         table: made on the runtime's target.
         origin: the space of the table; its middle network is the reference.
         runtime: what runs them.
-        count: how many kernels are measured alone, about; every family gets four at least.
+        count: how many kernels are measured alone, about; every family gets three at least.
         n_networks: random networks measured whole, to know how far sums of kernels are off.
         plan: when a median is tight enough.
         seed: of the kernels, the networks and the order of the runs.

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 
 from hwnas.errors import UnknownNameError
@@ -116,6 +117,15 @@ def test_dilation_rows_and_runs_are_features():
         ("Add{}(6x2x4x5,w6x1x4x5)->(6x2x4x5)", 20),
     ):
         assert feature(key, "run") == pytest.approx(math.log(run)), key
+
+
+def test_attributes_of_a_stranger_are_numbers_or_nothing():
+    for attribute in ("axis=many", "perm=1x", "strides=1e9", "group=-", "dilations=x", "axis=-99"):
+        kernel = parse_kernel(f"Conv{{{attribute}}}(1x3x8x8,w8x3x3x3)->(1x8x6x6)")
+        assert np.isfinite(features(kernel)).all()
+        assert np.isfinite(features(parse_kernel(f"Softmax{{{attribute}}}(2x3)->(2x3)"))).all()
+    assert parse_kernel("Softmax{axis=-1}(2x3)->(2x3)").numbers("axis") == (-1,)
+    assert parse_kernel("Conv{strides=2x3}(1)->(1)").numbers("strides") == (2, 3)
 
 
 def test_features_have_one_length_and_tell_what_matters():

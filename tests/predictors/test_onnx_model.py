@@ -201,7 +201,7 @@ def test_loose_kernels_load_run_and_hold_many_kinds():
 
 def test_positions_are_drawn_from_the_rows_that_they_pick_from():
     """Ones would read one row, which is in the cache; random bytes would be no positions."""
-    from hwnas.profilers.onnxruntime_cpu import load_session
+    from hwnas.profilers.onnxruntime_sessions import load_session
 
     data = random_networks.random_network(2, "encoder")
     (piece,) = [p for p in split(data) if p.kernel.positions and not p.kernel.inputs[1].constant]

@@ -87,8 +87,8 @@ class Facts:
         macs: multiply-accumulates at batch 1.
         params: trainable parameters, shared ones once.
         bytes: that the layers with MACs read and write at fp32 and batch 1.
-        digest: equal for modules that print alike, hold parameters of equal names and shapes, and
-            run the same operations on them.
+        digest: equal for modules that print alike, hold parameters of equal names and shapes and
+            equal buffers, and run the same operations on them.
         layers: what it runs, and how often.
     """
 
@@ -143,6 +143,7 @@ def facts_of(make: Callable[[], nn.Module], input_shape: Sequence[int]) -> Facts
     """
     module = unfilled(make).eval()
     text, shapes = repr(module), shapes_of(module)
+    constants = [_bytes(tensor) for _, tensor in module.named_buffers()]
     params = sum(p.numel() for p in module.parameters() if p.requires_grad)
     watch = _Watch()
     try:
@@ -155,7 +156,8 @@ def facts_of(make: Callable[[], nn.Module], input_shape: Sequence[int]) -> Facts
         got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise ValueError(f"a network gives one tensor, the batch first, got {got}")
     seen = blake2b(f"{text} {sorted(shapes.items())}".encode(), digest_size=16)
-    seen.update(watch.trace.digest())
+    for constant in (*constants, watch.trace.digest()):
+        seen.update(constant)
     layers = watch.layers + Counter([Layer("other", positions=max(1, watch.others))])
     return Facts(
         tuple(output.shape[1:]), watch.macs, params, watch.bytes, seen.hexdigest(), dict(layers)
@@ -235,12 +237,19 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """How a tensor or constant is called, alike in every process."""
         if not isinstance(leaf, Tensor):
             return repr(leaf)
-        return f"{self._names.get(id(leaf), 'constant')} {tuple(leaf.shape)}"
+        name = self._names.get(id(leaf))
+        if name is None and not leaf.is_meta:
+            name = blake2b(_bytes(leaf), digest_size=16).hexdigest()
+        return f"{name} {tuple(leaf.shape)}"
 
     def _name(self, tensor: Tensor, name: str) -> None:
         if id(tensor) not in self._names:
             self._names[id(tensor)] = name
             self._kept.append(tensor)
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    return tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
 
 
 def _like_first(operation: Any, args: Sequence[Any], given: Mapping[str, Any]) -> Tensor | None:

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
@@ -24,8 +23,17 @@ from hwnas.errors import OptionError
 from hwnas.ops import Graph
 from hwnas.progress import say
 from hwnas.spaces import SearchSpace
-from hwnas.spaces.family import ends_so
 from hwnas.spaces.layout import Modules
+from hwnas.supernet.leaves import (
+    Leaf,
+    crop,
+    holds,
+    least_shapes,
+    leaves_of,
+    margins_of,
+    merged,
+    paste,
+)
 
 __all__ = ["NamedBlock"]
 
@@ -34,38 +42,6 @@ _KEPT = 512
 #: Random networks that are looked at for their parameters, besides those that differ from the
 #: largest in one choice.
 _DRAWN = 32
-#: Mismatches that a message tells in full.
-_TOLD = 3
-#: Layers of torch that stack parts, and how many, by a part of their parameters' names.
-_STACKED: tuple[tuple[type[nn.Module], str, int], ...] = ((nn.MultiheadAttention, "in_proj_", 3),)
-
-
-@dataclass(frozen=True, slots=True)
-class _Leaf:
-    """A parameter of one network.
-
-    Attributes:
-        shape: of the tensor.
-        owner: the class of the layer that holds it.
-        kernel: whether what follows the first two dimensions is a kernel, cut in the middle.
-        parts: stacked along the first dimension.
-        trained: whether it is to be trained.
-    """
-
-    shape: tuple[int, ...]
-    owner: type[nn.Module]
-    kernel: bool
-    parts: int
-    trained: bool
-
-    @property
-    def kind(self) -> tuple[object, ...]:
-        """Equal for parameters that can be one tensor."""
-        return self.owner, len(self.shape), self.kernel, self.parts
-
-    def __str__(self) -> str:
-        parts = f" in {self.parts} parts" if self.parts > 1 else ""
-        return f"{self.shape}{parts} of a {self.owner.__name__}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +77,7 @@ class NamedBlock(nn.Module):
         self._space, self._networks = space, modules
         self._candidates: OrderedDict[int, _Candidate] = OrderedDict()
         looked_at = [(arch, _leaves(modules, arch)) for arch in _probes(space, modules)]
-        self._leaves = _merged(space, looked_at)
+        self._leaves = merged(space, looked_at)
         first_weights = _first_weights(space, looked_at, seed)
         self.shared = nn.ParameterDict(
             {
@@ -109,7 +85,7 @@ class NamedBlock(nn.Module):
                 for name, tensor in first_weights.items()
             }
         )
-        self._least = _least(looked_at)
+        self._least = least_shapes(looked_at)
         self._channels_last = True
         self._channels_last = self._runs_channels_last(looked_at[0][0])
 
@@ -156,9 +132,9 @@ class NamedBlock(nn.Module):
         for name, leaf in self._leaves.items():
             if issubclass(leaf.owner, _ConvNd | nn.Linear) and len(leaf.shape) > 1:
                 whole = self.shared[_key(name)]
-                margins = _margins(leaf, (leaf.shape[0], *self._least[name][1:]))
-                inside = _crop(whole, margins, leaf.parts)
-                whole.copy_(_crop(inside, tuple(-margin for margin in margins), leaf.parts))
+                margins = margins_of(leaf, (leaf.shape[0], *self._least[name][1:]))
+                inside = crop(whole, margins, leaf.parts)
+                whole.copy_(crop(inside, tuple(-margin for margin in margins), leaf.parts))
 
     @torch.no_grad()
     def start_with(self, weights: Mapping[str, Tensor]) -> None:
@@ -166,8 +142,8 @@ class NamedBlock(nn.Module):
         taken = 0
         for name, leaf in self._leaves.items():
             own = weights.get(name)
-            if own is not None and own.ndim == len(leaf.shape) and _holds(leaf.shape, own.shape):
-                _paste(self.shared[_key(name)], own.detach().float().cpu(), leaf)
+            if own is not None and own.ndim == len(leaf.shape) and holds(leaf.shape, own.shape):
+                paste(self.shared[_key(name)], own.detach().float().cpu(), leaf)
                 taken += 1
         say(f"{taken} of {len(self._leaves)} parameters start with pretrained weights")
 
@@ -201,16 +177,16 @@ class NamedBlock(nn.Module):
             name: names[id(parameter)]
             for name, parameter in module.named_parameters(remove_duplicate=False)
         }
-        for name, leaf in _leaves_of(module, self._networks.parts).items():
+        for name, leaf in leaves_of(module, self._networks.parts).items():
             whole = self._leaves.get(name)
-            if whole is None or whole.kind != leaf.kind or not _holds(whole.shape, leaf.shape):
+            if whole is None or whole.kind != leaf.kind or not holds(whole.shape, leaf.shape):
                 has = "no such parameter" if whole is None else str(whole)
                 raise OptionError(
                     f"{name} is {leaf} in {self._space.format(arch)}, and {has} in all networks of "
                     f"{self._space.name} that were looked at: put the choices that give the "
                     "largest network last"
                 )
-            cuts[name] = partial(_crop, margins=_margins(whole, leaf.shape), parts=leaf.parts)
+            cuts[name] = partial(crop, margins=margins_of(whole, leaf.shape), parts=leaf.parts)
         for parameter in module.parameters():
             parameter.data = torch.empty(0)
         return _Candidate(module, cuts, known)
@@ -251,79 +227,18 @@ def _probes(space: SearchSpace, modules: Modules) -> list[tuple[int, ...]]:
     return list(dict.fromkeys((tuple(largest), *seen, *first)))
 
 
-def _leaves(modules: Modules, arch: Sequence[int]) -> dict[str, _Leaf]:
-    return _leaves_of(modules.unfilled(arch), modules.parts)
-
-
-def _leaves_of(module: nn.Module, told: Mapping[str, int]) -> dict[str, _Leaf]:
-    """The parameters of a network by name, shared ones once."""
-    leaves = {}
-    for name, parameter in module.named_parameters():
-        path, _, last = name.rpartition(".")
-        owner = module.get_submodule(path)
-        parts = next((n for end, n in told.items() if ends_so(name, end)), _parts(owner, last))
-        leaves[name] = _Leaf(
-            tuple(parameter.shape),
-            type(owner),
-            parameter.ndim > 3 or (isinstance(owner, _ConvNd) and parameter.ndim > 2),
-            parts,
-            parameter.requires_grad,
-        )
-    return leaves
-
-
-def _parts(owner: nn.Module, last: str) -> int:
-    """Parts that a layer of torch stacks in a parameter."""
-    if isinstance(owner, _ConvNd) and 1 < owner.groups < owner.in_channels:
-        return owner.groups
-    known = (n for layer, begin, n in _STACKED if isinstance(owner, layer) and begin in last)
-    return next(known, 1)
-
-
-def _merged(
-    space: SearchSpace, looked_at: Sequence[tuple[Sequence[int], Mapping[str, _Leaf]]]
-) -> dict[str, _Leaf]:
-    """Each parameter name with the largest shape that a network needs.
-
-    Raises:
-        OptionError: parameters of one name are of different kinds, or cannot be cut.
-    """
-    merged: dict[str, _Leaf] = {}
-    first: dict[str, Sequence[int]] = {}
-    wrong: dict[str, str] = {}
-    for arch, leaves in looked_at:
-        for name, leaf in leaves.items():
-            whole = merged.setdefault(name, leaf)
-            where = space.format(first.setdefault(name, arch))
-            if issubclass(leaf.owner, nn.RNNBase):
-                wrong[name] = f"{name} is of a {leaf.owner.__name__}, whose weights torch copies"
-            elif leaf.kind != whole.kind:
-                here = space.format(arch)
-                wrong[name] = f"{name} is {whole} in {where}, and {leaf} in {here}"
-            elif leaf.shape and leaf.shape[0] % leaf.parts:
-                wrong[name] = f"{name} is {leaf} in {space.format(arch)}, which does not divide"
-            else:
-                shape = tuple(max(sizes) for sizes in zip(whole.shape, leaf.shape, strict=True))
-                merged[name] = _Leaf(shape, leaf.owner, leaf.kernel, leaf.parts, whole.trained)
-    if wrong:
-        told = "; ".join(list(wrong.values())[:_TOLD])
-        more = f"; and {len(wrong) - _TOLD} more" if len(wrong) > _TOLD else ""
-        raise OptionError(
-            f"networks of {space.name} cannot share weights by name: {told}{more}. Give layers of "
-            "different kinds different names, or train each network for itself: "
-            "hwnas.family(..., evaluate=)"
-        )
-    return merged
+def _leaves(modules: Modules, arch: Sequence[int]) -> dict[str, Leaf]:
+    return leaves_of(modules.unfilled(arch), modules.parts)
 
 
 def _first_weights(
-    space: SearchSpace, looked_at: Sequence[tuple[Sequence[int], Mapping[str, _Leaf]]], seed: int
+    space: SearchSpace, looked_at: Sequence[tuple[Sequence[int], Mapping[str, Leaf]]], seed: int
 ) -> dict[str, Tensor]:
     """What the shared tensors start as: what the largest network that has them draws.
 
     Where no network has the whole of a tensor, the rest is drawn with that one's mean and spread.
     """
-    merged = _merged(space, looked_at)
+    wholes = merged(space, looked_at)
     source: dict[str, Sequence[int]] = {}
     largest: dict[str, int] = {}
     for arch, leaves in looked_at:
@@ -337,61 +252,12 @@ def _first_weights(
         for arch in dict.fromkeys(tuple(a) for a in source.values()):
             drawn = dict(space.drawn(list(arch), seed).named_parameters())
             for name in (n for n, a in source.items() if tuple(a) == arch):
-                own, leaf = drawn[name].detach(), merged[name]
+                own, leaf = drawn[name].detach(), wholes[name]
                 whole = torch.empty(leaf.shape)
                 spread = float(own.std()) if own.numel() > 1 else 0.0
                 whole.normal_(float(own.mean()), spread, generator=generator)
-                weights[name] = _paste(whole, own, leaf)
-    return {name: weights[name] for name in merged}
-
-
-def _least(
-    looked_at: Sequence[tuple[Sequence[int], Mapping[str, _Leaf]]],
-) -> dict[str, tuple[int, ...]]:
-    """The smallest shape of each parameter."""
-    least: dict[str, tuple[int, ...]] = {}
-    for _, leaves in looked_at:
-        for name, leaf in leaves.items():
-            known = least.setdefault(name, leaf.shape)
-            least[name] = tuple(min(sizes) for sizes in zip(known, leaf.shape, strict=True))
-    return least
-
-
-def _margins(whole: _Leaf, shape: Sequence[int]) -> tuple[int, ...]:
-    """The padding, negative, that takes the first channels and the middle of a kernel.
-
-    In the order of `torch.nn.functional.pad`, last dimension first, of the tensor with its parts
-    apart; empty where nothing is cut.
-    """
-    margins: list[int] = []
-    for dimension in reversed(range(len(shape))):
-        excess = whole.shape[dimension] - shape[dimension]
-        if dimension == 0:
-            excess //= whole.parts
-        before = excess // 2 if whole.kernel and dimension >= 2 else 0
-        margins += [-before, before - excess]
-    return tuple(margins) if any(margins) else ()
-
-
-def _crop(whole: Tensor, margins: tuple[int, ...], parts: int) -> Tensor:
-    """Cut with `_margins`, in each of the parts: one differentiable operation."""
-    if not margins:
-        return whole
-    if parts == 1:
-        return F.pad(whole, margins)
-    apart = whole.reshape(parts, -1, *whole.shape[1:])
-    return F.pad(apart, margins).flatten(0, 1)
-
-
-def _paste(whole: Tensor, own: Tensor, leaf: _Leaf) -> Tensor:
-    """Write into a shared tensor what a network would take from it; returns it."""
-    back = tuple(-margin for margin in _margins(leaf, own.shape))
-    inside = _crop(torch.ones_like(own), back, leaf.parts).bool()
-    return whole.copy_(torch.where(inside, _crop(own, back, leaf.parts), whole))
-
-
-def _holds(whole: Sequence[int], shape: Sequence[int]) -> bool:
-    return all(most >= size for most, size in zip(whole, shape, strict=True))
+                weights[name] = paste(whole, own, leaf)
+    return {name: weights[name] for name in wholes}
 
 
 def _key(name: str) -> str:

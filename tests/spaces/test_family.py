@@ -92,6 +92,28 @@ def test_what_only_changes_how_it_runs_tells_networks_apart() -> None:
     assert len(digests) == 4
 
 
+def test_buffers_and_constants_tell_networks_apart() -> None:
+    class Blur(nn.Module):
+        def __init__(self, strength: float, buffer: bool):
+            super().__init__()
+            kernel = torch.full((3, 1, 3, 3), strength)
+            if buffer:
+                self.register_buffer("kernel", kernel)
+            else:
+                self.kernel = kernel
+            self.head = nn.Linear(3, 10)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = nn.functional.conv2d(x, self.kernel, groups=3)
+            return self.head(x.mean((2, 3)))
+
+    for buffer in (True, False):
+        weak, strong, again = (
+            facts_of(lambda s=s, b=buffer: Blur(s, b), (3, 8, 8)).digest for s in (0.1, 0.2, 0.1)
+        )
+        assert weak == again != strong
+
+
 def test_a_module_that_looks_at_values_is_run_on_the_cpu() -> None:
     class Looks(nn.Module):
         def __init__(self) -> None:

@@ -72,20 +72,22 @@ def part_named(name: str) -> str | None:
 def folder_layout(folder: Path) -> FolderLayout:
     """Look for parts, classes and images.
 
-    Sub-folders are parts where two of them are named as parts are, or all; else they are classes,
-    so that trains may be a class among other vehicles. Folders below a class belong to it.
+    Sub-folders are parts where two of them are named as parts are, or all, and they hold folders
+    themselves; else they are classes, so that trains may be one among other vehicles. Folders below
+    a class belong to it.
 
     Raises:
         DataError: parts without a training part, two folders for one part, other classes in one
             part than in another, fewer than two classes, or a class without images.
     """
-    folders = {path: part_named(path.name) for path in _folders(folder)}
-    named = {path: part for path, part in folders.items() if part is not None}
-    if len(set(named.values())) < 2 and (not named or len(named) < len(folders)):
-        roots, notes = {"training": folder}, []
-    else:
+    folders = _folders(folder)
+    named = {path: part for path in folders if (part := part_named(path.name))}
+    if _are_parts(named, folders):
         roots = _roots(folder, named)
-        notes = [f"{_counted(path)}; it is no part of the data" for path in folders - named.keys()]
+        others = [path for path in folders if path not in named]
+        notes = [f"{_counted(path)}; it is no part of the data" for path in others]
+    else:
+        roots, notes = {"training": folder}, []
     for part in ("validation", "test"):
         if part in roots and not _folders(roots[part]):
             notes.append(f"{_counted(roots.pop(part))}, but no folders of classes: it is not used")
@@ -99,6 +101,14 @@ def folder_layout(folder: Path) -> FolderLayout:
         parts.get("test"),
         tuple(notes),
     )
+
+
+def _are_parts(named: dict[Path, str], folders: Sequence[Path]) -> bool:
+    """Whether sub-folders, of which some are named as parts, are parts and not classes."""
+    if not named or (len(set(named.values())) < 2 and len(named) < len(folders)):
+        return False
+    alone = "training" in named.values() and len(named) == len(folders)
+    return alone or any(_folders(path) for path in named)
 
 
 def _roots(folder: Path, named: dict[Path, str]) -> dict[str, Path]:
@@ -123,9 +133,11 @@ def _check_classes(roots: dict[str, Path], classes: dict[str, list[str]]) -> Non
     """Refuse fewer than two classes, and parts of other classes than the training part."""
     names, root = classes["training"], roots["training"]
     if len(names) < 2:
+        below = [path for path in _folders(root) if len(_folders(path)) > 1]
+        advice = f": if the classes are below, give imagefolder:{below[0]}" if below else ""
         raise DataError(
             f"an image folder holds one sub-folder a class, at least 2; {str(root)!r} holds "
-            f"{len(names)} of them"
+            f"{len(names)} of them{advice}"
         )
     for part, others in classes.items():
         differing = sorted(set(names) ^ set(others))

@@ -52,7 +52,10 @@ def counts(data: ArrayDataset) -> list[list[int]]:
 @pytest.mark.parametrize(
     ("part", "names"),
     [
-        ("training", "train Train TRAINING trn train_set TrainSet train2017 images_train 01-train"),
+        (
+            "training",
+            "train Train TRAINING trn train_set TrainSet train2017 trainval images_train 01-train",
+        ),
         ("validation", "val valid validation Validation val2017 dev eval VAL valid_set"),
         ("test", "test Testing tst test_images Test-Data"),
     ],
@@ -108,6 +111,16 @@ def test_what_is_no_part_is_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize("names", [("bus", "train"), ("dev", "prod", "test"), ("test", "val")])
 def test_trains_may_be_a_class(tmp_path: Path, names: tuple[str, ...]) -> None:
     assert load(fill(tmp_path, dict.fromkeys(names, 5))).class_names == names
+
+
+def test_a_part_beside_what_may_be_one_is_no_class(tmp_path: Path) -> None:
+    fill(tmp_path / "train", {"a": 5, "b": 5})
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "a.xml").write_text("<a/>")
+    assert load(tmp_path).class_names == ("a", "b")
+    fill(tmp_path / "holdout", {"a": 5, "b": 5})
+    with pytest.raises(DataError, match=r"train' holds folders .*'annotations', 'holdout' beside"):
+        load(tmp_path)
 
 
 def test_classes_a_folder_below_are_pointed_at(tmp_path: Path) -> None:

@@ -210,8 +210,8 @@ def from_arrays(
     if class_names is not None:
         if len(class_names) != len(set(class_names)) or classes not in (None, len(class_names)):
             raise DataError(
-                f"{name}: class_names are {classes or ''} different texts, one a class; got "
-                f"{len(class_names)}, {len(set(class_names))} of them different"
+                f"{name}: class_names are different texts, one a class; got {len(class_names)}, "
+                f"{len(set(class_names))} of them different, for {classes or 'all'} classes"
             )
         classes = len(class_names)
     if classes is None:

@@ -17,7 +17,7 @@ __all__ = ["FolderLayout", "FolderPart", "folder_layout", "part_named"]
 
 #: What the names of parts say, without what stands around it: ``Train``, ``val2017``, ``test_set``.
 _NAMES = {
-    "training": "trn|train|training",
+    "training": "trn|train|training|train ?val",
     "validation": "val|valid|validation|dev|eval|evaluation",
     "test": "tst|test|testing",
 }
@@ -72,20 +72,23 @@ def part_named(name: str) -> str | None:
 def folder_layout(folder: Path) -> FolderLayout:
     """Look for parts, classes and images.
 
-    Sub-folders are parts where two of them are named as parts are, or all; else they are classes,
-    so that trains may be a class among other vehicles. Folders below a class belong to it.
+    Sub-folders are parts where two of them are named as parts are, or all, and they hold folders
+    themselves; else they are classes, so that trains may be one among other vehicles. Folders below
+    a class belong to it.
 
     Raises:
-        DataError: parts without a training part, two folders for one part, other classes in one
-            part than in another, fewer than two classes, or a class without images.
+        DataError: parts without a training part, two folders for one part, a part beside what may
+            be one, other classes in one part than in another, fewer than two classes, or a class
+            without images.
     """
-    folders = {path: part_named(path.name) for path in _folders(folder)}
-    named = {path: part for path, part in folders.items() if part is not None}
-    if len(set(named.values())) < 2 and (not named or len(named) < len(folders)):
-        roots, notes = {"training": folder}, []
-    else:
+    folders = _folders(folder)
+    named = {path: part for path in folders if (part := part_named(path.name))}
+    if _are_parts(named, folders):
         roots = _roots(folder, named)
-        notes = [f"{_counted(path)}; it is no part of the data" for path in folders - named.keys()]
+        others = [path for path in folders if path not in named]
+        notes = [f"{_counted(path)}; it is no part of the data" for path in others]
+    else:
+        roots, notes = {"training": folder}, []
     for part in ("validation", "test"):
         if part in roots and not _folders(roots[part]):
             notes.append(f"{_counted(roots.pop(part))}, but no folders of classes: it is not used")
@@ -99,6 +102,27 @@ def folder_layout(folder: Path) -> FolderLayout:
         parts.get("test"),
         tuple(notes),
     )
+
+
+def _are_parts(named: dict[Path, str], folders: Sequence[Path]) -> bool:
+    """Whether sub-folders, of which some are named as parts, are parts and not classes.
+
+    Raises:
+        DataError: one is a part, and another may be one.
+    """
+    others = [path for path in folders if path not in named]
+    structured = [path for path in named if _folders(path)]
+    if len(set(named.values())) > 1 or not others:
+        return bool(structured) or ("training" in named.values() and not others)
+    if not structured or not any(map(_count, others)):
+        return bool(structured)
+    if len(_folders(structured[0])) > 1 and not _loose(structured[0]):
+        raise DataError(
+            f"{str(structured[0])!r} holds folders as a part of the data does, and "
+            f"{_some(repr(path.name) for path in others)} beside it is named as no part: name "
+            "parts 'train', 'val' and 'test', and a class otherwise"
+        )
+    return False
 
 
 def _roots(folder: Path, named: dict[Path, str]) -> dict[str, Path]:
@@ -123,9 +147,11 @@ def _check_classes(roots: dict[str, Path], classes: dict[str, list[str]]) -> Non
     """Refuse fewer than two classes, and parts of other classes than the training part."""
     names, root = classes["training"], roots["training"]
     if len(names) < 2:
+        below = [path for path in _folders(root) if len(_folders(path)) > 1]
+        advice = f": if the classes are below, give imagefolder:{below[0]}" if below else ""
         raise DataError(
             f"an image folder holds one sub-folder a class, at least 2; {str(root)!r} holds "
-            f"{len(names)} of them"
+            f"{len(names)} of them{advice}"
         )
     for part, others in classes.items():
         differing = sorted(set(names) ^ set(others))
@@ -144,8 +170,8 @@ def _part(root: Path, classes: Sequence[str], notes: list[str]) -> FolderPart:
     others, empty = [], []
     for label, name in enumerate(classes):
         below = sorted(_files(root / name))
-        found = [path for path in below if path.suffix.lower() in SUFFIXES]
-        others += [path for path in below if path.suffix.lower() not in SUFFIXES]
+        found = [path for path in below if _is_image(path)]
+        others += [path for path in below if not _is_image(path)]
         deeper += sum(path.parent != root / name for path in found)
         if not found:
             empty.append(name)
@@ -162,9 +188,8 @@ def _part(root: Path, classes: Sequence[str], notes: list[str]) -> FolderPart:
         notes.append(f"{str(root)!r}: {deeper} images lie in folders below their class, and count")
     if others:
         notes.append(f"{str(root)!r}: {_by_suffix(others)} in classes: not read as images")
-    loose = [entry for entry in _entries(root) if not entry.is_dir() and _is_image(entry.name)]
-    if loose:
-        notes.append(f"{str(root)!r}: {len(loose)} images lie in no class and are not used")
+    if loose := _loose(root):
+        notes.append(f"{str(root)!r}: {loose} images lie in no class and are not used")
     return FolderPart(root, files, np.array(labels, np.int64))
 
 
@@ -194,12 +219,22 @@ def _files(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def _is_image(name: str) -> bool:
-    return Path(name).suffix.lower() in SUFFIXES
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES
+
+
+def _loose(folder: Path) -> int:
+    """How many images lie in a folder itself."""
+    return sum(_is_image(path) and not path.is_dir() for path in _entries(folder))
+
+
+def _count(folder: Path) -> int:
+    """How many images lie in a folder or below."""
+    return sum(map(_is_image, _files(folder)))
 
 
 def _counted(folder: Path) -> str:
-    return f"{str(folder)!r} holds {sum(_is_image(path.name) for path in _files(folder))} images"
+    return f"{str(folder)!r} holds {_count(folder)} images"
 
 
 def _by_suffix(files: Iterable[Path]) -> str:

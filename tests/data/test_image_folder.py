@@ -52,7 +52,10 @@ def counts(data: ArrayDataset) -> list[list[int]]:
 @pytest.mark.parametrize(
     ("part", "names"),
     [
-        ("training", "train Train TRAINING trn train_set TrainSet train2017 images_train 01-train"),
+        (
+            "training",
+            "train Train TRAINING trn train_set TrainSet train2017 trainval images_train 01-train",
+        ),
         ("validation", "val valid validation Validation val2017 dev eval VAL valid_set"),
         ("test", "test Testing tst test_images Test-Data"),
     ],
@@ -105,8 +108,25 @@ def test_what_is_no_part_is_counted(tmp_path: Path) -> None:
     assert "test' holds 7 images, but no folders of classes: it is not used" in notes
 
 
-def test_trains_may_be_a_class(tmp_path: Path) -> None:
-    assert load(fill(tmp_path, {"train": 5, "bus": 5})).class_names == ("bus", "train")
+@pytest.mark.parametrize("names", [("bus", "train"), ("dev", "prod", "test"), ("test", "val")])
+def test_trains_may_be_a_class(tmp_path: Path, names: tuple[str, ...]) -> None:
+    assert load(fill(tmp_path, dict.fromkeys(names, 5))).class_names == names
+
+
+def test_a_part_beside_what_may_be_one_is_no_class(tmp_path: Path) -> None:
+    fill(tmp_path / "train", {"a": 5, "b": 5})
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "a.xml").write_text("<a/>")
+    assert load(tmp_path).class_names == ("a", "b")
+    fill(tmp_path / "holdout", {"a": 5, "b": 5})
+    with pytest.raises(DataError, match=r"train' holds folders .*'annotations', 'holdout' beside"):
+        load(tmp_path)
+
+
+def test_classes_a_folder_below_are_pointed_at(tmp_path: Path) -> None:
+    fill(tmp_path, {"all/train": 0, "all/a": 5, "all/b": 5})
+    with pytest.raises(DataError, match=r"holds 1 of them: .*, give imagefolder:.*/all$"):
+        load(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -320,6 +340,13 @@ def test_photographs_stand_upright(tmp_path: Path, orientation: int) -> None:
         exif[0x0112] = orientation
         Image.fromarray(np.ascontiguousarray(stored)).save(path, exif=exif)
     assert (load(tmp_path).train_images == upright).all()
+
+
+def test_photographs_whose_tags_are_broken_are_read(tmp_path: Path) -> None:
+    fill(tmp_path, {"a": 5, "b": 5})
+    for at, tags in enumerate((b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0?" * 9)):
+        Image.new("L", (SIZE, SIZE)).save(tmp_path / "a" / f"x{at}.jpg", exif=tags)
+    assert sum(map(sum, counts(load(tmp_path)))) == 13
 
 
 def test_an_image_that_warns_is_read(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def list_tables(as_json: bool) -> None:
     Example:
       hwnas tables list --json
     """
-    from hwnas.predictors.shipped_notes import shipped_notes
+    from hwnas.latency_tables.published import shipped_notes
 
     found, predictors = list(all_tables()), list(shipped_notes())
     if as_json:

@@ -1,16 +1,14 @@
-"""What the predictors that ship were made of, read without loading them."""
+"""What the predictors that ship were made of, read without loading them or what they need."""
 
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hwnas.predictors.loading import shipped_predictors
-from hwnas.predictors.tensorrt.convolutions import shipped_convolutions
-from hwnas.predictors.tensorrt.engines import engine_names
 from hwnas.reading import MIB, parse_json, read_bytes
 
 __all__ = ["ShippedPredictor", "shipped_notes"]
@@ -47,15 +45,18 @@ class ShippedPredictor:
 
 def shipped_notes() -> Iterator[ShippedPredictor]:
     """Those of whole spaces, then those of the V100 through TensorRT."""
-    convolutions = shipped_convolutions()
-    engines = {name: convolutions.get(name.rpartition("-")[2]) for name in engine_names()}
-    for name, path in {**shipped_predictors(), **engines}.items():
-        if path is not None:
-            notes = _notes(path)
-            target, source, samples, held_out = (
-                notes.get(key, "not said") for key in ("target", "source", "samples", "held out")
-            )
-            yield ShippedPredictor(name, path, target, source, samples, held_out)
+    folder = Path(str(files("hwnas"))) / "predictors"
+    spaces = {path.stem: path for path in sorted((folder / "shipped").glob("*.npz"))}
+    engines = {
+        path.stem.replace("v100-", "v100-tensorrt-"): path
+        for path in sorted((folder / "tensorrt").glob("v100-*.npz"))
+    }
+    for name, path in {**spaces, **engines}.items():
+        notes = _notes(path)
+        target, source, samples, held_out = (
+            notes.get(key, "not said") for key in ("target", "source", "samples", "held out")
+        )
+        yield ShippedPredictor(name, path, target, source, samples, held_out)
 
 
 def _notes(path: Path) -> Mapping[str, str]:

@@ -17,6 +17,14 @@ CALLBACKS += [(v, c) for v in ("10.4.0", "11.4.0") for c in ("log", "phase_start
 CALLBACKS += [("10.4.0", "phase_finish")]
 
 
+@pytest.fixture(autouse=True)
+def _interruptible():
+    """A shell's background job, and all that it starts, ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def set_card(card):
     def set_(version, interrupted):

@@ -247,7 +247,6 @@ def test_a_run_of_an_own_space_asks_for_it_again(typed, home):
     own, result, table, cwd = typed
     commands = {
         "train": ("train", "run", "--steps", "4", "--train-batch", "16"),
-        "rank": ("rank", "run", "--count", "3", "--steps", "2"),
         "verify": ("verify", "run", "--runtime", own["runtime"], "--seconds", "0"),
         "search": ("search", "--supernet", "run", "--latency", "9ms", "--runtime", own["runtime"]),
         "predict": ("predict", "--table", table, result["architecture"]),
@@ -259,7 +258,7 @@ def test_a_run_of_an_own_space_asks_for_it_again(typed, home):
         assert "--space FILE.py:NAME" in said[-1], said
     assert sorted(cwd.rglob("*")) == before
     with_data = ("--data", own["data"])
-    for name in ("train", "verify", "predict"):
+    for name in ("train", "verify"):
         more = ("--space", own["space"], *(with_data if name == "train" else ()))
         assert run((*commands[name], *more), cwd=cwd, home=home)
 

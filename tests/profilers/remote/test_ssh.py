@@ -42,7 +42,7 @@ def test_a_machine_without_torch_is_profiled_and_nothing_stays(
 
 
 @pytest.mark.slow
-def test_a_connection_cut_at_ten_random_moments_measures_nothing_twice(
+def test_a_connection_cut_at_five_random_moments_measures_nothing_twice(
     sshd, remote_python, small_space, tmp_path
 ):
     log = tmp_path / "log"
@@ -67,7 +67,7 @@ def test_a_connection_cut_at_ten_random_moments_measures_nothing_twice(
     runtime = over_ssh(sshd, python, waits=(0.05,) * 8)
     assert runtime.host.cores > 0
     rng = random.Random(7)
-    moments = sorted(rng.sample(range(5, 280), 10))
+    moments = sorted(rng.sample(range(5, 280), 5))
     samples, cuts, kept = Samples(), 0, 0
     for taken in runtime.rounds(models, reference, samples, plan):
         kept += 1
@@ -75,12 +75,12 @@ def test_a_connection_cut_at_ten_random_moments_measures_nothing_twice(
         if moments and kept >= moments[0] and sshd.cut():
             del moments[0]
             cuts += 1
-    assert cuts == 10
+    assert cuts == 5
     assert {len(q) for q in samples.quotients.values()} == {300}
     assert kept == 300
     measured = log.read_text().count('"round"')
     # what was on its way when the connection was cut is lost: the round in work, and one unread
-    assert kept <= measured <= kept + 10 * 2
+    assert kept <= measured <= kept + 5 * 2
 
 
 def test_a_killed_agent_is_taken_up_again(sshd, remote_python, small_space, tmp_path):

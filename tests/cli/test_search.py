@@ -177,7 +177,7 @@ def test_other_flags_in_the_same_folder_are_refused(undisturbed, home):
     process = start(out, home, *BUDGET, "--steps", "13")
     _, said = process.communicate(timeout=120)
     assert process.returncode == 2
-    assert "steps was 24 and is now 25" in said
+    assert "steps was 12 and is now 13" in said
     assert json.loads((out / "result.json").read_text()) == expected
 
 

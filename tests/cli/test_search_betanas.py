@@ -15,7 +15,7 @@ from hwnas.testing import SyntheticRuntime
 
 WORDS = (
     *("--method", "betanas", "--input-size", "32", "--proxy-input-size", "8", "--seed", "3"),
-    *("--steps", "20", "--train-batch", "16", "--alpha-batch", "16", "--warm-up", "0.2"),
+    *("--steps", "12", "--train-batch", "16", "--alpha-batch", "16", "--warm-up", "0.2"),
     *("--drop-margin", "0.3", "--macs", "7.5M"),
     *("--calibration-images", "64", "--validation-images", "100"),
 )

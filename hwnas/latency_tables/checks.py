@@ -19,6 +19,8 @@ _VAGUE = 0.25
 #: Windows of a GPU agree better than runs on a processor: a coefficient of variation above this is
 #: marked there. Of a normal distribution, it is the distance of the outer deciles over 2.563.
 _VARIATION, _DECILES = 0.025, 2.563
+#: Kernels of microseconds are told within this; a tenth of it is what medians of them wander by.
+_INSTANT_MS = 0.02
 #: A larger operator that is faster than a smaller one by more than this is marked.
 _INVERSION = 0.10
 #: Noise marks some entries of every profile. More than this share of them, and it is the profile
@@ -94,9 +96,11 @@ def only_noise(table: LatencyTable, findings: Sequence[Finding]) -> bool:
 
 
 def _spread(entry: Measurement) -> Iterator[str]:
-    if entry.p90_ms - entry.p10_ms > entry.latency_ms / 3:
+    spread_ms = entry.p90_ms - entry.p10_ms
+    if spread_ms > max(entry.latency_ms / 3, _INSTANT_MS):
         yield (f"wide spread: 80 % of the runs take {entry.p10_ms:.3g} to {entry.p90_ms:.3g} ms")
-    if entry.relative_error > _LOOSE:
+    loose = entry.relative_error > _LOOSE
+    if loose and entry.relative_error * entry.latency_ms > _INSTANT_MS / 10:
         yield f"loose median: +-{entry.relative_error:.1%} after {entry.runs} runs"
 
 

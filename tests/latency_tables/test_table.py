@@ -272,3 +272,15 @@ def test_an_estimate_that_may_be_anything_is_none(small_table):
     guessed = replace(small_table, estimates={"x": Estimate(1.0, 0.3)})
     with pytest.raises(TableFormatError, match=r"estimates\.x\.spread"):
         LatencyTable.from_json(damaged(guessed, "estimates", "x", "spread", value=1e6))
+
+
+@pytest.mark.parametrize(("scale", "marked"), [(0.05, False), (1.0, True)])
+def test_microseconds_that_a_clock_does_not_tell_apart_are_not_marked(small_table, scale, marked):
+    """A kernel of 10 us whose runs take 8 to 14: every profile of kernels has hundreds."""
+    ms = 0.2 * scale
+    entry = Measurement(ms, 0.04, ms * 0.8, ms * 1.4, 80)
+    key = next(iter(small_table.workloads))
+    found = check_table(replace(small_table, workloads={key: entry}))
+    assert [f.problem.split(":")[0] for f in found if f.entry == key] == (
+        ["wide spread", "loose median"] if marked else []
+    )

@@ -50,6 +50,7 @@ class Plan:
         min_seconds: timed at least altogether, so that a slow spell is not all that was seen; jobs
             that are finished run on meanwhile.
         warm_up: untimed runs of each job before its first round.
+        again: each run is the second in a row, so that what ran before it is forgotten.
     """
 
     tolerance: float = 0.01
@@ -57,6 +58,7 @@ class Plan:
     max_runs: int = 300
     min_seconds: float = 0.0
     warm_up: int = 3
+    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -158,25 +160,31 @@ def run_rounds(
         for company in ([key for key in pending if not key.startswith(NETWORK)], wholes):
             if company:
                 order = [company[at] for at in rng.permutation(len(company))]
-                taken = _round({key: jobs[key] for key in order}, reference)
+                taken = _round({key: jobs[key] for key in order}, reference, plan.again)
                 samples.add(taken)
                 yield taken
         pending = samples.pending(jobs, plan)
 
 
-def _round(jobs: Mapping[str, Job], reference: Job) -> Round:
+def _round(jobs: Mapping[str, Job], reference: Job, again: bool) -> Round:
     """One pass over jobs in their order, the reference before, between and behind them."""
-    reference_ms = [_timed(reference, "the reference")]
+
+    def timed(job: Job, name: str) -> float:
+        if again:
+            job()
+        return _timed(job, name)
+
+    reference_ms = [timed(reference, "the reference")]
     runs_ms: dict[str, float] = {}
     since = busy = 0.0
     apart = _REFERENCE_EVERY * reference_ms[0] * _repeats(reference)
     for key, job in jobs.items():
-        runs_ms[key] = _timed(job, key)
+        runs_ms[key] = timed(job, key)
         since += runs_ms[key] * _repeats(job)
         if since > apart:
-            reference_ms.append(_timed(reference, "the reference"))
+            reference_ms.append(timed(reference, "the reference"))
             busy, since = busy + since, 0.0
-    reference_ms.append(_timed(reference, "the reference"))
+    reference_ms.append(timed(reference, "the reference"))
     busy += since + sum(reference_ms) * _repeats(reference)
     return Round(runs_ms, tuple(reference_ms), busy)
 

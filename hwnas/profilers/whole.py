@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -33,6 +34,9 @@ def profile_whole(
 ) -> LatencyTable:
     """A table of whole networks, and of no workloads, measured in one interleaved run.
 
+    Of each network the second run in a row counts: whether a small one finds its weights in the
+    cache would else hang on how many others are measured.
+
     Args:
         space: of the networks; its middle one is the reference.
         runtime: what runs them.
@@ -57,6 +61,7 @@ def profile_whole(
     }
     models |= onnx_models({CALL: empty_graph()}, *form(target))
     refused: dict[str, str] = {}
+    plan = replace(plan or Plan(), again=True)
     samples = measure(
         models, space, runtime, target, plan, seed, journal, progress, refused=refused
     )

@@ -137,3 +137,24 @@ def test_whole_networks_run_among_themselves():
 
     # as it will be found where it is deployed, between other runs of networks
     assert measured_beside(["x", "y", "z"]) == measured_beside([]) == pytest.approx(3.0 * 1.1)
+
+
+def test_of_runs_in_a_row_the_second_counts():
+    """The first run of a model finds what the one before left in the cache."""
+    last = []
+
+    def job(name):
+        def run():
+            cold = last[-1:] != [name]
+            last.append(name)
+            return 2.0 if cold else 1.0
+
+        return run
+
+    samples = Samples()
+    jobs = {"a": job("a"), "b": job("b")}
+    plan = Plan(min_runs=5, max_runs=5, again=True)
+    for _ in run_rounds(jobs, job("reference"), samples, plan):
+        pass
+    assert set(samples.quotients["a"]) == set(samples.quotients["b"]) == {1.0}
+    assert samples.steady_reference_ms == 1.0

@@ -119,6 +119,19 @@ class DrawnGraph:
             dilations=[dilation] * len(size),
         )
 
+    def patches(self, width: int, patch: int) -> str:
+        """The input image cut into squares, each of which becomes ``width`` numbers."""
+        n, channels, *size = self.shape["input"]
+        return self.op(
+            "Conv",
+            "input",
+            self.zeros(width, channels, patch, patch),
+            self.const(np.full(width, 0.5, np.float32)),
+            shape=(n, width, *(s // patch for s in size)),
+            kernel_shape=[patch] * 2,
+            strides=[patch] * 2,
+        )
+
     def act(self, x: str, kind: str) -> str:
         """An activation; ``Silu`` and ``Gelu`` are the nodes that exporters write."""
         shape = self.shape[x]

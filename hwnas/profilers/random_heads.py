@@ -102,16 +102,7 @@ def _boxes(net: DrawnGraph) -> str:
 def _large(net: DrawnGraph) -> str:
     """ConvNeXt and RepLKNet: Liu et al. 2022, figure 4; Ding et al. 2022, table 1."""
     width, patch = net.width(24, 96), net.pick(2, 4)
-    n, _, size, _ = net.shape["input"]
-    x = net.op(
-        "Conv",
-        "input",
-        net.zeros(width, 3, patch, patch),
-        net.const(np.full(width, 0.5, np.float32)),
-        shape=(n, width, size // patch, size // patch),
-        kernel_shape=[patch] * 2,
-        strides=[patch] * 2,
-    )
+    x = net.patches(width, patch)
     for _ in range(net.pick(2, 3, 4)):
         c = net.shape[x][1]
         y = net.conv(x, c, net.pick(7, 9, 13, 21, 31), 1, c)

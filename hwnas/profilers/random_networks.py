@@ -167,12 +167,8 @@ def _attention(net: DrawnGraph) -> str:
     heads = net.pick(3, 4, 6, 8)
     width, patch = heads * net.pick(16, 32, 64), net.pick(14, 16, 32)
     n, _, size, _ = net.shape["input"]
-    side = (size - patch) // patch + 1
-    weights = (net.zeros(width, 3, patch, patch), net.const(np.full(width, 0.5, np.float32)))
-    shape: tuple[int, ...] = (n, width, side, side)
-    window = [patch, patch]
-    x = net.op("Conv", "input", *weights, shape=shape, kernel_shape=window, strides=window)
-    tokens, deep = side * side, width // heads
+    x = net.patches(width, patch)
+    tokens, deep = (size // patch) ** 2, width // heads
     x = net.op("Reshape", x, net.const(np.array([n, width, tokens])), shape=(n, width, tokens))
     x = net.op("Transpose", x, shape=(n, tokens, width), perm=[0, 2, 1])
 

@@ -111,18 +111,10 @@ def _fused(net: DrawnGraph) -> str:
 
 def _windows(net: DrawnGraph) -> str:
     """Swin: Liu et al. 2021, figure 3; windows that are shifted, padded and merged."""
-    n, _, size, _ = net.shape["input"]
+    n = net.shape["input"][0]
     heads, window = net.pick(2, 3, 4), net.pick(4, 7, 7, 8)
     width, patch = heads * net.pick(16, 32), net.pick(4, 8)
-    x = net.op(
-        "Conv",
-        "input",
-        net.zeros(width, 3, patch, patch),
-        net.const(np.full(width, 0.5, np.float32)),
-        shape=(n, width, size // patch, size // patch),
-        kernel_shape=[patch] * 2,
-        strides=[patch] * 2,
-    )
+    x = net.patches(width, patch)
     x = _transpose(net, x, 0, 2, 3, 1)
     for stage in range(net.pick(1, 2)):
         for shift in (0, window // 2):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -53,12 +54,18 @@ class Alphas:
     eligible: BoolArray = field(init=False)
 
     def __post_init__(self) -> None:
-        n_choices = np.array(self.space.n_choices)
-        active = np.arange(n_choices.max()) < n_choices[:, None]
+        active = self.exist.copy()
         object.__setattr__(self, "alpha", torch.zeros(active.shape, dtype=torch.float64))
         object.__setattr__(self, "active", active)
         object.__setattr__(self, "trained", np.zeros(active.shape, np.int64))
         object.__setattr__(self, "eligible", active.copy())
+
+    @cached_property
+    def exist(self) -> BoolArray:
+        """Which choices there are; decisions have fewer than the widest row."""
+        n_choices = np.array(self.space.n_choices)
+        exist: BoolArray = np.arange(n_choices.max()) < n_choices[:, None]
+        return exist
 
     @property
     def probabilities(self) -> FloatArray:
@@ -69,9 +76,8 @@ class Alphas:
     @property
     def sound(self) -> bool:
         """Whether there is a finite alpha of an active choice for each decision, and no other."""
-        exist = np.arange(self.active.shape[1]) < np.array(self.space.n_choices)[:, None]
         finite = np.isfinite(self.alpha.detach().numpy()).all()
-        active = self.active.any(axis=1).all() and not (self.active & ~exist).any()
+        active = self.active.any(axis=1).all() and not (self.active & ~self.exist).any()
         return bool(finite and active and (self.trained >= 0).all())
 
     @property
@@ -167,8 +173,7 @@ def constrained_argmax(
         InfeasibleBudgetError: no such architecture keeps them.
     """
     values = alphas.alpha.detach().numpy()
-    exist = np.arange(values.shape[1]) < np.array(alphas.space.n_choices)[:, None]
-    kept = np.where(exist if pruned else alphas.active & alphas.eligible, values, -np.inf)
+    kept = np.where(alphas.exist if pruned else alphas.active & alphas.eligible, values, -np.inf)
     if not constraints:
         largest: IntArray = kept.argmax(axis=1)
         return largest

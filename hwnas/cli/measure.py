@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from hwnas.cli.measure_report import described, print_report
-from hwnas.cli.numbers import Whole, seconds_type
-from hwnas.cli.options import seed_option
+from hwnas.cli.numbers import Whole
+from hwnas.cli.options import measured_seconds_option, seed_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say
 from hwnas.cli.predict_models import shapes_of
 from hwnas.errors import PictureError
@@ -73,13 +73,7 @@ _NUMBERS = _each(Whole(min=1, most=65_536))
     metavar="[INPUT=]NxCxHxW",
     help="Sizes of an input that leaves some open, such as 1x3x224x224.",
 )
-@click.option(
-    "--seconds",
-    type=seconds_type(),
-    default=6.0,
-    show_default=True,
-    help="Measure for at least so long; slow spells of a machine last seconds.",
-)
+@measured_seconds_option
 @seed_option("Of the order of the runs.")
 @click.option("--cores", metavar="any|big|little|0,2-3", help="Cores to run on (ssh, adb).")
 @click.option("--provider", type=click.Choice(["cpu", "xnnpack"]), help="Kernels (ssh, adb).")

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from hwnas.cli.flags import Flag, settings_options, typed_options
-from hwnas.cli.numbers import seed_type
+from hwnas.cli.numbers import seconds_type, seed_type
 from hwnas.costs import QUANTITIES, Budget, parse_budget
 from hwnas.errors import BudgetError
 from hwnas.search.options import SpaceOptions, TargetOptions
@@ -16,6 +16,7 @@ __all__ = [
     "budget_flags",
     "budget_lists_of",
     "budgets_of",
+    "measured_seconds_option",
     "measuring_options",
     "own_space_option",
     "seed_option",
@@ -42,6 +43,15 @@ def seed_option(of: str | None = None) -> Decorator:
     """``--seed``, with what it is of as its help."""
     return click.option("--seed", type=seed_type(), default=0, show_default=True, help=of)
 
+
+#: How long something is measured.
+measured_seconds_option = click.option(
+    "--seconds",
+    type=seconds_type(),
+    default=6.0,
+    show_default=True,
+    help="Measure for at least so long; slow spells of a machine last seconds.",
+)
 
 #: What is profiled.
 space_options = stacked(

@@ -13,8 +13,8 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from hwnas import spaces
-from hwnas.cli.numbers import Whole, seconds_type
-from hwnas.cli.options import seed_option
+from hwnas.cli.numbers import Whole
+from hwnas.cli.options import measured_seconds_option, seed_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.cli.resources import know_space
 from hwnas.costs import Budget, parse_budget
@@ -57,13 +57,7 @@ __all__ = ["command"]
     metavar="NAME",
     help="Another runtime than the table's: on a GPU tensorrt, torch or onnxruntime; FILE.py:NAME.",
 )
-@click.option(
-    "--seconds",
-    type=seconds_type(),
-    default=6.0,
-    show_default=True,
-    help="Measure for at least so long; slow spells of a machine last seconds.",
-)
+@measured_seconds_option
 @seed_option("Of the order of the runs.")
 @click.option("--explain", is_flag=True, help="Also what each layer takes.")
 @json_option

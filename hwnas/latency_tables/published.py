@@ -1,4 +1,7 @@
-"""What the predictors that ship were made of, read without loading them or what they need."""
+"""The fitted predictors that ship: where they are, and what they were made of.
+
+What they are made of is read without loading them, or what they need to predict.
+"""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -11,8 +14,10 @@ import numpy as np
 
 from hwnas.reading import MIB, parse_json, read_bytes
 
-__all__ = ["ShippedPredictor", "shipped_notes"]
+__all__ = ["ShippedPredictor", "shipped_convolutions", "shipped_notes", "shipped_predictors"]
 
+#: Imported, the package of the predictors would bring all that they need.
+_FOLDER = Path(str(files("hwnas"))) / "predictors"
 _MOST_BYTES = 16 * MIB
 _HEADER = "description"
 
@@ -43,15 +48,21 @@ class ShippedPredictor:
         return self.target.partition(", ")[2].partition(", ")[0] or "not said"
 
 
+def shipped_predictors() -> Mapping[str, Path]:
+    """Name -> path of the fitted predictors that come with hwnas."""
+    return {path.stem: path for path in sorted((_FOLDER / "shipped").glob("*.npz"))}
+
+
+def shipped_convolutions() -> dict[str, Path]:
+    """Precision -> path of the fitted times that come with hwnas."""
+    paths = sorted((_FOLDER / "tensorrt").glob("v100-*.npz"))
+    return {path.stem.removeprefix("v100-"): path for path in paths}
+
+
 def shipped_notes() -> Iterator[ShippedPredictor]:
     """Those of whole spaces, then those of the V100 through TensorRT."""
-    folder = Path(str(files("hwnas"))) / "predictors"
-    spaces = {path.stem: path for path in sorted((folder / "shipped").glob("*.npz"))}
-    engines = {
-        path.stem.replace("v100-", "v100-tensorrt-"): path
-        for path in sorted((folder / "tensorrt").glob("v100-*.npz"))
-    }
-    for name, path in {**spaces, **engines}.items():
+    engines = {f"v100-tensorrt-{kind}": path for kind, path in shipped_convolutions().items()}
+    for name, path in {**shipped_predictors(), **engines}.items():
         notes = _notes(path)
         target, source, samples, held_out = (
             notes.get(key, "not said") for key in ("target", "source", "samples", "held out")

@@ -1,13 +1,12 @@
 """From a table, a file, a name or an object to a predictor."""
 
-from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from hwnas import spaces
 from hwnas.errors import OptionError, PredictorFormatError, TableFormatError
 from hwnas.latency_tables import LatencyTable
+from hwnas.latency_tables.published import shipped_predictors
 from hwnas.predictors.additive import AdditivePredictor
 from hwnas.predictors.kernels import KernelPredictor
 from hwnas.predictors.looked_up import LookedUpLatency, UnknownLatency
@@ -24,12 +23,6 @@ if TYPE_CHECKING:
     from hwnas.predictors.whole_networks import WholeNetworkPredictor
 
 __all__ = ["load_predictor", "load_table", "shipped_predictors"]
-
-
-def shipped_predictors() -> Mapping[str, Path]:
-    """Name -> path of the fitted predictors that come with hwnas."""
-    folder = Path(str(files("hwnas.predictors"))) / "shipped"
-    return {path.stem: path for path in sorted(folder.glob("*.npz"))}
 
 
 @overload

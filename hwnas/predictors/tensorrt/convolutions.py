@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from hwnas.arrays import FloatArray
 from hwnas.errors import OptionError, PredictorFormatError
 from hwnas.kernels.fused import ConvolutionShape
+from hwnas.latency_tables.published import shipped_convolutions
 from hwnas.predictors.npz_format import NpzFormat
 from hwnas.predictors.tensorrt.features import RATES, columns_of, roofline_ms
 from hwnas.predictors.tensorrt.measured_range import MeasuredRange
@@ -26,12 +26,6 @@ _FORMAT = NpzFormat(
 )
 #: Pixels from which a linear layer runs as a 1x1 convolution of that many pixels does.
 _CONVOLVED_PIXELS = 128
-
-
-def shipped_convolutions() -> dict[str, Path]:
-    """Precision -> path of the fitted times that come with hwnas."""
-    folder = Path(str(files("hwnas.predictors.tensorrt")))
-    return {path.stem.removeprefix("v100-"): path for path in sorted(folder.glob("v100-*.npz"))}
 
 
 @dataclass(frozen=True, eq=False)

@@ -94,11 +94,11 @@ def _times(constraint: Constraint, factor: float) -> Constraint:
     if factor == 1.0:
         return constraint
     upper, check = constraint.upper_bound, constraint.check
-    return Constraint(
-        constraint.budget,
-        replace(constraint.cost, unit=constraint.cost.unit * factor),
-        None if upper is None else _times(upper, factor),
-        None if check is None else _Times(check, factor),
+    return replace(
+        constraint,
+        cost=replace(constraint.cost, unit=constraint.cost.unit * factor),
+        upper_bound=None if upper is None else _times(upper, factor),
+        check=None if check is None else _Times(check, factor),
     )
 
 

@@ -1,5 +1,6 @@
 """A table of whole networks, of as many as it takes to know the latency of the others."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,7 +60,8 @@ def whole_table(
     table = _begun(path, target, space)
     order = _drawn(space, most)
     journal = path.with_name(f"{path.name}.partial")
-    while table is None or (_half_width(table, space) > _WITHIN and _known(table) < len(order)):
+    width = math.inf if table is None else _half_width(table, space)
+    while table is None or (width > _WITHIN and _known(table) < len(order)):
         known = 0 if table is None else _known(table)
         count = min(len(order), known + _FURTHER if known else _FIRST)
         say(f"measuring {count - known} whole networks of {space.name} on {target}")
@@ -77,9 +79,10 @@ def whole_table(
             table = measured if table is None else _joined(table, measured)
             table.save(path)
             remove(journal)
+        width = _half_width(table, space)
     say(
         f"{len(table.networks)} whole networks of {space.name} were measured: others are predicted "
-        f"within {_half_width(table, space):.1%} in nine of ten cases"
+        f"within {width:.1%} in nine of ten cases"
     )
     return path, table
 

@@ -161,60 +161,35 @@ def deploy(
     source = read_source(source)
     if is_engine(source):
         source = parse_engine(str(source), options.batch).name
-    if space.modules is not None and isinstance(source, LatencyTable | None):
-        table = _chosen(source, name, kept)
-        if table is None:
-            table = _whole_networks(space, options, device, progress)
-        return _of_networks(space, table, options, device, verify_seconds)
     if source is not None and not isinstance(source, LatencyTable):
         predictor = load_predictor(source, space)
         return _of_predictor(space, predictor, options, device, verify_seconds)
     table = _chosen(source, name, kept)
     if table is None:
-        threads = 1 if options.threads is None else options.threads
-        here = runtime(available(device), threads, options.runtime)
-        precision = precision_for(space, options.precision)
-        _, table = table_for(space, here, precision, options.batch or 1, progress)
+        table = _own_table(space, options, device, progress)
     _check_fits(table.target, options, device)
     differences = differences_here(table.target, options.runtime)
-    table = completed(
-        table, space, measure_here=not differences, progress=progress, name=options.runtime
-    )
+    here = not differences
+    if space.modules is None:  # tables of whole networks are complete as they are
+        table = completed(table, space, measure_here=here, progress=progress, name=options.runtime)
     predictor = load_predictor(table, space)
-    if predictor.estimated:
+    if space.modules is None and predictor.estimated:
         say(f"{predictor.estimated} of the space's workloads are estimated, not measured")
-    measure = None
-    if not differences:
-        measure = measure_on(table.target, space, verify_seconds, options.runtime)
+    measure = measure_on(table.target, space, verify_seconds, options.runtime) if here else None
     return Deployment(predictor, table, measure, differences)
 
 
-def _whole_networks(
+def _own_table(
     space: SearchSpace, options: TargetOptions, device: str, progress: Progress
 ) -> LatencyTable:
-    """This machine's own table of whole networks, measured now where there is none."""
+    """This machine's own table, measured now where there is none."""
     from hwnas.devices.whole_networks import whole_table
 
-    here = runtime(available(device), options.threads or 1, options.runtime)
+    threads = 1 if options.threads is None else options.threads
+    here = runtime(available(device), threads, options.runtime)
+    make = table_for if space.modules is None else whole_table
     precision = precision_for(space, options.precision)
-    return whole_table(space, here, precision, options.batch or 1, progress)[1]
-
-
-def _of_networks(
-    space: SearchSpace,
-    table: LatencyTable,
-    options: TargetOptions,
-    device: str,
-    verify_seconds: float,
-) -> Deployment:
-    """A table of whole networks, which is complete as it is."""
-    _check_fits(table.target, options, device)
-    differences = differences_here(table.target, options.runtime)
-    predictor: LatencyPredictor = load_predictor(table, space)
-    measure = None
-    if not differences:
-        measure = measure_on(table.target, space, verify_seconds, options.runtime)
-    return Deployment(predictor, table, measure, differences)
+    return make(space, here, precision, options.batch or 1, progress)[1]
 
 
 def _of_predictor(
@@ -230,9 +205,8 @@ def _of_predictor(
         return Deployment(predictor, None, None, [])
     _check_fits(target, options, device)
     differences = differences_here(target, options.runtime)
-    measure = None
-    if not differences:
-        measure = measure_on(target, space, verify_seconds, options.runtime)
+    here = not differences
+    measure = measure_on(target, space, verify_seconds, options.runtime) if here else None
     return Deployment(predictor, None, measure, differences)
 
 

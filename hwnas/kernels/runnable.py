@@ -7,7 +7,7 @@ from pathlib import Path
 from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto
 
 from hwnas.errors import ModelFormatError, OptionError
-from hwnas.kernels.inputs import BELOW, fix_shapes
+from hwnas.kernels.inputs import BELOW, fix_shapes, model_inputs
 from hwnas.kernels.model import nodes_and_tensors, read_model
 
 __all__ = ["BELOW", "RunnableModel", "runnable"]
@@ -63,7 +63,7 @@ def runnable(
     """
     source = "the model" if isinstance(model, bytes) else str(model)
     proto = read_model(model)
-    inputs = _inputs(proto.graph)
+    inputs = list(model_inputs(proto).values())
     for value in inputs:
         kind = value.type.tensor_type.elem_type
         if value.type.HasField("tensor_type") and kind not in _NUMBERS:
@@ -77,15 +77,10 @@ def runnable(
     for at in reversed(range(len(proto.metadata_props))):
         if proto.metadata_props[at].key.startswith(BELOW):
             del proto.metadata_props[at]
-    for name, rows in _rows(proto.graph).items():
+    for name, rows in _rows(proto.graph, [value.name for value in inputs]).items():
         proto.metadata_props.add(key=BELOW + name, value=str(rows))
     sizes = {v.name: tuple(d.dim_value for d in v.type.tensor_type.shape.dim) for v in inputs}
     return RunnableModel(proto.SerializeToString(), sizes, _precision(proto))
-
-
-def _inputs(graph: GraphProto) -> list[ValueInfoProto]:
-    constants = {tensor.name for tensor in graph.initializer}
-    return [value for value in graph.input if value.name not in constants]
 
 
 def _fix_batch(
@@ -129,10 +124,10 @@ def _has_sizes(value: ValueInfoProto) -> bool:
     return len(value.type.tensor_type.shape.dim) > 0
 
 
-def _rows(graph: GraphProto) -> dict[str, int]:
+def _rows(graph: GraphProto, inputs: Sequence[str]) -> dict[str, int]:
     """Input -> rows of the smallest table that its numbers pick from."""
     tables = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
-    behind = {value.name: value.name for value in _inputs(graph)}  # what it was, in another form
+    behind = {name: name for name in inputs}  # what it was, in another form
     rows: dict[str, int] = {}
     for node in graph.node:
         if node.op_type == "Constant":

@@ -18,7 +18,7 @@ from hwnas.spaces import SearchSpace
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Result", "summary"]
+__all__ = ["Result", "latency_summary", "summary"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +139,7 @@ def summary(result: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
     rows = [
         ("architecture", result["architecture"]),
         ("budget", ", ".join(result["budget"])),
-        *_latency(result),
+        *latency_summary(result),
     ]
     rows.append(
         ("size", f"{result['macs'] / 1e6:.1f} M MACs, {result['params'] / 1e6:.2f} M params")
@@ -178,8 +178,8 @@ def summary(result: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
     return rows
 
 
-def _latency(result: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What is known of the latency, and from where."""
+def latency_summary(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a ``result.json`` says of the latency, and from where: rows of a label and a text."""
     interval, looked_up = result["predicted_interval_ms"], result.get("looked_up", {})
     if result["predicted_ms"] is None:
         return [("latency", "not asked for")]

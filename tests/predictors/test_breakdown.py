@@ -166,7 +166,7 @@ def test_what_joins_unused_states_is_a_part_of_its_own():
     )
     told = breakdown(space, space.sample(1, seed=3)[0], load_predictor(table, space))
     check_sums(space, told)
-    assert by_name(told)["cells.output.join"].ms > 0
+    assert by_name(told)["output.join"].ms > 0
 
 
 def test_of_a_table_that_lacks_rows_others_are_told():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hwnas.arrays import IntArray
 from hwnas.documents import check_regular
 from hwnas.errors import CheckpointError
+from hwnas.html_text import html_table
 from hwnas.search.runs.network import read_network
 from hwnas.search.runs.run import WEIGHTS
 from hwnas.search.runs.schema import ANOTHER
@@ -130,8 +131,12 @@ class Result:
         return "\n".join(f"{label:<{width}}  {text}" for label, text in rows)
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """What a notebook shows."""
+        """What a terminal of IPython shows."""
         printer.text(str(self))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return html_table("a network within its budgets", summary(self.content, self.folder))
 
 
 def summary(result: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:

@@ -57,6 +57,13 @@ def start(out, home, *words):
     )
 
 
+@pytest.fixture
+def here(hwnas, home, monkeypatch):
+    """`start` in this process, to its end: status, stdout, stderr."""
+    monkeypatch.setenv("HWNAS_HOME", str(home))
+    return lambda out, *words: hwnas("search", *QUICK, "--out", str(out), "--json", *words)
+
+
 def finish(process):
     out, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
@@ -165,18 +172,17 @@ def test_killed_and_resumed_it_ends_as_if_undisturbed(undisturbed, home, tmp_pat
     assert evaluated(out) == evaluated(whole)
 
 
-def test_the_same_command_again_returns_the_result_at_once(undisturbed, home):
+def test_the_same_command_again_returns_the_result_at_once(undisturbed, here):
     out, expected, _ = undisturbed
-    result, said = finish(start(out, home, *BUDGET))
-    assert result == expected
+    status, result, said = here(out, *BUDGET)
+    assert (status, json.loads(result)) == (0, expected)
     assert "finished" in said
 
 
-def test_other_flags_in_the_same_folder_are_refused(undisturbed, home):
+def test_other_flags_in_the_same_folder_are_refused(undisturbed, here):
     out, expected, _ = undisturbed
-    process = start(out, home, *BUDGET, "--steps", "13")
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == 2
+    status, _, said = here(out, *BUDGET, "--steps", "13")
+    assert status == 2
     assert "steps was 12 and is now 13" in said
     assert json.loads((out / "result.json").read_text()) == expected
 
@@ -223,23 +229,24 @@ def test_an_infeasible_budget_comes_before_advice_of_where_to_measure(hwnas, for
     assert "copy the folder" not in said
 
 
-def test_a_foreign_table_is_used_only_by_name_and_measures_nothing(foreign, home, tmp_path):
-    process = start(tmp_path / "run", home, "--latency", "1s", "--table", str(foreign))
-    result, said = finish(process)
+def test_a_foreign_table_is_used_only_by_name_and_measures_nothing(foreign, here, tmp_path):
+    status, out, said = here(tmp_path / "run", "--latency", "1s", "--table", str(foreign))
+    assert status == 0
+    result = json.loads(out)
     assert result["measured_ms"] is None
     assert result["target"]["device"] == "Other CPU"
     assert "the table was measured elsewhere" in said
     assert "device: " in said
 
 
-def test_a_run_goes_on_with_the_table_it_began_with(undisturbed, home, foreign):
+def test_a_run_goes_on_with_the_table_it_began_with(undisturbed, here, foreign):
     out, expected, _ = undisturbed
-    result, said = finish(start(out, home, *BUDGET, "--table", str(foreign)))
-    assert result == expected
+    status, result, said = here(out, *BUDGET, "--table", str(foreign))
+    assert (status, json.loads(result)) == (0, expected)
     assert f"the table that this run began with; {foreign} is another by now" in said
-    process = start(out, home, *BUDGET, "--table", "nowhere.json")
-    assert "no latency table at" in process.communicate(timeout=120)[1]
-    assert process.returncode == 2
+    status, _, said = here(out, *BUDGET, "--table", "nowhere.json")
+    assert status == 2
+    assert "no latency table at" in said
 
 
 def test_a_table_of_other_settings_is_not_bent_to_the_flags(hwnas, foreign, tmp_path):

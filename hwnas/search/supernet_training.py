@@ -127,7 +127,7 @@ def make_supernet(space: SearchSpace, settings: TrainingSettings, *, seed: int) 
     )
 
 
-def optimizer_of(supernet: Supernet, settings: TrainingSettings) -> torch.optim.Optimizer:
+def optimizer_of(supernet: torch.nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
     """What trains a supernet's weights, as the settings say."""
     return make_optimizer(supernet, settings.optimizer, weight_decay=settings.weight_decay)
 

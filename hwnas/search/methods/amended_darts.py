@@ -114,6 +114,10 @@ def check(problem: Problem, settings: Settings) -> Settings:
     from hwnas.supernet import mixed_bytes
 
     suits(problem.proxy)
+    if settings.auxiliary:
+        from hwnas.search.auxiliary import mixed_head
+
+        mixed_head(problem.proxy, problem.data.classes, problem.seed)
     check_halves(problem.data, settings.batch_size, settings.alpha_batch)
     check_memory(
         mixed_bytes(problem.proxy, max(settings.batch_size, settings.alpha_batch)),
@@ -187,9 +191,11 @@ def train_mixed(
         CheckpointError: the run holds a supernet of another space or method.
     """
     from torch import Tensor
+    from torch.nn import ModuleList
     from torch.nn import functional as F
     from torch.nn.utils import clip_grad_norm_
 
+    from hwnas.search.auxiliary import mixed_head
     from hwnas.search.gradient.alphas import (
         Alphas,
         alpha_adam,
@@ -213,15 +219,20 @@ def train_mixed(
     )
 
     run, seed, steps = context.run, context.problem.seed, settings.steps
-    trained = [p for p in supernet.parameters() if p.requires_grad]
-    optimizer = optimizer_of(supernet, settings)
+    head, concat, extra = None, None, {}
+    if settings.auxiliary:
+        head, concat = mixed_head(supernet.space, context.problem.data.classes, seed)
+        extra = {f"auxiliary {name}": tensor for name, tensor in head.state_dict().items()}
+    learning = ModuleList([supernet] if head is None else [supernet, head])
+    trained = [p for p in learning.parameters() if p.requires_grad]
+    optimizer = optimizer_of(learning, settings)
     alphas = Alphas(supernet.space)
     if settings.zeros == "needed":
         constraints = context.problem.constraints
         alphas.eligible[:] = without_zeros(alphas.active, supernet.space, constraints)
     adam, moments = alpha_adam(alphas, settings.alpha_lr, _MOMENTS, settings.alpha_decay)
     rest = Rest(alphas, settings.still)
-    state = {**alphas.state, **weights.state, **moments, **rest.state}
+    state = {**alphas.state, **weights.state, **moments, **rest.state, **extra}
     path, about, step = run.folder / CHECKPOINT, {"method": "amended-darts"}, 0
     if path.exists():
         step = load_checkpoint(path, supernet, optimizer, about, state, steps=steps)
@@ -229,13 +240,16 @@ def train_mixed(
     of_weights, of_alpha = halves(context.problem.data, seed)
     epoch = max(1, of_weights.count // settings.batch_size)
     turns = -(-(steps - settings.first) // settings.alpha_every)
-    supernet.train()
+    learning.train()
 
     def loss_on(batch: tuple[Tensor, Tensor], rate: float = 0.0, smoothing: float = 0.0) -> Tensor:
         probabilities = probabilities_of(alphas.alpha, alphas.active)
         drop = drop_path(rate, seed=seed, step=step)
-        logits = mixed_logits(supernet, batch[0], probabilities, drop)
-        return F.cross_entropy(logits, batch[1], label_smoothing=smoothing)
+        logits = mixed_logits(supernet, batch[0], probabilities, drop, concat)
+        loss = F.cross_entropy(logits, batch[1], label_smoothing=smoothing)
+        if head is None:
+            return loss
+        return loss + settings.auxiliary * F.cross_entropy(head(), batch[1])
 
     while step < steps:
         images, labels = to_tensors(of_weights.batch(step, settings.batch_size))

@@ -46,28 +46,15 @@ def home(deployed, tmp_path_factory):
     return folder
 
 
-def start(out, home, *words):
-    command = [sys.executable, "-m", "hwnas", "search", *QUICK, "--out", str(out), "--json", *words]
-    return subprocess.Popen(
-        command,
-        env={**os.environ, "HWNAS_HOME": str(home), "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def words_of(out, *words):
+    return ["search", *QUICK, "--out", str(out), "--json", *words]
 
 
 @pytest.fixture
 def here(hwnas, home, monkeypatch):
-    """`start` in this process, to its end: status, stdout, stderr."""
+    """Run a search in this process: status, stdout, stderr."""
     monkeypatch.setenv("HWNAS_HOME", str(home))
-    return lambda out, *words: hwnas("search", *QUICK, "--out", str(out), "--json", *words)
-
-
-def finish(process):
-    out, said = process.communicate(timeout=300)
-    assert process.returncode == 0, said
-    return json.loads(out), said
+    return lambda out, *words: hwnas(*words_of(out, *words))
 
 
 def evaluated(folder):
@@ -76,10 +63,13 @@ def evaluated(folder):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(home, tmp_path_factory):
+def undisturbed(hwnas_once, home, tmp_path_factory):
     out = tmp_path_factory.mktemp("undisturbed") / "run"
-    result, said = finish(start(out, home, *BUDGET))
-    return out, result, said
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("HWNAS_HOME", str(home))
+        status, result, said = hwnas_once(*words_of(out, *BUDGET))
+    assert status == 0, said
+    return out, json.loads(result), said
 
 
 def test_the_result_is_whole_and_keeps_every_budget(undisturbed, deployed):
@@ -151,9 +141,14 @@ def test_the_trained_proxy_file_has_the_stated_accuracy(undisturbed):
     assert np.mean(right) == pytest.approx(result["test_accuracy"], abs=2 / len(right))
 
 
-def test_killed_and_resumed_it_ends_as_if_undisturbed(undisturbed, home, tmp_path):
+def test_killed_and_resumed_it_ends_as_if_undisturbed(undisturbed, home, here, tmp_path):
     out = tmp_path / "run"
-    process = start(out, home, *BUDGET)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hwnas", *words_of(out, *BUDGET)],
+        env={**os.environ, "HWNAS_HOME": str(home), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     log = out / "log.jsonl"
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
@@ -162,9 +157,11 @@ def test_killed_and_resumed_it_ends_as_if_undisturbed(undisturbed, home, tmp_pat
             break
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.wait()
     assert not (out / "result.json").exists()
-    result, _ = finish(start(out, home, *BUDGET))
+    status, ended, _ = here(out, *BUDGET)
+    assert status == 0
+    result = json.loads(ended)
     whole, expected, _ = undisturbed
     assert result["architecture"] == expected["architecture"]
     assert result["accuracy"] == expected["accuracy"]

@@ -247,9 +247,8 @@ def train_mixed(
         drop = drop_path(rate, seed=seed, step=step)
         logits = mixed_logits(supernet, batch[0], probabilities, drop, concat)
         loss = F.cross_entropy(logits, batch[1], label_smoothing=smoothing)
-        if head is None:
-            return loss
-        return loss + settings.auxiliary * F.cross_entropy(head(), batch[1])
+        second = 0.0 if head is None else F.cross_entropy(head(), batch[1])
+        return loss + settings.auxiliary * second
 
     while step < steps:
         images, labels = to_tensors(of_weights.batch(step, settings.batch_size))
@@ -277,8 +276,9 @@ def train_mixed(
                 )
 
         # weights, alpha fixed
+        lr = learning_rate(step, steps, settings.peak_lr, 0, "cosine")
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, steps, settings.peak_lr, 0, "cosine")
+            group["lr"] = lr
         optimizer.zero_grad(set_to_none=True)
         loss = train_loss()
         loss.backward(inputs=trained)  # type: ignore[no-untyped-call]
@@ -292,9 +292,7 @@ def train_mixed(
         if converged or checkpoint_due(step, steps):
             # what has come to rest is finished, and its file says so
             save_checkpoint(path, supernet, optimizer, steps if converged else step, about, state)
-            run.log(
-                "trained", step=step, loss=round(loss.item(), 4), lr=optimizer.param_groups[0]["lr"]
-            )
+            run.log("trained", step=step, loss=round(loss.item(), 4), lr=lr)
         remark = f"loss {loss.item():.2f}, least sure {alphas.probabilities.max(1).min():.2f}"
         context.progress("mixing and choosing", step / steps, remark)
         if converged:

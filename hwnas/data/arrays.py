@@ -175,7 +175,7 @@ def has_digest(data: Dataset, digest: str) -> bool:
 
 def notes_of(data: Dataset) -> tuple[str, ...]:
     """What a data set says was left out or is out of the ordinary."""
-    return data.notes if isinstance(data, ArrayDataset) else ()
+    return tuple(getattr(data, "notes", ()))
 
 
 def from_arrays(

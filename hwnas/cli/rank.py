@@ -12,6 +12,7 @@ from hwnas.cli.options import own_space_option, seed_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.cli.rank_report import print_table_ranking
 from hwnas.cli.resources import know_space
+from hwnas.data import Metric
 from hwnas.documents import inside
 from hwnas.errors import OptionError
 from hwnas.search.options import TableOptions
@@ -152,8 +153,9 @@ def _print_summary(result: dict[str, Any], out: Path) -> None:
         )
     stdout.print(rows)
     alone = [entry["alone_accuracy"] for entry in result["architectures"]]
+    worst, best = (Metric.of(result).text(end(alone)) for end in (min, max))
     stdout.print(
-        f"{result['count']} architectures, {min(alone):.1%} to {max(alone):.1%} on the test images "
+        f"{result['count']} architectures, {worst} to {best} on the test images "
         f"when trained alone for {result['steps']} steps; {result['seconds']:.0f} seconds; "
         f"files in {out}: {', '.join([*result['files'].values(), 'rank.json'])}"
     )

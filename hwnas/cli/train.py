@@ -13,6 +13,7 @@ from hwnas.cli.flags import settings_options
 from hwnas.cli.options import own_space_option, seed_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.cli.resources import know_space
+from hwnas.data import Metric
 from hwnas.documents import inside
 from hwnas.search.retraining.settings import RetrainSettings
 from hwnas.search.settings import make, stored
@@ -64,7 +65,7 @@ def command(
       hwnas train runs/... --full --steps 20000 --autocast bf16 --ema 0.999
     """
     from hwnas.data import notes_of
-    from hwnas.search.limits import check_batch, check_fits
+    from hwnas.search.limits import check_batch, check_fits, check_task_settings
     from hwnas.search.retraining.found import retrain_found
     from hwnas.search.retraining.retrain import check_regularisation
     from hwnas.search.runs.run import Run
@@ -89,6 +90,7 @@ def command(
     for note in notes_of(data):
         say(note)
     check_batch(settings, data)
+    check_task_settings(settings, data)
     check_fits(trained, trained, settings)
     check_regularisation(trained, arch, settings)
     config = {
@@ -123,19 +125,21 @@ def _print_report(report: dict[str, Any], out: Path) -> None:
         f"{report['network']}, {report['macs'] / 1e6:.1f} M MACs, "
         f"{report['params'] / 1e6:.2f} M params",
     )
-    shared = report["supernet_accuracy"]
+    shared, metric = report["supernet_accuracy"], Metric.of(report)
     for part in ("validation", "test"):
         alone = report["accuracy"][part]
-        row = Text.assemble((f"{alone:.2%}", "bold"), " trained alone")
+        row = Text.assemble((metric.text(alone, 2), "bold"), " trained alone")
         if shared is not None:
-            row.append(f", {shared[part]:.2%} with the supernet's weights")
-            row.append(f" ({alone - shared[part]:+.2%})")
-        rows.add_row(f"{part} accuracy", row)
+            row.append(f", {metric.text(shared[part], 2)} with the supernet's weights")
+            if metric.is_accuracy:
+                row.append(f" ({alone - shared[part]:+.2%})")
+        rows.add_row(Text(f"{part} {metric.name}"), row)
     export = report["export"]
     rows.add_row(
         "export",
-        f"{out / report['files']['network']}: {export['accuracy']:.2%} on {export['images']} test "
-        f"images, torch {export['torch_accuracy']:.2%}, equal answers {export['same_answers']:.2%}",
+        f"{out / report['files']['network']}: {metric.text(export['accuracy'], 2)} on "
+        f"{export['images']} test images, torch {metric.text(export['torch_accuracy'], 2)}, equal "
+        f"answers {export['same_answers']:.2%}",
     )
     rows.add_row("seconds", f"{report['seconds']:.0f}")
     stdout.print(rows)

@@ -8,7 +8,7 @@ from hwnas.data.batches import batch_indices, even_slices
 from hwnas.data.checking import check_dataset
 from hwnas.data.labelled import LabelledImages, resized
 from hwnas.data.loading import default_proxy_size, load_data, parse_data_spec, suited
-from hwnas.data.nested import length, mapped, parts_of, rows_of, tensors
+from hwnas.data.nested import arrays, joined, length, mapped, moved, parts_of, rows_of, tensors
 from hwnas.data.no_images import NoImages
 from hwnas.data.own import OwnData, from_batches
 from hwnas.data.preparation import PREPROCESSING, Preparation, preparation_metadata, preparation_of
@@ -33,6 +33,7 @@ __all__ = [
     "Preparation",
     "Task",
     "TrainableValidation",
+    "arrays",
     "batch_indices",
     "check_dataset",
     "data_specs",
@@ -42,9 +43,11 @@ __all__ = [
     "from_batches",
     "has_digest",
     "is_image",
+    "joined",
     "length",
     "load_data",
     "mapped",
+    "moved",
     "notes_of",
     "parse_data_spec",
     "parts_of",

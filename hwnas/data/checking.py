@@ -70,7 +70,7 @@ def check_facts(data: Dataset) -> None:
     if missing:
         raise DataError(
             f"{called} lack {', '.join(missing)}: see hwnas.data.Dataset for what each is, or make "
-            "one with hwnas.data.from_arrays"
+            "one with hwnas.data.from_arrays or from_batches"
         )
     problems = {
         "name": (isinstance(name, str) and bool(name), "a text"),
@@ -146,7 +146,8 @@ def _check_images(data: Dataset, what: str, images: Any, exactly: int | None) ->
 
 def _check_targets(data: Dataset, what: str, targets: Any, count: int) -> None:
     for part in parts_of(targets):
-        found = len(part) if hasattr(part, "__len__") and getattr(part, "ndim", 1) else None
+        sized = hasattr(part, "__len__") and getattr(part, "shape", None) != ()
+        found = len(part) if sized else None
         if found != count:
             raise DataError(
                 f"data {data.name!r}: {what} has {count} inputs, and targets of "
@@ -195,7 +196,7 @@ def _has_classes(data: Dataset) -> bool:
 def _is_shape(value: Any) -> bool:
     if not isinstance(value, tuple | list) or not value:
         return False
-    return all(shape and all(_is_count(n, 1) for n in shape) for shape in shapes_of(value))
+    return all(shape and all(_is_count(n, 1) for n in shape) for shape in shapes_of(tuple(value)))
 
 
 def _is_digest(value: Any) -> bool:

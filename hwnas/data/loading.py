@@ -159,12 +159,6 @@ def suited(data: Dataset, shape: InputShape, *, channels: bool = True) -> Datase
     Raises:
         DataError: they have another shape.
     """
-    if (
-        isinstance(data, ArrayDataset)
-        and is_image(shape)
-        and shape[0] == data.train_images.shape[1] == 1
-    ):
-        data = replace(data, grey=True)
     if not is_image(data.input_shape) or not is_image(shape):
         if shapes_of(data.input_shape) == shapes_of(shape):
             return data
@@ -172,6 +166,8 @@ def suited(data: Dataset, shape: InputShape, *, channels: bool = True) -> Datase
             f"data {data.name!r} hand out inputs {data.input_shape}, and the network reads "
             f"{tuple(shape)}: give one of them the other's shape"
         )
+    if isinstance(data, ArrayDataset) and shape[0] == data.train_images.shape[1] == 1:
+        data = replace(data, grey=True)
     given, height, width = data.input_shape
     if (height, width) != shape[1:]:
         advice = f"give --proxy-input-size {height}, or make them of that size"

@@ -67,7 +67,7 @@ class MapPart:
         asked, loading = (step, size, seed), None
         if self._ahead is not None and self._ahead[0] == asked:
             loading = self._ahead[1]
-            if loading is None and self.workers:
+            if loading is None and self.workers and size > 1:  # one: asked for in any order
                 loading = self._loaded(self._keys(*asked), self.workers)
         batch = next(self._loaded(self._keys(*asked)) if loading is None else loading)
         self._ahead = (step + 1, size, seed), loading
@@ -103,7 +103,7 @@ class MapPart:
         from torch.utils.data import DataLoader
 
         loader: Any = DataLoader(
-            fetch,  # type: ignore[arg-type]
+            fetch,
             batch_size=None,
             sampler=keys,  # type: ignore[arg-type]
             num_workers=workers,

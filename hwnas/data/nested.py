@@ -11,7 +11,7 @@ import numpy as np
 
 from hwnas.data.protocol import Batch
 
-__all__ = ["cut", "joined", "length", "mapped", "parts_of", "rows_of", "tensors"]
+__all__ = ["arrays", "cut", "joined", "length", "mapped", "moved", "parts_of", "rows_of", "tensors"]
 
 
 def parts_of(whole: Any) -> list[Any]:
@@ -76,6 +76,16 @@ def tensors(whole: Any) -> Any:
         return made.float() if made.is_floating_point() else made
 
     return mapped(tensor, whole)
+
+
+def arrays(whole: Any) -> Any:
+    """Tensors as arrays of numpy."""
+    return mapped(lambda part: part if isinstance(part, list) else part.numpy(), whole)
+
+
+def moved(whole: Any, device: Any) -> Any:
+    """Tensors on a device of torch; what stands in lists stays where it is."""
+    return mapped(lambda part: part if isinstance(part, list) else part.to(device), whole)
 
 
 def _joined(*parts: Any) -> Any:

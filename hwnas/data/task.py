@@ -59,10 +59,9 @@ class Metric:
         """What is drawn of scores: percent, else the metric."""
         return 100 * scores if self.is_accuracy else self.value(scores)
 
-    @property
-    def label(self) -> str:
-        """The name with its unit."""
-        return f"{self.name} (%)" if self.is_accuracy else self.name
+    def label(self, part: str, how: str) -> str:
+        """Of an axis: ``validation accuracy with shared weights (%)``."""
+        return f"{part} {self.name} {how}" + (" (%)" if self.is_accuracy else "")
 
 
 ACCURACY = Metric()

@@ -6,12 +6,13 @@ the run's checkpoint, and batches and paths follow from the seed, the step and t
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
 
 from hwnas.arrays import IntArray
-from hwnas.data import Batch, Dataset
+from hwnas.data import CLASSIFICATION, Batch, Dataset, Task, task_of, tensors
 from hwnas.documents import read_regular
 from hwnas.ops.module import seeded
 from hwnas.progress import Progress, silent
@@ -83,9 +84,8 @@ def train_supernet(
         OptionError: the batch is not divisible by the micro-batches, or those not by the workers.
         WorkerLostError: another worker ended; the checkpoint is kept.
     """
-    micro_batches = getattr(settings, "micro_batches", None) or workers.count
-    workers.own_micro_batches(micro_batches)
-    paths = getattr(settings, "paths", 1)
+    workers.own_micro_batches(_micro_batches(settings, workers))
+    paths, task = getattr(settings, "paths", 1), task_of(data)
     supernet.to(workers.device)
     optimizer = optimizer_of(supernet, settings)
     path = run.folder / CHECKPOINT if run else None
@@ -103,7 +103,7 @@ def train_supernet(
                 archs,
                 step,
                 settings,
-                micro_batches=micro_batches,
+                task=task,
                 workers=workers,
             )
         for draw, arch in zip(draws, archs, strict=True):
@@ -140,7 +140,7 @@ def train_path(
     step: int,
     settings: TrainingSettings,
     *,
-    micro_batches: int = 1,
+    task: Task = CLASSIFICATION,
     workers: Workers = SINGLE_PROCESS,
 ) -> float:
     """`hwnas.supernet.train_step` of one step, 0 to ``settings.steps - 1``; returns the loss."""
@@ -152,9 +152,15 @@ def train_path(
         lr=lr_at(step, settings.steps, settings.peak_lr),
         label_smoothing=settings.label_smoothing,
         max_norm=settings.max_norm or None,
-        micro_batches=micro_batches,
+        micro_batches=_micro_batches(settings, workers),
         workers=workers,
+        task=task,
     )
+
+
+def _micro_batches(settings: TrainingSettings, workers: Workers) -> int:
+    """The parts of a batch: as many as there are workers where settings do not say it."""
+    return getattr(settings, "micro_batches", None) or workers.count
 
 
 def lr_at(step: int, steps: int, base_lr: float, schedule: Schedule = "linear") -> float:
@@ -170,10 +176,9 @@ def checkpoint_due(step: int, steps: int, every: int = _CHECKPOINT_EVERY) -> boo
     return step % min(every, 1 + steps // 4) == 0 or step == steps
 
 
-def to_tensors(batch: tuple[object, object]) -> tuple[torch.Tensor, torch.Tensor]:
-    """A batch of a data set, whose arrays may be numpy's or torch's, as float32 and int64."""
-    images, labels = (torch.as_tensor(part) for part in batch)
-    return images.float(), labels.long()
+def to_tensors(batch: Batch) -> tuple[Any, Any]:
+    """A batch of a data set, whose arrays may be numpy's or torch's; see `hwnas.data.tensors`."""
+    return tensors(batch[0]), tensors(batch[1])
 
 
 def _resumed(

@@ -187,7 +187,6 @@ def train_mixed(
         CheckpointError: the run holds a supernet of another space or method.
     """
     from torch import Tensor
-    from torch.nn import functional as F
     from torch.nn.utils import clip_grad_norm_
 
     from hwnas.search.gradient.alphas import (
@@ -213,6 +212,7 @@ def train_mixed(
     )
 
     run, seed, steps = context.run, context.problem.seed, settings.steps
+    task = context.problem.task
     trained = [p for p in supernet.parameters() if p.requires_grad]
     optimizer = optimizer_of(supernet, settings)
     alphas = Alphas(supernet.space)
@@ -231,11 +231,11 @@ def train_mixed(
     turns = -(-(steps - settings.first) // settings.alpha_every)
     supernet.train()
 
-    def loss_on(batch: tuple[Tensor, Tensor], rate: float = 0.0, smoothing: float = 0.0) -> Tensor:
+    def loss_on(batch: tuple[Tensor, Any], rate: float = 0.0, smoothing: float = 0.0) -> Tensor:
         probabilities = probabilities_of(alphas.alpha, alphas.active)
         drop = drop_path(rate, seed=seed, step=step)
         logits = mixed_logits(supernet, batch[0], probabilities, drop)
-        return F.cross_entropy(logits, batch[1], label_smoothing=smoothing)
+        return task.loss_of(logits, batch[1], smoothing)
 
     while step < steps:
         images, labels = to_tensors(of_weights.batch(step, settings.batch_size))

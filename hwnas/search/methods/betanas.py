@@ -219,7 +219,7 @@ def train_alphas(
     )
 
     run, problem = context.run, context.problem
-    data, seed, rule = problem.data, problem.seed, settings.rule
+    data, seed, rule, task = problem.data, problem.seed, settings.rule, problem.task
     assert isinstance(data, TrainableValidation)  # see `check`
     alphas = Alphas(supernet.space)
     optimizer = optimizer_of(supernet, settings)
@@ -241,7 +241,7 @@ def train_alphas(
         )
         arch = sampler.sample(step)
         batch = data.train_batch(step, settings.batch_size, seed)
-        loss = train_path(supernet, optimizer, batch, arch, step, settings)
+        loss = train_path(supernet, optimizer, batch, arch, step, settings, task=task)
         alphas.trained[np.arange(len(arch)), arch] += 1
         step += 1
 
@@ -251,7 +251,7 @@ def train_alphas(
             arch = ProbabilitySampler(alphas.probabilities, seed=seed, stream=_PHASE_2).sample(turn)
             images, labels = to_tensors(data.validation_batch(turn, settings.alpha_batch, seed))
             of_accuracy, alpha_loss = alpha_gradient(
-                supernet, images, labels, arch, alphas.alpha, alphas.active
+                supernet, images, labels, arch, alphas.alpha, alphas.active, task
             )
             expected, betas = move_alphas(alphas, adam, of_accuracy, terms, weights, turn / turns)
             if rule.due(turn, turns):

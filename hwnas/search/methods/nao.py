@@ -127,7 +127,8 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         searcher.update(archs, accuracies)
         if number > finished:
             run.log(_ROUND, number=number, best=searcher.best()[1])
-        context.progress("rounds", number / settings.rounds, f"best {searcher.best()[1]:.1%}")
+        best = problem.metric.text(searcher.best()[1])
+        context.progress("rounds", number / settings.rounds, f"best {best}")
 
     # random networks with the weights that the last round has, which alone are comparable to it
     others = searcher.uniform(RANDOM_PATHS)

@@ -143,7 +143,7 @@ def train_alphas(
     while step < steps:
         arch = paths.sample(step)
         batch = data.train_batch(step, settings.batch_size, seed)
-        loss = train_path(supernet, optimizer, batch, arch, step, settings)
+        loss = train_path(supernet, optimizer, batch, arch, step, settings, task=problem.task)
         alphas.trained[np.arange(len(arch)), arch] += 1
         paths.update(step, arch, loss)
         step += 1
@@ -151,7 +151,7 @@ def train_alphas(
         if not waiting:
             images, labels = to_tensors(data.validation_batch(turn, settings.alpha_batch, seed))
             alpha.grad, alpha_loss = alpha_gradient(
-                supernet, images, labels, arch, alpha, alphas.active
+                supernet, images, labels, arch, alpha, alphas.active, problem.task
             )
             adam.step()
             if turn % _LOG_EVERY == 0 or step == steps:

@@ -16,12 +16,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from hwnas.arrays import IntArray
-from hwnas.data import Batch, Dataset
+from hwnas.data import Batch, Dataset, Task, moved, task_of, tensors
 from hwnas.errors import OptionError
-from hwnas.ops.module import initialise, seeded
+from hwnas.ops.module import called, channels_last, initialise, seeded
 from hwnas.progress import Progress, silent
 from hwnas.search.auxiliary import AuxiliaryHead, auxiliary_place
 from hwnas.search.regularisation import cutout, drop_path, edge_ends
@@ -36,7 +35,15 @@ from hwnas.supernet import (
     save_checkpoint,
 )
 
-__all__ = ["accuracy", "check_regularisation", "logits", "paper_lr", "retrain", "weights_of"]
+__all__ = [
+    "accuracy",
+    "check_regularisation",
+    "logits",
+    "paper_lr",
+    "retrain",
+    "score",
+    "weights_of",
+]
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -92,10 +99,10 @@ def retrain(
 
     Raises:
         CheckpointError: the checkpoint is another training's.
-        OptionError: dropout, and no linear layer that could have it; an auxiliary head or drop
-            path, and no cells that could have them.
+        OptionError: an own loss that is none; dropout, and no linear layer that could have it; an
+            auxiliary head or drop path, and no cells that could have them.
     """
-    steps, ema = settings.steps, settings.ema
+    steps, ema, task = settings.steps, settings.ema, task_of(data)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     lr = paper_lr(settings.batch_size) if settings.base_lr is None else settings.base_lr
     network = make_network(space, arch, seed=seed)
@@ -106,7 +113,7 @@ def retrain(
     head, change = None, {}
     if settings.auxiliary:
         at, channels = auxiliary_place(space, arch)
-        head = AuxiliaryHead(channels, data.classes)
+        head = AuxiliaryHead(channels, data.classes or space.classes)
         initialise(head, seed)
         kept["auxiliary"], change[at] = head, head.look
     edges = edge_ends(space, arch) if settings.path_drop else []
@@ -128,14 +135,13 @@ def retrain(
         drop = drop_path(settings.path_drop * step / steps, seed=seed, step=step)
         changed = change if drop is None else {**change, **dict.fromkeys(edges, drop)}
         optimizer.zero_grad(set_to_none=True)
-        images = images.to(device).contiguous(memory_format=torch.channels_last)
+        images, labels = channels_last(moved(images, device)), moved(labels, device)
         with seeded(seed, _MODULE_STREAM, step), _autocast(device, settings.autocast):
-            found = network(images, change=changed) if changed else network(images)
+            found = network(images, change=changed) if changed else called(network, images)
             seconds = None if head is None else head()
-        smoothing, labels = settings.label_smoothing, labels.to(device)
-        loss = F.cross_entropy(found.float(), labels, label_smoothing=smoothing)
+        loss = task.loss_of(tensors(found), labels, settings.label_smoothing)
         if seconds is not None:
-            second = F.cross_entropy(seconds.float(), labels, label_smoothing=smoothing)
+            second = task.loss_of(seconds.float(), labels, settings.label_smoothing)
             loss = loss + settings.auxiliary * second
         (loss * scaled.factor).backward()  # type: ignore[no-untyped-call]
         if scaled.unscale(trained):
@@ -232,6 +238,13 @@ def _average(average: nn.Module, network: nn.Module, keep: float) -> None:
             mean.lerp_(new, 1 - keep)
         else:
             mean.copy_(new)
+
+
+@torch.inference_mode()
+def score(network: nn.Module, batches: Iterable[Batch], task: Task) -> float:
+    """How good a network in evaluation mode is, larger is better: the accuracy, 0 to 1, or else."""
+    answers = ((called(network, tensors(x)), tensors(y)) for x, y in batches)
+    return task.score_of(answers)
 
 
 @torch.inference_mode()

@@ -31,6 +31,8 @@ class OwnData:
     Attributes:
         name: what reports call it.
         form: of every batch.
+        classes: targets are integers below it; where they are something else, the numbers that a
+            network gives which is told how many, or None.
         train_part, validation_part, test_part: disjoint.
         task: the loss and the metric.
         class_names: one a class, or none.
@@ -39,17 +41,13 @@ class OwnData:
 
     name: str
     form: Form
+    classes: int | None
     train_part: Part
     validation_part: Part
     test_part: Part
     task: Task = CLASSIFICATION
     class_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-
-    @property
-    def classes(self) -> int | None:
-        """Targets are integers below it; None where they are something else."""
-        return self.form.classes
 
     @property
     def input_shape(self) -> InputShape:
@@ -137,8 +135,8 @@ def from_batches(
             map-style examples they are split off where they are missing; else the test part is the
             validation part.
         name: what reports call it.
-        classes: targets are integers from 0 below it. Without classes ``task`` has both a loss and
-            a metric.
+        classes: targets are integers from 0 below it. Where ``task`` has both a loss and a metric,
+            it is the numbers that a network of a shipped space gives for an example.
         class_names: one a class, in place of their number.
         task: the loss and the metric; cross-entropy and accuracy by default.
         workers: processes that load training examples ahead.
@@ -165,13 +163,14 @@ def from_batches(
     }
     if "training" not in parts:
         raise DataError(f"data {name!r} need a training part")
-    form = Form.of(name, parts["training"].first(), classes)
+    form = Form.of(name, parts["training"].first(), classes if task.has_classes else None)
     for part in parts.values():
         part.form = form
     notes = _completed(parts, name, seed)
     return OwnData(
         name,
         form,
+        classes,
         parts["training"],
         parts["validation"],
         parts["test"],

@@ -130,7 +130,8 @@ class Task:
         from torch.nn.functional import cross_entropy
 
         if self.loss is None:
-            return cross_entropy(outputs, targets.long(), label_smoothing=label_smoothing)
+            classes = targets if targets.is_floating_point() else targets.long()
+            return cross_entropy(outputs, classes, label_smoothing=label_smoothing)
         loss = _called("loss", self.loss, outputs, targets)
         if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
             raise OptionError(

@@ -4,6 +4,7 @@ Nothing here needs torch to hand out a batch, and nothing turns a whole part int
 """
 
 from hwnas.data.arrays import ArrayDataset, from_arrays, has_digest, notes_of
+from hwnas.data.augmentation import PLAIN, Augmentation, augmented
 from hwnas.data.batches import batch_indices, even_slices
 from hwnas.data.checking import check_dataset
 from hwnas.data.labelled import LabelledImages, resized
@@ -12,18 +13,23 @@ from hwnas.data.no_images import NoImages
 from hwnas.data.preparation import PREPROCESSING, Preparation, preparation_metadata, preparation_of
 from hwnas.data.protocol import Batch, Dataset, TrainableValidation
 from hwnas.data.sources import DATA, DataEntry, data_specs, register_data
+from hwnas.data.streamed import StreamedImages, with_data_workers
 
 __all__ = [
     "DATA",
+    "PLAIN",
     "PREPROCESSING",
     "ArrayDataset",
+    "Augmentation",
     "Batch",
     "DataEntry",
     "Dataset",
     "LabelledImages",
     "NoImages",
     "Preparation",
+    "StreamedImages",
     "TrainableValidation",
+    "augmented",
     "batch_indices",
     "check_dataset",
     "data_specs",
@@ -39,4 +45,5 @@ __all__ = [
     "register_data",
     "resized",
     "suited",
+    "with_data_workers",
 ]

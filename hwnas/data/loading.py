@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hwnas.data.arrays import ArrayDataset, from_parts
 from hwnas.data.checking import check_dataset
+from hwnas.data.folder_files import FolderFiles
 from hwnas.data.image_folder import FolderImages
 from hwnas.data.labelled import LabelledImages
 from hwnas.data.protocol import Dataset
@@ -142,6 +143,8 @@ def load_data(
         )
     elif isinstance(found, FolderImages):
         data = (None if stratified else found.split_as_before(seed)) or found.split(seed)
+    elif isinstance(found, FolderFiles):
+        data = found.split(seed)
     else:
         data = found
         check_dataset(data)

@@ -8,7 +8,7 @@ from hwnas.data.augmentation import PLAIN, Augmentation, augmented
 from hwnas.data.batches import batch_indices, even_slices
 from hwnas.data.checking import check_dataset
 from hwnas.data.labelled import LabelledImages, resized
-from hwnas.data.loading import default_proxy_size, load_data, parse_data_spec, suited
+from hwnas.data.loading import READINGS, default_proxy_size, load_data, parse_data_spec, suited
 from hwnas.data.no_images import NoImages
 from hwnas.data.preparation import PREPROCESSING, Preparation, preparation_metadata, preparation_of
 from hwnas.data.protocol import Batch, Dataset, TrainableValidation
@@ -19,6 +19,7 @@ __all__ = [
     "DATA",
     "PLAIN",
     "PREPROCESSING",
+    "READINGS",
     "ArrayDataset",
     "Augmentation",
     "Batch",

@@ -2,8 +2,10 @@
 
 import hashlib
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +42,7 @@ class FolderFiles:
         readable: which of them can be read, bool (n,).
         notes: what was left out, in words.
         workers: processes that read images.
+        in_memory: reads all images, as earlier versions did; None where streaming was asked for.
     """
 
     layout: FolderLayout
@@ -49,6 +52,7 @@ class FolderFiles:
     readable: npt.NDArray[np.bool_]
     notes: tuple[str, ...]
     workers: int
+    in_memory: Callable[[], Any] | None = None
 
     def split(self, seed: int) -> StreamedImages:
         """The parts as `hwnas.data.image_folder.FolderImages.split` makes them.
@@ -66,17 +70,20 @@ class FolderFiles:
         digest.update(self.files.names)
         for numbers in (self.files.stops, self.sizes, labels, *parts):
             digest.update(np.concatenate([[len(numbers)], numbers]).astype("<i8").data)
+        train, validation, test = parts
         return StreamedImages(
-            "imagefolder",
-            self.shape,
-            self.layout.classes,
-            self.files,
-            labels,
-            *parts,
-            mean,
-            std,
-            digest.hexdigest()[:16],
-            (*self.notes, *notes),
+            name="imagefolder",
+            input_shape=self.shape,
+            class_names=self.layout.classes,
+            files=self.files,
+            labels=labels,
+            train_rows=train,
+            validation_rows=validation,
+            test_rows=test,
+            mean=mean,
+            std=std,
+            digest=digest.hexdigest()[:16],
+            notes=(*self.notes, *notes),
             workers=self.workers,
         )
 

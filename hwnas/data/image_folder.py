@@ -4,6 +4,7 @@ import io
 import math
 import warnings
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -104,8 +105,17 @@ def image_folder(
         raise DataError(f"images of a folder have 1 or 3 channels, {shape[0]} are asked for")
     layout = folder_layout(folder)
     files = FileList.joined(folder, [part.files for part in given_parts(layout)])
-    if len(files) * math.prod(shape) > most_bytes:
-        return folder_files(layout, files, shape, skip=skip)
+    size = len(files) * math.prod(shape)
+    if size > most_bytes:
+        found = folder_files(layout, files, shape, skip=skip)
+        if not most_bytes:
+            return found
+        note = (
+            f"{len(files)} images take {size / 1e9:.1f} GB, more than {most_bytes / 1e9:.1f}: they "
+            "are streamed from their files"
+        )
+        read = partial(image_folder, folder, shape, skip=skip, most_bytes=math.inf)
+        return replace(found, notes=(*found.notes, note), in_memory=read)
     check_images_fit(len(files), shape, copies=1)
     images = np.empty((len(files), *shape), np.uint8)
     errors: dict[int, str] = {}

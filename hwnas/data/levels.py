@@ -1,6 +1,7 @@
 """Grey levels of images: how they are spread, and how they become what networks read."""
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,14 +13,14 @@ __all__ = ["level_counts", "mean_and_std", "normalised"]
 _CHUNK_PIXELS = 2**18  # counted at a time
 
 
-def level_counts(images: npt.NDArray[np.uint8]) -> IntArray:
+def level_counts(images: npt.NDArray[Any]) -> IntArray:
     """How often each level stands in each channel, int64 (channels, 256).
 
     Levels are counted, some images at a time, since numpy's spread of all pixels holds eight bytes
     for each of them.
 
     Args:
-        images: (n, channels, height, width).
+        images: uint8 (n, channels, height, width).
     """
     counts = np.zeros((images.shape[1], 256), np.int64)
     most = max(1, _CHUNK_PIXELS // math.prod(images.shape[2:]))

@@ -38,6 +38,10 @@ def test_it_learns(tmp_path, space, arch, data):
         {"ema": 0.9, "optimizer": "adam"},
         {"autocast": "fp16", "ema": 0.5},
         {"schedule": "cosine", "dropout": 0.2, "weight_decay": 2e-5, "max_norm": 0.0},
+        {
+            **{"random_crop": 0.4, "flip": 0.5, "colour": 0.3, "mixup": 0.2, "cutmix": 1.0},
+            **{"plain_end": 0.3, "micro_batches": 2, "ema": 0.9, "lr_warm_up": 20},
+        },
     ],
 )
 def test_interrupted_it_ends_with_equal_weights(tmp_path, space, arch, data, options):

@@ -1,6 +1,7 @@
 """``hwnas train``."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.cli.resources import know_space
 from hwnas.data import Metric
 from hwnas.documents import inside
+from hwnas.search.options import StreamingOptions
 from hwnas.search.retraining.settings import RetrainSettings
 from hwnas.search.settings import make, stored
 
@@ -38,6 +40,7 @@ _MOST_CLASSES = 10
 )
 @own_space_option
 @settings_options(RetrainSettings)
+@settings_options(StreamingOptions)
 @seed_option()
 @click.option(
     "--out",
@@ -52,6 +55,7 @@ def command(
     full: bool,
     data_spec: str | None,
     space: str | None,
+    data_workers: int | None,
     seed: int,
     out: Path | None,
     as_json: bool,
@@ -63,22 +67,30 @@ def command(
     Examples:
       hwnas train runs/spos-proxyless-latency6ms-s0-919aea
       hwnas train runs/... --full --steps 20000 --autocast bf16 --ema 0.999
+      hwnas train runs/... --full --random-crop 0.08 --flip 0.5 --mixup 0.2 --plain-end 0.1
+      torchrun --nproc-per-node 2 -m hwnas train runs/...
     """
-    from hwnas.data import notes_of
-    from hwnas.search.limits import check_batch, check_fits, check_task_settings
-    from hwnas.search.retraining.found import retrain_found
+    from hwnas.data import notes_of, with_data_workers
+    from hwnas.search.limits import (
+        check_augmentation,
+        check_batch,
+        check_fits,
+        check_task_settings,
+    )
+    from hwnas.search.retraining.found import help_training, retrain_found
     from hwnas.search.retraining.retrain import check_regularisation
     from hwnas.search.runs.run import Run
     from hwnas.search.runs.schema import OWN
     from hwnas.search.runs.stored import StoredRun, stored_space
     from hwnas.search.runs.train_schema import Train
-    from hwnas.search.torchrun import refuse_several
+    from hwnas.search.torchrun import leads, world_size
 
-    refuse_several("hwnas train")
     settings = make(RetrainSettings, flags, "train")
+    if settings.micro_batches == 1:
+        settings = replace(settings, micro_batches=world_size())
     know_space(space, stored_space(folder))
     source = StoredRun.open(folder, data_spec)
-    if not source.has_supernet:
+    if leads() and not source.has_supernet:
         say(f"{source.home} holds no supernet: its accuracy is not compared with")
     arch = source.architecture(architecture)
     trained = source.deployed if full else source.proxy
@@ -86,13 +98,18 @@ def command(
     kind = "full" if full else "proxy"
     name = f"train-{kind}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
     out = out or inside(folder, name, advice=OWN)
-    data = source.data(full=full)
-    for note in notes_of(data):
-        say(note)
+    data = with_data_workers(source.data(full=full), data_workers)
     check_batch(settings, data)
     check_task_settings(settings, data)
     check_fits(trained, trained, settings)
     check_regularisation(trained, arch, settings)
+    check_augmentation(settings, data)
+    if not leads():
+        if not (out / "train.json").exists():  # else the leader only reads it
+            help_training(trained, arch, data, settings, seed=seed)
+        return
+    for note in notes_of(data):
+        say(note)
     config = {
         **stored(settings),
         "seed": seed,

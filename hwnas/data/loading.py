@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hwnas.data.arrays import ArrayDataset, from_parts
 from hwnas.data.checking import check_dataset
+from hwnas.data.folder_files import FolderFiles
 from hwnas.data.image_folder import FolderImages
 from hwnas.data.labelled import LabelledImages
 from hwnas.data.protocol import Dataset, InputShape, is_image, shapes_of
@@ -12,7 +13,15 @@ from hwnas.data.sources import DATA, DataEntry, Found, as_entry, data_specs
 from hwnas.errors import DataError, HwnasError, OptionError
 from hwnas.registry import is_typed_object, typed_object
 
-__all__ = ["default_proxy_size", "load_data", "parse_data_spec", "suited"]
+__all__ = ["READINGS", "default_proxy_size", "load_data", "parse_data_spec", "suited"]
+
+#: How `load_data` read folders of images in this and in earlier versions, the latest first: a run
+#: goes on with the reading whose digest it holds.
+READINGS: tuple[dict[str, bool], ...] = (
+    {},
+    {"streamed": False},
+    {"streamed": False, "stratified": False},
+)
 
 
 def parse_data_spec(spec: str, *, typed: bool = True) -> tuple[DataEntry, Path | None]:
@@ -97,6 +106,7 @@ def load_data(
     seed: int = 0,
     typed: bool = True,
     stratified: bool = True,
+    streamed: bool = True,
 ) -> Dataset:
     """Read a data set, resized to what a network reads.
 
@@ -105,7 +115,8 @@ def load_data(
             idx files, packed or not), ``cifar10:DIR`` (the binary version, or the JPEG packs
             ``cifar10_jpeg_train.npz`` and ``cifar10_jpeg_test.npz``), ``imagefolder:DIR`` (one
             sub-folder a class, perhaps in parts such as ``train``, ``val`` and ``test``),
-            ``imagefolder-readable:DIR`` (the same without images that cannot be read), a registered
+            ``imagefolder-readable:DIR`` (the same without images that cannot be read),
+            ``imagefolder-streamed:DIR`` (the same read from the files as needed), a registered
             name (with ``:DIR`` if it needs a folder), ``FILE.py:NAME`` or ``module:NAME``.
         input_size: height and width of square images in colour, pixels.
         input_shape: channels, height and width, in its place; any shape for a person's own data.
@@ -115,6 +126,8 @@ def load_data(
         typed: whether a person typed the spec. One that stands in a file may name what ships, what
             is registered and what installed packages bring; no module that it names is imported.
         stratified: whether images of a folder are split class by class; version 0.1.0 did not.
+        streamed: whether images of a folder that take more than 4 GiB are streamed; earlier
+            versions did not.
 
     Returns:
         A `hwnas.data.ArrayDataset`, or a person's own object.
@@ -131,6 +144,8 @@ def load_data(
     if (least := min(map(min, shapes_of(shape)))) < 1:
         raise DataError(f"images need an input size of at least 1 pixel, got {least}")
     found = _read(entry, folder, shape, spec)
+    if isinstance(found, FolderFiles) and found.in_memory and not streamed:
+        found = found.in_memory()
     if isinstance(found, tuple):
         train, test = found
         data: Dataset = from_parts(
@@ -142,6 +157,8 @@ def load_data(
         )
     elif isinstance(found, FolderImages):
         data = (None if stratified else found.split_as_before(seed)) or found.split(seed)
+    elif isinstance(found, FolderFiles):
+        data = found.split(seed)
     else:
         data = found
         check_dataset(data)

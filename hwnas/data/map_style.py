@@ -7,7 +7,6 @@ made, and a training goes on bit for bit.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from hwnas.data.batches import batch_indices, even_slices
 from hwnas.data.form import Form
 from hwnas.data.nested import joined
 from hwnas.data.protocol import Batch
+from hwnas.data.reading_ahead import Ahead, in_order, needed_workers
 from hwnas.errors import DataError
 
 __all__ = ["MapPart", "collated"]
@@ -27,7 +27,7 @@ _TRAINED, _SEEN = 21, 22
 _TOLD = 64
 
 #: Seeds of what a batch draws, and the numbers of its examples.
-_Key = tuple[tuple[int, ...], IntArray]
+_Plan = tuple[tuple[int, ...], IntArray]
 
 
 @dataclass(eq=False)
@@ -39,7 +39,7 @@ class MapPart:
         source: has ``__getitem__``.
         rows: the examples of this part.
         what: names the part in messages.
-        workers: processes that load training batches ahead; 0 for this one.
+        workers: processes that load batches ahead; 0 for this one.
         collate: makes a batch of a list of examples.
     """
 
@@ -49,10 +49,12 @@ class MapPart:
     what: str
     workers: int = 0
     collate: Callable[[list[Any]], Any] | None = None
-    _ahead: tuple[tuple[int, int, int], Iterator[Any] | None] | None = field(
-        default=None, init=False, repr=False
-    )
+    _ahead: "Ahead[_Plan, Any]" = field(init=False, repr=False)
     in_any_order = True
+
+    def __post_init__(self) -> None:
+        self._read = _Read(self.source, self.collate or collated)
+        self._ahead = Ahead(self._read, self.workers)
 
     @property
     def count(self) -> int:
@@ -60,56 +62,39 @@ class MapPart:
         return len(self.rows)
 
     def batch(self, step: int, size: int, seed: int) -> Batch:
-        """The examples of one training step.
+        """The examples of one training step."""
 
-        The second step in a row starts the workers, which load the steps to come.
-        """
-        asked, loading = (step, size, seed), None
-        if self._ahead is not None and self._ahead[0] == asked:
-            loading = self._ahead[1]
-            if loading is None and self.workers and size > 1:  # one: asked for in any order
-                loading = self._loaded(self._keys(*asked), self.workers)
-        batch = next(self._loaded(self._keys(*asked)) if loading is None else loading)
-        self._ahead = (step + 1, size, seed), loading
+        def plan(at: int) -> _Plan:
+            return (_TRAINED, seed, at), self.rows[batch_indices(self.count, size, at, seed)]
+
+        # who asks for one example at a time asks in any order: nothing can be read ahead
+        one = size == 1
+        batch = self._read(plan(step)) if one else self._ahead.batch(step, (size, seed), plan)
         return self._checked(batch, f"batch {step} of the {self.what} part")
 
     def batches(self, most: int | None = None) -> Iterator[Batch]:
         """The first examples, all by default, in order; batches of nearly one size."""
         rows = self.rows[:most]
-        slices = list(even_slices(len(rows)))
-        keys = [((_SEEN, at), rows[part]) for at, part in enumerate(slices)]
-        workers = self.workers if len(keys) > 1 else 0
-        for at, batch in enumerate(self._loaded(keys, workers)):
+        plans = [((_SEEN, at), rows[part]) for at, part in enumerate(even_slices(len(rows)))]
+        read = in_order(self._read, plans, needed_workers(self.workers, plans))
+        for at, batch in enumerate(read):
             yield self._checked(batch, f"batch {at} of the {self.what} part")
 
     def first(self) -> Any:
-        """Some batch as it is; its form is not looked at."""
-        return next(self._loaded([((_SEEN, 0), self.rows[:8])]))
+        """Some batch as it is; its form is not looked at.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        batch = self._read(((_SEEN, 0), self.rows[:8]))
+        if isinstance(batch, _Failed):
+            raise DataError(f"the {self.what} part: {batch.why}")
+        return batch
 
     def told(self) -> Batch:
         """Examples from all over the part, for a digest."""
         few = np.linspace(0, self.count - 1, min(_TOLD, self.count)).astype(np.int64)
         return joined_batches(replace(self, rows=self.rows[few], workers=0).batches())
-
-    def _keys(self, step: int, size: int, seed: int) -> Iterator[_Key]:
-        for at in count(step):
-            rows = self.rows[batch_indices(self.count, size, at, seed)]
-            yield (_TRAINED, seed, at), rows
-
-    def _loaded(self, keys: Iterable[_Key], workers: int = 0) -> Iterator[Any]:
-        fetch = _Fetch(self.source, self.collate or collated)
-        if not workers:
-            return map(fetch.__getitem__, keys)
-        from torch.utils.data import DataLoader
-
-        loader: Any = DataLoader(
-            fetch,
-            batch_size=None,
-            sampler=keys,  # type: ignore[arg-type]
-            num_workers=workers,
-            collate_fn=_as_it_is,
-        )
-        return iter(loader)
 
     def _checked(self, batch: Any, what: str) -> Batch:
         assert self.form is not None
@@ -137,10 +122,6 @@ def _tuples(whole: Any) -> Any:
     return tuple(map(_tuples, whole)) if isinstance(whole, list | tuple) else whole
 
 
-def _as_it_is(batch: Any) -> Any:
-    return batch
-
-
 @dataclass(frozen=True)
 class _Failed:
     """Why there is no batch; errors that cross from another process lose their words."""
@@ -149,16 +130,16 @@ class _Failed:
 
 
 @dataclass(frozen=True, eq=False)
-class _Fetch:
+class _Read:
     """Makes batches, in whichever process."""
 
     source: Any
     collate: Callable[[list[Any]], Any]
 
-    def __getitem__(self, key: _Key) -> Any:
+    def __call__(self, plan: _Plan) -> Any:
         from hwnas.data.draws import drawing_from
 
-        seeds, rows = key
+        seeds, rows = plan
         try:
             with drawing_from(*seeds):
                 return self.collate([self.source[row] for row in rows.tolist()])

@@ -64,6 +64,14 @@ class OwnData:
         """How many validation examples there are."""
         return self.validation_part.count
 
+    def with_workers(self, workers: int) -> "OwnData":
+        """The same, whose map-style parts are loaded by so many processes."""
+        parts = (self.train_part, self.validation_part, self.test_part)
+        train, validation, test = (
+            replace(part, workers=workers) if isinstance(part, MapPart) else part for part in parts
+        )
+        return replace(self, train_part=train, validation_part=validation, test_part=test)
+
     @property
     def in_any_order(self) -> bool:
         """Whether single training examples can be asked for."""

@@ -11,6 +11,7 @@ from hwnas.data.checking import check_facts, lacking
 from hwnas.data.cifar10 import cifar10
 from hwnas.data.digits import digits
 from hwnas.data.fashion_mnist import fashion_mnist
+from hwnas.data.folder_files import FolderFiles
 from hwnas.data.image_folder import FolderImages, image_folder
 from hwnas.data.labelled import LabelledImages
 from hwnas.data.protocol import Dataset, InputShape, shapes_of
@@ -21,7 +22,7 @@ __all__ = ["DATA", "DataEntry", "Found", "as_entry", "data_specs", "register_dat
 
 #: Training and test part (None where there is none) or images of a folder, to be split; or a data
 #: set as it is.
-Found = tuple[LabelledImages, LabelledImages | None] | FolderImages | Dataset
+Found = tuple[LabelledImages, LabelledImages | None] | FolderImages | FolderFiles | Dataset
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,9 @@ _SHIPPED = (
     DataEntry("fashion-mnist", fashion_mnist, folder=True, shaped=True),
     DataEntry("cifar10", cifar10, folder=True, shaped=True),
     DataEntry("imagefolder-readable", partial(image_folder, skip=True), folder=True, shaped=True),
+    DataEntry(
+        "imagefolder-streamed", partial(image_folder, most_bytes=0), folder=True, shaped=True
+    ),
     DataEntry("imagefolder", image_folder, folder=True, shaped=True),
 )
 

@@ -9,6 +9,7 @@ from typing import Any
 from hwnas import spaces
 from hwnas.costs import Budget, FeasibleSet, parse_budget
 from hwnas.data import (
+    READINGS,
     Dataset,
     check_dataset,
     default_proxy_size,
@@ -17,6 +18,7 @@ from hwnas.data import (
     is_image,
     load_data,
     suited,
+    with_data_workers,
 )
 from hwnas.documents import read_document
 from hwnas.errors import BudgetError, OptionError
@@ -38,6 +40,7 @@ from hwnas.search.deployed_space import (
 )
 from hwnas.search.deployment import fingerprint, read_source
 from hwnas.search.limits import (
+    check_augmentation,
     check_batch,
     check_budgets_are_numbers,
     check_classes,
@@ -132,6 +135,7 @@ def prepare(request: Request) -> Job:
     if looks_up:
         check_looks_up(method, name, request.data)
     trained = None if looks_up else _data(request, options, settings, known)
+    trained = with_data_workers(trained, options.data_workers)
     space = deployed_space(
         request.space, options, known, None if trained is None else trained.classes
     )
@@ -150,6 +154,7 @@ def prepare(request: Request) -> Job:
         data = suited(data, proxy.input_shape)
         check_classes(space, data, options.classes, known)
         check_batch(settings, data)
+        check_augmentation(settings, data)
         check_evaluation(settings, data)
         check_task_settings(settings, data)
         check_fits(space, proxy, settings)
@@ -242,8 +247,10 @@ def _data(
     data = load_data(request.data, input_shape=shape)
     written = written_digest(request.out)
     if written is not None and not has_digest(data, written):
-        before = load_data(request.data, input_shape=shape, stratified=False)
-        return before if has_digest(before, written) else data
+        for reading in READINGS[1:]:
+            before = load_data(request.data, input_shape=shape, **reading)
+            if has_digest(before, written):
+                return before
     return data
 
 

@@ -7,17 +7,26 @@ from numbers import Integral
 from typing import Any
 
 from hwnas.costs import Budget, workload_costs
-from hwnas.data import CLASSIFICATION, Dataset, TrainableValidation, shapes_of, task_of
+from hwnas.data import (
+    CLASSIFICATION,
+    Dataset,
+    TrainableValidation,
+    augmented,
+    shapes_of,
+    task_of,
+)
 from hwnas.devices import check_exportable
 from hwnas.errors import BudgetError, OptionError
 from hwnas.memory import check_memory
 from hwnas.progress import say
 from hwnas.search.settings import MOST_SEED
+from hwnas.search.shared_settings import AugmentationSettings
 from hwnas.spaces import SearchSpace
 from hwnas.supernet.kinds import Sharing
 
 __all__ = [
     "check_alpha_images",
+    "check_augmentation",
     "check_batch",
     "check_budgets_are_numbers",
     "check_classes",
@@ -66,6 +75,20 @@ def check_batch(settings: Any, data: Dataset) -> None:
                 f"{name} is at most {max(count, _USUAL_BATCH)}, since {data.name} has {count} "
                 f"{of} images, got {size}"
             )
+
+
+def check_augmentation(settings: Any, data: Dataset) -> None:
+    """Refuse to change training images that cannot be changed, before anything trains.
+
+    Args:
+        settings: whose ``augmentation`` is looked at, where they have one.
+        data: whose images are to be changed.
+
+    Raises:
+        OptionError: see `hwnas.data.augmented`.
+    """
+    if isinstance(settings, AugmentationSettings):
+        augmented(data, settings.augmentation)
 
 
 def check_evaluation(settings: Any, data: Dataset) -> None:
@@ -149,6 +172,11 @@ def check_task_settings(settings: Any, data: Dataset) -> None:
             f"label_smoothing is of cross-entropy, and {data.name} has a loss of its own: leave it "
             "out"
         )
+    for name in ("mixup", "cutmix"):
+        if task.loss is not None and getattr(settings, name, 0):
+            raise OptionError(
+                f"{name} mixes classes, and {data.name} has a loss of its own: leave it out"
+            )
     if task != CLASSIFICATION and getattr(settings, "rank_by", "accuracy") != "accuracy":
         raise OptionError(
             f"separation is how far classes are apart, and {data.name} has a loss or metric of its "

@@ -252,7 +252,9 @@ def test_a_shipped_space_learns_numbers_too(tmp_path: Path, deeper, deeper_predi
     images = IMAGES[:, :, :4, :4].repeat(1, 3, 2, 2)[:60]
     task = Task(F.mse_loss, error, lower_is_better=True)
     parts = TensorDataset(images, images.mean((1, 2, 3))[:, None])
-    with pytest.raises(OptionError, match="give own data classes=, the numbers that its loss reads"):
+    with pytest.raises(
+        OptionError, match="give own data classes=, the numbers that its loss reads"
+    ):
         hwnas.find_network(deeper, from_batches(parts, task=task), ["params<=1M"], **QUICK)
     data = from_batches(parts, task=task, classes=1)
     small = {"steps": 3, "batch_size": 8, "population": 3, "generations": 1}

@@ -25,8 +25,9 @@ from hwnas.search.retraining.settings import RetrainSettings
 from hwnas.search.runs.run import Run
 from hwnas.search.runs.stored import StoredRun
 from hwnas.spaces import SearchSpace
+from hwnas.supernet import torchrun_workers
 
-__all__ = ["accuracy_by_class", "retrain_found"]
+__all__ = ["accuracy_by_class", "help_training", "retrain_found"]
 
 
 def retrain_found(
@@ -41,6 +42,8 @@ def retrain_found(
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Train, test, export to ``network.onnx``, and write ``train.json``.
+
+    Where torchrun started other processes, they train along, see `help_training`.
 
     Args:
         run: the folder.
@@ -58,7 +61,9 @@ def retrain_found(
     Raises:
         ExportError: the exported file gives other answers than torch.
     """
-    network = retrain(run, space, arch, data, settings, seed=seed, progress=progress)
+    with torchrun_workers() as workers:
+        how: dict[str, Any] = {"seed": seed, "workers": workers, "progress": progress}
+        network = retrain(run, space, arch, data, settings, **how)
     task = task_of(data)
     about = {"hwnas.weights": "trained alone", "hwnas.data": data.name}
     about |= preparation_metadata(data, space.input_shape)
@@ -91,6 +96,14 @@ def retrain_found(
     }
     run.write_json("train.json", report)
     return report
+
+
+def help_training(
+    space: SearchSpace, arch: IntArray, data: Dataset, settings: RetrainSettings, *, seed: int
+) -> None:
+    """Take part in a training that another process of torchrun leads, and be silent."""
+    with torchrun_workers() as workers:
+        retrain(None, space, arch, data, settings, seed=seed, workers=workers)
 
 
 def _by_class(

@@ -132,7 +132,7 @@ def test_masks_are_learned_from_a_loader(tmp_path: Path) -> None:
     )
     space = hwnas.family(Masks, {"width": [2, 4]}, input_shape=(1, 6, 6))
     result = hwnas.find_network(
-        space, data, ["params<=1k"], out=tmp_path, **{**QUICK, "steps": 80, "base_lr": 3e-2}
+        space, data, ["params<=1k"], out=tmp_path, **{**QUICK, "steps": 60, "base_lr": 0.1}
     )
     overlap = Overlap()
     overlap.reset()
@@ -140,7 +140,7 @@ def test_masks_are_learned_from_a_loader(tmp_path: Path) -> None:
         for x, y in data.test():
             overlap.update(result.module(x), y)
     assert result.content["test_accuracy"] == pytest.approx(overlap.compute(), abs=1e-3)
-    assert overlap.compute() > 0.8
+    assert overlap.compute() > 0.7
     names = [o.name for o in onnxruntime.InferenceSession(result.onnx).get_outputs()]
     assert names == ["output_0", "output_1"]
 

@@ -5,7 +5,7 @@ A batch follows from the seed, the step and its size: which examples it holds, a
 made, and a training goes on bit for bit.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -140,12 +140,13 @@ class _Read:
         from hwnas.data.draws import drawing_from
 
         seeds, rows = plan
+        examples, doing = [], ""
         try:
             with drawing_from(*seeds):
-                return self.collate([self.source[row] for row in rows.tolist()])
+                for row in rows.tolist():
+                    doing = f"example {row}"
+                    examples.append(self.source[row])
+                doing = f"making a batch of {len(examples)} examples"
+                return self.collate(examples)
         except Exception as error:  # whatever a person's own code raises
-            return _Failed(f"{type(error).__name__}: {error}; examples {_few(rows.tolist())}")
-
-
-def _few(rows: Sequence[int]) -> str:
-    return ", ".join(map(str, rows[:8])) + (", ..." if len(rows) > 8 else "")
+            return _Failed(f"{doing} raises {type(error).__name__}: {error}")

@@ -173,7 +173,7 @@ def check_task_settings(settings: Any, data: Dataset) -> None:
             "out"
         )
     for name in ("mixup", "cutmix"):
-        if task.loss is not None and getattr(settings, name, 0):
+        if task.loss is not None and getattr(settings, name, None):
             raise OptionError(
                 f"{name} mixes classes, and {data.name} has a loss of its own: leave it out"
             )

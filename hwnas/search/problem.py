@@ -7,7 +7,7 @@ from typing import Any
 
 from hwnas.arrays import IntArray
 from hwnas.costs import Budget, Constraint, FeasibleSet, ListedSet
-from hwnas.data import ACCURACY, Dataset, InputShape, Metric, Task, shapes_of, task_of
+from hwnas.data import Dataset, InputShape, Metric, Task, shapes_of, task_of
 from hwnas.errors import OptionError
 from hwnas.latency_tables import Target
 from hwnas.predictors import LatencyPredictor, LookedUpLatency, predictor_name
@@ -132,7 +132,7 @@ class Problem:
     @property
     def metric(self) -> Metric:
         """By what networks are compared."""
-        return ACCURACY if self.accuracies is not None else self.task.scored
+        return self.task.scored if self.accuracies is None else self.accuracies.metric
 
     @property
     def target(self) -> Target | None:

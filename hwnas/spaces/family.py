@@ -66,8 +66,9 @@ def family(
             then share each part for itself. Torch's own attention and grouped convolutions are
             known.
         evaluate: gives the accuracy, 0 to 1, of a network with fresh weights that it is handed, and
-            may train it first; then no weights are shared, and a search needs no data. By default
-            a search trains all networks together.
+            may train it first; then no weights are shared, and a search needs no data. With an
+            attribute ``metric`` (`hwnas.data.Metric`) it gives scores of that, more is better. By
+            default a search trains all networks together.
         pretrained: weights by the names of a network's ``state_dict``, that the shared weights
             start with; what no network has, or of another size, is left out.
 

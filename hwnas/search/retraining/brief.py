@@ -49,4 +49,5 @@ def brief_training(
                 optimizer.step()
         return score(model.eval(), data.validation(), task)
 
+    evaluate.metric = task.scored  # type: ignore[attr-defined]  # of what it returns
     return evaluate

@@ -173,7 +173,7 @@ class _LookedUp(Document):
     """A number as it stands in a table."""
 
     table: Text
-    value: Annotated[float, Ge(0), Le(1e9)]
+    value: Annotated[float, Ge(-1e9), Le(1e9)]
     unit: Literal["%", "0 to 1", "ms"]
 
 

@@ -70,7 +70,7 @@ def command(
       hwnas train runs/... --full --random-crop 0.08 --flip 0.5 --mixup 0.2 --plain-end 0.1
       torchrun --nproc-per-node 2 -m hwnas train runs/...
     """
-    from hwnas.data import notes_of, with_data_workers
+    from hwnas.data import notes_of, task_of, with_data_workers
     from hwnas.search.limits import (
         check_augmentation,
         check_batch,
@@ -118,6 +118,7 @@ def command(
         "space": trained.name,
         "arguments": dict(trained.arguments),
         "data_digest": data.digest,
+        **task_of(data).facts,
     }
     run = Run(out, config)
     report = run.read_json("train.json", Train)

@@ -111,6 +111,12 @@ class Task:
         return Metric(self.name or own.strip("_<>").replace("_", " "), self.lower_is_better)
 
     @property
+    def facts(self) -> dict[str, Any]:
+        """For the configuration of a run, which goes on by the same task only; none of classes."""
+        own = {} if self.loss is None else {"loss": _name(self.loss)}
+        return own | self.scored.facts
+
+    @property
     def has_classes(self) -> bool:
         """Whether targets are classes, since loss or metric need them."""
         return self.loss is None or self.metric is None

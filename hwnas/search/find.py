@@ -197,6 +197,7 @@ def _config(job: Job, settings: Any, deployment: Deployment) -> Mapping[str, Any
         "data_digest": _written_digest(job),
         "deployed": dict(job.space.arguments),
         "trained": dict(job.proxy.arguments),
+        **task_of(job.data).facts,
         "table": deployment.digest,
         **({} if job.options.missing == "error" else {"missing": job.options.missing}),
         **({} if job.accuracies is None else {"accuracies": job.accuracies.name}),

@@ -67,7 +67,7 @@ class Metric:
 ACCURACY = Metric()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Task:
     """A loss and a metric; a data set of classes needs neither.
 
@@ -115,6 +115,11 @@ class Task:
         """For the configuration of a run, which goes on by the same task only; none of classes."""
         own = {} if self.loss is None else {"loss": _name(self.loss)}
         return own | self.scored.facts
+
+    @property
+    def is_own(self) -> bool:
+        """Whether there is an own loss or an own metric."""
+        return self.loss is not None or self.metric is not None
 
     @property
     def has_classes(self) -> bool:

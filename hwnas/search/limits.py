@@ -8,7 +8,6 @@ from typing import Any
 
 from hwnas.costs import Budget, workload_costs
 from hwnas.data import (
-    CLASSIFICATION,
     Dataset,
     TrainableValidation,
     augmented,
@@ -159,7 +158,8 @@ def check_task_settings(settings: Any, data: Dataset) -> None:
     """Refuse settings that say nothing where the data have an own loss or metric.
 
     Args:
-        settings: whose ``label_smoothing`` and ``rank_by`` are looked at, where they have them.
+        settings: whose ``label_smoothing``, ``mixup``, ``cutmix`` and ``rank_by`` are looked at,
+            where they have them.
         data: whose task is looked at.
 
     Raises:
@@ -177,7 +177,7 @@ def check_task_settings(settings: Any, data: Dataset) -> None:
             raise OptionError(
                 f"{name} mixes classes, and {data.name} has a loss of its own: leave it out"
             )
-    if task != CLASSIFICATION and getattr(settings, "rank_by", "accuracy") != "accuracy":
+    if task.is_own and getattr(settings, "rank_by", "accuracy") != "accuracy":
         raise OptionError(
             f"separation is how far classes are apart, and {data.name} has a loss or metric of its "
             "own: leave rank_by out"

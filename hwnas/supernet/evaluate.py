@@ -154,8 +154,8 @@ class Evaluator:
 
     def _check_ends(self) -> None:
         space = self.supernet.space
-        if not self.task.has_classes:
-            raise OptionError("separation is of classes, and the data have none: rank by accuracy")
+        if self.task.is_own:
+            raise OptionError("separation is of classes, and the data have a task of their own")
         ends = [workload.graph().nodes[-1] for workload in space.layout.slots[-1].workloads]
         if space.modules is not None or any(end.kind != "linear" for end in ends):
             raise OptionError(

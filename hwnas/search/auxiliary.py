@@ -80,13 +80,12 @@ def auxiliary_place(space: SearchSpace, arch: IntArray) -> tuple[int, int]:
 
 
 def mixed_head(
-    space: SearchSpace, classes: int, seed: int
+    space: SearchSpace, seed: int
 ) -> tuple[AuxiliaryHead, Callable[[str, Sequence[Tensor]], Tensor]]:
     """A head for all candidates at once, and what lets it look; see `hwnas.supernet.mixed_logits`.
 
     Args:
         space: whose candidates are mixed.
-        classes: of its logits.
         seed: of its weights.
 
     Raises:
@@ -94,7 +93,7 @@ def mixed_head(
     """
     any_arch = np.zeros(len(space.decisions), np.int64)
     _, channels = auxiliary_place(space, any_arch)
-    head = AuxiliaryHead(channels, classes)
+    head = AuxiliaryHead(channels, space.classes)
     initialise(head, seed)
     return head, head.concat_at(_place(space))
 

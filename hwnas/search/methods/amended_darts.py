@@ -117,7 +117,7 @@ def check(problem: Problem, settings: Settings) -> Settings:
     if settings.auxiliary:
         from hwnas.search.auxiliary import mixed_head
 
-        mixed_head(problem.proxy, problem.data.classes, problem.seed)
+        mixed_head(problem.proxy, problem.seed)
     check_halves(problem.data, settings.batch_size, settings.alpha_batch)
     check_memory(
         mixed_bytes(problem.proxy, max(settings.batch_size, settings.alpha_batch)),
@@ -192,7 +192,6 @@ def train_mixed(
     """
     from torch import Tensor
     from torch.nn import ModuleList
-    from torch.nn import functional as F
     from torch.nn.utils import clip_grad_norm_
 
     from hwnas.search.auxiliary import mixed_head
@@ -219,9 +218,10 @@ def train_mixed(
     )
 
     run, seed, steps = context.run, context.problem.seed, settings.steps
+    task = context.problem.task
     head, concat, extra = None, None, {}
     if settings.auxiliary:
-        head, concat = mixed_head(supernet.space, context.problem.data.classes, seed)
+        head, concat = mixed_head(supernet.space, seed)
         extra = {f"auxiliary {name}": tensor for name, tensor in head.state_dict().items()}
     learning = ModuleList([supernet] if head is None else [supernet, head])
     trained = [p for p in learning.parameters() if p.requires_grad]
@@ -242,13 +242,12 @@ def train_mixed(
     turns = -(-(steps - settings.first) // settings.alpha_every)
     learning.train()
 
-    def loss_on(batch: tuple[Tensor, Tensor], rate: float = 0.0, smoothing: float = 0.0) -> Tensor:
+    def loss_on(batch: tuple[Tensor, Any], rate: float = 0.0, smoothing: float = 0.0) -> Tensor:
         probabilities = probabilities_of(alphas.alpha, alphas.active)
         drop = drop_path(rate, seed=seed, step=step)
         logits = mixed_logits(supernet, batch[0], probabilities, drop, concat)
-        loss = F.cross_entropy(logits, batch[1], label_smoothing=smoothing)
-        second = 0.0 if head is None else F.cross_entropy(head(), batch[1])
-        return loss + settings.auxiliary * second
+        second = 0.0 if head is None else task.loss_of(head(), batch[1])
+        return task.loss_of(logits, batch[1], smoothing) + settings.auxiliary * second
 
     while step < steps:
         images, labels = to_tensors(of_weights.batch(step, settings.batch_size))

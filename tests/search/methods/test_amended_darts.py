@@ -241,7 +241,7 @@ def test_an_auxiliary_head_learns_and_is_resumed(digits, tmp_path):
     again, resumed, stored_again = mixed(tmp_path / "cut", digits)
     assert alpha == again
     assert all(torch.equal(tensor, resumed[name]) for name, tensor in weights.items())
-    fresh = mixed_head(FIXED, 10, seed=0)[0].state_dict()
+    fresh = mixed_head(FIXED, seed=0)[0].state_dict()
     for name, tensor in fresh.items():
         learned = stored[f"extra auxiliary {name}"]
         assert not torch.equal(learned, tensor), name

@@ -94,8 +94,11 @@ def _reuse(
     from hwnas.search.runs.plots import lacks_picture
     from hwnas.search.runs.run import RESULT, TABLE, Run
     from hwnas.search.runs.schema import Several
+    from hwnas.search.runs.tensorboard import require_tensorboard, tensorboard
 
     options = make(SearchOptions, {name: flags[name] for name in _OPTIONS}, "a search")
+    if options.tensorboard:
+        require_tensorboard()
     settings = make(EvolutionSettings, {name: flags[name] for name in _EVOLUTION}, "a search")
     data = with_data_workers(source.data(), options.data_workers)
     deployment = deploy(
@@ -132,18 +135,19 @@ def _reuse(
         "table": deployment.digest,
     }
     run = Run(out, config)
-    finished = run.read_json(RESULT, Several)
-    if finished is not None and not lacks_picture(run, finished):
-        say(f"this search is finished; {out} holds its result")
-        return finished
-    deployment.save(out)
-    deployment.tell(out if flags["pareto"] else out / "BUDGET")
-    say(f"searching the supernet of {source.home} again; nothing is trained")
-    parallel = Parallel(options.workers, options.worker_backend) if options.workers else None
-    reuse = Reuse(run, source, deployment, settings, parallel, progress)
-    if flags["pareto"]:
-        return search_front(reuse, problems[0])
-    return search_supernet(reuse, problems)
+    with tensorboard(run, options.tensorboard):
+        finished = run.read_json(RESULT, Several)
+        if finished is not None and not lacks_picture(run, finished):
+            say(f"this search is finished; {out} holds its result")
+            return finished
+        deployment.save(out)
+        deployment.tell(out if flags["pareto"] else out / "BUDGET")
+        say(f"searching the supernet of {source.home} again; nothing is trained")
+        parallel = Parallel(options.workers, options.worker_backend) if options.workers else None
+        reuse = Reuse(run, source, deployment, settings, parallel, progress)
+        if flags["pareto"]:
+            return search_front(reuse, problems[0])
+        return search_supernet(reuse, problems)
 
 
 def _check_flags(flags: dict[str, Any], typed: dict[str, str], source: Any) -> None:

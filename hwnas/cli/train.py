@@ -48,6 +48,12 @@ _MOST_CLASSES = 10
     metavar="DIR",
     help="Folder of the training; the same command goes on there  [default: below RUN]",
 )
+@click.option(
+    "--tensorboard",
+    "events",
+    is_flag=True,
+    help="Write what is logged for TensorBoard too, into the folder of the training.",
+)
 @json_option
 def command(
     folder: Path,
@@ -58,6 +64,7 @@ def command(
     data_workers: int | None,
     seed: int,
     out: Path | None,
+    events: bool,
     as_json: bool,
     **flags: Any,
 ) -> None:
@@ -82,9 +89,12 @@ def command(
     from hwnas.search.runs.run import Run
     from hwnas.search.runs.schema import OWN
     from hwnas.search.runs.stored import StoredRun, stored_space
+    from hwnas.search.runs.tensorboard import require_tensorboard, tensorboard
     from hwnas.search.runs.train_schema import Train
     from hwnas.search.torchrun import leads, world_size
 
+    if events:
+        require_tensorboard()
     settings = make(RetrainSettings, flags, "train")
     if settings.micro_batches == 1:
         settings = replace(settings, micro_batches=world_size())
@@ -121,14 +131,15 @@ def command(
         **task_of(data).facts,
     }
     run = Run(out, config)
-    report = run.read_json("train.json", Train)
-    if report is None:
-        with progress_bars() as progress:
-            report = retrain_found(
-                run, source, trained, arch, data, settings, seed=seed, progress=progress
-            )
-    else:
-        say(f"this training is finished; {out} holds its result")
+    with tensorboard(run, events):
+        report = run.read_json("train.json", Train)
+        if report is None:
+            with progress_bars() as progress:
+                report = retrain_found(
+                    run, source, trained, arch, data, settings, seed=seed, progress=progress
+                )
+        else:
+            say(f"this training is finished; {out} holds its result")
     if as_json:
         print_json(report)
     else:

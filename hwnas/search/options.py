@@ -138,7 +138,12 @@ class SearchOptions(StreamingOptions, TableOptions, TargetOptions, SpaceOptions)
     worker_backend: Literal["loky", "dask", "ray"] = setting(
         "loky", "What starts them; Dask and Ray where they are installed."
     )
+    tensorboard: bool = setting(
+        False,
+        "Write what is logged for TensorBoard too, into the folder of the run.",
+        later=True,
+    )
 
 
 #: Options that do not change the result.
-UNIMPORTANT = ("workers", "worker_backend", "data_workers")
+UNIMPORTANT = ("workers", "worker_backend", "tensorboard", "data_workers")

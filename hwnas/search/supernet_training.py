@@ -123,7 +123,7 @@ def train_supernet(
         step += 1
         if run and path and checkpoint_due(step, settings.steps):
             save_checkpoint(path, supernet, optimizer, step, extra=state)
-            run.log("trained", step=step, loss=round(loss, 4))
+            run.log("trained", step=step, loss=round(loss, 4), lr=optimizer.param_groups[0]["lr"])
         progress("training the supernet", step / settings.steps, f"loss {loss:.2f}")
     supernet.to("cpu")
 
@@ -139,7 +139,7 @@ def make_supernet(space: SearchSpace, settings: TrainingSettings, *, seed: int) 
     )
 
 
-def optimizer_of(supernet: Supernet, settings: TrainingSettings) -> torch.optim.Optimizer:
+def optimizer_of(supernet: torch.nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
     """What trains a supernet's weights, as the settings say."""
     return make_optimizer(supernet, settings.optimizer, weight_decay=settings.weight_decay)
 

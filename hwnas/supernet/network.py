@@ -132,7 +132,11 @@ class Supernet(nn.Module):
         return self.wire(path, x, lambda slot, x: self.run_block(slot, x, used(path[slot])))
 
     def wire(
-        self, path: Sequence[int | None], x: Tensor, run: Callable[[int, Tensor], Tensor]
+        self,
+        path: Sequence[int | None],
+        x: Tensor,
+        run: Callable[[int, Tensor], Tensor],
+        concat: Callable[[str, Sequence[Tensor]], Tensor] | None = None,
     ) -> Tensor:
         """Let images (n, channels, height, width) flow through the slots of a path, as logits.
 
@@ -140,9 +144,10 @@ class Supernet(nn.Module):
             path: from `path`; says which slots are used.
             x: the images.
             run: what is done at a slot, such as `run_block` of one candidate.
+            concat: what joins channels, given where; by default `concat_values`.
         """
         start: Tensor = channels_last(x)
-        return self._layout.wire(tuple(path), start, run, sum_values, concat_values)
+        return self._layout.wire(tuple(path), start, run, sum_values, concat or concat_values)
 
     def weights(self, arch: npt.ArrayLike) -> dict[str, npt.NDArray[Any]]:
         """Copies of what one architecture inherits: the state dict of ``space.build(arch)``.

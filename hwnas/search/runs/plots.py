@@ -207,6 +207,7 @@ def plot_alphas(
             left.set_ylabel(name, fontsize=8)
             for axes in (left, right):
                 axes.tick_params(labelsize=6)
+                axes.locator_params(nbins=3)  # each tick takes milliseconds to draw
             if names != before:
                 right.legend(fontsize=6, loc="upper left", bbox_to_anchor=(1, 1))
             before = names

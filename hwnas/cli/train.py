@@ -70,6 +70,7 @@ def command(
       torchrun --nproc-per-node 2 -m hwnas train runs/...
     """
     from hwnas.data import notes_of, with_data_workers
+    from hwnas.search.job import written_digest
     from hwnas.search.limits import check_augmentation, check_batch, check_fits
     from hwnas.search.retraining.found import help_training, retrain_found
     from hwnas.search.retraining.retrain import check_regularisation
@@ -92,7 +93,8 @@ def command(
     kind = "full" if full else "proxy"
     name = f"train-{kind}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
     out = out or inside(folder, name, advice=OWN)
-    data = with_data_workers(source.data(full=full), data_workers)
+    data = source.data(full=full, written=written_digest(out))
+    data = with_data_workers(data, data_workers)
     check_batch(settings, data)
     check_fits(trained, trained, settings)
     check_regularisation(trained, arch, settings)

@@ -74,6 +74,7 @@ def train_step(
     max_norm: float | None = 5.0,
     micro_batches: int = 1,
     workers: Workers = SINGLE_PROCESS,
+    half: bool = False,
 ) -> float:
     """Train the weights of one path, or of several at once, on one batch.
 
@@ -90,6 +91,7 @@ def train_step(
         micro_batches: equal parts of the batch, each normalised with its own statistics, whose
             gradients are averaged; a multiple of the workers.
         workers: who compute the micro-batches.
+        half: whether layers that gain by it compute in bfloat16.
 
     Returns:
         The loss, cross-entropy in nats, mean of the paths.
@@ -114,7 +116,9 @@ def train_step(
         rows = slice(share * each, (share + 1) * each)
         x, target = images[rows].to(workers.device), labels[rows].to(workers.device)
         for path in paths:
-            logits = supernet(x, path)
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
+                logits = supernet(x, path)
+            logits = logits.float() if half else logits
             loss = F.cross_entropy(logits, target, label_smoothing=label_smoothing) / parts
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()

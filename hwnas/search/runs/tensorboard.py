@@ -56,7 +56,7 @@ class Scalars:
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._known: set[tuple[str, int]] = set()
-        self._best = 0.0
+        self._best = -math.inf
         self._sessions = self._seconds = 0.0
 
     def __call__(self, event: Mapping[str, Any]) -> list[Scalar]:

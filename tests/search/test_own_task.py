@@ -249,7 +249,7 @@ def test_what_is_no_loss_or_metric_is_told_before_anything_trains(
     "setting", [{"label_smoothing": 0.1}, {"mixup": 0.2}, {"rank_by": "separation"}]
 )
 def test_settings_of_classes_are_refused(tmp_path: Path, setting: dict[str, object]) -> None:
-    with pytest.raises(OptionError, match="leave (it|rank_by) out"):
+    with pytest.raises(OptionError, match=r"leave (it|rank_by) out"):
         hwnas.find_network(
             brightness_space(), brightness_data(), ["params<=1k"], out=tmp_path, **setting
         )

@@ -55,7 +55,7 @@ PATCHES: dict[str, Any] = {
     "hwnas.search.candidates.evaluation._CALIBRATION_IMAGES": 16,
     "hwnas.search.candidates.evaluation._VALIDATION_IMAGES": 32,
     "hwnas.search.candidates.verification._PAUSES_S": (),
-    "hwnas.search.retraining.found._EXPORT_IMAGES": 16,
+    "hwnas.search.retraining.export_check._IMAGES": 16,
 }
 
 

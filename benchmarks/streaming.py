@@ -48,13 +48,10 @@ CROP, FLIP = 0.08, 0.5
 def fill(folder: Path, count: int, pixels: int) -> None:
     """JPEGs as rough as photographs in ``CLASSES`` classes."""
     rng = np.random.default_rng(0)
-    known: list[Path] = []
-    for number in range(count):
-        path = folder / f"class{number % CLASSES:03}" / f"photograph_{number:08}.jpg"
-        path.parent.mkdir(exist_ok=True)
-        if number >= DIFFERENT:
-            path.hardlink_to(known[number % DIFFERENT])
-            continue
+    for at in range(CLASSES):
+        (folder / f"class{at:03}").mkdir()
+    names = [f"{folder}/class{at % CLASSES:03}/photograph_{at:08}.jpg" for at in range(count)]
+    for name in names[:DIFFERENT]:
         layers = [
             Image.fromarray(rng.integers(0, 256, (n, n, 3), dtype=np.uint8)).resize(
                 (pixels, pixels), Image.Resampling.BICUBIC
@@ -62,8 +59,9 @@ def fill(folder: Path, count: int, pixels: int) -> None:
             for n in (6, pixels // 10, pixels // 3)
         ]
         blended = Image.blend(Image.blend(layers[0], layers[1], 0.4), layers[2], 0.25)
-        blended.save(path, quality=85)
-        known.append(path)
+        blended.save(name, quality=85)
+    for at, name in enumerate(names[DIFFERENT:]):
+        os.link(names[at % DIFFERENT], name)
 
 
 def streamed(folder: Path, pixels: int, workers: int) -> StreamedImages:

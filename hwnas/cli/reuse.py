@@ -26,7 +26,7 @@ _TRAINED = {
     for f in (
         *fields_of(PathTrainingSettings),
         *fields_of(EvaluationSettings),
-        *(f for f in fields_of(spos.Settings) if f.name in ("micro_batches", "paths")),
+        *(f for f in fields_of(spos.Settings) if f.name in ("micro_batches", "paths", "train_on")),
     )
 }
 _DESCRIBING = {

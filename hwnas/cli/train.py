@@ -78,6 +78,7 @@ def command(
       torchrun --nproc-per-node 2 -m hwnas train runs/...
     """
     from hwnas.data import notes_of, task_of, with_data_workers
+    from hwnas.search.job import written_digest
     from hwnas.search.limits import (
         check_augmentation,
         check_batch,
@@ -108,7 +109,8 @@ def command(
     kind = "full" if full else "proxy"
     name = f"train-{kind}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
     out = out or inside(folder, name, advice=OWN)
-    data = with_data_workers(source.data(full=full), data_workers)
+    data = source.data(full=full, written=written_digest(out))
+    data = with_data_workers(data, data_workers)
     check_batch(settings, data)
     check_task_settings(settings, data)
     check_fits(trained, trained, settings)

@@ -5,7 +5,7 @@ follows from the step; whether that is the same example again is up to the sourc
 from torch's, numpy's and Python's own generators follows from the seed and the epoch.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count, repeat
@@ -30,11 +30,13 @@ class IterablePart:
         form: of every batch; None until the first is seen.
         source: the iterable, or the function.
         what: names the part in messages.
+        tidy: makes what the source hands out a batch; None where it is one.
     """
 
     form: Form | None
     source: Any
     what: str
+    tidy: Callable[[Any], Any] | None = None
     _ahead: tuple[tuple[int, int, int], Iterator[Batch]] | None = field(
         default=None, init=False, repr=False
     )
@@ -109,7 +111,7 @@ class IterablePart:
                     batch = next(batches, _END)
                 if batch is _END:
                     return
-                yield batch
+                yield batch if self.tidy is None else self.tidy(batch)
         except HwnasError:
             raise
         except Exception as error:  # whatever a person's own code raises

@@ -19,7 +19,7 @@ from hwnas.data.protocol import Batch
 from hwnas.data.reading_ahead import Ahead, in_order, needed_workers
 from hwnas.errors import DataError
 
-__all__ = ["MapPart", "collated"]
+__all__ = ["MapPart", "collated", "joined_batches", "tuples"]
 
 #: Keep the draws of training batches apart from those of batches that are looked at.
 _TRAINED, _SEEN = 21, 22
@@ -113,13 +113,14 @@ def collated(examples: list[Any]) -> Any:
     """A batch of examples, as torch's ``default_collate``; what is several is a tuple."""
     from torch.utils.data import default_collate
 
-    return _tuples(default_collate(examples))
+    return tuples(default_collate(examples))
 
 
-def _tuples(whole: Any) -> Any:
+def tuples(whole: Any) -> Any:
+    """What torch collated, whose lists are of several arrays, and of no single examples."""
     if isinstance(whole, dict):
-        return {key: _tuples(value) for key, value in whole.items()}
-    return tuple(map(_tuples, whole)) if isinstance(whole, list | tuple) else whole
+        return {key: tuples(value) for key, value in whole.items()}
+    return tuple(map(tuples, whole)) if isinstance(whole, list | tuple) else whole
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from hwnas.data.form import Form
 from hwnas.data.iterables import IterablePart
 from hwnas.data.labelled import check_split, part_size
-from hwnas.data.map_style import MapPart, joined_batches
+from hwnas.data.map_style import MapPart, joined_batches, tuples
 from hwnas.data.nested import parts_of
 from hwnas.data.protocol import Batch, InputShape
 from hwnas.data.task import CLASSIFICATION, Task
@@ -214,16 +214,13 @@ def _completed(parts: dict[str, Part], name: str, seed: int) -> tuple[str, ...]:
 
 def _part(source: Any, what: str, workers: int, collate: Callable[[list[Any]], Any] | None) -> Part:
     """What a source is."""
-    loader = _plain_loader(source)
-    if loader is not None:
-        return _of_examples(
-            loader.dataset, what, workers or loader.num_workers, collate or loader.collate_fn
-        )
+    if hasattr(source, "batch_sampler"):  # torch is not loaded for others
+        return _of_loader(source, what, workers, collate)
     if isinstance(source, tuple) and len(source) == 2 and all(hasattr(h, "shape") for h in source):
         if len(source[0]) != len(source[1]):
             raise DataError(f"the {what} part: {len(source[0])} inputs, {len(source[1])} targets")
         return _of_examples(_Pairs(*source), what, workers, collate)
-    has_batches = isinstance(source, list | tuple) or hasattr(source, "batch_sampler")
+    has_batches = isinstance(source, list | tuple)
     if not has_batches and hasattr(source, "__getitem__") and hasattr(source, "__len__"):
         return _of_examples(source, what, workers, collate)
     return IterablePart(None, source, what)
@@ -237,22 +234,30 @@ def _of_examples(
     return MapPart(None, source, np.arange(len(source)), what, workers, collate)
 
 
-def _plain_loader(source: Any) -> Any:
-    """A DataLoader whose batches are examples of a dataset, each once an epoch; else None."""
-    if not hasattr(source, "batch_sampler"):  # torch is not loaded for others
-        return None
-    from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler
+def _of_loader(
+    loader: Any, what: str, workers: int, collate: Callable[[list[Any]], Any] | None
+) -> Part:
+    """The examples of a DataLoader that draws each once an epoch; else its batches."""
+    from torch.utils.data import (
+        BatchSampler,
+        RandomSampler,
+        SequentialSampler,
+        default_collate,
+        default_convert,
+    )
 
-    if not isinstance(source, DataLoader) or type(source.batch_sampler) is not BatchSampler:
-        return None
-    sampler = source.sampler
+    by_torch = loader.collate_fn in (default_collate, default_convert)
+    sampler = getattr(loader, "sampler", None)
     once = type(sampler) is SequentialSampler or (
         type(sampler) is RandomSampler
         and not sampler.replacement
-        and sampler.num_samples == len(sampler)
-        and sampler.num_samples == len(source.dataset)  # type: ignore[arg-type]
+        and sampler.num_samples == len(loader.dataset)
     )
-    return source if once and source.worker_init_fn is None else None
+    plain = type(loader.batch_sampler) is BatchSampler and loader.worker_init_fn is None
+    if not (once and plain):
+        return IterablePart(None, loader, what, tuples if by_torch else None)
+    own = None if by_torch else loader.collate_fn
+    return _of_examples(loader.dataset, what, workers or loader.num_workers, collate or own)
 
 
 @dataclass(frozen=True, eq=False)

@@ -59,6 +59,8 @@ def in_order(read: Callable[[P], T], plans: Iterable[P], workers: int) -> Iterat
     with warnings.catch_warnings():
         # who asks for more processes than cores may know that the disk is slow
         warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
+        # what is forked runs no code of those threads: it reads files into arrays
+        warnings.filterwarnings("ignore", ".*multi-threaded.*fork", DeprecationWarning)
         loader: DataLoader[Any] = DataLoader(
             _Reads(read),  # type: ignore[arg-type]
             batch_sampler=_Plans(plans),  # type: ignore[arg-type]

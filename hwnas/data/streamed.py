@@ -222,5 +222,7 @@ def _checked(pixels: Any) -> npt.NDArray[np.uint8]:
         DataError: it could not.
     """
     if isinstance(pixels, str):
-        raise DataError(f"{pixels}; put it back, and the same command goes on from its checkpoint")
+        raise DataError(
+            f"{pixels}; put it back as it was, and the same command goes on from its checkpoint"
+        )
     return np.asarray(pixels)

@@ -36,10 +36,15 @@ class Metric:
         return self == ACCURACY
 
     @property
-    def facts(self) -> dict[str, Any]:
-        """For a file of a run, which says nothing of accuracies."""
+    def record(self) -> dict[str, Any] | None:
+        """For the result of a run; None for accuracy."""
         told = {"name": self.name, "lower_is_better": self.lower_is_better}
-        return {} if self.is_accuracy else {"metric": told}
+        return None if self.is_accuracy else told
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """For a log or a configuration, which says nothing of accuracies."""
+        return {} if self.record is None else {"metric": self.record}
 
     @classmethod
     def of(cls, facts: Any) -> "Metric":

@@ -228,8 +228,9 @@ def _data(
         size = own.input_shape[1] if is_image(own.input_shape) else None
         if options.proxy_input_size not in (None, size):
             raise OptionError(
-                f"{own.name} has inputs of {own.input_shape}, which is what is trained on, got "
-                f"proxy_input_size {options.proxy_input_size}: make the data of that size"
+                f"{own.name} has {'inputs' if size is None else f'images of {size} pixels'}, which "
+                f"is what is trained on, got proxy_input_size {options.proxy_input_size}: make the "
+                "data of that size"
             )
         return own
     size = options.proxy_input_size or default_proxy_size(request.data)

@@ -69,7 +69,7 @@ def conclude(
         if any(budget.quantity == "memory" for budget in problem.budgets)
         else None,
         "accuracy": winner.accuracy,
-        **problem.metric.facts,
+        "metric": problem.metric.record,
         "rank_by": "accuracy" if validation is None else validation.rank_by,
         "test_accuracy": None
         if validation is None

@@ -254,7 +254,7 @@ def _summary(
             }
             for at in chosen
         ],
-        **metric.facts,
+        "metric": metric.record,
         "supernet": str(source.home),
         "space": space.name,
         "architectures_evaluated": len(list(run.logged("evaluated"))),

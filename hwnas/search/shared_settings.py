@@ -129,6 +129,9 @@ class PathTrainingSettings(AugmentationSettings, TrainingSettings):
         most=10_000_000,
         later=True,
     )
+    autocast: Literal["none", "bf16"] = setting(
+        "none", "Layers in half precision, where the processor is faster at it.", later=True
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ the run's checkpoint, and batches and paths follow from the seed, the step and t
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -85,7 +86,8 @@ def train_supernet(
         data: its training images are used.
         settings: steps, images a step, optimizer; ``base_lr`` is a number here. Where they have
             ``micro_batches``, a batch is normalised in as many parts, and where they have
-            ``paths``, a step trains as many, see `hwnas.supernet.train_step`.
+            ``paths``, a step trains as many, see `hwnas.supernet.train_step`. ``train_on`` says
+            what one process trains on; several have a GPU each where there are enough.
         seed: of the order of the images.
         workers: who train together.
         progress: told after every step.
@@ -95,6 +97,8 @@ def train_supernet(
         WorkerLostError: another worker ended; the checkpoint is kept.
     """
     workers.own_micro_batches(_micro_batches(settings, workers))
+    if workers.count == 1 and getattr(settings, "train_on", "cpu") == "gpu":
+        workers = replace(workers, device="cuda")
     paths, task = getattr(settings, "paths", 1), task_of(data)
     if isinstance(settings, AugmentationSettings):
         data = augmented(data, settings.augmentation)
@@ -167,6 +171,7 @@ def train_path(
         micro_batches=_micro_batches(settings, workers),
         workers=workers,
         task=task,
+        half=getattr(settings, "autocast", "none") == "bf16",
     )
 
 

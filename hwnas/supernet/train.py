@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from hwnas.data import CLASSIFICATION, Task, length, moved, rows_of
+from hwnas.data import CLASSIFICATION, Task, length, moved, rows_of, tensors
 from hwnas.errors import OptionError
 from hwnas.supernet.kinds import OPTIMIZERS, OptimizerKind, Schedule
 from hwnas.supernet.network import Supernet
@@ -75,6 +75,7 @@ def train_step(
     micro_batches: int = 1,
     workers: Workers = SINGLE_PROCESS,
     task: Task = CLASSIFICATION,
+    half: bool = False,
 ) -> float:
     """Train the weights of one path, or of several at once, on one batch.
 
@@ -93,6 +94,7 @@ def train_step(
             gradients are averaged; a multiple of the workers.
         workers: who compute the micro-batches.
         task: whose loss is trained.
+        half: whether layers that gain by it compute in bfloat16.
 
     Returns:
         The loss, cross-entropy in nats or a person's own, mean of the paths.
@@ -116,9 +118,12 @@ def train_step(
     parts = micro_batches * len(paths)
     for share in workers.own_micro_batches(micro_batches):
         rows = slice(share * each, (share + 1) * each)
-        x, target = (moved(rows_of(half, rows), workers.device) for half in (images, labels))
+        x, target = (moved(rows_of(one, rows), workers.device) for one in (images, labels))
         for path in paths:
-            loss = task.loss_of(supernet(x, path), target, label_smoothing) / parts
+            with torch.autocast(workers.device.partition(":")[0], torch.bfloat16, enabled=half):
+                found = supernet(x, path)
+            found = tensors(found) if half else found
+            loss = task.loss_of(found, target, label_smoothing) / parts
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
     grouped = (p for group in optimizer.param_groups for p in group["params"])

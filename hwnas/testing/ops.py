@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ __all__ = [
     "count_macs",
     "randomise",
     "run_onnx",
+    "run_onnx_whole",
 ]
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -198,11 +200,17 @@ def randomise(module: nn.Module, seed: int) -> None:
 
 def run_onnx(model: bytes, x: Array) -> Array:
     """The first output of an ONNX model for one input, by ONNX Runtime on the CPU."""
+    return run_onnx_whole(model, [x])[0]
+
+
+def run_onnx_whole(model: bytes, inputs: Sequence[Array]) -> list[Array]:
+    """All outputs of an ONNX model for its inputs, in order."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    output: Array = session.run(None, {session.get_inputs()[0].name: x})[0]
-    return output
+    names = [value.name for value in session.get_inputs()]
+    outputs: list[Array] = session.run(None, dict(zip(names, inputs, strict=True)))
+    return outputs
 
 
 def assert_computed(graph: Graph, got: Array, expected: Array, what: str) -> None:

@@ -63,5 +63,6 @@ def test_images_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_every_spec_is_in_the_table() -> None:
-    for entry in ("digits", "fashion-mnist:DIR", "cifar10:DIR", "imagefolder:DIR", "FILE.py:NAME"):
+    folders = ("imagefolder:DIR", "imagefolder-readable:DIR", "imagefolder-streamed:DIR")
+    for entry in ("digits", "fashion-mnist:DIR", "cifar10:DIR", *folders, "FILE.py:NAME"):
         assert f"| `{entry}`" in TEXT

@@ -161,6 +161,19 @@ def test_targets_and_inputs_of_any_structure() -> None:
     assert [len(part) for part in data.calibration(20)] == [20, 20]
 
 
+@pytest.mark.parametrize("init", [None, print])
+def test_targets_that_torch_collates_are_tuples(init: Any) -> None:
+    examples = [((x, x[0, 0]), (y, {"twice": 2 * y})) for x, y in zip(X, Y, strict=True)]
+    loader = DataLoader(examples, 8, worker_init_fn=init)  # an own start is a loader of its own
+    task = Task(lambda o, t: o.mean(), lambda o, t: 0.0)
+    data = from_batches(loader, loader, task=task)
+    assert data.in_any_order == (init is None)
+    x, (y, others) = data.train_batch(0, 5, 0)
+    assert [len(part) for part in (*x, y, others["twice"])] == [5] * 4
+    assert torch.equal(others["twice"], 2 * y)
+    assert data.input_shape == ((3, 2, 2), (2,))
+
+
 def test_doubles_reach_a_loss_as_float32() -> None:
     task = Task(F.mse_loss, F.mse_loss, lower_is_better=True)
     data = from_batches((X.double(), X.double().mean((1, 2, 3))), task=task)

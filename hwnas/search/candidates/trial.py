@@ -3,6 +3,7 @@
 import warnings
 
 from hwnas.data import Dataset, mapped, task_of, tensors
+from hwnas.errors import OptionError
 from hwnas.spaces import SearchSpace
 
 __all__ = ["check_task"]
@@ -13,27 +14,35 @@ _BROADCAST = "Using a target size"
 
 
 def check_task(space: SearchSpace, data: Dataset) -> None:
-    """Refuse an own loss or metric that does not fit what networks give and data hand out.
+    """Refuse own networks, losses and metrics that do not fit each other and what data hand out.
 
     Args:
         space: that is trained.
-        data: whose ``task`` is looked at; that of classes needs no look.
+        data: whose ``task`` is looked at; for that of classes, networks of hwnas need no look.
 
     Raises:
-        OptionError: the loss or metric raises, gives no number, has no gradient, or broadcasts.
+        OptionError: a network does not run on the data; the loss or metric raises, gives no number,
+            has no gradient, or broadcasts.
     """
     task = task_of(data)
-    if not task.is_own:
+    if not task.is_own and space.modules is None:
         return
     import torch
 
     from hwnas.ops.module import called, seeded
 
-    network = space.drawn([0] * len(space.decisions), seed=0).train()
+    arch = [0] * len(space.decisions)
+    network = space.drawn(arch, seed=0).train()
     x, y = map(tensors, data.train_batch(0, _EXAMPLES, 0))
     with seeded(0), warnings.catch_warnings():
         warnings.filterwarnings("error", _BROADCAST)
-        outputs = called(network, x)
+        try:
+            outputs = called(network, x)
+        except Exception as error:  # whatever a person's own module raises
+            raise OptionError(
+                f"{space.format(arch)} of {space.name} does not run on the training examples of "
+                f"{data.name}: {type(error).__name__}: {error}"
+            ) from error
         task.loss_of(tensors(outputs), y)
         with torch.no_grad():
             task.score_of([(mapped(torch.Tensor.detach, outputs), y)])

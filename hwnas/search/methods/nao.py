@@ -147,6 +147,7 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         evaluated,
         foretold=np.concatenate(foretold) if foretold else np.empty(0),
         title=title,
+        metric=problem.metric,
     )
 
     # the best of all, and what the device says

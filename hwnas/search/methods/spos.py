@@ -5,12 +5,12 @@ What is heavy is imported when the method runs, so that its flags show at once.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge
 
 from hwnas.costs import FeasibleSet, parse_budget
-from hwnas.errors import OptionError
+from hwnas.errors import DeviceUnavailableError, OptionError
 from hwnas.progress import say
 from hwnas.search.problem import Problem
 from hwnas.search.settings import setting
@@ -67,6 +67,9 @@ class Settings(EvolutionSettings, EvaluationSettings, PathTrainingSettings):
         key="shares",
         most=65_536,
     )
+    train_on: Literal["cpu", "gpu"] = setting(
+        "cpu", "What one process trains the supernet on; each of several takes a GPU.", later=True
+    )
     finalists: Annotated[int, Ge(1)] = setting(
         1,
         "Train the N best, mutually dissimilar, alone, and take the best of them.",
@@ -103,6 +106,8 @@ def check(problem: Problem, settings: Settings) -> Settings:
         settings = replace(settings, bins=edges)
     if problem.accuracies is None:
         _paths(problem, settings)
+        if settings.train_on == "gpu":
+            _check_gpu()
     elif settings.finalists > 1:
         raise OptionError(
             f"finalists are trained, and accuracies are looked up in {problem.accuracies.name}: "
@@ -178,6 +183,17 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         "finalists": {problem.space.format(arch): accuracy for arch, accuracy in finalists},
     }
     return context.conclude(winner, evaluation, random_accuracies, extras)
+
+
+def _check_gpu() -> None:
+    """Raise `DeviceUnavailableError` where torch sees no GPU to train on."""
+    import torch
+
+    if not torch.cuda.is_available():
+        raise DeviceUnavailableError(
+            "train_on gpu needs a GPU that torch sees, and it sees none: install torch with CUDA, "
+            "or leave it out"
+        )
 
 
 def _trained(context: "Context", settings: Settings) -> "Supernet":

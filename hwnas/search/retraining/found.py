@@ -86,7 +86,7 @@ def retrain_found(
             "test": score(network, data.test(), task),
         },
         "accuracy_by_class": _by_class(network, data, preparation),
-        **task.scored.facts,
+        "metric": task.scored.record,
         "supernet_accuracy": _supernet_accuracy(source, arch),
         "export": checked,
         "steps": settings.steps,

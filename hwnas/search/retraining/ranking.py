@@ -185,7 +185,7 @@ def check_ranking(
             for name, s, a in zip(names, shared, alone, strict=True)
         ],
         "seed": seed,
-        **task.scored.facts,
+        "metric": task.scored.record,
         "seconds": round(run.seconds, 1),
         "files": {"plot": "rank.png"},
     }

@@ -30,7 +30,7 @@ _MORE = (
     *("weight_decay", "max_norm", "initial_weights", "batch_norms"),
     *("calibration_images", "validation_images", "rank_by", "paths"),
     *("random_crop", "flip", "colour", "mixup", "cutmix", "plain_end"),
-    *("lr_schedule", "lr_warm_up"),
+    *("lr_schedule", "lr_warm_up", "autocast", "train_on"),
 )
 
 
@@ -85,11 +85,13 @@ class StoredRun:
         home = Path(os.path.normpath(folder / config.get("supernet", ".")))
         return cls(folder, config, home, deployed, proxy, data)
 
-    def data(self, *, full: bool = False) -> Dataset:
+    def data(self, *, full: bool = False, written: str | None = None) -> Dataset:
         """The data of the run: where they were, or where a person says that they are now.
 
         Args:
             full: at the input size of the deployed network.
+            written: their digest at that size, where a training that goes on holds it: it may be of
+                an earlier version, which read folders of images otherwise.
 
         Raises:
             CheckpointError: the data are others than the supernet was trained on, or there were
@@ -104,10 +106,16 @@ class StoredRun:
                 "and there are no images; search with --data in place of --accuracies"
             )
         spec = str(self.config["data"]) if self.given is None else self.given
+        found: Dataset | None = None
         for reading in READINGS:
             data = self._loaded(spec, self.proxy, reading)
             if has_digest(data, str(self.config["data_digest"])):
-                return self._loaded(spec, self.deployed, reading) if full else data
+                data = self._loaded(spec, self.deployed, reading) if full else data
+                if not written or has_digest(data, written):
+                    return data
+                found = found or data
+        if found is not None:
+            return found
         raise CheckpointError(
             f"{spec if isinstance(spec, str) else data.name} holds other images than "
             f"{self.config['data']} did when the supernet of {self.home} was trained: give the "

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save
 
 from hwnas.arrays import FloatArray, IntArray
+from hwnas.data import ACCURACY, Metric
 from hwnas.files import write_atomically
 from hwnas.pictures import picture, said_if_not_drawn
 from hwnas.search.searchers.nao import MapSearch
@@ -39,6 +40,7 @@ def draw_maps(
     *,
     foretold: FloatArray,
     title: str,
+    metric: Metric = ACCURACY,
 ) -> bool:
     """Draw predicted over evaluated accuracy, and the first map with the ascents on it.
 
@@ -50,6 +52,7 @@ def draw_maps(
         archs, accuracies: what was evaluated, (n, n_decisions) and (n,), 0 to 1.
         foretold: predicted before they were evaluated, of the last of ``archs``; may be none.
         title: above the picture.
+        metric: what scores are of.
 
     Returns:
         Whether it could be drawn.
@@ -65,18 +68,20 @@ def draw_maps(
     flat, ways = ((values - middle) @ directions[:2].T for values in (points, paths))
     with said_if_not_drawn(), picture(path, (10, 4.5)) as figure:
         left, right = figure.subplots(1, 2)
-        left.scatter(100 * accuracies, 100 * learned, s=9, alpha=0.5, label="learned")
+        drawn, unit = metric.plotted, " (%)" if metric.is_accuracy else ""
+        left.scatter(drawn(accuracies), drawn(learned), s=9, alpha=0.5, label="learned")
         if len(foretold):
-            known = 100 * accuracies[-len(foretold) :]
-            left.scatter(known, 100 * foretold, s=9, alpha=0.7, label="before it was evaluated")
-        low, high = 100 * accuracies.min(), 100 * accuracies.max()
+            known = drawn(accuracies[-len(foretold) :])
+            left.scatter(known, drawn(foretold), s=9, alpha=0.7, label="before it was evaluated")
+        low, high = drawn(accuracies.min()), drawn(accuracies.max())
         left.plot([low, high], [low, high], color="gray", linewidth=0.8)
-        left.set(xlabel="evaluated accuracy (%)", ylabel="predicted accuracy (%)")
+        evaluated = f"evaluated {metric.name}{unit}"
+        left.set(xlabel=evaluated, ylabel=f"predicted {metric.name}{unit}")
         left.legend(fontsize=8)
-        shown = right.scatter(*flat.T, c=100 * accuracies, s=9, cmap="viridis")
+        shown = right.scatter(*flat.T, c=drawn(accuracies), s=9, cmap="viridis")
         right.plot(ways[..., 0], ways[..., 1], color="tab:red", linewidth=0.6, alpha=0.6)
         right.set_title("ascents from the best", fontsize=9)
-        figure.colorbar(shown, ax=right, label="evaluated accuracy (%)")
+        figure.colorbar(shown, ax=right, label=evaluated)
         figure.suptitle(title, fontsize=9)
         return True
     return False

@@ -200,7 +200,7 @@ def train_and_tell(folder: Path, out: Path, workers: int) -> None:
     """The training that is killed; at its end a digest of the weights is in a file."""
     torch.set_num_threads(1)
     settings = RetrainSettings(
-        steps=16,
+        steps=48,
         batch_size=16,
         micro_batches=2,
         ema=0.9,
@@ -219,11 +219,16 @@ def train_and_tell(folder: Path, out: Path, workers: int) -> None:
 
 
 def child(folder: Path, out: Path, workers: int) -> int:
-    """Start the training in a process that has all modules already; its number."""
+    """Start the training in a process that has all modules already; its number.
+
+    What it says goes into a file: processes whose parent was killed complain that it is gone.
+    """
     number = os.fork()
     if not number:
         status = 1
         try:
+            said = os.open(f"{out}.said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            os.dup2(said, 2)
             train_and_tell(folder, out, workers)
             status = 0
         finally:
@@ -239,7 +244,8 @@ def kills(count: int, workers: int, seed: int) -> None:
         fill(folder, 5 * CLASSES, 48)
         whole = Path(name) / "whole"
         started = time.monotonic()
-        assert os.waitpid(child(folder, whole, workers), 0)[1] == 0
+        status = os.waitpid(child(folder, whole, workers), 0)[1]
+        assert not status, Path(f"{whole}.said").read_text()
         seconds = time.monotonic() - started
         wanted = (whole / "weights").read_text()
         killed = behind = equal = 0

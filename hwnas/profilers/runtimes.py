@@ -46,6 +46,7 @@ RUNTIMES: Registry[Make] = Registry(
     {
         _DEFAULT: "hwnas.profilers.onnxruntime_cpu:OnnxRuntimeCpu",
         "openvino": "hwnas.profilers.openvino_cpu:OpenVinoCpu",
+        "torch-compile": "hwnas.profilers.torch_compile:TorchCompile",
     },
     _accept,
 )
@@ -93,8 +94,8 @@ def runtime(device: str, threads: int = 1, name: str | None = None) -> Runtime:
     Args:
         device: one of `DEVICES`.
         threads: inside an operator, on a CPU.
-        name: one of `GPU_RUNTIMES` on a GPU; ``onnxruntime``, ``openvino`` or an execution provider
-            such as ``XnnpackExecutionProvider`` on a CPU; or on either a registered
+        name: one of `GPU_RUNTIMES` on a GPU; ``onnxruntime``, ``openvino``, ``torch-compile`` or an
+            execution provider such as ``XnnpackExecutionProvider`` on a CPU; or on either a registered
             name or what a person typed as ``FILE.py:NAME`` or ``module:NAME``; None takes the best
             that ships and works here.
 

@@ -14,7 +14,7 @@ from hwnas.profilers.gpu.card_support import (
 )
 from hwnas.profilers.gpu.cuda_driver import CudaDriver
 from hwnas.profilers.gpu.nvml import Nvml
-from hwnas.profilers.gpu.onnx_torch import OnnxFunction
+from hwnas.profilers.onnx_torch import OnnxFunction
 from hwnas.profilers.gpu.windows import CardWatch, Window, runs_in_window
 
 __all__ = ["TorchCuda"]
@@ -80,24 +80,26 @@ class TorchCuda:
     @torch.no_grad()
     def _load(self, model: bytes) -> Window:
         function = OnnxFunction(model, _DEVICE, channels_last=self._channels_last)
-        x = function.example(_DEVICE)
+        inputs = function.examples()
         torch.cuda.synchronize()
         with torch.cuda.stream(self._stream):
             for _ in range(_WARM_UP_RUNS):  # libraries choose kernels and allocate, uncaptured
-                function(x)
+                function(*inputs)
             self._stream.synchronize()
-            once = self._captured(function, x, 1)
+            once = self._captured(function, inputs, 1)
             once()  # the first launch uploads the graph
             repeats = runs_in_window(min(once() for _ in range(3)))
-            window = self._captured(function, x, repeats)
+            window = self._captured(function, inputs, repeats)
         return Window(window, repeats, self._watch)
 
-    def _captured(self, function: OnnxFunction, x: torch.Tensor, repeats: int) -> Any:
+    def _captured(
+        self, function: OnnxFunction, inputs: tuple[torch.Tensor, ...], repeats: int
+    ) -> Any:
         graph = torch.cuda.CUDAGraph()
         self._pool = self._pool or torch.cuda.graph_pool_handle()
         with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
             for _ in range(repeats):
-                function(x)
+                function(*inputs)
         event: Any = torch.cuda.Event  # torch does not type it
         start, end = event(enable_timing=True), event(enable_timing=True)
         stream = self._stream
@@ -113,7 +115,7 @@ class TorchCuda:
             ms: float = start.elapsed_time(end)
             return ms
 
-        run.keeps = (function, x)  # type: ignore[attr-defined]  # the graph reads their memory
+        run.keeps = (function, inputs)  # type: ignore[attr-defined]  # the graph reads their memory
         return run
 
 

@@ -94,10 +94,10 @@ def runtime(device: str, threads: int = 1, name: str | None = None) -> Runtime:
     Args:
         device: one of `DEVICES`.
         threads: inside an operator, on a CPU.
-        name: one of `GPU_RUNTIMES` on a GPU; ``onnxruntime``, ``openvino``, ``torch-compile`` or an
-            execution provider such as ``XnnpackExecutionProvider`` on a CPU; or on either a registered
-            name or what a person typed as ``FILE.py:NAME`` or ``module:NAME``; None takes the best
-            that ships and works here.
+        name: one of `GPU_RUNTIMES` on a GPU; on a CPU ``onnxruntime``, ``openvino``,
+            ``torch-compile`` or an execution provider such as ``XnnpackExecutionProvider``; on
+            either a registered name or what a person typed as ``FILE.py:NAME`` or ``module:NAME``;
+            None takes the best that ships and works here.
 
     Raises:
         UnknownNameError: no such device or runtime.

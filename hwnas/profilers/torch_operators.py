@@ -120,6 +120,15 @@ def _batch_norm(a: Attributes) -> Run:
     return lambda x, w, b, mean, var: F.batch_norm(x, mean, var, w, b, eps=a.get("epsilon", 1e-5))
 
 
+def _flatten(a: Attributes) -> Run:
+    axis = a.get("axis", 1)
+    if axis < 1:
+        raise _refuse("Flatten of all axes")
+    if axis == 1:
+        return lambda x: x.flatten(1)
+    return lambda x: x.unsqueeze(-1).flatten(axis).flatten(0, axis - 1)
+
+
 def _index(taken: Mapping[int, Any]) -> tuple[Any, ...]:
     """What picks ``taken[axis]`` of some axes, which may all be counted from the end."""
     if max(taken) < 0:
@@ -168,7 +177,7 @@ OPERATORS: dict[str, Callable[[Attributes], Run]] = {
     "Equal": _always(torch.eq),
     "Erf": _always(torch.erf),
     "Exp": _always(torch.exp),
-    "Flatten": lambda a: partial(torch.flatten, start_dim=a.get("axis", 1)),
+    "Flatten": _flatten,
     "Floor": _always(torch.floor),
     "Gather": _gather,
     "Gelu": lambda a: partial(F.gelu, approximate=a.get("approximate", b"none").decode()),

@@ -14,8 +14,8 @@ from hwnas.profilers.gpu.card_support import (
 )
 from hwnas.profilers.gpu.cuda_driver import CudaDriver
 from hwnas.profilers.gpu.nvml import Nvml
-from hwnas.profilers.onnx_torch import OnnxFunction
 from hwnas.profilers.gpu.windows import CardWatch, Window, runs_in_window
+from hwnas.profilers.onnx_torch import OnnxFunction
 
 __all__ = ["TorchCuda"]
 

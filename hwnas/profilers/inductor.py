@@ -21,7 +21,15 @@ from hwnas.kernels.optimise import FOLDED, optimise
 from hwnas.profilers.gpu.engine_cache import cache_folder
 from hwnas.profilers.onnx_torch import OnnxFunction, as_module
 
-__all__ = ["Compiled", "compiled", "cpp_compiler", "kernel_times", "torch_threads"]
+__all__ = [
+    "Compiled",
+    "compiled",
+    "compiling",
+    "cpp_compiler",
+    "first_run",
+    "kernel_times",
+    "torch_threads",
+]
 
 #: What torch's profiler calls all kernels of one run, and inductor one kernel of a graph.
 _RUN, _KERNEL = "## Call CompiledFxGraph", re.compile(r"graph_\d+_(.*?)(_\d+)?")
@@ -41,23 +49,35 @@ def compiled(model: bytes, threads: int, *, profiled: bool = False) -> Compiled:
     Raises:
         ModelRejectedError: torch has no such operator, or cannot compile the model.
     """
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder("inductor")))
-    # a pool of compilers would be idle processes beside the measurement
-    settings = {"freezing": True, "compile_threads": 1, "cpp.enable_kernel_profile": profiled}
     try:
         function = OnnxFunction(_folded(model), "cpu")
         inputs = function.examples()
-        run = torch.compile(as_module(function), fullgraph=True, dynamic=False)
-        with warnings.catch_warnings(), torch_threads(threads), torch.inference_mode():
-            warnings.simplefilter("ignore")  # torch's, about itself
-            with config.patch(settings):
-                run(inputs)
+        run = compiling(function)
+        compiles = first_run(**{"cpp.enable_kernel_profile": profiled})
+        with torch_threads(threads), torch.inference_mode(), compiles:
+            run(inputs)
     except (MemoryError, HwnasError):
         raise
     except Exception as error:  # compilers raise what they like
         reason = " ".join(str(error).split())[:300]
         raise ModelRejectedError(f"torch does not compile the model: {reason}") from None
     return run, inputs
+
+
+def compiling(function: OnnxFunction) -> Callable[[Any], Any]:
+    """A function of a tuple of inputs that is compiled by its `first_run`."""
+    return torch.compile(as_module(function), fullgraph=True, dynamic=False)
+
+
+@contextmanager
+def first_run(**settings: Any) -> Iterator[None]:
+    """How inductor is set while it compiles: weights are constants, what is compiled is kept."""
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder("inductor")))
+    # a pool of compilers would be idle processes beside the measurement
+    settings = {"freezing": True, "compile_threads": 1, **settings}
+    with warnings.catch_warnings(), config.patch(settings):
+        warnings.simplefilter("ignore")  # torch's, about itself
+        yield
 
 
 def _folded(model: bytes) -> bytes:

@@ -42,8 +42,9 @@ def _window(a: Attributes) -> tuple[list[int], list[int], list[int]]:
     """Strides, and pads on both sides of each axis, of what slides."""
     if a.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
         raise _refuse(f"auto_pad {a['auto_pad'].decode(errors='replace')}")
-    rank = len(a["kernel_shape"])
-    pads = a.get("pads", [0] * 2 * rank)
+    told = next((a[name] for name in ("kernel_shape", "strides", "dilations") if name in a), None)
+    pads = a.get("pads", [0, 0] * (2 if told is None else len(told)))
+    rank = len(pads) // 2
     return a.get("strides", [1] * rank), pads[:rank], pads[rank:]
 
 
@@ -151,6 +152,12 @@ def _concat(a: Attributes) -> Run:
     return lambda *parts: torch.cat(parts, a["axis"])
 
 
+def _transpose(a: Attributes) -> Run:
+    if "perm" not in a:
+        raise _refuse("Transpose that does not say how")
+    return lambda x: x.permute(a["perm"])
+
+
 def _cast(a: Attributes) -> Run:
     if a["to"] not in _TYPES:
         raise _refuse(f"Cast to {onnx.TensorProto.DataType.Name(a['to'])}")
@@ -214,7 +221,7 @@ OPERATORS: dict[str, Callable[[Attributes], Run]] = {
     "Sqrt": _always(torch.sqrt),
     "Sub": _always(torch.sub),
     "Tanh": _always(torch.tanh),
-    "Transpose": lambda a: lambda x: x.permute(a["perm"]),
+    "Transpose": _transpose,
     "Where": _always(torch.where),
 }
 

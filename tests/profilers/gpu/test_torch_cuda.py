@@ -117,3 +117,17 @@ def test_a_torch_without_cuda_says_what_to_install(card, capability, cuda, index
     card(gpu_capability=capability, gpu_cuda=cuda)
     with pytest.raises(DeviceUnavailableError, match=f"built without CUDA: pip install .*{index}"):
         runtime("gpu", name="torch")
+
+
+def test_a_compiled_function_is_captured(fake_cuda, monkeypatch):
+    compiled = []
+
+    def compiling(function):
+        compiled.append(function)
+        return lambda inputs: function(*inputs)
+
+    monkeypatch.setattr("hwnas.profilers.inductor.compiling", compiling)
+    chosen = runtime("gpu", name="torch-compile")
+    assert chosen.target("fp32", 1).runtime == "torch-compile"
+    assert chosen.load(to_onnx(SMALL.graph()))() == pytest.approx(RUN_MS)
+    assert len(compiled) == 1

@@ -98,7 +98,7 @@ def command(
 
 
 def _predictor(table_name: str, space: str | None, batch: int | None) -> "LatencyPredictor":
-    from hwnas.predictors import is_engine, load_predictor, parse_engine
+    from hwnas.predictors import is_csv, is_engine, load_predictor, parse_engine
 
     source = table_path(table_name)
     if is_engine(source):
@@ -106,6 +106,8 @@ def _predictor(table_name: str, space: str | None, batch: int | None) -> "Latenc
         return load_predictor(parse_engine(source, batch).name, known)
     if batch is not None:
         raise click.UsageError("--batch is of engines such as v100-tensorrt-fp16")
+    if is_csv(source) and space is not None:
+        return load_predictor(source, make_space(space))
     know_space(space)
     with asking_for_space():
         return load_predictor(source)
@@ -122,13 +124,15 @@ def _predict_architectures(
     confidence: float,
     as_json: bool,
 ) -> None:
-    from hwnas.predictors import require
+    from hwnas.predictors import MeansPredictor, require
 
     space = predictor.space
     archs = np.stack([space.parse(text) for text in architectures])
     ms = predictor.predict(archs)
-    known = require(predictor, "predict_interval", "hwnas predict")
-    interval = known.predict_interval(archs, confidence)
+    interval: list[list[float] | None] = [None] * len(ms)
+    if not isinstance(predictor, MeansPredictor):
+        known = require(predictor, "predict_interval", "hwnas predict")
+        interval = known.predict_interval(archs, confidence).tolist()
     if as_json:
         found = zip(
             architectures, ms, interval, space.macs(archs), space.params(archs), strict=True
@@ -138,7 +142,7 @@ def _predict_architectures(
                 {
                     "architecture": text,
                     "predicted_ms": float(value),
-                    "interval_ms": [float(v) for v in pair],
+                    "interval_ms": pair,
                     "macs": int(macs),
                     "params": int(params),
                     "notes": dict(predictor.notes),
@@ -154,7 +158,7 @@ def _predict_architectures(
     for at, text in enumerate(architectures):
         rows.add_row(
             f"{ms[at]:.3f}",
-            f"{interval[at, 0]:.3f} to {interval[at, 1]:.3f}",
+            "unknown" if (ends := interval[at]) is None else f"{ends[0]:.3f} to {ends[1]:.3f}",
             f"{space.macs(archs)[at] / 1e6:.1f} M",
             f"{space.params(archs)[at] / 1e6:.2f} M",
             text,

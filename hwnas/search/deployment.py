@@ -22,8 +22,8 @@ from hwnas.predictors import (
     LookedUpLatency,
     UnknownLatency,
     is_engine,
+    load_latencies,
     load_predictor,
-    load_table,
     parse_engine,
     shipped_predictors,
 )
@@ -110,7 +110,7 @@ def fingerprint(predictor: LatencyPredictor) -> str:
 
 
 def read_source(source: Any) -> Any:
-    """A table where a name or path leads to one; anything else as it is.
+    """A table or means of operators where a name or path leads to such; anything else as it is.
 
     A name such as ``v100-tensorrt-fp16`` is that of an engine, which `deploy` gives its batch.
 
@@ -125,7 +125,7 @@ def read_source(source: Any) -> Any:
     fitted = text in shipped_predictors() or text.endswith(".npz")
     if fitted or (is_typed_object(text) and not Path(text).exists()):
         return source
-    return load_table(table_path(text))
+    return load_latencies(table_path(text))
 
 
 def deploy(

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from hwnas.errors import DeviceUnavailableError, ModelRejectedError, OptionError
+from hwnas.onnx_graph import to_onnx
 from hwnas.ops import MBConv, Workload
 from hwnas.profilers import check_kernels, inductor, runtime
 from hwnas.testing import check_runtime

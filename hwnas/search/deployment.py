@@ -28,6 +28,7 @@ from hwnas.predictors import (
     shipped_predictors,
 )
 from hwnas.profilers import check_device, runtime
+from hwnas.profilers.onnxruntime_provider import provider_of
 from hwnas.progress import Progress, say
 from hwnas.registry import is_typed_object
 from hwnas.search.candidates.verification import verify_command
@@ -233,6 +234,8 @@ def _check_fits(target: Target, options: TargetOptions, device: str) -> None:
     asked["device"] = None if device == "auto" else device
     if options.runtime is not None and is_typed_object(options.runtime):
         asked["runtime"] = None  # its target says what it is
+    elif options.runtime is not None:
+        asked["runtime"] = provider_of(options.runtime) or options.runtime
     for name, value in has.items():
         if asked[name] not in (None, value):
             raise OptionError(

@@ -95,7 +95,11 @@ class OnnxFunction:
             self._constants[node.output[0]] = _constant(node, attributes)
         elif node.op_type == "ConstantOfShape":
             (shape,) = self._described(node, 0)
-            value = numpy_helper.to_array(attributes["value"]) if attributes else np.float32([0])
+            value = (
+                numpy_helper.to_array(attributes["value"])
+                if attributes
+                else np.zeros(1, np.float32)
+            )
             self._constants[node.output[0]] = np.full(shape.tolist(), value.item(), value.dtype)
         elif node.op_type in DESCRIBED:
             attributes["outputs"] = len(node.output)

@@ -129,7 +129,8 @@ class MeansPredictor:
     def _ms(self, workload: Workload) -> float:
         if workload.op.no_op:
             return 0.0
-        return sum(self.means.ms[name] - self.means.call_ms for name in self.means.names(workload))
+        known = (self.means.ms[name] - self.means.call_ms for name in self.means.names(workload))
+        return sum(max(0.0, ms) for ms in known)
 
 
 def is_csv(source: str | Path) -> bool:

@@ -5,7 +5,12 @@ from typing import Any
 
 import torch
 
-from hwnas.errors import DeviceMemoryError, DeviceUnavailableError, ModelRejectedError
+from hwnas.errors import (
+    DeviceMemoryError,
+    DeviceUnavailableError,
+    HwnasError,
+    ModelRejectedError,
+)
 from hwnas.latency_tables import Conditions, Target
 from hwnas.profilers.gpu.card_support import (
     NEWEST_CUDA,
@@ -79,7 +84,9 @@ class TorchCuda:
             return self._load(model)
         except torch.cuda.OutOfMemoryError as error:
             raise DeviceMemoryError(str(error).split(".")[0]) from None
-        except RuntimeError as error:
+        except HwnasError:
+            raise
+        except (RuntimeError, IndexError, TypeError, ValueError) as error:
             raise ModelRejectedError(f"torch does not run it: {error}") from None
 
     @torch.no_grad()

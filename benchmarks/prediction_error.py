@@ -1,6 +1,6 @@
 """Predicted against measured: random architectures that no table has seen, on this CPU.
 
-python benchmarks/prediction_error.py [TABLE] [--space NAME] [--networks N]
+python benchmarks/prediction_error.py [TABLE] [--space NAME] [--networks N] [--runtime NAME]
 
 Without a table the machine is profiled first. The networks are measured twice; how far the two
 differ is the noise floor, and their mean is what the prediction is compared with.
@@ -27,9 +27,9 @@ def measured_twice(models: dict[str, bytes], space: SearchSpace, cpu: Runtime) -
     return passes
 
 
-def main(table_name: str | None, space_name: str, count: int) -> None:
+def main(table_name: str | None, space_name: str, count: int, runtime_name: str | None) -> None:
     space = hwnas.space(space_name)
-    cpu = runtime("cpu", 1)
+    cpu = runtime("cpu", 1, runtime_name)
     if table_name is None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "table.json"
@@ -73,5 +73,6 @@ if __name__ == "__main__":
     parser.add_argument("table", nargs="?")
     parser.add_argument("--space", default="proxyless")
     parser.add_argument("--networks", type=int, default=50)
+    parser.add_argument("--runtime", help="openvino, torch-compile; by default onnxruntime")
     given = parser.parse_args()
-    main(given.table, given.space, given.networks)
+    main(given.table, given.space, given.networks, given.runtime)

@@ -43,8 +43,8 @@ _NUMBERS = _each(Whole(min=1, most=65_536))
 @click.option(
     "--runtime",
     metavar="NAME",
-    help="On a CPU onnxruntime or openvino; on a GPU tensorrt, torch or onnxruntime; your own as "
-    "FILE.py:NAME  [default: the best]",
+    help="On a CPU onnxruntime, openvino or torch-compile; on a GPU tensorrt, torch or "
+    "onnxruntime; your own as FILE.py:NAME  [default: the best]",
 )
 @click.option(
     "--threads",

@@ -99,13 +99,15 @@ def _predict_architectures(
     confidence: float,
     as_json: bool,
 ) -> None:
-    from hwnas.predictors import require
+    from hwnas.predictors import MeansPredictor, require
 
     space = predictor.space
     archs = np.stack([space.parse(text) for text in architectures])
     ms = predictor.predict(archs)
-    known = require(predictor, "predict_interval", "hwnas predict")
-    interval = known.predict_interval(archs, confidence)
+    interval: list[list[float] | None] = [None] * len(ms)
+    if not isinstance(predictor, MeansPredictor):
+        known = require(predictor, "predict_interval", "hwnas predict")
+        interval = known.predict_interval(archs, confidence).tolist()
     if as_json:
         found = zip(
             architectures, ms, interval, space.macs(archs), space.params(archs), strict=True
@@ -115,7 +117,7 @@ def _predict_architectures(
                 {
                     "architecture": text,
                     "predicted_ms": float(value),
-                    "interval_ms": [float(v) for v in pair],
+                    "interval_ms": pair,
                     "macs": int(macs),
                     "params": int(params),
                     "notes": dict(predictor.notes),
@@ -131,7 +133,7 @@ def _predict_architectures(
     for at, text in enumerate(architectures):
         rows.add_row(
             f"{ms[at]:.3f}",
-            f"{interval[at, 0]:.3f} to {interval[at, 1]:.3f}",
+            "unknown" if (ends := interval[at]) is None else f"{ends[0]:.3f} to {ends[1]:.3f}",
             f"{space.macs(archs)[at] / 1e6:.1f} M",
             f"{space.params(archs)[at] / 1e6:.2f} M",
             text,

@@ -58,7 +58,7 @@ def make_predictor(
         click.UsageError: a batch of what is no engine.
         OptionError: it does not say its space, or knows nothing of the one that is typed.
     """
-    from hwnas.predictors import is_engine, load_predictor, parse_engine
+    from hwnas.predictors import is_csv, is_engine, load_predictor, parse_engine
 
     source = table_path(table)
     if is_engine(source):
@@ -68,8 +68,9 @@ def make_predictor(
         raise click.UsageError("--batch is of engines such as v100-tensorrt-fp16")
     know_space(space)
     sized = any(value not in (None, False) for value in said.values())
+    knows_none = is_csv(source) or is_typed_object(source)
     with asking_for_space():
-        if space is not None and (sized or is_typed_object(source)):
+        if space is not None and (sized or knows_none):
             return load_predictor(source, make_space(space, **said))
         own = load_predictor(source)
     if space is None or own.space.name == spaces.resolve(space).name:

@@ -11,8 +11,14 @@ from hwnas.predictors.additivity import AdditivityReport, additivity_report
 from hwnas.predictors.calibrated import Calibration
 from hwnas.predictors.expectation import SampledExpectation, sampled_expectation
 from hwnas.predictors.kernels import KernelPredictor
-from hwnas.predictors.loading import load_predictor, load_table, shipped_predictors
+from hwnas.predictors.loading import (
+    load_latencies,
+    load_predictor,
+    load_table,
+    shipped_predictors,
+)
 from hwnas.predictors.looked_up import LookedUpLatency, UnknownLatency
+from hwnas.predictors.means import MeansPredictor, OperatorMeans, is_csv
 from hwnas.predictors.model_prediction import KernelLatency, ModelPrediction
 from hwnas.predictors.onnx_model import predict_onnx, predict_pieces
 from hwnas.predictors.own import OwnPredictor
@@ -52,7 +58,9 @@ __all__ = [
     "LatencyPredictor",
     "LatencyRegressor",
     "LookedUpLatency",
+    "MeansPredictor",
     "ModelPrediction",
+    "OperatorMeans",
     "OwnPredictor",
     "PredictionReport",
     "SampledExpectation",
@@ -64,8 +72,10 @@ __all__ = [
     "engine_table",
     "engine_times",
     "fill_gaps",
+    "is_csv",
     "is_engine",
     "known_interval",
+    "load_latencies",
     "load_predictor",
     "load_table",
     "parse_engine",

@@ -10,6 +10,13 @@ from hwnas.latency_tables.published import shipped_predictors
 from hwnas.predictors.additive import AdditivePredictor
 from hwnas.predictors.kernels import KernelPredictor
 from hwnas.predictors.looked_up import LookedUpLatency, UnknownLatency
+from hwnas.predictors.means import (
+    MeansPredictor,
+    OperatorMeans,
+    is_csv,
+    read_means,
+    read_means_table,
+)
 from hwnas.predictors.own import OwnPredictor
 from hwnas.predictors.protocol import LatencyPredictor, predictor_name
 from hwnas.predictors.tensorrt.engines import engine_names, is_engine, parse_engine
@@ -22,7 +29,7 @@ if TYPE_CHECKING:
     from hwnas.predictors.regression import LatencyRegressor
     from hwnas.predictors.whole_networks import WholeNetworkPredictor
 
-__all__ = ["load_predictor", "load_table", "shipped_predictors"]
+__all__ = ["load_latencies", "load_predictor", "load_table", "shipped_predictors"]
 
 
 @overload
@@ -37,11 +44,12 @@ def load_predictor(source: Any, space: SearchSpace | None = None) -> LatencyPred
     """The predictor of a latency table, one that was fitted, or a person's own object.
 
     Args:
-        source: a table or a fitted `hwnas.LatencyRegressor`; the path of a table or of a saved
-            regressor (.npz); the name of a table or predictor that ships, or of an engine of the
-            V100 with its batch, ``v100-tensorrt-fp16-b32``; an own object with
-            ``predict`` (see `OwnPredictor`), or where one stands, ``FILE.py:NAME`` or
-            ``module:NAME``, which imports that file. A predictor of hwnas stays as it is.
+        source: a table or a fitted `hwnas.LatencyRegressor`; the path of a table, of a saved
+            regressor (.npz) or of means of operators (`hwnas.predictors.means`); the name of a
+            table or predictor that ships, or of an engine of the V100 with its batch,
+            ``v100-tensorrt-fp16-b32``; an own object with ``predict`` (see `OwnPredictor`), or
+            where one stands, ``FILE.py:NAME`` or ``module:NAME``, which imports that file. A
+            predictor of hwnas stays as it is.
         space: whose architectures to predict; by default the space that was measured, or an own
             object's ``space``.
 
@@ -62,7 +70,35 @@ def load_predictor(source: Any, space: SearchSpace | None = None) -> LatencyPred
         return _fitted(Path(source), space, text)
     if is_typed_object(text) and not Path(source).exists():
         return _of_object(typed_object(text), space, text)
-    return _of_table(load_table(source), space)
+    return _of_object(load_latencies(source), space, text)
+
+
+def load_latencies(source: str | Path) -> LatencyTable | OperatorMeans:
+    """A table, or means of operators where that is all that a file tells.
+
+    Raises:
+        TableFormatError: there is no such table, or it cannot be read.
+        DataError: a CSV file that cannot be read.
+    """
+    if is_csv(source):
+        return read_means(Path(source))
+    try:
+        return load_table(source)
+    except TableFormatError:
+        if (means := read_means_table(Path(source))) is None:
+            raise
+        return means
+
+
+def _of_means(means: OperatorMeans, space: SearchSpace | None) -> MeansPredictor:
+    if space is None and means.origin is not None:
+        space = spaces.remake(means.origin.name, means.origin.arguments)
+    if space is None:
+        raise OptionError(
+            f"{means.name} does not say which space's architectures it predicts: give space=, on "
+            "the command line --space NAME"
+        )
+    return MeansPredictor(means, space)
 
 
 def load_table(source: str | Path) -> LatencyTable:
@@ -86,6 +122,8 @@ def _of_object(source: Any, space: SearchSpace | None, name: str | None) -> Late
     """The predictor that an object makes; ``name`` is what a person typed for it."""
     if isinstance(source, LatencyTable):
         return _of_table(source, space)
+    if isinstance(source, OperatorMeans):
+        return _of_means(source, space)
     if isinstance(source, KernelPredictor):
         raise OptionError(
             "a KernelPredictor predicts the kernels of an ONNX model, not architectures: give its "
@@ -103,7 +141,9 @@ def _of_object(source: Any, space: SearchSpace | None, name: str | None) -> Late
 
         looked_up = LookedUpLatency | UnknownLatency
         whole = WholeNetworkPredictor | EngineFamilyPredictor | looked_up
-        if isinstance(source, AdditivePredictor | SpacePredictor | OwnPredictor | whole):
+        if isinstance(
+            source, AdditivePredictor | SpacePredictor | OwnPredictor | MeansPredictor | whole
+        ):
             return _same_space(source, space)
     if space is None:
         space = getattr(source, "space", None)

@@ -34,6 +34,8 @@ _LEAST = 3
 _WEIGHT = 3
 #: What a kernel takes, very roughly, by which kernels are shared out: ms each, per MAC, per byte.
 _ROUGHLY = (0.002, 5e-8, 1e-7)
+#: Runtimes of CPUs that make other kernels than those of ONNX Runtime.
+_OF_OTHERS = ("openvino", "torch-compile")
 #: Larger kernels are not measured, only predicted: one takes as long as a hundred others.
 _MOST_MACS = 500_000_000
 _MOST_CONSTANTS, _MOST_BYTES = 8_000_000, 48_000_000
@@ -115,7 +117,7 @@ def check_kernels(target: Target, count: int) -> None:
         OptionError: fewer than 20 kernels, a precision other than fp32, or no CPU: ONNX Runtime
             lays kernels out for its CPU provider, and others do not run those.
     """
-    if target.runtime == "openvino" or is_provider(target.runtime):
+    if target.runtime in _OF_OTHERS or is_provider(target.runtime):
         raise OptionError(
             "kernels are cut out of what ONNX Runtime makes of a model for its own CPU provider, "
             f"and {target.runtime} makes others: profile without --kernels, or with --runtime "

@@ -8,7 +8,15 @@ import onnxruntime as ort
 
 from hwnas.profilers.protocol import Job
 
-__all__ = ["BELOW", "bound", "input_arrays", "load_session", "new_session", "output_arrays"]
+__all__ = [
+    "BELOW",
+    "bound",
+    "input_arrays",
+    "load_session",
+    "new_session",
+    "output_arrays",
+    "plugin_devices",
+]
 
 #: Behind this, a model's metadata says what the whole numbers of an input lie below.
 BELOW = "hwnas.below."
@@ -48,9 +56,21 @@ def new_session(
     providers: list[Any] = ["CPUExecutionProvider"]
     if provider == "xnnpack":
         providers.insert(0, ("XnnpackExecutionProvider", {"intra_op_num_threads": str(threads)}))
+    elif plugged := plugin_devices(provider):
+        options.add_provider_for_devices(plugged, {})  # what it leaves runs on the CPU provider
+        return ort.InferenceSession(model, options)
     elif provider != "cpu":
         providers.insert(0, provider)
     return ort.InferenceSession(model, options, providers=providers)
+
+
+def plugin_devices(provider: str) -> list[Any]:
+    """This processor as a registered plugin offers it; empty for providers that are built in."""
+    if provider in ("cpu", *ort.get_available_providers()) or not hasattr(ort, "get_ep_devices"):
+        return []
+    processor = ort.OrtHardwareDeviceType.CPU
+    offered = [d for d in ort.get_ep_devices() if d.ep_name == provider]
+    return [d for d in offered if d.device.type == processor]
 
 
 def bound(session: Any, kept: list[Any] | None = None) -> Job:

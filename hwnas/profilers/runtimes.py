@@ -5,7 +5,7 @@ from typing import Any
 
 from hwnas.errors import HwnasError, OptionError, UnknownNameError
 from hwnas.profilers.gpu import GPU_RUNTIMES, gpu_runtime
-from hwnas.profilers.onnxruntime_provider import is_provider, provider_runtime
+from hwnas.profilers.onnxruntime_provider import provider_of, provider_runtime
 from hwnas.profilers.remote.adb import PerfTest, adb_runtime
 from hwnas.profilers.remote.runtime import RemoteRuntime
 from hwnas.profilers.runtime import Runtime
@@ -46,6 +46,7 @@ RUNTIMES: Registry[Make] = Registry(
     {
         _DEFAULT: "hwnas.profilers.onnxruntime_cpu:OnnxRuntimeCpu",
         "openvino": "hwnas.profilers.openvino_cpu:OpenVinoCpu",
+        "torch-compile": "hwnas.profilers.torch_compile:TorchCompile",
     },
     _accept,
 )
@@ -93,10 +94,10 @@ def runtime(device: str, threads: int = 1, name: str | None = None) -> Runtime:
     Args:
         device: one of `DEVICES`.
         threads: inside an operator, on a CPU.
-        name: one of `GPU_RUNTIMES` on a GPU; ``onnxruntime``, ``openvino`` or an execution provider
-            such as ``XnnpackExecutionProvider`` on a CPU; or on either a registered
-            name or what a person typed as ``FILE.py:NAME`` or ``module:NAME``; None takes the best
-            that ships and works here.
+        name: one of `GPU_RUNTIMES` on a GPU; on a CPU ``onnxruntime``, ``openvino``,
+            ``torch-compile`` or an execution provider such as ``XnnpackExecutionProvider``, with
+            ``=LIBRARY`` where a plugin brings it; on either a registered name or what a person
+            typed as ``FILE.py:NAME`` or ``module:NAME``; None takes the best that ships and works.
 
     Raises:
         UnknownNameError: no such device or runtime.
@@ -110,7 +111,7 @@ def runtime(device: str, threads: int = 1, name: str | None = None) -> Runtime:
         return gpu_runtime(name)
     if name is None or name == _DEFAULT:
         return RUNTIMES.get(_DEFAULT)(threads)
-    if not own and is_provider(name):
+    if not own and provider_of(name):
         return provider_runtime(name, threads)
     if not own:
         raise UnknownNameError("CPU runtime", name, RUNTIMES.names())

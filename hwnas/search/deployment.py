@@ -22,12 +22,13 @@ from hwnas.predictors import (
     LookedUpLatency,
     UnknownLatency,
     is_engine,
+    load_latencies,
     load_predictor,
-    load_table,
     parse_engine,
     shipped_predictors,
 )
 from hwnas.profilers import check_device, runtime
+from hwnas.profilers.onnxruntime_provider import provider_of
 from hwnas.progress import Progress, say
 from hwnas.registry import is_typed_object
 from hwnas.search.candidates.verification import verify_command
@@ -110,7 +111,7 @@ def fingerprint(predictor: LatencyPredictor) -> str:
 
 
 def read_source(source: Any) -> Any:
-    """A table where a name or path leads to one; anything else as it is.
+    """A table or means of operators where a name or path leads to such; anything else as it is.
 
     A name such as ``v100-tensorrt-fp16`` is that of an engine, which `deploy` gives its batch.
 
@@ -125,7 +126,7 @@ def read_source(source: Any) -> Any:
     fitted = text in shipped_predictors() or text.endswith(".npz")
     if fitted or (is_typed_object(text) and not Path(text).exists()):
         return source
-    return load_table(table_path(text))
+    return load_latencies(table_path(text))
 
 
 def deploy(
@@ -233,6 +234,8 @@ def _check_fits(target: Target, options: TargetOptions, device: str) -> None:
     asked["device"] = None if device == "auto" else device
     if options.runtime is not None and is_typed_object(options.runtime):
         asked["runtime"] = None  # its target says what it is
+    elif options.runtime is not None:
+        asked["runtime"] = provider_of(options.runtime) or options.runtime
     for name, value in has.items():
         if asked[name] not in (None, value):
             raise OptionError(

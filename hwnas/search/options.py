@@ -62,7 +62,8 @@ class TargetOptions:
     runtime: str | None = setting(
         None,
         "On a GPU: tensorrt, torch, torch-channels-last or onnxruntime  [default: the first of "
-        "these that works]; on a CPU: onnxruntime [default] or openvino; your own as FILE.py:NAME",
+        "these that works]; on a CPU: onnxruntime [default] or openvino; on both torch-compile; "
+        "your own as FILE.py:NAME",
         metavar="NAME",
     )
     precision: Literal["fp32", "fp16", "int8"] | None = setting(

@@ -18,7 +18,7 @@ from hwnas.memory import machine_bytes
 from hwnas.profilers import GPU_RUNTIMES, RUNTIMES, AnyRuntime, Plan, Runtime, is_remote
 from hwnas.profilers.company import noticed_company
 from hwnas.profilers.measuring import reference_model, share_done
-from hwnas.profilers.onnxruntime_provider import is_provider
+from hwnas.profilers.onnxruntime_provider import provider_of
 from hwnas.profilers.protocol import Samples, run_rounds
 from hwnas.profilers.runtime import MeasuresRounds, NeedsSession
 from hwnas.progress import Progress, silent
@@ -218,7 +218,7 @@ def _probed(case: Case, options: MeasureOptions) -> Probe | None:
 
 def _known_elsewhere(name: str) -> bool:
     """Whether another process makes this runtime by its name; not so what was registered here."""
-    return name in GPU_RUNTIMES or is_provider(name) or RUNTIMES.known_elsewhere(name)
+    return name in GPU_RUNTIMES or bool(provider_of(name)) or RUNTIMES.known_elsewhere(name)
 
 
 def _groups(cases: Sequence[Case]) -> Iterator[list[Case]]:

@@ -21,10 +21,10 @@ def _tensorrt() -> Runtime:
     return TensorRt()
 
 
-def _torch(channels_last: bool = False) -> Runtime:
+def _torch(**how: bool) -> Runtime:
     from hwnas.profilers.gpu.torch_cuda import TorchCuda
 
-    return TorchCuda(channels_last=channels_last)
+    return TorchCuda(**how)
 
 
 def _onnxruntime() -> Runtime:
@@ -39,6 +39,7 @@ _MAKE: dict[str, Callable[[], Runtime]] = {
     "torch": _torch,
     "torch-channels-last": lambda: _torch(channels_last=True),
     "onnxruntime": _onnxruntime,
+    "torch-compile": lambda: _torch(compiled=True),
 }
 GPU_RUNTIMES = tuple(_MAKE)
 #: One of each a process, and the best that works: to start TensorRT takes seconds and memory.

@@ -23,14 +23,14 @@ _DIGEST = 32
 _MOST_BYTES = 4 * 2**30
 
 
-def cache_folder() -> Path:
-    """Where engines are kept: below ``$HWNAS_HOME``, else the platform's cache folder."""
+def cache_folder(what: str = "engines") -> Path:
+    """Where what was compiled is kept: below ``$HWNAS_HOME``, else the platform's cache folder."""
     home = os.environ.get("HWNAS_HOME")
     if home:
-        return Path(home) / "engines"
+        return Path(home) / what
     from platformdirs import user_cache_path
 
-    return user_cache_path("hwnas") / "engines"
+    return user_cache_path("hwnas") / what
 
 
 class EngineCache:

@@ -25,7 +25,15 @@ _PARTS: dict[str, tuple[str, ...] | None] = {
     "profilers/protocol": None,
     "profilers/host": None,
     "profilers/onnxruntime_sessions": (
-        *("BELOW", "load_session", "new_session", "bound", "number_type", "made_up"),
+        *(
+            "BELOW",
+            "load_session",
+            "new_session",
+            "plugin_devices",
+            "bound",
+            "number_type",
+            "made_up",
+        ),
         *("input_arrays", "output_arrays"),
     ),
     "profilers/remote/device_state": None,

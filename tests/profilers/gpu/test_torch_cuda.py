@@ -11,7 +11,7 @@ from hwnas.onnx_graph import to_onnx
 from hwnas.ops import MBConv, Workload
 from hwnas.profilers import runtime
 from hwnas.profilers.gpu import torch_cuda
-from hwnas.profilers.gpu.onnx_torch import OnnxFunction
+from hwnas.profilers.onnx_torch import OnnxFunction
 
 SMALL = Workload(MBConv(3, 3), 8, 8, 1, 8, 8)
 RUN_MS = 0.25
@@ -56,9 +56,9 @@ def fake_cuda(card, monkeypatch):
 
     real = OnnxFunction.__call__
 
-    def counted(self, x):
+    def counted(self, *inputs):
         state.runs += 1
-        return real(self, x)
+        return real(self, *inputs)
 
     monkeypatch.setattr(OnnxFunction, "__call__", counted)
     for name, value in {
@@ -117,3 +117,17 @@ def test_a_torch_without_cuda_says_what_to_install(card, capability, cuda, index
     card(gpu_capability=capability, gpu_cuda=cuda)
     with pytest.raises(DeviceUnavailableError, match=f"built without CUDA: pip install .*{index}"):
         runtime("gpu", name="torch")
+
+
+def test_a_compiled_function_is_captured(fake_cuda, monkeypatch):
+    compiled = []
+
+    def compiling(function):
+        compiled.append(function)
+        return lambda inputs: function(*inputs)
+
+    monkeypatch.setattr("hwnas.profilers.inductor.compiling", compiling)
+    chosen = runtime("gpu", name="torch-compile")
+    assert chosen.target("fp32", 1).runtime == "torch-compile"
+    assert chosen.load(to_onnx(SMALL.graph()))() == pytest.approx(RUN_MS)
+    assert len(compiled) == 1

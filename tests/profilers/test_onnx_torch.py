@@ -6,7 +6,7 @@ import torch
 
 import hwnas.spaces
 from hwnas.errors import ModelRejectedError
-from hwnas.profilers.gpu.onnx_torch import OnnxFunction
+from hwnas.profilers.onnx_torch import OnnxFunction
 from hwnas.testing.ops import assert_close, run_onnx
 
 PROXYLESS = hwnas.spaces.space("proxyless", input_size=36, classes=7, width_mult=0.25)
@@ -21,8 +21,8 @@ def test_computes_what_onnx_runtime_computes(space, channels_last):
     for arch in space.sample(4, seed=1):
         model = space.to_onnx(arch, batch=2)
         function = OnnxFunction(model, "cpu", channels_last=channels_last)
-        x = function.example("cpu")
-        assert tuple(x.shape) == function.input_shape == (2, *space.input_shape)
+        (x,) = function.examples()
+        assert tuple(x.shape) == (2, *space.input_shape)
         with torch.no_grad():
             got = function(x).numpy()
         assert_close(got, run_onnx(model, x.contiguous().numpy()), space.format(arch))
@@ -32,7 +32,7 @@ def test_zeros_on_every_edge():
     arch = CELLS.parse("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")
     model = CELLS.to_onnx(arch, batch=2)
     function = OnnxFunction(model, "cpu")
-    x = function.example("cpu")
+    (x,) = function.examples()
     assert_close(function(x).numpy(), run_onnx(model, x.numpy()), "zeros")
 
 
@@ -40,7 +40,7 @@ def test_fp16_stays_fp16():
     arch = PROXYLESS.sample(1, seed=2)[0]
     model = PROXYLESS.to_onnx(arch, precision="fp16")
     function = OnnxFunction(model, "cpu")
-    x = function.example("cpu")
+    (x,) = function.examples()
     assert x.dtype == torch.float16
     got = function(x)
     assert got.dtype == torch.float16

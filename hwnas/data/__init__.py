@@ -4,7 +4,7 @@ Nothing here needs torch to hand out a batch, and nothing turns a whole part int
 """
 
 from hwnas.data.arrays import ArrayDataset, from_arrays, has_digest, notes_of
-from hwnas.data.batches import batch_indices, even_slices
+from hwnas.data.batches import batch_indices, even_slices, first_images
 from hwnas.data.checking import check_dataset
 from hwnas.data.labelled import LabelledImages, resized
 from hwnas.data.loading import default_proxy_size, load_data, parse_data_spec, suited
@@ -29,6 +29,7 @@ __all__ = [
     "data_specs",
     "default_proxy_size",
     "even_slices",
+    "first_images",
     "from_arrays",
     "has_digest",
     "load_data",

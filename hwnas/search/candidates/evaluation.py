@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwnas.arrays import FloatArray, IntArray
-from hwnas.data import Dataset
+from hwnas.data import Dataset, first_images
 from hwnas.progress import Progress, silent
 from hwnas.search.runs.run import Run
 from hwnas.search.runs.stored import StoredRun
@@ -24,6 +24,7 @@ __all__ = [
     "stored_evaluator",
     "tested_accuracy",
     "validation_evaluator",
+    "validation_images",
 ]
 
 #: Architectures (n, n_decisions) -> accuracies (n,), 0 to 1.
@@ -53,21 +54,19 @@ def validation_evaluator(
         settings: how many of them, and by what candidates are ranked.
     """
     settings = settings or EvaluationSettings()
-    most = settings.validation_images or _VALIDATION_IMAGES
-    images, labels, count = [], [], 0
-    for x, y in data.validation():
-        images.append(np.asarray(x, np.float32))
-        labels.append(np.asarray(y, np.int64))
-        count += len(labels[-1])
-        if count >= most:
-            break
     return Evaluator(
         supernet,
         calibration_images(data, settings.calibration_images),
-        np.concatenate(images)[:most],
-        np.concatenate(labels)[:most],
+        *validation_images(data, settings),
         rank_by=settings.rank_by,
     )
+
+
+def validation_images(
+    data: Dataset, settings: EvaluationSettings
+) -> tuple[npt.NDArray[np.float32], IntArray]:
+    """The images that candidates are ranked on, and their labels."""
+    return first_images(data.validation(), settings.validation_images or _VALIDATION_IMAGES)
 
 
 def stored_evaluator(source: StoredRun, data: Dataset) -> Evaluator:

@@ -139,6 +139,7 @@ def summary(result: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
     rows = [
         ("architecture", result["architecture"]),
         ("budget", ", ".join(result["budget"])),
+        *_precisions(result),
         *_latency(result),
     ]
     rows.append(
@@ -176,6 +177,28 @@ def summary(result: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
         ("files", f"{folder}: {', '.join(result['files'].values())}"),
     ]
     return rows
+
+
+def _precisions(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Which precision won, and what each of them found, where several were searched."""
+    found = result.get("precisions", [])
+    rows = [("precision", f"{result['precision']}, the best of what follows")] if found else []
+    return rows + [(one["precision"], _in_precision(one)) for one in found]
+
+
+def _in_precision(one: Mapping[str, Any]) -> str:
+    if one["architecture"] is None:
+        return f"no network: {one['why_not']}"
+    known = [(one["measured_ms"], "measured"), (one["predicted_ms"], "predicted")]
+    parts = [f"{ms:.3f} ms {how}" for ms, how in known if ms is not None]
+    parts.append(f"{one['accuracy']:.1%} validation in {one['precision']}")
+    if one["why_not"] is not None:
+        parts.append(one["why_not"])
+    elif one["twins"] is not None:
+        twins = one["twins"]
+        how = "beside it" if twins["measured"] else "as predicted"
+        parts.append(f"{-twins['change']:.1%} less time than the same in fp32 {how}")
+    return ", ".join(parts)
 
 
 def _latency(result: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -31,6 +31,7 @@ __all__ = [
     "Several",
     "Share",
     "Text",
+    "Twins",
     "Winner",
     "parse_of_file",
     "with_defaults",
@@ -197,6 +198,18 @@ class Found(Network):
             raise ValueError("test_accuracy is null, and no accuracy was looked up")
         if self.predicted_ms is None and self.measured_ms is not None:
             raise ValueError("predicted_ms is null, and measured_ms is not")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Twins(Document):
+    """A network and the same in fp32, side by side; measured, or predicted with no error known."""
+
+    own_ms: Ms
+    fp32_ms: Ms
+    change: Annotated[float, Gt(-1)]
+    error: Annotated[float, Ge(0)]
+    measured: bool
+    digest: Annotated[str, Len(64, 64)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -80,8 +80,19 @@ class StoredRun:
                 f"{path} names no space of this version ({error}); if it is a space of your own, "
                 "give it again: --space FILE.py:NAME"
             ) from None
-        home = Path(os.path.normpath(folder / config.get("supernet", ".")))
-        return cls(folder, config, home, deployed, proxy, data)
+        return cls(folder, config, _home(folder, config), deployed, proxy, data)
+
+    @classmethod
+    def of(
+        cls, folder: Path, deployed: SearchSpace, proxy: SearchSpace, data: Dataset
+    ) -> "StoredRun":
+        """A run whose spaces and data are at hand, so that it need not name them.
+
+        Raises:
+            CheckpointError: there is no run, or its configuration cannot be read.
+        """
+        config = _config(folder)
+        return cls(folder, config, _home(folder, config), deployed, proxy, data)
 
     def data(self, *, full: bool = False) -> Dataset:
         """The data of the run: where they were, or where a person says that they are now.
@@ -245,6 +256,11 @@ def stored_space(folder: Path) -> str:
         CheckpointError: there is no run, or its configuration cannot be read.
     """
     return str(_config(folder).get("space"))
+
+
+def _home(folder: Path, config: Mapping[str, Any]) -> Path:
+    """The folder of the run that trained the supernet."""
+    return Path(os.path.normpath(folder / config.get("supernet", ".")))
 
 
 def _config(folder: Path) -> dict[str, Any]:

@@ -237,8 +237,16 @@ def _accuracy(result: Mapping[str, Any]) -> str:
     ranking = "validation" if ranked_by == "accuracy" else ranked_by
     return (
         f"{result['accuracy']:.1%} {ranking}, {result['test_accuracy']:.1%} test, of the "
-        "trained proxy with shared weights"
+        f"trained proxy with shared weights{_as_fp32(result)}"
     )
+
+
+def _as_fp32(result: Mapping[str, Any]) -> str:
+    """Said where another precision is deployed than the accuracy is of."""
+    target = result["target"]
+    floats = isinstance(target, Mapping) and target["precision"] == "fp32"
+    known = isinstance(target, Mapping) and result["bitops"] is None
+    return ", as fp32" if known and not floats else ""
 
 
 def _largest(result: Mapping[str, Any]) -> str:

@@ -6,8 +6,11 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+from click.testing import CliRunner
+from onnx import numpy_helper
 
 import hwnas
+from hwnas.cli import group
 from hwnas.errors import (
     BudgetMissedError,
     CheckpointError,
@@ -201,22 +204,62 @@ def test_the_same_call_goes_on_and_ends_the_same(tiny, device, monkeypatch, tmp_
     found = searched(tiny, out, limit)
     assert trained_steps(out / "int8") == []
     assert next((out / "int8").rglob("twins.json")).read_bytes() == kept  # not measured again
-    names = ("architecture", "precision", "predicted_ms", "budget", "accuracy", "macs")
     assert found.architecture == whole.architecture
     for mine, other in zip(found.content["precisions"], whole.content["precisions"], strict=True):
         assert (mine["architecture"], mine["accuracy"]) == (
             other["architecture"],
             other["accuracy"],
         )
-    assert {k: found.content[k] for k in names if "ms" not in k} == {
-        k: whole.content[k] for k in names if "ms" not in k
-    }
     again = searched(tiny, out, limit)
     assert again.content == found.content == json.loads((out / "result.json").read_text())
     with pytest.raises(CheckpointError, match="holds another run"):
         searched(tiny, out / "fp32", limit)
     with pytest.raises(CheckpointError, match="a run with other settings"):
         searched(tiny, out, limit, seed=1)
+
+
+def test_an_int8_winner_is_trained_exported_as_int8_and_verified(
+    tiny, digits, device, hwnas_command, tmp_path
+):
+    runtime, out = device(0.4), tmp_path / "run"
+    limit = 0.8 * min(runtime.true_ms(tiny.to_onnx(a)) for a in tiny.sample(40, seed=0))
+    searched(tiny, out, limit, precision="int8")
+    words = ("train", out, "--full", "--steps", "30", "--train-batch", "64", "--out", out / "t")
+    made = hwnas_command(*words)["in_precision"]
+    file = out / "t" / made["file"]
+    graph = onnx.load(file).graph
+    assert made["precision"] == "int8"
+    assert sum(n.op_type == "Conv" for n in graph.node) < sum(
+        n.op_type == "QuantizeLinear" for n in graph.node
+    )
+    x, y = (np.concatenate(part) for part in zip(*digits.test(), strict=True))
+    session = ort.InferenceSession(file, providers=["CPUExecutionProvider"])
+    outputs = [session.run(None, {"input": np.asarray(image[None])})[0][0] for image in x]
+    assert made["images"] == len(y)
+    assert made["accuracy"] == pytest.approx((np.argmax(outputs, 1) == y).mean())
+    # the first pair ends at the largest magnitude of the calibration images
+    scale = next(numpy_helper.to_array(t) for t in graph.initializer if t.name == "input.scale")
+    assert float(scale) == pytest.approx(float(np.abs(digits.calibration(64)).max()) / 127)
+    told = hwnas_command("verify", out, "--network", file, "--seconds", "0")
+    assert told["target"]["precision"] == "int8"
+    assert told["measured_ms"] == pytest.approx(runtime.true_ms(file.read_bytes()), rel=0.02)
+    assert not (out / "verified.json").exists()
+    other = tiny.to_onnx([5] * len(tiny.n_choices), metadata={"hwnas.arguments": "{}"})
+    (tmp_path / "other.onnx").write_bytes(other)
+    with pytest.raises(CheckpointError, match=r"is not the network that result\.json"):
+        hwnas_command("verify", out, "--network", tmp_path / "other.onnx")
+
+
+@pytest.fixture
+def hwnas_command():
+    """Runs a command line in this process; returns its JSON document."""
+
+    def run(*words):
+        done = CliRunner().invoke(group, [*map(str, words), "--json"], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    return run
 
 
 @pytest.fixture(scope="module")

@@ -1,18 +1,21 @@
 """A found architecture, trained alone, exported, and compared with what the supernet promised."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from torch import nn
 
 from hwnas.arrays import IntArray
-from hwnas.data import Dataset, notes_of, preparation_metadata, preparation_of
+from hwnas.data import Dataset, first_images, notes_of, preparation_metadata, preparation_of
 from hwnas.errors import ExportError
 from hwnas.files import write_atomically
 from hwnas.progress import Progress, silent
 from hwnas.search.candidates.evaluation import stored_evaluator, tested_accuracy
+from hwnas.search.candidates.in_precision import accuracy_of_file, trained_in
 from hwnas.search.retraining.retrain import accuracy, logits, retrain, weights_of
 from hwnas.search.retraining.settings import RetrainSettings
 from hwnas.search.runs.run import Run
@@ -65,6 +68,7 @@ def retrain_found(
     path = run.folder / "network.onnx"
     write_atomically(path, space.to_onnx(arch, weights_of(network), metadata=about))
     checked = _check_export(path, data, (outputs, labels), progress)
+    deployed = _in_precision(run, source, (space, arch, network), data, about)
     report: dict[str, Any] = {
         "space": space.name,
         "architecture": space.format(arch),
@@ -82,10 +86,12 @@ def retrain_found(
         "accuracy_by_class": accuracy_by_class(outputs, labels, names),
         "supernet_accuracy": _supernet_accuracy(source, arch),
         "export": checked,
+        "in_precision": deployed,
         "steps": settings.steps,
         "seed": seed,
         "seconds": round(run.seconds, 1),
-        "files": {"network": path.name},
+        "files": {"network": path.name}
+        | ({} if deployed is None else {"in precision": deployed["file"]}),
     }
     run.write_json("train.json", report)
     return report
@@ -119,6 +125,46 @@ def _supernet_accuracy(source: StoredRun, arch: IntArray) -> dict[str, float] | 
     return {
         "validation": validation.accuracy_alone(arch),
         "test": tested_accuracy(validation, data, arch),
+    }
+
+
+def _in_precision(
+    run: Run,
+    source: StoredRun,
+    trained: tuple[SearchSpace, IntArray, nn.Module],
+    data: Dataset,
+    about: Mapping[str, str],
+) -> dict[str, Any] | None:
+    """Export in the precision that the search was for, and test the file; None where that is fp32.
+
+    Args:
+        run: the folder.
+        source: the search.
+        trained: a space, an architecture of it, and the network with its weights.
+        data: training images give ranges; test images are told.
+        about: kept in the file.
+    """
+    target = source.target
+    if target is None or target.precision == "fp32":
+        return None
+    space, arch, network = trained
+    model = trained_in(
+        space,
+        arch,
+        weights_of(network),
+        data,
+        target.precision,
+        symmetric=target.kind == "gpu",
+        metadata={**about, "hwnas.arguments": json.dumps(dict(space.arguments))},
+    )
+    name = f"network-{target.precision}.onnx"
+    write_atomically(run.folder / name, model)
+    images, labels = first_images(data.test(), _EXPORT_IMAGES)
+    return {
+        "precision": target.precision,
+        "file": name,
+        "images": len(labels),
+        "accuracy": accuracy_of_file(model, images, labels),
     }
 
 

@@ -11,10 +11,11 @@ from typing import Any
 from hwnas import spaces
 from hwnas.arrays import IntArray
 from hwnas.data import Dataset, has_digest, load_data
-from hwnas.documents import inside, read_document
+from hwnas.documents import Document, inside, read_document
 from hwnas.errors import ArchitectureError, CheckpointError, DataError, HwnasError, OptionError
-from hwnas.latency_tables import LatencyTable
+from hwnas.latency_tables import LatencyTable, Target
 from hwnas.search.runs.events import read_events
+from hwnas.search.runs.network import target_of
 from hwnas.search.runs.run import CHECKPOINT, CONFIG, LOG, RESULT, TABLE
 from hwnas.search.runs.schema import ANOTHER, Config, Winner, parse_of_file
 from hwnas.spaces import SearchSpace
@@ -165,6 +166,18 @@ class StoredRun:
     def has_supernet(self) -> bool:
         """Whether there is a supernet, finished or not."""
         return (self.home / CHECKPOINT).exists()
+
+    @property
+    def target(self) -> Target | None:
+        """What the networks of the run are deployed on; None where it does not say.
+
+        Raises:
+            CheckpointError: its result is damaged.
+        """
+        path = self.folder / RESULT
+        return target_of(
+            self.folder, read_document(path, Document, ANOTHER) if path.exists() else {}
+        )
 
     def table(self) -> LatencyTable:
         """The latency table that the run searched with."""

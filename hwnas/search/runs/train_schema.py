@@ -33,6 +33,16 @@ class _Export(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
+class _InPrecision(Document):
+    """The network in the precision that the search was for."""
+
+    precision: Text
+    file: PathText
+    images: Count
+    accuracy: Share
+
+
+@dataclass(frozen=True, kw_only=True)
 class _OfClass(Document):
     """The test images of a class; the accuracy is null where there are none."""
 
@@ -62,5 +72,6 @@ class Train(Document):
     data_notes: list[str] = field(default_factory=list)
     preprocessing: Preprocessing | None = None
     export: _Export
+    in_precision: _InPrecision | None = None
     seconds: Seconds
     files: _NetworkFile

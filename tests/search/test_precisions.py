@@ -44,21 +44,37 @@ def _quick():
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _short_profiles():
+    with pytest.MonkeyPatch.context() as patched:
+        plan = Plan(tolerance=0.05, min_runs=10, max_runs=10)
+        patched.setattr("hwnas.devices.tables.profile_plan", lambda seconds: plan)
+        yield
+
+
+def board(factor, patched):
+    """Make this machine a device whose int8 networks take so many times the time of fp32."""
+    quiet = {"noise": 0.001, "spell": 1.0, "outliers": 0.0, "int8_factor": factor}
+    made = SyntheticRuntime(**quiet, name=f"int8 x {factor}")
+    patched.setitem(RUNTIMES._registered, "synthetic", lambda threads: made)
+    return made
+
+
 @pytest.fixture
 def device(monkeypatch):
-    """Makes this machine a device whose int8 networks take so many times the time of fp32."""
+    return lambda factor: board(factor, monkeypatch)
 
-    def make(factor):
-        quiet = {"noise": 0.001, "spell": 1.0, "outliers": 0.0, "int8_factor": factor}
-        made = SyntheticRuntime(**quiet, name=f"int8 x {factor}")
-        monkeypatch.setitem(RUNTIMES._registered, "synthetic", lambda threads: made)
-        return made
 
-    monkeypatch.setattr(
-        "hwnas.devices.tables.profile_plan",
-        lambda seconds: Plan(tolerance=0.05, min_runs=10, max_runs=10),
-    )
-    return make
+@pytest.fixture(scope="module")
+def faster(tiny, _quick, _short_profiles, tmp_path_factory):
+    """A search on a device where int8 is faster, and the latency budget."""
+    folder = tmp_path_factory.mktemp("faster")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("HWNAS_HOME", str(folder / "home"))
+        runtime = board(0.4, patched)
+        archs = tiny.sample(40, seed=0)
+        limit = float(np.median([runtime.true_ms(tiny.to_onnx(arch)) for arch in archs]))
+        return searched(tiny, folder / "run", limit), runtime, limit
 
 
 def searched(space, out, limit, precision=BOTH, **more):
@@ -70,11 +86,6 @@ def searched(space, out, limit, precision=BOTH, **more):
         out=out,
         **{"device": "cpu", "runtime": "synthetic", **QUICK, **more},
     )
-
-
-def middle_ms(space, runtime):
-    """Half of the space is faster."""
-    return float(np.median([runtime.true_ms(space.to_onnx(a)) for a in space.sample(40, seed=0)]))
 
 
 def accuracy_of(path, data, count=100):
@@ -91,10 +102,9 @@ def trained_steps(folder):
     return [e["step"] for e in map(json.loads, lines) if e["event"] == "trained"]
 
 
-def test_int8_that_is_faster_is_searched_with_the_supernet_of_fp32(tiny, digits, device, tmp_path):
-    runtime, out = device(0.4), tmp_path / "run"
-    limit = middle_ms(tiny, runtime)
-    found = searched(tiny, out, limit)
+def test_int8_that_is_faster_is_searched_with_the_supernet_of_fp32(tiny, digits, faster):
+    found, runtime, limit = faster
+    out = found.folder
     fp32, int8 = found.content["precisions"]
     assert (fp32["precision"], int8["precision"]) == BOTH
     assert (fp32["why_not"], int8["why_not"]) == (None, None)
@@ -177,9 +187,10 @@ def test_where_int8_does_not_pay_and_fp32_has_no_network_there_is_none(
     assert not (tmp_path / "run" / "result.json").exists()
 
 
-def test_the_same_call_goes_on_and_ends_the_same(tiny, device, monkeypatch, tmp_path):
-    runtime, out = device(0.4), tmp_path / "run"
-    limit = middle_ms(tiny, runtime)
+def test_the_same_call_goes_on_and_ends_the_same(tiny, faster, device, monkeypatch, tmp_path):
+    whole, _, limit = faster
+    device(0.4)
+    out = tmp_path / "run"
 
     class Killed(BaseException):
         pass
@@ -187,7 +198,6 @@ def test_the_same_call_goes_on_and_ends_the_same(tiny, device, monkeypatch, tmp_
     def kill(*args, **kwargs):
         raise Killed
 
-    whole = searched(tiny, tmp_path / "whole", limit)
     for place in (
         "hwnas.search.methods.spos.search",
         "hwnas.search.again.search_supernet",
@@ -260,6 +270,42 @@ def hwnas_command():
         return json.loads(done.stdout)
 
     return run
+
+
+FLAGS = {"batch_size": "--train-batch"}
+
+
+def flag(name):
+    return f"--{name.replace('_', '-')}"
+
+
+SPACE = """
+from hwnas import spaces
+inner = spaces.space(
+    "proxyless", input_size=8, classes=10, stage_widths=(8, 8), stage_depths=(1, 2),
+    stage_strides=(1, 2), first_width=8, stem_width=8, head_width=16,
+)
+space = spaces.SearchSpace("mine", {}, inner.layout)
+"""
+
+
+def test_on_this_machine_as_a_user_types_it(digits, hwnas_command, tmp_path):
+    (tmp_path / "my_space.py").write_text(SPACE)
+    words = ("search", "--space", f"{tmp_path / 'my_space.py'}:space", "--latency", "1s")
+    flags = [word for k, v in QUICK.items() for word in (FLAGS.get(k, flag(k)), v)]
+    words = (*words, "--precision", "fp32,int8", *flags, "--out", tmp_path / "run")
+    found = hwnas_command(*words)
+    fp32, int8 = found["precisions"]
+    twins = int8["twins"]
+    assert twins["measured"]
+    pays = twins["change"] < -twins["error"]
+    assert (int8["why_not"] is None) == pays
+    if not pays or int8["accuracy"] < fp32["accuracy"]:
+        assert found["precision"] == "fp32"
+    for one in (fp32, int8):
+        assert one["accuracy"] == accuracy_of(
+            tmp_path / "run" / one["folder"] / "best.onnx", digits
+        )
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,11 @@
 import numpy as np
 import onnx
 import pytest
+from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 
 import hwnas
+from hwnas.cli import group
 from hwnas.data import load_data
 from hwnas.devices.any_model import converting, quantising
 from hwnas.devices.any_model.calibration import Images, batches_of, read_arrays
@@ -93,6 +95,18 @@ def test_both_precisions_are_compared_in_latency_and_accuracy(here, fitted, digi
     assert int8.accuracy.share > 0.8
     assert f"saved: {tmp_path / 'linear-int8.onnx'}" in found.remarks
     assert not any("random" in remark for remark in found.remarks)
+
+
+def test_it_is_printed(here, fitted, tmp_path):
+    path, runtime = tmp_path / "linear.onnx", SyntheticRuntime(**QUIET)
+    path.write_bytes(classifier(fitted[0]))
+    hwnas.register_runtime("mine", lambda threads: runtime)
+    words = ("--runtime", "mine", "--precision", "fp32,int8", "--data", "digits", "--seconds", "0")
+    done = CliRunner().invoke(group, ["measure", str(path), *words])
+    assert done.exit_code == 0, done.output
+    assert "linear.onnx, fp32 is faster than linear.onnx, int8 by " in done.stdout
+    assert f"accuracy of linear.onnx, fp32: {fitted[1]:.2%} of 359 test images" in done.stdout
+    assert "accuracy of linear.onnx, int8: " in done.stdout
 
 
 def test_ranges_are_those_of_what_is_given(here, fitted):

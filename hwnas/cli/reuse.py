@@ -14,6 +14,7 @@ from hwnas.costs import QUANTITIES, Budget
 from hwnas.errors import OptionError
 from hwnas.search.methods import spos
 from hwnas.search.options import SearchOptions, SpaceOptions, TableOptions
+from hwnas.search.runs.run import TABLE
 from hwnas.search.settings import fields_of, make
 from hwnas.search.shared_settings import EvaluationSettings, EvolutionSettings, TrainingSettings
 
@@ -61,7 +62,6 @@ def reuse_command(flags: dict[str, Any]) -> None:
 
 def _search(flags: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
     from hwnas.search.again import Again, search_again
-    from hwnas.search.runs.run import TABLE
     from hwnas.search.runs.stored import StoredRun
 
     lists = budget_lists_of(flags)
@@ -73,7 +73,7 @@ def _search(flags: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
     out = flags["out"] or Path("runs") / _default_name(source.folder, flags, lists)
     if out.resolve() == source.folder.resolve():
         raise OptionError(f"--out {out} is the run of the supernet itself: give another folder")
-    if flags["table"] is None and (source.folder / TABLE).exists():
+    if flags["table"] is None and _has_table(source, flags["precision"]):
         flags["table"] = str(source.folder / TABLE)
     request = Again(
         source,
@@ -88,6 +88,12 @@ def _search(flags: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
     )
     with progress_bars() as progress:
         return out, search_again(request, progress)
+
+
+def _has_table(source: Any, precision: str | None) -> bool:
+    """Whether the run of the supernet has a table of the precision that is asked for, if one is."""
+    known = (source.folder / TABLE).exists()
+    return known and precision in (None, source.table().target.precision)
 
 
 def _check_flags(flags: dict[str, Any], typed: dict[str, str], source: Any) -> None:

@@ -21,6 +21,7 @@ from hwnas.errors import (
 from hwnas.latency_tables import LatencyTable
 from hwnas.predictors import load_predictor
 from hwnas.profilers import RUNTIMES, Plan, profile_space
+from hwnas.search.candidates.twins import not_faster
 from hwnas.search.precisions import precisions_of
 from hwnas.search.result import summary
 from hwnas.search.runs.stored import StoredRun
@@ -279,6 +280,19 @@ def flag(name):
     return f"--{name.replace('_', '-')}"
 
 
+def test_a_supernet_of_one_precision_is_searched_in_another(
+    faster, device, hwnas_command, tmp_path
+):
+    found, _, limit = faster
+    device(0.4)
+    words = ("search", "--supernet", found.folder / "fp32", "--latency", f"{limit}ms")
+    quick = ("--population", "6", "--generations", "2", "--parents", "3", "--verify-seconds", "0")
+    words = (*words, *quick, "--device", "cpu", "--runtime", "synthetic", "--precision", "int8")
+    (again,) = hwnas_command(*words, "--out", tmp_path / "again")["budgets"]
+    assert again["target"]["precision"] == "int8"
+    assert again["architecture"] == found.content["precisions"][1]["architecture"]
+
+
 SPACE = """
 from hwnas import spaces
 inner = spaces.space(
@@ -357,6 +371,20 @@ def test_what_is_not_allowed_is_refused_before_anything_is_trained(
 def test_tables_are_in_the_order_of_the_precisions(tiny, tables, tmp_path):
     with pytest.raises(HwnasError, match="table for precision fp32 was measured in int8: name the"):
         searched(tiny, tmp_path / "run", 1, predictor=",".join(reversed(tables)), runtime=None)
+
+
+def test_tables_of_two_spaces_do_not_say_the_space(tmp_path):
+    shipped = "amd-epyc-1thread,amd-epyc-1thread-int8"
+    says = r"tables are of proxyless.* and resnet18-bits.*: name tables of one space"
+    with pytest.raises(OptionError, match=says):
+        searched(None, tmp_path / "run", 1, predictor=shipped, runtime=None, proxy_width=0.25)
+
+
+def test_what_is_not_known_to_be_faster_is_not_returned():
+    twins = {"own_ms": 0.9, "fp32_ms": 1.0, "change": -0.1, "error": 0.05, "measured": True}
+    assert not_faster("int8", twins) is None
+    assert "int8 is not faster" in not_faster("int8", {**twins, "error": 0.1})
+    assert "is not known: it is not returned" in not_faster("int8", None)
 
 
 def test_few_bits_have_one_precision(tmp_path):

@@ -77,8 +77,15 @@ def predicted_twins(result: Result, fp32: LatencyPredictor) -> dict[str, Any] | 
     }
 
 
-def not_faster(precision: str, twins: Mapping[str, Any]) -> str | None:
-    """Why a network is not returned: its fp32 twin is as fast; None where it is not."""
+def not_faster(precision: str, twins: Mapping[str, Any] | None) -> str | None:
+    """Why a network is not returned: it is not known to be faster than in fp32; None where it is.
+
+    Args:
+        precision: of the network.
+        twins: what is known of both.
+    """
+    if twins is None:
+        return "what its network takes in fp32 is not known: it is not returned"
     if twins["change"] < -twins["error"]:
         return None
     how = "measured beside it" if twins["measured"] else "as predicted"

@@ -71,7 +71,15 @@ def precisions_of(asked: Any) -> tuple[Any, ...]:
 
 
 def prepared(request: Request, precisions: Sequence[str]) -> Several:
-    """Check all that can be known before anything is measured or trained."""
+    """Check all that can be known before anything is measured or trained.
+
+    Args:
+        request: of all, see `hwnas.search.precisions.search_precisions`.
+        precisions: in the order in which they were asked for.
+
+    Raises:
+        HwnasError: something that was asked for is not allowed.
+    """
     for name in precisions:
         make(SearchOptions, {"precision": name}, "a search")
     if FULL not in precisions:
@@ -93,6 +101,8 @@ def prepared(request: Request, precisions: Sequence[str]) -> Several:
     job = prepare(requests[FULL])
     for name, one in requests.items():
         _check_runs(job, name, one.predictor)
+        if request.space is None and one.predictor is not None:
+            _check_same(job, prepare(one))
     out = job.out
     if request.out is None:
         out = out.with_name(f"{out.name}-{'-'.join(order)}")
@@ -120,6 +130,15 @@ def _sources(predictor: Any, precisions: Sequence[str]) -> list[Any]:
             "in this order, --table FILE,FILE, or none, and this machine's are measured"
         )
     return [part.strip() if isinstance(part, str) else part for part in given]
+
+
+def _check_same(full: Job, other: Job) -> None:
+    """Raise `OptionError` where the tables that say the space say two."""
+    if full.space.identifier != other.space.identifier:
+        raise OptionError(
+            f"the tables are of {full.space.identifier} and {other.space.identifier}: name tables "
+            "of one space, or the space with --space"
+        )
 
 
 def _check_runs(job: Job, precision: str, source: Any) -> None:

@@ -84,8 +84,7 @@ def judged(several: Several, precision: str, result: Result, progress: Progress)
             runtime=options.runtime,
             progress=progress,
         )
-    why = None if twins is None else not_faster(precision, twins)
-    return Found(precision, why, result, accuracy, twins)
+    return Found(precision, not_faster(precision, twins), result, accuracy, twins)
 
 
 def _full_predictor(several: Several, progress: Progress) -> LatencyPredictor:

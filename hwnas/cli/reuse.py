@@ -13,10 +13,10 @@ from hwnas.cli.search_report import print_front
 from hwnas.costs import QUANTITIES, Budget
 from hwnas.errors import OptionError
 from hwnas.search.methods import spos
-from hwnas.search.options import SearchOptions, SpaceOptions, TableOptions
+from hwnas.search.options import UNIMPORTANT, SearchOptions, SpaceOptions, TableOptions
 from hwnas.search.runs.run import TABLE
 from hwnas.search.settings import fields_of, make
-from hwnas.search.shared_settings import EvaluationSettings, EvolutionSettings, TrainingSettings
+from hwnas.search.shared_settings import EvaluationSettings, EvolutionSettings, PathTrainingSettings
 
 __all__ = ["reuse_command"]
 
@@ -24,7 +24,7 @@ __all__ = ["reuse_command"]
 _TRAINED = {
     f.name: f
     for f in (
-        *fields_of(TrainingSettings),
+        *fields_of(PathTrainingSettings),
         *fields_of(EvaluationSettings),
         *(f for f in fields_of(spos.Settings) if f.name in ("micro_batches", "paths")),
     )
@@ -121,7 +121,7 @@ def _unwritten(name: str, value: Any) -> bool:
 
 def _default_name(source: Path, flags: dict[str, Any], lists: Sequence[Sequence[Budget]]) -> str:
     """A folder name that the same flags give again; those of other methods say nothing here."""
-    named = _ALLOWED - {"out", "workers", "worker_backend"}
+    named = _ALLOWED - {"out", *UNIMPORTANT}
     kept = {k: str(v) for k, v in flags.items() if k in named and not _unwritten(k, v)}
     digest = hashlib.sha256(repr((sorted(kept.items()), lists)).encode()).hexdigest()[:6]
     return f"{source.name}-{'pareto' if flags['pareto'] else 'again'}-{digest}"

@@ -1,16 +1,14 @@
 """Which examples a batch holds."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
 from hwnas.arrays import IntArray
-from hwnas.data.protocol import Batch
 from hwnas.errors import DataError
 
-__all__ = ["EVALUATION_BATCH", "batch_indices", "even_slices", "first_images"]
+__all__ = ["EVALUATION_BATCH", "batch_indices", "even_slices"]
 
 #: Images that are handed out at once, at most, where nothing is learned.
 EVALUATION_BATCH = 256
@@ -44,18 +42,6 @@ def even_slices(n: int, most: int = EVALUATION_BATCH) -> Iterator[slice]:
         stop = start + n // count + (at < n % count)
         yield slice(start, stop)
         start = stop
-
-
-def first_images(batches: Iterable[Batch], most: int) -> tuple[npt.NDArray[np.float32], IntArray]:
-    """The first images (n, channels, height, width) of a part of a data set, and labels (n,)."""
-    images, labels, count = [], [], 0
-    for x, y in batches:
-        images.append(np.asarray(x, np.float32))
-        labels.append(np.asarray(y, np.int64))
-        count += len(labels[-1])
-        if count >= most:
-            break
-    return np.concatenate(images)[:most], np.concatenate(labels)[:most]
 
 
 @lru_cache(maxsize=4)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hwnas.costs import Budget
+from hwnas.data import with_data_workers
 from hwnas.progress import Progress, say
 from hwnas.search.candidates.parallel import Parallel
 from hwnas.search.deployment import deploy
@@ -16,6 +17,7 @@ from hwnas.search.runs.plots import lacks_picture
 from hwnas.search.runs.run import RESULT, TABLE, Run
 from hwnas.search.runs.schema import Several
 from hwnas.search.runs.stored import StoredRun
+from hwnas.search.runs.tensorboard import require_tensorboard, tensorboard
 from hwnas.search.settings import stored
 from hwnas.search.shared_settings import EvolutionSettings
 
@@ -63,7 +65,9 @@ def search_again(request: Again, progress: Progress) -> dict[str, Any]:
         CheckpointError: ``out`` holds another run, or the supernet is damaged.
     """
     source, options, out = request.source, request.options, request.out
-    data = source.data()
+    if options.tensorboard:
+        require_tensorboard()
+    data = with_data_workers(source.data(), options.data_workers)
     deployment = deploy(
         source.deployed,
         request.predictor,
@@ -98,15 +102,16 @@ def search_again(request: Again, progress: Progress) -> dict[str, Any]:
         "table": deployment.digest,
     }
     run = Run(out, config)
-    finished = run.read_json(RESULT, Several)
-    if finished is not None and not lacks_picture(run, finished):
-        say(f"this search is finished; {out} holds its result")
-        return finished
-    deployment.save(out)
-    deployment.tell(out if request.front else out / "BUDGET")
-    say(f"searching the supernet of {source.home} again; nothing is trained")
-    parallel = Parallel(options.workers, options.worker_backend) if options.workers else None
-    reuse = Reuse(run, source, deployment, request.settings, parallel, progress)
-    if request.front:
-        return search_front(reuse, problems[0])
-    return search_supernet(reuse, problems)
+    with tensorboard(run, options.tensorboard):
+        finished = run.read_json(RESULT, Several)
+        if finished is not None and not lacks_picture(run, finished):
+            say(f"this search is finished; {out} holds its result")
+            return finished
+        deployment.save(out)
+        deployment.tell(out if request.front else out / "BUDGET")
+        say(f"searching the supernet of {source.home} again; nothing is trained")
+        parallel = Parallel(options.workers, options.worker_backend) if options.workers else None
+        reuse = Reuse(run, source, deployment, request.settings, parallel, progress)
+        if request.front:
+            return search_front(reuse, problems[0])
+        return search_supernet(reuse, problems)

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwnas.arrays import IntArray
+from hwnas.data import Metric
 from hwnas.documents import check_regular
 from hwnas.errors import CheckpointError
+from hwnas.html_text import html_table
 from hwnas.search.runs.network import read_network
+from hwnas.search.runs.precision_rows import as_fp32, precision_rows
 from hwnas.search.runs.run import WEIGHTS
 from hwnas.search.runs.schema import ANOTHER
 from hwnas.spaces import SearchSpace
@@ -18,7 +21,7 @@ from hwnas.spaces import SearchSpace
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Result", "summary"]
+__all__ = ["Result", "latency_summary", "summary"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,9 +75,15 @@ class Result:
     def accuracy(self) -> float:
         """On the validation images, of the trained network with shared weights, 0 to 1.
 
-        The one of the table, where accuracies were looked up.
+        The one of the table, where accuracies were looked up. Where the data have an own metric,
+        its score, of which more is better: an error has a minus; see `metric`.
         """
         return float(self.content["accuracy"])
+
+    @property
+    def metric(self) -> Metric:
+        """By what networks were compared; ``result.metric.value(result.accuracy)`` is its value."""
+        return Metric.of(self.content)
 
     @cached_property
     def onnx(self) -> bytes:
@@ -130,8 +139,12 @@ class Result:
         return "\n".join(f"{label:<{width}}  {text}" for label, text in rows)
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """What a notebook shows."""
+        """What a terminal of IPython shows."""
         printer.text(str(self))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return html_table("a network within its budgets", summary(self.content, self.folder))
 
 
 def summary(result: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
@@ -139,8 +152,8 @@ def summary(result: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
     rows = [
         ("architecture", result["architecture"]),
         ("budget", ", ".join(result["budget"])),
-        *_precisions(result),
-        *_latency(result),
+        *precision_rows(result),
+        *latency_summary(result),
     ]
     rows.append(
         ("size", f"{result['macs'] / 1e6:.1f} M MACs, {result['params'] / 1e6:.2f} M params")
@@ -152,13 +165,13 @@ def summary(result: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
             f"{result['memory_bytes'] / 1e6:.1f} MB of weights and live tensors (fp32, batch 1)"
         )
         rows.append(("memory", memory))
-    paths = result["random_paths"]
+    paths, metric = result["random_paths"], Metric.of(result)
+    least, median, most = (metric.text(paths[which]) for which in ("least", "median", "most"))
     rows += [
-        ("accuracy", _accuracy(result)),
+        (metric.name, _accuracy(result)),
         (
             "random paths",
-            f"median {paths['median']:.1%}, {paths['least']:.1%} to {paths['most']:.1%} "
-            f"({paths['count']} within the budget)",
+            f"median {median}, {least} to {most} ({paths['count']} within the budget)",
         ),
     ]
     if result.get("largest") is not None:
@@ -168,7 +181,8 @@ def summary(result: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
         rows.append(
             (
                 "finalists",
-                f"{len(alone)} trained alone, validation {min(alone):.1%} to {max(alone):.1%}",
+                f"{len(alone)} trained alone, validation {metric.text(min(alone))} to "
+                f"{metric.text(max(alone))}",
             )
         )
     rows += [
@@ -179,30 +193,8 @@ def summary(result: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
     return rows
 
 
-def _precisions(result: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Which precision won, and what each of them found, where several were searched."""
-    found = result.get("precisions", [])
-    rows = [("precision", f"{result['precision']}, the best of what follows")] if found else []
-    return rows + [(one["precision"], _in_precision(one)) for one in found]
-
-
-def _in_precision(one: Mapping[str, Any]) -> str:
-    if one["architecture"] is None:
-        return f"no network: {one['why_not']}"
-    known = [(one["measured_ms"], "measured"), (one["predicted_ms"], "predicted")]
-    parts = [f"{ms:.3f} ms {how}" for ms, how in known if ms is not None]
-    parts.append(f"{one['accuracy']:.1%} validation in {one['precision']}")
-    if one["why_not"] is not None:
-        parts.append(one["why_not"])
-    elif one["twins"] is not None:
-        twins = one["twins"]
-        how = "beside it" if twins["measured"] else "as predicted"
-        parts.append(f"{-twins['change']:.1%} less time than the same in fp32 {how}")
-    return ", ".join(parts)
-
-
-def _latency(result: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What is known of the latency, and from where."""
+def latency_summary(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a ``result.json`` says of the latency, and from where: rows of a label and a text."""
     interval, looked_up = result["predicted_interval_ms"], result.get("looked_up", {})
     if result["predicted_ms"] is None:
         return [("latency", "not asked for")]
@@ -235,31 +227,25 @@ def _accuracy(result: Mapping[str, Any]) -> str:
         return f"{looked_up['value']:g}{unit}, looked up in {looked_up['table']}"
     ranked_by = result.get("rank_by", "accuracy")
     ranking = "validation" if ranked_by == "accuracy" else ranked_by
+    text = Metric.of(result).text
     return (
-        f"{result['accuracy']:.1%} {ranking}, {result['test_accuracy']:.1%} test, of the "
-        f"trained proxy with shared weights{_as_fp32(result)}"
+        f"{text(result['accuracy'])} {ranking}, {text(result['test_accuracy'])} test, of the "
+        f"trained proxy with shared weights{as_fp32(result)}"
     )
-
-
-def _as_fp32(result: Mapping[str, Any]) -> str:
-    """Said where another precision is deployed than the accuracy is of."""
-    target = result["target"]
-    floats = isinstance(target, Mapping) and target["precision"] == "fp32"
-    known = isinstance(target, Mapping) and result["bitops"] is None
-    return ", as fp32" if known and not floats else ""
 
 
 def _largest(result: Mapping[str, Any]) -> str:
     """The baseline that costs nothing, and whether the winner beats it."""
-    largest = result["largest"]
-    text = f"{largest['accuracy']:.1%} with {largest['macs'] / 1e6:.1f} M MACs"
+    largest, metric = result["largest"], Metric.of(result)
+    text = f"{metric.text(largest['accuracy'])} with {largest['macs'] / 1e6:.1f} M MACs"
     if not largest["exact"]:
         text += ", the most that were found within the budget"
     better = result["accuracy"] - largest["accuracy"]
     if largest["architecture"] == result["architecture"]:
         return f"{text}: it is the winner"
     if better > 0:
-        return f"{text}: the winner is better by {100 * better:.1f} points"
+        by = f"{100 * better:.1f} points" if metric.is_accuracy else f"{better:.4g}"
+        return f"{text}: the winner is better by {by}"
     return f"{text}: the winner does not beat it"
 
 

@@ -243,10 +243,10 @@ def entry_points(monkeypatch):
     """Installs entry points: a function that takes (group, name, value)."""
     found: list[EntryPoint] = []
 
-    def of_group(group):
+    def of_group(group, path):
         return [point for point in found if point.group == group]
 
-    monkeypatch.setattr(registry, "entry_points", of_group)
+    monkeypatch.setattr(registry, "_entry_points", of_group)
     return lambda group, name, value: found.append(EntryPoint(name, value, group))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hwnas.data import Dataset, first_images
+from hwnas.data import Dataset, first_examples, task_of
 from hwnas.devices.any_model.calibration import Images
 from hwnas.devices.any_model.cases import Case
 from hwnas.errors import DataError, HwnasError
@@ -69,12 +69,15 @@ def accuracy_of(model: RunnableModel, data: Dataset, progress: Progress = silent
         progress: told after every run.
 
     Raises:
-        DataError: the model has no output for each class.
+        DataError: the data are of no classes, or the model has no output for each.
     """
-    images, labels = first_images(data.test(), _IMAGES)
-    outputs = outputs_of(model.data, images, progress)
+    if task_of(data).metric is not None:
+        raise DataError(f"accuracy is of classes, and {data.name} has a metric of its own")
+    images, targets = first_examples(data.test(), _IMAGES)
+    labels = targets.numpy()
+    outputs = outputs_of(model.data, images.numpy(), progress)
     outputs = outputs.reshape(len(outputs), -1)
-    if outputs.shape[1] < data.classes:
+    if outputs.shape[1] < (data.classes or 0):
         raise DataError(
             f"the model gives {outputs.shape[1]} numbers an image, and {data.name} has "
             f"{data.classes} classes: accuracy needs one for each"

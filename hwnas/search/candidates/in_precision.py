@@ -7,14 +7,14 @@ import numpy.typing as npt
 import torch
 
 from hwnas.arrays import IntArray
-from hwnas.data import Dataset
+from hwnas.data import Dataset, Task
 from hwnas.devices.any_model.answers import outputs_of
 from hwnas.onnx_graph import Precision
 from hwnas.ops.module import GraphModule, node_ranges
 from hwnas.search.candidates.evaluation import calibration_images
 from hwnas.spaces import SearchSpace
 
-__all__ = ["accuracy_of_file", "calibrated_ranges", "trained_in"]
+__all__ = ["calibrated_ranges", "score_of_file", "trained_in"]
 
 Weights = Mapping[str, npt.NDArray[Any]]
 
@@ -58,9 +58,10 @@ def calibrated_ranges(
     graph = space.graph(arch)
     module = GraphModule(graph)
     module.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
-    return node_ranges(module.eval(), graph, torch.from_numpy(calibration_images(data)))
+    return node_ranges(module.eval(), graph, calibration_images(data))
 
 
-def accuracy_of_file(model: bytes, images: npt.NDArray[Any], labels: IntArray) -> float:
-    """The share, 0 to 1, of images that an ONNX file of ours tells right, on this machine's CPU."""
-    return float((outputs_of(model, images).argmax(1) == labels).mean())
+def score_of_file(model: bytes, images: torch.Tensor, targets: Any, task: Task) -> float:
+    """What an ONNX file of ours is worth on this machine's CPU: the accuracy, 0 to 1, or else."""
+    outputs = torch.from_numpy(outputs_of(model, images.numpy()))
+    return task.score_of([(outputs, targets)])

@@ -2,24 +2,38 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+from annotated_types import Ge, Gt, Len
 
 from hwnas.devices import runtime_for
 from hwnas.devices.any_model.twins import measure_twins
-from hwnas.documents import read_document
+from hwnas.documents import Document, read_document
 from hwnas.files import write_atomically
 from hwnas.latency_tables import Target
 from hwnas.predictors import LatencyPredictor
 from hwnas.progress import Progress
 from hwnas.search.candidates.export import predicted_ms
 from hwnas.search.result import Result
-from hwnas.search.runs.schema import OWN, Twins
+from hwnas.search.runs.schema import OWN, Ms
 
-__all__ = ["measured_twins", "not_faster", "predicted_twins"]
+__all__ = ["Twins", "measured_twins", "not_faster", "predicted_twins"]
 
 #: In the folder of the network.
 _FILE = "twins.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Twins(Document):
+    """A network and the same in fp32, side by side; measured, or predicted with no error known."""
+
+    own_ms: Ms
+    fp32_ms: Ms
+    change: Annotated[float, Gt(-1)]
+    error: Annotated[float, Ge(0)]
+    measured: bool
+    digest: Annotated[str, Len(64, 64)]
 
 
 def measured_twins(
@@ -37,7 +51,7 @@ def measured_twins(
         progress: told of the measurement.
 
     Returns:
-        The fields of `hwnas.search.runs.schema.Twins`.
+        The fields of `Twins`.
     """
     path = result.folder / _FILE
     if path.exists():

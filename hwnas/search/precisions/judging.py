@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hwnas.data import preparation_metadata
+from hwnas.data import preparation_metadata, task_of
 from hwnas.files import write_atomically
 from hwnas.predictors import LatencyPredictor
 from hwnas.progress import Progress
 from hwnas.search.candidates.evaluation import validation_images
-from hwnas.search.candidates.in_precision import accuracy_of_file, trained_in
+from hwnas.search.candidates.in_precision import score_of_file, trained_in
 from hwnas.search.candidates.twins import measured_twins, not_faster, predicted_twins
 from hwnas.search.deployment import deploy
 from hwnas.search.job import Job
@@ -124,4 +124,5 @@ def _accuracy(job: Job, precision: str, result: Result) -> float:
         )
         write_atomically(result.folder / proxy_file(precision), model)
     settings = job.settings if isinstance(job.settings, EvaluationSettings) else None
-    return accuracy_of_file(model, *validation_images(job.data, settings or EvaluationSettings()))
+    images, targets = validation_images(job.data, settings or EvaluationSettings())
+    return score_of_file(model, images, targets, task_of(job.data))

@@ -24,6 +24,11 @@ GIVEN, CALIBRATION, MADE, ABOUT = "given.onnx", "calibration.npz", "made.onnx", 
 _PREPARED = "prepared.onnx"
 #: Batches of random numbers, where no calibration is given: ranges do not change the latency.
 _RANDOM = 4
+#: TensorRT reads a zero of 0, floats for weights in front of their pair, and biases in floats.
+_TENSORRT = {
+    **{"ActivationSymmetric": True, "WeightSymmetric": True},
+    **{"AddQDQPairToWeight": True, "QuantizeBias": False},
+}
 #: What moves numbers, or makes them before the model runs, and computes nothing.
 _MOVES = frozenset(
     {
@@ -56,7 +61,12 @@ def _halve(folder: Path) -> None:
 
 
 def _quantise(folder: Path, symmetric: bool) -> dict[str, int]:
-    """Quantise statically; returns operators without kernels of bytes, and how many of each."""
+    """Quantise statically; returns operators without kernels of bytes, and how many of each.
+
+    Args:
+        folder: of the process.
+        symmetric: in the form that TensorRT reads.
+    """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -71,7 +81,7 @@ def _quantise(folder: Path, symmetric: bool) -> dict[str, int]:
         per_channel=True,
         activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
         weight_type=QuantType.QInt8,
-        extra_options={"ActivationSymmetric": symmetric, "WeightSymmetric": True},
+        extra_options=_TENSORRT if symmetric else {},
     )
     proto = onnx.load(made)
     kinds = Counter(node.op_type for node in proto.graph.node)

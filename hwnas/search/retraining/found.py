@@ -20,10 +20,11 @@ from hwnas.data import (
     task_of,
 )
 from hwnas.files import write_atomically
+from hwnas.latency_tables import Target
 from hwnas.progress import Progress, silent
 from hwnas.search.candidates.evaluation import stored_evaluator, tested_accuracy
 from hwnas.search.candidates.in_precision import score_of_file, trained_in
-from hwnas.search.retraining.export_check import check_export
+from hwnas.search.retraining.export_check import check_export, images_tried
 from hwnas.search.retraining.retrain import logits, retrain, score, weights_of
 from hwnas.search.retraining.settings import RetrainSettings
 from hwnas.search.runs.run import Run
@@ -64,7 +65,9 @@ def retrain_found(
 
     Raises:
         ExportError: the exported file gives other answers than torch.
+        CheckpointError: the search's result is damaged.
     """
+    target = source.target  # fails here, before anything trains
     with torchrun_workers() as workers:
         how: dict[str, Any] = {"seed": seed, "workers": workers, "progress": progress}
         network = retrain(run, space, arch, data, settings, **how)
@@ -75,7 +78,9 @@ def retrain_found(
     path = run.folder / "network.onnx"
     write_atomically(path, space.to_onnx(arch, weights_of(network), metadata=about))
     checked = check_export(path, network, data, progress)
-    deployed = _in_precision(run, source, (space, arch, network), data, about, checked["images"])
+    deployed = None
+    if target is not None and target.precision != "fp32" and space.modules is None:
+        deployed = _in_precision(run, target, (space, arch, network), data, about)
     report: dict[str, Any] = {
         "space": space.name,
         "architecture": space.format(arch),
@@ -158,26 +163,22 @@ def _supernet_accuracy(source: StoredRun, arch: IntArray) -> dict[str, float] | 
 
 def _in_precision(
     run: Run,
-    source: StoredRun,
+    target: Target,
     trained: tuple[SearchSpace, IntArray, nn.Module],
     data: Dataset,
     about: Mapping[str, str],
-    count: int,
-) -> dict[str, Any] | None:
-    """Export in the precision that the search was for, and test the file; None where that is fp32.
+) -> dict[str, Any]:
+    """Export in the precision that the search was for, and test the file.
 
     Args:
         run: the folder.
-        source: the search.
+        target: of the search.
         trained: a space, an architecture of it, and the network with its weights.
-        data: training images give ranges; test images are told.
+        data: training images give ranges; the same test images are told as of the fp32 file.
         about: kept in the file.
-        count: of test images.
     """
-    target = source.target
-    if target is None or target.precision == "fp32":
-        return None
     space, arch, network = trained
+    task, name = task_of(data), f"network-{target.precision}.onnx"
     model = trained_in(
         space,
         arch,
@@ -187,12 +188,11 @@ def _in_precision(
         symmetric=target.kind == "gpu",
         metadata={**about, "hwnas.arguments": json.dumps(dict(space.arguments))},
     )
-    name = f"network-{target.precision}.onnx"
     write_atomically(run.folder / name, model)
-    images, targets = first_examples(data.test(), count)
+    images, targets = first_examples(data.test(), images_tried(task))
     return {
         "precision": target.precision,
         "file": name,
         "images": length(targets),
-        "accuracy": score_of_file(model, images, targets, task_of(data)),
+        "accuracy": score_of_file(model, images, targets, task),
     }

@@ -66,10 +66,11 @@ def fitted(digits):
 
 
 def scale_of_input(model):
-    """The scale of the first QuantizeLinear."""
+    """The scale of the first QuantizeLinear of what is no weight."""
     graph = onnx.load_from_string(model).graph
     values = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
-    return float(next(values[n.input[1]] for n in graph.node if n.op_type == "QuantizeLinear"))
+    pairs = [node.input for node in graph.node if node.op_type == "QuantizeLinear"]
+    return float(next(values[scale] for x, scale, *_ in pairs if x not in values))
 
 
 def test_both_precisions_are_compared_in_latency_and_accuracy(here, fitted, digits, tmp_path):
@@ -121,6 +122,25 @@ def test_ranges_are_those_of_what_is_given(here, fitted):
     kinds = {t.data_type for t in onnx.load_from_string(signed.runnable.data).graph.initializer}
     assert TensorProto.UINT8 not in kinds  # TensorRT reads no others than signed ones
     assert made.runnable.inputs == {"images": (4, 3, 8, 8)}
+
+
+def test_what_tensorrt_reads_has_weights_and_biases_in_floats(here, small_space):
+    model = runnable(small_space.to_onnx([0, 0, 0, 0]))
+    made = Converter(None, None).convert(model, "m", "int8", "gpu").runnable
+    graph = onnx.load_from_string(made.data).graph
+    held = {tensor.name: tensor for tensor in graph.initializer}
+    sources = [
+        held[n.input[0]]
+        for n in graph.node
+        if n.op_type == "DequantizeLinear" and n.input[0] in held
+    ]
+    assert sources == []
+    convs = [node for node in graph.node if node.op_type == "Conv"]
+    biases = {held[node.input[2]].data_type for node in convs}
+    assert biases == {TensorProto.FLOAT}
+    zeros = [t for t in held.values() if t.data_type == TensorProto.INT8]
+    assert zeros
+    assert not any(numpy_helper.to_array(zero).any() for zero in zeros)
 
 
 def test_random_numbers_and_what_stays_in_floats_are_said(here, fitted):

@@ -32,11 +32,6 @@ class Twins:
     change: float
     error: float
 
-    @property
-    def faster(self) -> bool:
-        """Whether the network takes less time than its twin, beyond the error."""
-        return self.change < -self.error
-
 
 def measure_twins(
     models: Mapping[str, bytes],

@@ -20,8 +20,9 @@ SEARCH_FLOORS = (
     {"outcome", "retraining", "searchers"},
     {"context", "deployed_space", "deployment"},
     {"choosing", "reuse"},
-    {"methods"},
+    {"again", "methods"},
     {"job"},
+    {"precisions"},
     {"find"},
 )
 SEARCH_LEVEL = {part: level for level, parts in enumerate(SEARCH_FLOORS) for part in parts}

@@ -64,7 +64,27 @@ _NUMBERS = _each(Whole(min=1, most=65_536))
     "--precision",
     callback=_each(click.Choice(["fp32", "fp16", "int8"])),
     metavar="fp32,int8",
-    help="Refuse models of others; nothing is quantised  [default: as each model is]",
+    help="Quantise fp32 models to int8, or convert them to fp16, and measure each  [default: as "
+    "each model is]",
+)
+@click.option(
+    "--data",
+    metavar="SPEC",
+    help="digits, cifar10:DIR, imagefolder:DIR, ...: its training images calibrate int8, its test "
+    "images say the accuracy.",
+)
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.npz",
+    help="Calibrate int8 with arrays named as the inputs, (n, ...)  [default: those of --data, "
+    "else random numbers]",
+)
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Keep the models that were quantised or converted here.",
 )
 @click.option(
     "--shape",
@@ -98,6 +118,7 @@ def command(
       hwnas measure a.onnx b.onnx --threads 1,2
       hwnas measure bert.onnx --shape input_ids=1x128 --shape attention_mask=1x128
       hwnas measure model.onnx --device ssh://me@board --batch 1,8
+      hwnas measure model.onnx --precision fp32,int8 --data imagefolder:images
     """
     from hwnas.devices.any_model import MeasureOptions, report
     from hwnas.profilers import names_remote_device

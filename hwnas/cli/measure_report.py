@@ -48,6 +48,8 @@ def _record(one: "Measured") -> dict[str, Any]:
         "operators": [asdict(share) for share in probe.operators] if probe else [],
         "operators_sum": probe and probe.operators_sum,
         "reference": asdict(one.reference),
+        "accuracy": one.accuracy and one.accuracy.share,
+        "accuracy_images": one.accuracy and one.accuracy.images,
     }
 
 
@@ -59,7 +61,7 @@ def print_report(report: "Report") -> None:
     several = len(report.measured) > 1
     for one in report.measured:
         _print_operators(one, _OPERATORS_OF_SEVERAL if several else _OPERATORS)
-    for line in _comparisons(report):
+    for line in (*_comparisons(report), *_accuracies(report)):
         stdout.print(line, soft_wrap=True)
     for remark in report.remarks:
         say(remark)
@@ -133,6 +135,16 @@ def _comparisons(report: "Report") -> Iterator[str]:
         chosen = [one for one in chosen if fastest in (one.one, one.other)]
     for one in chosen:
         yield compared(one)
+
+
+def _accuracies(report: "Report") -> Iterator[str]:
+    """The accuracy of each model in each precision, which is the same with all other settings."""
+    for one in {(one.model, one.target.precision): one for one in report.measured}.values():
+        if one.accuracy is not None:
+            yield (
+                f"accuracy of {one.model}, {one.target.precision}: {one.accuracy.share:.2%} of "
+                f"{one.accuracy.images} test images, by ONNX Runtime here"
+            )
 
 
 def compared(one: "Comparison") -> str:

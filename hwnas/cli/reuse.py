@@ -8,14 +8,14 @@ from typing import Any
 from hwnas import spaces
 from hwnas.cli.flags import typed_options
 from hwnas.cli.options import budget_lists_of
-from hwnas.cli.output import print_json, progress_bars, say
+from hwnas.cli.output import print_json, progress_bars
 from hwnas.cli.search_report import print_front
 from hwnas.costs import QUANTITIES, Budget
 from hwnas.errors import OptionError
-from hwnas.progress import Progress
 from hwnas.search.methods import spos
 from hwnas.search.options import UNIMPORTANT, SearchOptions, SpaceOptions, TableOptions
-from hwnas.search.settings import fields_of, make, stored
+from hwnas.search.runs.run import TABLE
+from hwnas.search.settings import fields_of, make
 from hwnas.search.shared_settings import EvaluationSettings, EvolutionSettings, PathTrainingSettings
 
 __all__ = ["reuse_command"]
@@ -61,7 +61,7 @@ def reuse_command(flags: dict[str, Any]) -> None:
 
 
 def _search(flags: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
-    from hwnas.search.runs.run import TABLE
+    from hwnas.search.again import Again, search_again
     from hwnas.search.runs.stored import StoredRun
 
     lists = budget_lists_of(flags)
@@ -73,81 +73,27 @@ def _search(flags: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
     out = flags["out"] or Path("runs") / _default_name(source.folder, flags, lists)
     if out.resolve() == source.folder.resolve():
         raise OptionError(f"--out {out} is the run of the supernet itself: give another folder")
-    if flags["table"] is None and (source.folder / TABLE).exists():
+    if flags["table"] is None and _has_table(source, flags["precision"]):
         flags["table"] = str(source.folder / TABLE)
-    with progress_bars() as progress:
-        return out, _reuse(flags, lists, source, out, progress)
-
-
-def _reuse(
-    flags: dict[str, Any],
-    lists: Sequence[Sequence[Budget]],
-    source: Any,
-    out: Path,
-    progress: Progress,
-) -> dict[str, Any]:
-    from hwnas.data import with_data_workers
-    from hwnas.search.candidates.parallel import Parallel
-    from hwnas.search.deployment import deploy
-    from hwnas.search.problem import Problem
-    from hwnas.search.reuse import Reuse, feasible_front, search_front, search_supernet
-    from hwnas.search.runs.plots import lacks_picture
-    from hwnas.search.runs.run import RESULT, TABLE, Run
-    from hwnas.search.runs.schema import Several
-    from hwnas.search.runs.tensorboard import require_tensorboard, tensorboard
-
-    options = make(SearchOptions, {name: flags[name] for name in _OPTIONS}, "a search")
-    if options.tensorboard:
-        require_tensorboard()
-    settings = make(EvolutionSettings, {name: flags[name] for name in _EVOLUTION}, "a search")
-    data = with_data_workers(source.data(), options.data_workers)
-    deployment = deploy(
-        source.deployed,
+    request = Again(
+        source,
+        lists,
+        make(SearchOptions, {name: flags[name] for name in _OPTIONS}, "a search"),
+        make(EvolutionSettings, {name: flags[name] for name in _EVOLUTION}, "a search"),
         flags["table"],
-        out / TABLE,
-        options,
-        device=flags["device"],
-        verify_seconds=options.verify_seconds,
-        progress=progress,
+        flags["device"],
+        out,
+        flags["seed"],
+        flags["pareto"],
     )
-    problems = [
-        Problem(
-            source.deployed,
-            source.proxy,
-            data,
-            deployment.predictor,
-            budgets,
-            None if flags["pareto"] else deployment.measure,
-            options.confidence,
-            flags["seed"],
-        )
-        for budgets in lists or [[]]
-    ]
-    for problem in problems:  # before a folder is made
-        feasible_front(problem)
-    config = {
-        **stored(settings),
-        "seed": flags["seed"],
-        "confidence": options.confidence,
-        **source.identity(out),
-        "budgets": [[str(budget) for budget in budgets] for budgets in lists],
-        "pareto": flags["pareto"],
-        "table": deployment.digest,
-    }
-    run = Run(out, config)
-    with tensorboard(run, options.tensorboard):
-        finished = run.read_json(RESULT, Several)
-        if finished is not None and not lacks_picture(run, finished):
-            say(f"this search is finished; {out} holds its result")
-            return finished
-        deployment.save(out)
-        deployment.tell(out if flags["pareto"] else out / "BUDGET")
-        say(f"searching the supernet of {source.home} again; nothing is trained")
-        parallel = Parallel(options.workers, options.worker_backend) if options.workers else None
-        reuse = Reuse(run, source, deployment, settings, parallel, progress)
-        if flags["pareto"]:
-            return search_front(reuse, problems[0])
-        return search_supernet(reuse, problems)
+    with progress_bars() as progress:
+        return out, search_again(request, progress)
+
+
+def _has_table(source: Any, precision: str | None) -> bool:
+    """Whether the run of the supernet has a table of the precision that is asked for, if one is."""
+    known = (source.folder / TABLE).exists()
+    return known and precision in (None, source.table().target.precision)
 
 
 def _check_flags(flags: dict[str, Any], typed: dict[str, str], source: Any) -> None:

@@ -49,7 +49,8 @@ _SEARCH = [
         ["--table"],
         metavar="FILE",
         help="Latency table or predictor to use, a file, a name of 'hwnas tables list', or your "
-        "own as FILE.py:NAME  [default: this machine's, measured first if there is none]",
+        "own as FILE.py:NAME; FILE,FILE for several precisions  [default: this machine's, measured "
+        "first if there is none]",
     ),
     Flag(
         ["--out"],
@@ -58,7 +59,13 @@ _SEARCH = [
         help="Folder of the run; the same command goes on there  [default: below runs/]",
     ),
     Flag(["--seed"], type=seed_type(), default=0, show_default=True),
-    *flags_of(SearchOptions),
+    *(option for option in flags_of(SearchOptions) if option.name != "precision"),
+    Flag(
+        ["--precision"],
+        metavar="fp32|fp16|int8",
+        help="Of weights and activations; of several, fp32,int8, the better network is returned, "
+        "and none that is no faster than the same in fp32  [default: fp32]",
+    ),
     Flag(
         ["--blocks-then-channels", "--two-step"],
         is_flag=True,
@@ -137,6 +144,7 @@ def command(**flags: Any) -> None:
       hwnas search --latency 6ms
       hwnas search --latency 4ms --macs 200M --data fashion-mnist:data/fashion-mnist
       hwnas search --latency 6ms --method betanas
+      hwnas search --latency 4ms --precision fp32,int8
       hwnas search --latency 6ms --table phone.json --space my_space.py:space
       hwnas search --latency 6ms --space nasbench201 --accuracies nb201.csv.gz:test \\
         --latencies nb201.csv.gz:pixel3

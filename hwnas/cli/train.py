@@ -70,6 +70,9 @@ def command(
 ) -> None:
     """Train the network that a search found, from scratch, and export it.
 
+    Of a search for int8 or fp16, it is also exported in that precision, and tested so; int8 is
+    calibrated on training images.
+
     \b
     Examples:
       hwnas train runs/spos-proxyless-latency6ms-s0-919aea
@@ -172,6 +175,12 @@ def _print_report(report: dict[str, Any], out: Path) -> None:
         f"{export['images']} test images, torch {metric.text(export['torch_accuracy'], 2)}, equal "
         f"answers {export['same_answers']:.2%}",
     )
+    if (made := report["in_precision"]) is not None:
+        rows.add_row(
+            made["precision"],
+            f"{out / made['file']}: {metric.text(made['accuracy'], 2)} on {made['images']} test "
+            f"images, {metric.text(export['accuracy'], 2)} in fp32",
+        )
     rows.add_row("seconds", f"{report['seconds']:.0f}")
     stdout.print(rows)
     _print_worst_classes(report["accuracy_by_class"])

@@ -22,10 +22,10 @@ from hwnas.devices import measure_runs, precision_for
 from hwnas.devices.target import runtime_of_table
 from hwnas.errors import BudgetError, CheckpointError, HwnasError, OptionError, UnknownNameError
 from hwnas.files import write_atomically
-from hwnas.latency_tables import LatencyTable, Target
+from hwnas.latency_tables import Target
 from hwnas.profilers import Runtime, runtime
-from hwnas.search.runs.network import read_network, read_result
-from hwnas.search.runs.run import NETWORK, RESULT, TABLE
+from hwnas.search.runs.network import read_network, read_result, target_of
+from hwnas.search.runs.run import NETWORK, RESULT
 from hwnas.search.runs.schema import ANOTHER, parse_of_file
 from hwnas.spaces import SearchSpace
 
@@ -57,6 +57,13 @@ __all__ = ["command"]
     metavar="NAME",
     help="Another runtime than the table's: on a GPU tensorrt, torch or onnxruntime; FILE.py:NAME.",
 )
+@click.option(
+    "--network",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.onnx",
+    help="Measure this file of the found network in place of best.onnx, such as one that "
+    "'hwnas train --full' wrote.",
+)
 @measured_seconds_option
 @seed_option("Of the order of the runs.")
 @click.option("--explain", is_flag=True, help="Also what each layer takes.")
@@ -67,6 +74,7 @@ def command(
     device: str | None,
     threads: int | None,
     runtime_name: str | None,
+    network: Path | None,
     seconds: float,
     seed: int,
     explain: bool,
@@ -75,7 +83,7 @@ def command(
     """Measure the network that a search found, on this machine; exit status 1 if it is too slow.
 
     For a search that used a table of another machine: copy the folder of the run to that machine.
-    The answer is also written to verified.json in the folder.
+    The answer is also written to verified.json in the folder, but for one of --network.
 
     \b
     Example:
@@ -84,13 +92,13 @@ def command(
     result = read_result(folder)
     know_space(space_text, str(result["space"]))
     space, limits = _space(result, folder / RESULT), _limits(result, folder / RESULT)
-    model = read_network(folder, result)
-    if result["digest"] is None:
+    model = read_network(folder, result, network)
+    if network is None and result["digest"] is None:
         say(
             f"{folder} is of a version that kept no digest of {NETWORK}: whether it is the network "
             "that was found was not checked but for the architecture that it names"
         )
-    known = _target(folder, result)
+    known = target_of(folder, result)
     here = _runtime(known, device, threads, runtime_name)
     precision, batch = (
         (precision_for(space, None), 1) if known is None else (known.precision, known.batch)
@@ -130,7 +138,8 @@ def command(
         print_json(answer)
     else:
         _print(answer)
-    _keep(answer, folder / "verified.json")
+    if network is None:
+        _keep(answer, folder / "verified.json")
     if not answer["holds"]:
         raise click.exceptions.Exit(1)
 
@@ -173,24 +182,6 @@ def _kept(limits: Sequence[Budget], steady_ms: float, runs_ms: Sequence[float]) 
         >= (steady_ms if b.percentile is None else float(np.percentile(runs_ms, b.percentile)))
         for b in limits
     }
-
-
-def _target(folder: Path, result: dict[str, Any]) -> Target | None:
-    """What the run's latencies are of; None where its predictor told that in words only."""
-    path = folder / TABLE
-    if path.exists():
-        return LatencyTable.load(path).target
-    told = result["target"]
-    if not isinstance(told, dict):
-        return None
-    from pydantic import TypeAdapter, ValidationError
-
-    try:
-        return TypeAdapter(Target).validate_python(told)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        where = ".".join(str(part) for part in ("target", *first["loc"]))
-        raise CheckpointError(f"{folder / RESULT}: {where}: {first['msg']}: {ANOTHER}") from None
 
 
 def _runtime(

@@ -9,7 +9,17 @@ from hwnas.data.batches import batch_indices, even_slices
 from hwnas.data.checking import check_dataset
 from hwnas.data.labelled import LabelledImages, resized
 from hwnas.data.loading import READINGS, default_proxy_size, load_data, parse_data_spec, suited
-from hwnas.data.nested import arrays, joined, length, mapped, moved, parts_of, rows_of, tensors
+from hwnas.data.nested import (
+    arrays,
+    first_examples,
+    joined,
+    length,
+    mapped,
+    moved,
+    parts_of,
+    rows_of,
+    tensors,
+)
 from hwnas.data.no_images import NoImages
 from hwnas.data.own import OwnData, from_batches
 from hwnas.data.preparation import PREPROCESSING, Preparation, preparation_metadata, preparation_of
@@ -46,6 +56,7 @@ __all__ = [
     "data_specs",
     "default_proxy_size",
     "even_slices",
+    "first_examples",
     "from_arrays",
     "from_batches",
     "has_digest",

@@ -11,7 +11,18 @@ import numpy as np
 
 from hwnas.data.protocol import Batch
 
-__all__ = ["arrays", "cut", "joined", "length", "mapped", "moved", "parts_of", "rows_of", "tensors"]
+__all__ = [
+    "arrays",
+    "cut",
+    "first_examples",
+    "joined",
+    "length",
+    "mapped",
+    "moved",
+    "parts_of",
+    "rows_of",
+    "tensors",
+]
 
 
 def parts_of(whole: Any) -> list[Any]:
@@ -62,6 +73,18 @@ def cut(batches: Iterable[Batch], sizes: Iterable[int]) -> Iterator[Batch]:
         yield rows_of(x, slice(size)), rows_of(y, slice(size))
         count -= size
         held = [(rows_of(x, slice(size, None)), rows_of(y, slice(size, None)))] if count else []
+
+
+def first_examples(batches: Iterable[Batch], most: int) -> Batch:
+    """The first inputs and targets of a part of a data set, as tensors."""
+    inputs, targets, count = [], [], 0
+    for x, y in batches:
+        inputs.append(tensors(x))
+        targets.append(tensors(y))
+        count += length(y)
+        if count >= most:
+            break
+    return rows_of(joined(inputs), slice(most)), rows_of(joined(targets), slice(most))
 
 
 def tensors(whole: Any) -> Any:

@@ -12,6 +12,7 @@ from hwnas.errors import OptionError
 from hwnas.progress import Progress, progress_bars, say
 from hwnas.search.deployment import Deployment, deploy
 from hwnas.search.job import Job, Request, prepare, written_digest
+from hwnas.search.precisions import precisions_of, search_precisions
 from hwnas.search.problem import Problem
 from hwnas.search.result import Result
 from hwnas.search.runs.plots import lacks_picture
@@ -52,13 +53,15 @@ def find_network(
         method: a name of `hwnas.search.methods.METHODS`, or ``FILE.py:NAME``.
         predictor: of the latency: a table or its path or name, a shipped predictor's name, a fitted
             `hwnas.LatencyRegressor` or its path, or any object with ``predict(archs)``; None for
-            this machine's own table, which is measured first if there is none.
+            this machine's own table, which is measured first if there is none. One for each of
+            several precisions, in a list.
         device: ``auto``, ``cpu`` or ``gpu``, where no table says it.
         out: folder of the run; by default one below ``runs`` that follows from all arguments.
         seed: of everything random.
         **settings: of the method (its ``Settings``), of every search
             (`hwnas.search.options.SearchOptions`, with ``accuracies`` and ``latencies`` of a
-            tabular benchmark among them), and ``progress``, a `hwnas.progress.Progress`;
+            tabular benchmark among them; ``precision`` may be several, ``("fp32", "int8")``, of
+            which the better network is returned), and ``progress``, a `hwnas.progress.Progress`;
             by default bars are drawn in terminals and notebooks.
 
     Raises:
@@ -74,6 +77,12 @@ def find_network(
 
 def find(request: Request, progress: Progress | None = None) -> Result:
     """`find_network` of a request; None draws bars."""
+    several = precisions_of(request.settings.get("precision"))
+    if len(several) == 1:
+        request = replace(request, settings={**request.settings, "precision": several[0]})
+    if len(several) > 1:
+        with progress_bars() if progress is None else nullcontext(progress) as tell:
+            return search_precisions(request, several, find, tell)
     job = prepare(request)
     with progress_bars() if progress is None else nullcontext(progress) as tell:
         return _search(job, tell)
@@ -88,6 +97,8 @@ def find_blocks_then_channels(request: Request, progress: Progress | None = None
         OptionError: blocks or channels are given already, or the space has no channels to search.
     """
     given = dict(request.settings)
+    if len(precisions_of(given.get("precision"))) > 1:
+        raise OptionError("--blocks-then-channels searches one precision: give one")
     if given.get("channels") or given.get("blocks") is not None:
         raise OptionError(
             "--blocks-then-channels finds the blocks and then the channels: leave those flags out"

@@ -13,6 +13,7 @@ from hwnas.documents import check_regular
 from hwnas.errors import CheckpointError
 from hwnas.html_text import html_table
 from hwnas.search.runs.network import read_network
+from hwnas.search.runs.precision_rows import as_fp32, precision_rows
 from hwnas.search.runs.run import WEIGHTS
 from hwnas.search.runs.schema import ANOTHER
 from hwnas.spaces import SearchSpace
@@ -151,6 +152,7 @@ def summary(result: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
     rows = [
         ("architecture", result["architecture"]),
         ("budget", ", ".join(result["budget"])),
+        *precision_rows(result),
         *latency_summary(result),
     ]
     rows.append(
@@ -228,7 +230,7 @@ def _accuracy(result: Mapping[str, Any]) -> str:
     text = Metric.of(result).text
     return (
         f"{text(result['accuracy'])} {ranking}, {text(result['test_accuracy'])} test, of the "
-        "trained proxy with shared weights"
+        f"trained proxy with shared weights{as_fp32(result)}"
     )
 
 

@@ -11,6 +11,7 @@ __all__ = ["SyntheticRuntime"]
 
 _MS_PER_NODE = 0.01
 _MS_PER_WEIGHT = 2e-6
+_PAIR = ("QuantizeLinear", "DequantizeLinear")
 
 
 class SyntheticRuntime:
@@ -26,6 +27,8 @@ class SyntheticRuntime:
         call_ms: what a call costs.
         name: of the device, part of the target.
         seed: of the noise.
+        int8_factor: time of an int8 network over that of the same without its pairs of
+            QuantizeLinear and DequantizeLinear; None where pairs are nodes as all others.
     """
 
     precisions = ("fp32", "int8")
@@ -40,9 +43,11 @@ class SyntheticRuntime:
         call_ms: float = 0.02,
         name: str = "synthetic",
         seed: int = 0,
+        int8_factor: float | None = None,
     ):
         self.noise, self.spell, self.outliers = noise, spell, outliers
         self.slow_first, self.call_ms, self.name = slow_first, call_ms, name
+        self.int8_factor = int8_factor
         self.clock_ms = 0.0
         self.runs = 0
         self._rng = np.random.default_rng(seed)
@@ -54,8 +59,15 @@ class SyntheticRuntime:
     def true_ms(self, model: bytes) -> float:
         """What a run of the model takes on the undisturbed device."""
         graph = onnx.load_from_string(model).graph
-        weights = sum(int(numpy_helper.to_array(t).size) for t in graph.initializer)
-        return self.call_ms + _MS_PER_NODE * len(graph.node) + _MS_PER_WEIGHT * weights
+        nodes, held, factor = graph.node, graph.initializer, 1.0
+        pairs = [node for node in nodes if node.op_type in _PAIR]
+        if pairs and self.int8_factor is not None:
+            scales = {name for node in pairs for name in node.input[1:]}
+            nodes = [node for node in nodes if node.op_type not in _PAIR]
+            held = [tensor for tensor in held if tensor.name not in scales]
+            factor = self.int8_factor
+        weights = sum(int(numpy_helper.to_array(tensor).size) for tensor in held)
+        return self.call_ms + factor * (_MS_PER_NODE * len(nodes) + _MS_PER_WEIGHT * weights)
 
     def load(self, model: bytes, *, warm: bool = False) -> Job:
         """A job that advances the device's clock by what it says it took."""

@@ -1,17 +1,23 @@
 """Which models are measured with which settings, and which of them cannot be, and why."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
+from hwnas.data import Dataset
+from hwnas.devices.any_model.calibration import Arrays, Images, read_arrays
+from hwnas.devices.any_model.converting import Converted, Converter
 from hwnas.errors import HwnasError, OptionError
 from hwnas.kernels.runnable import RunnableModel, runnable
 from hwnas.latency_tables import Target
 from hwnas.profilers import AnyRuntime, check_precision, remote_runtime, runtime
+from hwnas.progress import Progress, silent
 
 __all__ = ["Case", "MeasureOptions", "Model", "Setting", "labels", "make_cases", "make_runtimes"]
+
+T = TypeVar("T")
 
 #: A model: the path of one, or its bytes.
 Model = bytes | str | Path
@@ -27,12 +33,17 @@ class MeasureOptions:
         runtime: the name of another runtime than the device's best; or a runtime itself.
         threads: inside an operator; several are measured beside each other.
         batch: first sizes of inputs that leave it open; several likewise.
-        precision: that the models must have; None takes each as it is.
+        precision: of the models; those in fp32 are converted to others, int8 is static. None
+            takes each as it is.
         shapes: input -> sizes, for inputs that leave some open; an empty name is the only input of
             a model.
         seconds: measure for at least so long.
         seed: of the order of the runs.
         remote: ``cores``, ``provider`` and ``python`` of another machine.
+        data: of which training images calibrate int8, and test images say the accuracy; what
+            ``--data`` takes, or a `hwnas.data.Dataset`.
+        calibration: in their place, arrays by input name, or the path of an npz or npy file.
+        save: folder that keeps the models that were converted.
     """
 
     device: str = "cpu"
@@ -44,6 +55,9 @@ class MeasureOptions:
     seconds: float = 6.0
     seed: int = 0
     remote: Mapping[str, str] = field(default_factory=dict)
+    data: str | Dataset | None = None
+    calibration: Arrays | str | Path | None = None
+    save: Path | str | None = None
 
     def __post_init__(self) -> None:
         for name in ("threads", "batch"):
@@ -51,6 +65,8 @@ class MeasureOptions:
                 type(n) is not int or n < 1 for n in _listed(getattr(self, name)) if n is not None
             ):
                 raise OptionError(f"{name}: whole numbers above 0, got {getattr(self, name)!r}")
+        if self.calibration is not None and not {"int8"} & {*_listed(self.precision)}:
+            raise OptionError("calibration is what int8 ranges come from: give precision int8, too")
         if unknown := [p for p in _listed(self.precision) if p not in (None, *PRECISIONS)]:
             raise OptionError(f"precisions are {', '.join(PRECISIONS)}, got {unknown[0]!r}")
 
@@ -91,6 +107,8 @@ class Case:
         runnable: the model with its inputs fixed.
         runtime: what runs it.
         target: what its numbers are of.
+        converted: whether it was made in another precision than it came in.
+        notes: what is to be known of that.
     """
 
     label: str
@@ -99,6 +117,13 @@ class Case:
     runnable: RunnableModel
     runtime: AnyRuntime
     target: Target
+    converted: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def answers(self) -> tuple[str, str]:
+        """What decides its answers, whatever the threads and batch: the model and precision."""
+        return self.model, self.runnable.precision
 
 
 def _listed(value: Any) -> tuple[Any, ...]:
@@ -162,6 +187,7 @@ def make_cases(
     options: MeasureOptions,
     runtimes: Mapping[int, tuple[AnyRuntime, Target]],
     refused: dict[str, str],
+    progress: Progress = silent,
 ) -> list[Case]:
     """Every model with every setting, without those that cannot be measured.
 
@@ -170,40 +196,72 @@ def make_cases(
         options: settings and shapes.
         runtimes: by number of threads.
         refused: receives why, by label.
+        progress: told of each.
+
+    Raises:
+        DataError: calibration that cannot be read.
     """
     settings = [one for one in options.settings() if one.threads in runtimes]
     names = labels(models)
-    read: dict[tuple[str, int | None], RunnableModel | HwnasError] = {}
-    cases = []
-    for name, model in zip(names, models, strict=True):
-        for setting in settings:
-            label = ", ".join(filter(None, (name, setting.words(settings))))
-            key = (name, setting.batch)
-            try:
-                if key not in read:
-                    read[key] = _read(model, options.shapes, setting.batch)
-                ready = read[key]
-                if isinstance(ready, HwnasError):
-                    raise ready
-                if setting.precision not in (None, ready.precision):
-                    raise OptionError(
-                        f"{name} is {ready.precision}, got precision {setting.precision}: quantise "
-                        "or convert it first, and give the file that comes of it"
-                    )
-                here, _ = runtimes[setting.threads]
-                check_precision(here, ready.precision)
-                target = here.target(ready.precision, ready.batch)
-            except HwnasError as error:
-                refused[label] = str(error)
-            else:
-                cases.append(Case(label, name, setting, ready, here, target))
+    known = _Known(options)
+    cases: list[Case] = []
+    asked = [(named, one) for named in zip(names, models, strict=True) for one in settings]
+    for at, ((name, model), setting) in enumerate(asked):
+        label = ", ".join(filter(None, (name, setting.words(settings))))
+        progress("reading models", at / len(asked), label)
+        here, target = runtimes[setting.threads]
+        try:
+            read = known.read(name, model, setting.batch)
+            precision = setting.precision or read.precision
+            check_precision(here, precision)
+            ready = Converted(read, ())
+            if precision != read.precision:
+                ready = known.converted(name, read, setting, target.kind)
+            target = here.target(precision, read.batch)
+        except HwnasError as error:
+            refused[label] = str(error)
+        else:
+            made = ready.runnable is not read
+            cases.append(
+                Case(label, name, setting, ready.runnable, here, target, made, ready.notes)
+            )
+    progress("reading models", 1.0, "")
     return cases
 
 
-def _read(
-    model: Model, shapes: Mapping[str, Sequence[int]], batch: int | None
-) -> RunnableModel | HwnasError:
-    try:
-        return runnable(model, shapes, batch)
-    except HwnasError as error:
-        return error
+class _Known:
+    """Models as they are read and converted: each once, or the reason why not."""
+
+    def __init__(self, options: MeasureOptions):
+        self._shapes = options.shapes
+        self._converter = Converter(
+            _arrays(options.calibration), None if options.data is None else Images(options.data)
+        )
+        self._found: dict[tuple[Any, ...], Any] = {}
+
+    def read(self, name: str, model: Model, batch: int | None) -> RunnableModel:
+        """A model with its inputs fixed."""
+        return self._once((name, batch), lambda: runnable(model, self._shapes, batch))
+
+    def converted(self, name: str, read: RunnableModel, setting: Setting, kind: str) -> Converted:
+        """A model in the precision of a setting, for a kind of device."""
+        precision = str(setting.precision)
+        return self._once(
+            (name, setting.batch, precision),
+            lambda: self._converter.convert(read, name, precision, kind),
+        )
+
+    def _once(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
+        if key not in self._found:
+            try:
+                self._found[key] = make()
+            except HwnasError as error:
+                self._found[key] = error
+        found = self._found[key]
+        if isinstance(found, HwnasError):
+            raise found
+        return cast(T, found)
+
+
+def _arrays(given: Arrays | str | Path | None) -> Arrays | None:
+    return read_arrays(Path(given)) if isinstance(given, str | Path) else given

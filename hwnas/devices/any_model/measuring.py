@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from hwnas import spaces
+from hwnas.devices.any_model.answers import Accuracy, accuracies_of
 from hwnas.devices.any_model.cases import Case, MeasureOptions, Model, make_cases, make_runtimes
+from hwnas.devices.any_model.keeping import keep_converted
 from hwnas.devices.any_model.latency import Comparison, Latency, compare, latency_of
 from hwnas.devices.any_model.probe import Probe, Way, probe, probe_here
 from hwnas.errors import HwnasError, ModelRejectedError, OptionError
@@ -49,6 +51,7 @@ class Measured:
         probe: loading, first run, memory, operators; None where the runtime is on another machine.
         reference: of the network that ran between all runs; what it has in common with another
             measurement's is the machine's.
+        accuracy: on test images, where data were given.
     """
 
     label: str
@@ -58,6 +61,7 @@ class Measured:
     latency: Latency
     probe: Probe | None
     reference: Latency
+    accuracy: Accuracy | None = None
 
     @property
     def median_ms(self) -> float:
@@ -94,7 +98,7 @@ class Report:
         measured: in the order they were given.
         comparisons: of models with one setting, and of one model with settings that differ in one.
         refused: what could not be measured, and why.
-        remarks: settings that had no effect.
+        remarks: settings that had no effect, and what is to be known of models that were converted.
     """
 
     measured: tuple[Measured, ...]
@@ -148,7 +152,7 @@ def report(models: Sequence[Model], options: MeasureOptions, progress: Progress 
         raise OptionError("give at least one model")
     refused: dict[str, str] = {}
     runtimes = make_runtimes(options, refused)
-    cases = make_cases(models, options, runtimes, refused)
+    cases = make_cases(models, options, runtimes, refused, progress)
     same = _same_targets(runtimes)
     cases = [case for case in cases if case.setting.threads not in same]
     probes = _probes(cases, options, refused, progress)
@@ -159,6 +163,10 @@ def report(models: Sequence[Model], options: MeasureOptions, progress: Progress 
         reasons = dict.fromkeys(refused.values())
         raise OptionError("nothing was measured: " * (len(reasons) > 1) + "; ".join(reasons))
     cases = [case for case in cases if case.label in latencies]
+    accuracies = accuracies_of(cases, options.data, refused, progress)
+    remarks = [f"{n} threads: {why}" for n, why in same.items()]
+    remarks += dict.fromkeys(note for case in cases for note in case.notes)
+    remarks += keep_converted(cases, options.save)
     own = {label: latency for label, (latency, _) in latencies.items()}
     compared = [compare(a.label, b.label, own) for a, b in _pairs(cases)]
     return Report(
@@ -171,12 +179,13 @@ def report(models: Sequence[Model], options: MeasureOptions, progress: Progress 
                 latency=latencies[case.label][0],
                 probe=probes[case.label],
                 reference=latencies[case.label][1],
+                accuracy=accuracies.get(case.answers),
             )
             for case in cases
         ),
         comparisons=tuple(compared),
         refused=refused,
-        remarks=(*(f"{n} threads: {why}" for n, why in same.items()), *_no_effect(cases, own)),
+        remarks=(*remarks, *_no_effect(cases, own)),
     )
 
 

@@ -7,8 +7,6 @@ or brings its runtime down is stopped before it reaches the measurement.
 import ctypes
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -19,26 +17,25 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from hwnas.errors import HwnasError, ModelRejectedError
-from hwnas.files import write_atomically
-from hwnas.memory import machine_bytes
+from hwnas.devices.any_model.child import (
+    limit_memory,
+    read_record,
+    reasons_told,
+    run_child,
+    tell,
+)
+from hwnas.errors import ModelRejectedError
 from hwnas.onnx_graph import to_onnx
 from hwnas.ops import MBConv, Workload
 from hwnas.profilers import Runtime, runtime
 from hwnas.profilers.layers import LayerTime, middle_half
 from hwnas.profilers.protocol import Job
-from hwnas.reading import MIB, parse_json, read_bytes
 
 __all__ = ["OperatorShare", "Probe", "Way", "probe", "probe_here"]
 
 #: A model is loaded and has run once within this, s; on a GPU, engines are built first.
 _LIMIT_S, _TIMES_ON_A_GPU = 120, 10
-_MODEL, _LOADED, _LAYERS, _REFUSED = "model.onnx", "loaded.json", "layers.json", "refused.json"
-_MOST_BYTES = 64 * MIB
-_CHILD = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from hwnas.devices.any_model.probe import work; work(*sys.argv[2:])"
-)
+_MODEL, _LOADED, _LAYERS = "model.onnx", "loaded.json", "layers.json"
 #: Runs before peaks of memory are read.
 _FIRST_RUNS = 3
 #: A profile of the runtime is made three times, and the middle one taken, while that takes less.
@@ -103,61 +100,23 @@ def probe(model: bytes, way: Way) -> Probe:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / _MODEL).write_bytes(model)
-        words = [json.dumps(sys.path), name, json.dumps(asdict(way))]
-        status: int | None = None
-        with suppress(subprocess.TimeoutExpired):
-            status = subprocess.run(
-                [sys.executable, "-P", "-c", _CHILD, *words],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=limit_s,
-                check=False,
-            ).returncode
-        refused = _read(folder / _REFUSED)
-        loaded = _read(folder / _LOADED)
-        layers = _read(folder / _LAYERS)
-    if refused is not None:
-        raise ModelRejectedError(str(refused["reason"]))
+        end = run_child(__name__, folder, [json.dumps(asdict(way))], limit_s)
+        loaded, layers = read_record(folder, _LOADED), read_record(folder, _LAYERS)
     if loaded is None:
-        end = f"within {limit_s} s: it takes longer, or never ends"
-        if status is not None:
-            end = f"and ended its process ({_ended(status)}); is there memory enough?"
         raise ModelRejectedError(f"it did not load and run {end}")
     operators = tuple(OperatorShare(**record) for record in (layers or {}).get("operators", ()))
     return Probe(**loaded, operators=operators)
 
 
-def _ended(status: int) -> str:
-    return f"signal {-status}" if status < 0 else f"status {status}"
-
-
-def _read(path: Path) -> Any:
-    with suppress(OSError, ValueError):
-        return parse_json(read_bytes(path, _MOST_BYTES))
-    return None
-
-
 def work(name: str, way: str) -> None:
     """What the other process does, and writes into the folder of the model."""
     folder = Path(name)
-
-    def tell(file: str, record: Mapping[str, Any]) -> None:
-        write_atomically(folder / file, json.dumps(record).encode())
-
-    try:
+    with reasons_told(folder, "it cannot be run"):
         given = json.loads(way)
-        _limit(given["device"])
+        limit_memory(given["device"])
         here = runtime(given["device"], given["threads"], given["runtime"])
         model = (folder / _MODEL).read_bytes()
-        probe_here(model, here, told=tell)
-    except HwnasError as error:
-        tell(_REFUSED, {"reason": str(error)})
-    except MemoryError:
-        tell(_REFUSED, {"reason": "it needs more memory than there is"})
-    except Exception as error:  # whatever a runtime raises in a run
-        reason = " ".join(str(error).split())[:300]
-        tell(_REFUSED, {"reason": f"it cannot be run: {reason or type(error).__name__}"})
+        probe_here(model, here, told=partial(tell, folder))
 
 
 def probe_here(
@@ -225,21 +184,6 @@ def _note(job: Job, runs: list[float]) -> None:
 def _small() -> bytes:
     """A model that loads what all models need of a runtime."""
     return to_onnx(Workload(MBConv(3, 3), 8, 8, 1, 8, 8).graph())
-
-
-def _limit(device: str) -> None:
-    """Bound what this process may take: no model takes the memory of the whole machine."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limits
-        return
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    most = machine_bytes()
-    if device == "cpu" and most < float("inf"):  # a GPU's driver reserves addresses without end
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        wanted = int(most)
-        least = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_AS, (least, hard))
 
 
 def _resident() -> int | None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hwnas.arrays import FloatArray, IntArray
-from hwnas.data import ACCURACY, Dataset, Metric, joined, length, rows_of, task_of, tensors
+from hwnas.data import ACCURACY, Batch, Dataset, Metric, first_examples, task_of, tensors
 from hwnas.progress import Progress, silent
 from hwnas.search.runs.run import Run
 from hwnas.search.runs.stored import StoredRun
@@ -24,6 +24,7 @@ __all__ = [
     "stored_evaluator",
     "tested_accuracy",
     "validation_evaluator",
+    "validation_images",
 ]
 
 #: Architectures (n, n_decisions) -> accuracies (n,), 0 to 1; scores where the data have an own
@@ -54,22 +55,18 @@ def validation_evaluator(
         settings: how many of them, and by what candidates are ranked.
     """
     settings = settings or EvaluationSettings()
-    most = settings.validation_images or _VALIDATION_IMAGES
-    images, labels, count = [], [], 0
-    for x, y in data.validation():
-        images.append(tensors(x))
-        labels.append(tensors(y))
-        count += length(y)
-        if count >= most:
-            break
     return Evaluator(
         supernet,
         calibration_images(data, settings.calibration_images),
-        rows_of(joined(images), slice(most)),
-        rows_of(joined(labels), slice(most)),
+        *validation_images(data, settings),
         task=task_of(data),
         rank_by=settings.rank_by,
     )
+
+
+def validation_images(data: Dataset, settings: EvaluationSettings) -> Batch:
+    """The images that candidates are ranked on, and their targets, as tensors."""
+    return first_examples(data.validation(), settings.validation_images or _VALIDATION_IMAGES)
 
 
 def stored_evaluator(source: StoredRun, data: Dataset) -> Evaluator:

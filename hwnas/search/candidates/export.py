@@ -5,13 +5,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import torch
-
 from hwnas.arrays import IntArray
 from hwnas.data import preparation_metadata
-from hwnas.ops.module import GraphModule, node_ranges
 from hwnas.predictors import LatencyPredictor, known_interval
-from hwnas.search.candidates.evaluation import calibration_images
+from hwnas.search.candidates.in_precision import calibrated_ranges
 from hwnas.search.problem import Problem
 from hwnas.supernet import Evaluator
 
@@ -36,10 +33,7 @@ def exporter(problem: Problem, validation: Evaluator | None) -> Callable[[IntArr
             validation.set_statistics(arch)
             weights = validation.supernet.weights(arch)
             if precision == "int8":
-                module = GraphModule(space.graph(arch))
-                module.load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()})
-                images = calibration_images(problem.data)
-                ranges = node_ranges(module.eval(), space.graph(arch), images)
+                ranges = calibrated_ranges(space, arch, weights, problem.data)
         about = {
             "hwnas.arguments": json.dumps(dict(space.arguments)),
             "hwnas.target": str(problem.predictor.target),

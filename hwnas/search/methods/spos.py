@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hwnas.search.searchers.searcher import Searcher
     from hwnas.supernet import PathSampler, Supernet
 
-__all__ = ["LOOKS_UP", "Settings", "check", "search"]
+__all__ = ["LOOKS_UP", "Settings", "check", "search", "trains_alike"]
 
 #: Accuracies may come from a table.
 LOOKS_UP = True
@@ -114,6 +114,11 @@ def check(problem: Problem, settings: Settings) -> Settings:
             f"leave --finalists {settings.finalists} out"
         )
     return settings
+
+
+def trains_alike(settings: Settings) -> bool:
+    """Whether training does not look at latencies, so that precisions share one supernet."""
+    return settings.sampler not in ("constraint", "feasible") and settings.finalists == 1
 
 
 def search(context: "Context", settings: Settings) -> dict[str, Any]:

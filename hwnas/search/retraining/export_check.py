@@ -8,12 +8,12 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from hwnas.data import Dataset, length, mapped, parts_of, rows_of, task_of, tensors
+from hwnas.data import Dataset, Task, length, mapped, parts_of, rows_of, task_of, tensors
 from hwnas.errors import ExportError
 from hwnas.ops.module import called
 from hwnas.progress import Progress
 
-__all__ = ["check_export"]
+__all__ = ["check_export", "images_tried"]
 
 #: Test images that the exported file is tried on, one at a time as it will be used; fewer where
 #: outputs may be as large as images.
@@ -42,7 +42,7 @@ def check_export(
 
     session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
     task = task_of(data)
-    most = _IMAGES if task.metric is None else _OTHERS
+    most = images_tried(task)
     wanted: list[Any] = []
     got: list[Any] = []
     equal: list[npt.NDArray[np.bool_]] = []
@@ -72,6 +72,11 @@ def check_export(
         "torch_accuracy": task.score_of(wanted),
         "same_answers": same,
     }
+
+
+def images_tried(task: Task) -> int:
+    """Of how many test images a file is tried on at most."""
+    return _IMAGES if task.metric is None else _OTHERS
 
 
 def _outputs(session: Any, inputs: Any, like: Any) -> Any:

@@ -1,6 +1,7 @@
 """A found architecture, trained alone, exported, and compared with what the supernet promised."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,19 @@ from hwnas.arrays import IntArray
 from hwnas.data import (
     Dataset,
     Preparation,
+    first_examples,
+    length,
     notes_of,
     preparation_metadata,
     preparation_of,
     task_of,
 )
 from hwnas.files import write_atomically
+from hwnas.latency_tables import Target
 from hwnas.progress import Progress, silent
 from hwnas.search.candidates.evaluation import stored_evaluator, tested_accuracy
-from hwnas.search.retraining.export_check import check_export
+from hwnas.search.candidates.in_precision import score_of_file, trained_in
+from hwnas.search.retraining.export_check import check_export, images_tried
 from hwnas.search.retraining.retrain import logits, retrain, score, weights_of
 from hwnas.search.retraining.settings import RetrainSettings
 from hwnas.search.runs.run import Run
@@ -60,7 +65,9 @@ def retrain_found(
 
     Raises:
         ExportError: the exported file gives other answers than torch.
+        CheckpointError: the search's result is damaged.
     """
+    target = source.target  # fails here, before anything trains
     with torchrun_workers() as workers:
         how: dict[str, Any] = {"seed": seed, "workers": workers, "progress": progress}
         network = retrain(run, space, arch, data, settings, **how)
@@ -71,6 +78,9 @@ def retrain_found(
     path = run.folder / "network.onnx"
     write_atomically(path, space.to_onnx(arch, weights_of(network), metadata=about))
     checked = check_export(path, network, data, progress)
+    deployed = None
+    if target is not None and target.precision != "fp32" and space.modules is None:
+        deployed = _in_precision(run, target, (space, arch, network), data, about)
     report: dict[str, Any] = {
         "space": space.name,
         "architecture": space.format(arch),
@@ -89,10 +99,12 @@ def retrain_found(
         "metric": task.scored.record,
         "supernet_accuracy": _supernet_accuracy(source, arch),
         "export": checked,
+        "in_precision": deployed,
         "steps": settings.steps,
         "seed": seed,
         "seconds": round(run.seconds, 1),
-        "files": {"network": path.name},
+        "files": {"network": path.name}
+        | ({} if deployed is None else {"in precision": deployed["file"]}),
     }
     run.log("tested alone", step=settings.steps, **report["accuracy"], **task.scored.facts)
     run.write_json("train.json", report)
@@ -146,4 +158,41 @@ def _supernet_accuracy(source: StoredRun, arch: IntArray) -> dict[str, float] | 
     return {
         "validation": validation.accuracy_alone(arch),
         "test": tested_accuracy(validation, data, arch),
+    }
+
+
+def _in_precision(
+    run: Run,
+    target: Target,
+    trained: tuple[SearchSpace, IntArray, nn.Module],
+    data: Dataset,
+    about: Mapping[str, str],
+) -> dict[str, Any]:
+    """Export in the precision that the search was for, and test the file.
+
+    Args:
+        run: the folder.
+        target: of the search.
+        trained: a space, an architecture of it, and the network with its weights.
+        data: training images give ranges; the same test images are told as of the fp32 file.
+        about: kept in the file.
+    """
+    space, arch, network = trained
+    task, name = task_of(data), f"network-{target.precision}.onnx"
+    model = trained_in(
+        space,
+        arch,
+        weights_of(network),
+        data,
+        target.precision,
+        symmetric=target.kind == "gpu",
+        metadata={**about, "hwnas.arguments": json.dumps(dict(space.arguments))},
+    )
+    write_atomically(run.folder / name, model)
+    images, targets = first_examples(data.test(), images_tried(task))
+    return {
+        "precision": target.precision,
+        "file": name,
+        "images": length(targets),
+        "accuracy": score_of_file(model, images, targets, task),
     }

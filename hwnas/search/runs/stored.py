@@ -11,10 +11,11 @@ from typing import Any
 from hwnas import spaces
 from hwnas.arrays import IntArray
 from hwnas.data import READINGS, Dataset, has_digest, load_data
-from hwnas.documents import inside, read_document
+from hwnas.documents import Document, inside, read_document
 from hwnas.errors import ArchitectureError, CheckpointError, DataError, HwnasError, OptionError
-from hwnas.latency_tables import LatencyTable
+from hwnas.latency_tables import LatencyTable, Target
 from hwnas.search.runs.events import read_events
+from hwnas.search.runs.network import target_of
 from hwnas.search.runs.run import CHECKPOINT, CONFIG, LOG, RESULT, TABLE
 from hwnas.search.runs.schema import ANOTHER, Config, Winner, parse_of_file
 from hwnas.spaces import SearchSpace
@@ -82,8 +83,19 @@ class StoredRun:
                 f"{path} names no space of this version ({error}); if it is a space of your own, "
                 "give it again: --space FILE.py:NAME"
             ) from None
-        home = Path(os.path.normpath(folder / config.get("supernet", ".")))
-        return cls(folder, config, home, deployed, proxy, data)
+        return cls(folder, config, _home(folder, config), deployed, proxy, data)
+
+    @classmethod
+    def of(
+        cls, folder: Path, deployed: SearchSpace, proxy: SearchSpace, data: Dataset
+    ) -> "StoredRun":
+        """A run whose spaces and data are at hand, so that it need not name them.
+
+        Raises:
+            CheckpointError: there is no run, or its configuration cannot be read.
+        """
+        config = _config(folder)
+        return cls(folder, config, _home(folder, config), deployed, proxy, data)
 
     def data(self, *, full: bool = False, written: str | None = None) -> Dataset:
         """The data of the run: where they were, or where a person says that they are now.
@@ -163,6 +175,18 @@ class StoredRun:
     def has_supernet(self) -> bool:
         """Whether there is a supernet, finished or not."""
         return (self.home / CHECKPOINT).exists()
+
+    @property
+    def target(self) -> Target | None:
+        """What the networks of the run are deployed on; None where it does not say.
+
+        Raises:
+            CheckpointError: its result is damaged.
+        """
+        path = self.folder / RESULT
+        return target_of(
+            self.folder, read_document(path, Document, ANOTHER) if path.exists() else {}
+        )
 
     def table(self) -> LatencyTable:
         """The latency table that the run searched with."""
@@ -254,6 +278,11 @@ def stored_space(folder: Path) -> str:
         CheckpointError: there is no run, or its configuration cannot be read.
     """
     return str(_config(folder).get("space"))
+
+
+def _home(folder: Path, config: Mapping[str, Any]) -> Path:
+    """The folder of the run that trained the supernet."""
+    return Path(os.path.normpath(folder / config.get("supernet", ".")))
 
 
 def _config(folder: Path) -> dict[str, Any]:

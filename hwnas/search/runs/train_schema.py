@@ -46,6 +46,16 @@ class _Export(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
+class _InPrecision(Document):
+    """The network in the precision that the search was for."""
+
+    precision: Text
+    file: PathText
+    images: Count
+    accuracy: Score
+
+
+@dataclass(frozen=True, kw_only=True)
 class _OfClass(Document):
     """The test images of a class; the accuracy is null where there are none."""
 
@@ -75,6 +85,7 @@ class Train(Scored):
     data_notes: list[str] = field(default_factory=list)
     preprocessing: Preprocessing | None = None
     export: _Export
+    in_precision: _InPrecision | None = None
     seconds: Seconds
     files: _NetworkFile
 
@@ -83,3 +94,5 @@ class Train(Scored):
             if found is not None:
                 self.check_scores(found.validation, found.test)
         self.check_scores(self.export.accuracy, self.export.torch_accuracy)
+        if self.in_precision is not None:
+            self.check_scores(self.in_precision.accuracy)

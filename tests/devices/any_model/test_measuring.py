@@ -76,7 +76,11 @@ def test_operators_are_shares_of_the_whole(files):
     assert probe.operators_sum == pytest.approx(0.5)
 
 
-def test_what_cannot_be_measured_is_named_and_the_rest_is_measured(files, tmp_path):
+def test_what_cannot_be_measured_is_named_and_the_rest_is_measured(files, tmp_path, monkeypatch):
+    def refuse(*given):
+        raise ModelRejectedError("no tools for that")
+
+    monkeypatch.setattr("hwnas.devices.any_model.converting.run_child", refuse)
     (tmp_path / "page.onnx").write_bytes(b"<html>404</html>")
     models = [*files, tmp_path / "page.onnx", tmp_path / "nowhere.onnx"]
     options = MeasureOptions(
@@ -90,7 +94,7 @@ def test_what_cannot_be_measured_is_named_and_the_rest_is_measured(files, tmp_pa
     assert len(found.refused) == 2 * 3 + 2 * 4
     assert "is a web page" in found.refused["page.onnx, batch 1, fp32"]
     assert "no ONNX model at" in found.refused["nowhere.onnx, batch 8, int8"]
-    assert "is fp32, got precision int8" in found.refused["a.onnx, batch 1, int8"]
+    assert found.refused["a.onnx, batch 1, int8"] == "no tools for that"
     assert "fixes its batch at 1, got 8" in found.refused["b.onnx, batch 8, fp32"]
 
 

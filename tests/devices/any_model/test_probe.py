@@ -35,7 +35,7 @@ def test_a_model_that_the_runtime_refuses_says_why():
     ],
 )
 def test_a_process_that_does_not_answer_is_a_reason(monkeypatch, child, says):
-    monkeypatch.setattr(probes, "_CHILD", child)
+    monkeypatch.setattr("hwnas.devices.any_model.child._CHILD", child)
     monkeypatch.setattr(probes, "_LIMIT_S", 0.3 if "sleep" in child else 30)
     with pytest.raises(ModelRejectedError, match=says):
         probe(b"", HERE)

@@ -1,0 +1,165 @@
+"""What a page says of a search: read from the folder of its run, finished or not."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from hwnas.documents import read_document
+from hwnas.latency_tables import LatencyTable
+from hwnas.predictors import LatencyPredictor, load_predictor
+from hwnas.report.evaluated import Evaluated, evaluated_of
+from hwnas.search.looked_up import read
+from hwnas.search.runs.events import read_events
+from hwnas.search.runs.run import LOG, RESULT, TABLE
+from hwnas.search.runs.schema import ANOTHER, Found, Several, with_defaults
+from hwnas.search.runs.stored import StoredRun
+from hwnas.spaces import SearchSpace
+
+__all__ = ["Latencies", "Searched", "read_search"]
+
+
+@dataclass(frozen=True)
+class Latencies:
+    """Where latencies come from if the folder of a run holds no table.
+
+    Attributes:
+        table: as ``--table`` takes it.
+        column: ``FILE.csv[.gz]:COLUMN``, as ``--latencies`` takes it.
+    """
+
+    table: str | None = None
+    column: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Searched:
+    """A search, as far as it went.
+
+    Attributes:
+        run: its configuration and spaces.
+        events: of its log.
+        results: what it found: of each list of budgets one, none where it is not finished.
+        front: the Pareto front that it found; empty where one network was searched for.
+        content: of ``result.json``; None where there is none.
+        predictor: of latencies; None where the folder holds no table and none was given.
+        table: what the predictor was made of, if it was.
+        evaluated: all networks whose accuracy is known.
+    """
+
+    run: StoredRun
+    events: Sequence[Mapping[str, Any]]
+    results: tuple[Mapping[str, Any], ...]
+    front: tuple[Mapping[str, Any], ...]
+    content: Mapping[str, Any] | None
+    predictor: LatencyPredictor | None
+    table: LatencyTable | None
+    evaluated: Evaluated
+
+    @property
+    def name(self) -> str:
+        """Of the folder."""
+        return self.run.folder.resolve().name
+
+    @property
+    def space(self) -> SearchSpace:
+        """The deployed one."""
+        return self.run.deployed
+
+    @property
+    def method(self) -> str:
+        """What searched."""
+        return str(self.run.config.get("method") or "spos")
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is a result."""
+        return self.content is not None
+
+    @property
+    def budgets(self) -> tuple[str, ...]:
+        """Those that were asked for, of all lists."""
+        config = self.run.config
+        lists = config.get("budgets") or [config.get("budget") or []]
+        return tuple(dict.fromkeys(str(budget) for budgets in lists for budget in budgets))
+
+    @property
+    def target(self) -> str:
+        """What latencies are of, in words."""
+        if self.predictor is not None:
+            return str(self.predictor.target)
+        of = [r["target"] for r in self.results if isinstance(r["target"], str)]
+        return of[0] if of else "not said"
+
+    def logged(self, kind: str) -> list[Mapping[str, Any]]:
+        """The events of one kind, in order."""
+        return [event for event in self.events if event["event"] == kind]
+
+    @cached_property
+    def losses(self) -> dict[int, float]:
+        """Training step -> loss; steps that were done again after a kill are there once."""
+        return {event["step"]: event["loss"] for event in self.logged("trained")}
+
+
+def read_search(folder: Path, latencies: Latencies | None = None) -> Searched:
+    """Read what a search left so far.
+
+    Args:
+        folder: of its run.
+        latencies: taken where the folder holds no table.
+
+    Raises:
+        CheckpointError: there is no run, or a file of it is damaged.
+        TableFormatError, OptionError, DataError: the latencies cannot be read.
+    """
+    run = StoredRun.open(folder)
+    events = tuple(read_events(folder / LOG, ANOTHER))
+    content = _content(folder, run.config)
+    results: tuple[Mapping[str, Any], ...] = ()
+    if content is not None:
+        found = [content] if "architecture" in content else content.get("budgets", [])
+        results = tuple(with_defaults(one, Found) for one in found)
+    predictor, table = _predictor(folder, run.deployed, latencies or Latencies())
+    return Searched(
+        run=run,
+        events=events,
+        results=results,
+        front=tuple(content.get("front", ())) if content else (),
+        content=content,
+        predictor=predictor,
+        table=table,
+        evaluated=evaluated_of(run.deployed, _accuracies(events), predictor),
+    )
+
+
+def _content(folder: Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
+    path = folder / RESULT
+    if not path.exists():
+        return None
+    shape = Several if "pareto" in config else Found
+    return with_defaults(read_document(path, shape, ANOTHER), shape)
+
+
+def _accuracies(events: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Of all networks, those of an earlier search first, in the order in which they were known."""
+    known: dict[str, float] = {}
+    for event in events:
+        if event["event"] == "imported":
+            known |= event["accuracies"]
+        elif event["event"] == "evaluated":
+            known[event["architecture"]] = event["accuracy"]
+    return known
+
+
+def _predictor(
+    folder: Path, space: SearchSpace, latencies: Latencies
+) -> tuple[LatencyPredictor | None, LatencyTable | None]:
+    if (folder / TABLE).exists():
+        table = LatencyTable.load(folder / TABLE)
+        return load_predictor(table, space), table
+    if latencies.column is not None:
+        return read(space, None, latencies.column, "infeasible").latencies, None
+    if latencies.table is not None:
+        return load_predictor(latencies.table, space), None
+    return None, None

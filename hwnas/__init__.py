@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hwnas.errors import HwnasError
     from hwnas.latency_tables import LatencyTable
     from hwnas.predictors import LatencyLoss, LatencyRegressor, load_predictor, predict_onnx
+    from hwnas.predictors.breakdown import breakdown
     from hwnas.profilers import register_runtime
     from hwnas.search.find import find_network
     from hwnas.search.methods import register_method
@@ -31,6 +32,7 @@ __all__ = [
     "LatencyTable",
     "Result",
     "__version__",
+    "breakdown",
     "brief_training",
     "family",
     "find_network",
@@ -53,6 +55,7 @@ _HOMES = {
     "LatencyRegressor": "hwnas.predictors",
     "LatencyTable": "hwnas.latency_tables",
     "Result": "hwnas.search.result",
+    "breakdown": "hwnas.predictors.breakdown",
     "brief_training": "hwnas.search.retraining.brief",
     "family": "hwnas.spaces.family",
     "find_network": "hwnas.search.find",

@@ -14,6 +14,7 @@ _COMMANDS = {
     "profile": "measure this machine into a latency table",
     "rank": "how well a supernet ranks architectures",
     "search": "find a network that keeps a latency budget",
+    "show": "where the milliseconds of a network go",
     "verify": "measure a found network on the machine that it is for",
     "tables": "list, show and check latency tables",
     "train": "train the network that a search found",

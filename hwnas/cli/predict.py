@@ -1,6 +1,5 @@
 """``hwnas predict``."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,8 +10,8 @@ from rich.table import Table
 from hwnas.cli.numbers import Number, Whole
 from hwnas.cli.options import own_space_option
 from hwnas.cli.output import json_option, print_json, say, stdout
-from hwnas.cli.predict_models import Asked, predict_models
-from hwnas.cli.resources import asking_for_space, know_space, make_space
+from hwnas.cli.predict_models import Asked, is_file, predict_models
+from hwnas.cli.resources import make_predictor
 from hwnas.latency_tables import table_path
 from hwnas.predictors.intervals import check_confidence
 
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
     from hwnas.predictors import LatencyPredictor
 
 __all__ = ["command"]
-
-#: Files of networks, of which only the first can be read; of the others it is said.
-_MODELS = (".onnx", ".pth", ".pt", ".pb", ".tflite", ".h5", ".keras", ".safetensors", ".ort")
 
 
 @click.command("predict")
@@ -82,7 +78,7 @@ def command(
       hwnas predict --table v100-tensorrt-fp16 --space proxyless k3e3-skip-skip-skip-k5e6-...
     """
     check_confidence(confidence)
-    models = [text for text in wanted if _is_file(text)]
+    models = [text for text in wanted if is_file(text)]
     if models and len(models) < len(wanted):
         raise click.UsageError("give architectures or ONNX models, not both at once")
     if models:
@@ -93,27 +89,8 @@ def command(
     elif copies:
         raise click.UsageError("--copies belongs to ONNX models")
     else:
-        predictor = _predictor(table_name, space, batch)
+        predictor = make_predictor(table_name, space, batch)
         _predict_architectures(wanted, predictor, confidence, as_json)
-
-
-def _predictor(table_name: str, space: str | None, batch: int | None) -> "LatencyPredictor":
-    from hwnas.predictors import is_engine, load_predictor, parse_engine
-
-    source = table_path(table_name)
-    if is_engine(source):
-        known = None if space is None else make_space(space)
-        return load_predictor(parse_engine(source, batch).name, known)
-    if batch is not None:
-        raise click.UsageError("--batch is of engines such as v100-tensorrt-fp16")
-    know_space(space)
-    with asking_for_space():
-        return load_predictor(source)
-
-
-def _is_file(text: str) -> bool:
-    """Whether a word means a file: what it holds is told when it is read."""
-    return text.lower().endswith(_MODELS) or Path(text).exists()
 
 
 def _predict_architectures(

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,7 @@ from rich import box
 from rich.table import Table
 
 from hwnas.cli.output import print_json, progress_bars, say, stdout
+from hwnas.cli.show_report import costliest_kernels
 from hwnas.errors import HwnasError, OptionError
 from hwnas.progress import Progress
 
@@ -21,10 +23,13 @@ if TYPE_CHECKING:
     from hwnas.latency_tables import Target
     from hwnas.predictors import ModelPrediction
 
-__all__ = ["Asked", "predict_models", "shapes_of"]
+__all__ = ["Asked", "is_file", "predict_models", "shapes_of"]
 
 #: Kernels unlike all measured ones are named where they take more than this share.
 _SAID = 0.01
+
+#: Files of networks, of which only the first can be read; of the others it is said.
+_MODELS = (".onnx", ".pth", ".pt", ".pb", ".tflite", ".h5", ".keras", ".safetensors", ".ort")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +53,23 @@ class Asked:
     copies: bool
 
 
+def is_file(text: str) -> bool:
+    """Whether a word means a file: what it holds is told when it is read."""
+    return text.lower().endswith(_MODELS) or Path(text).exists()
+
+
 #: Path -> prediction, and path -> why there is none.
 _Found = tuple[dict[str, "ModelPrediction"], dict[str, str]]
 
 
-def predict_models(paths: Sequence[str], asked: Asked, as_json: bool) -> None:
+def predict_models(paths: Sequence[str], asked: Asked, as_json: bool, costliest: int = 0) -> None:
     """Predict and print each model; of several, those that cannot be read are named.
+
+    Args:
+        paths: of the models.
+        asked: of all of them.
+        as_json: print one document.
+        costliest: so many kernels are printed one by one.
 
     Raises:
         click.exceptions.Exit: 2 where one could not be read, 1 where kernels were left out.
@@ -69,7 +85,7 @@ def predict_models(paths: Sequence[str], asked: Asked, as_json: bool) -> None:
         for result in {str(result.target): result for result in found.values()}.values():
             _say_of_what(result)
         for path, result in found.items():
-            _print(path, result, asked.confidence)
+            _print(path, result, asked.confidence, costliest)
     for path, reason in failed.items():
         say(reason if path in reason else f"{path}: {reason}", warning="error:")
     if failed:
@@ -178,7 +194,7 @@ def _say_of_what(result: "ModelPrediction") -> None:
         _say_where_it_was_optimised(result.target)
 
 
-def _print(path: str, result: "ModelPrediction", confidence: float) -> None:
+def _print(path: str, result: "ModelPrediction", confidence: float, costliest: int) -> None:
     low, high = result.interval(confidence)
     time = f"{result.predicted_ms:.3f} ms ({confidence:.0%}: {low:.3f} to {high:.3f})"
     if math.isinf(high):
@@ -195,6 +211,8 @@ def _print(path: str, result: "ModelPrediction", confidence: float) -> None:
     for op, count in lacking.most_common():
         rows.add_row("?", "", str(count), op)
     stdout.print(rows)
+    if costliest:
+        stdout.print(costliest_kernels(result, costliest))
     noted = Counter(k.note for k in result.kernels if k.note and k.ms and not k.outside)
     for note, count in noted.most_common():
         ms = sum(kernel.ms or 0.0 for kernel in result.kernels if kernel.note == note)

@@ -2,14 +2,20 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import click
 
 from hwnas import spaces
 from hwnas.errors import HwnasError, OptionError, UnknownNameError
-from hwnas.latency_tables import Finding, LatencyTable, check_table
+from hwnas.latency_tables import Finding, LatencyTable, check_table, table_path
+from hwnas.registry import is_typed_object
 from hwnas.spaces import SearchSpace
 
-__all__ = ["asking_for_space", "findings_in", "know_space", "make_space"]
+if TYPE_CHECKING:
+    from hwnas.predictors import LatencyPredictor
+
+__all__ = ["asking_for_space", "findings_in", "know_space", "make_predictor", "make_space"]
 
 
 def make_space(text: str, **said: Any) -> SearchSpace:
@@ -35,6 +41,40 @@ def know_space(text: str | None, wanted: str | None = None) -> None:
     """
     if text is not None and (name := spaces.resolve(text).name) != (wanted or name):
         raise OptionError(f"--space {text} is {name}, and the run searched {wanted}")
+
+
+def make_predictor(
+    table: str, space: str | None, batch: int | None, **said: Any
+) -> "LatencyPredictor":
+    """What predicts where a table was measured: its own space, or the one that is typed.
+
+    Args:
+        table: name or path of a table or predictor, or an engine.
+        space: as typed; None for the table's own.
+        batch: as typed, of an engine.
+        said: what flags say of the space; see `make_space`.
+
+    Raises:
+        click.UsageError: a batch of what is no engine.
+        OptionError: it does not say its space, or knows nothing of the one that is typed.
+    """
+    from hwnas.predictors import is_engine, load_predictor, parse_engine
+
+    source = table_path(table)
+    if is_engine(source):
+        known = None if space is None else make_space(space, **said)
+        return load_predictor(parse_engine(source, batch).name, known)
+    if batch is not None:
+        raise click.UsageError("--batch is of engines such as v100-tensorrt-fp16")
+    know_space(space)
+    sized = any(value not in (None, False) for value in said.values())
+    with asking_for_space():
+        if space is not None and (sized or is_typed_object(source)):
+            return load_predictor(source, make_space(space, **said))
+        own = load_predictor(source)
+    if space is None or own.space.name == spaces.resolve(space).name:
+        return own
+    return load_predictor(source, make_space(space))
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from hwnas.kernels.features import NAMES, features, work
 from hwnas.kernels.fused import ConvolutionShape, FusedKernel
 from hwnas.kernels.fusions import FusedModel, fuse, fuse_steps, fused_graph
 from hwnas.kernels.kernel import Kernel, Operand, parse_kernel
-from hwnas.kernels.split import Piece, count_model_macs, split
+from hwnas.kernels.split import Piece, count_model_macs, exported_kernels, split
 from hwnas.kernels.steps import Step, Steps, steps_of_graph, sum_steps
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "check_exported",
     "content",
     "count_model_macs",
+    "exported_kernels",
     "features",
     "fuse",
     "fuse_steps",

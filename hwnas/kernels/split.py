@@ -15,7 +15,7 @@ from hwnas.kernels.model import read_model
 from hwnas.kernels.optimise import FOLDED, WHOLE, Values, optimise
 from hwnas.progress import Progress, silent
 
-__all__ = ["Piece", "count_model_macs", "split"]
+__all__ = ["Piece", "count_model_macs", "exported_kernels", "split"]
 
 #: Attributes that decide how long a kernel takes; shapes tell the others.
 _TELLING = {
@@ -107,7 +107,18 @@ def count_model_macs(
     Args:
         model, shapes: as `split`; raises as it does.
     """
-    return sum(piece.kernel.macs for piece in _pieces(*_read(model, shapes), FOLDED, silent))
+    return sum(kernel.macs for kernel in exported_kernels(model, shapes))
+
+
+def exported_kernels(
+    model: bytes | str | Path, shapes: Mapping[str, Sequence[int]] | None = None
+) -> list[Kernel]:
+    """The nodes of a model as it was exported, of which `count_model_macs` is the sum.
+
+    Args:
+        model, shapes: as `split`; raises as it does.
+    """
+    return [piece.kernel for piece in _pieces(*_read(model, shapes), FOLDED, silent)]
 
 
 def _read(

@@ -20,7 +20,7 @@ from hwnas.predictors.expectation import sampled_expectation
 from hwnas.predictors.intervals import student_quantile
 from hwnas.predictors.joins import JOINS, JoinedBytes
 from hwnas.predictors.live_sums import LiveSums
-from hwnas.predictors.parts import Alone, Networks, Part
+from hwnas.predictors.parts import Alone, Networks, Part, SlotLatency
 from hwnas.spaces import SearchSpace
 from hwnas.spaces.workload_sums import WorkloadSums
 
@@ -211,6 +211,18 @@ class AdditivePredictor:
         for seconds is not in it.
         """
         return percentile_factor(self.table.networks.values(), percentile)
+
+    def by_slot(self, arch: npt.ArrayLike) -> list[SlotLatency | None]:
+        """What one architecture runs in each slot of its layout; None where it runs nothing.
+
+        The rest of `predict` is the runtime's call, and what joins slots.
+        """
+        (row,) = self.space.live(arch).tolist()
+        slots, path = self.space.layout.slots, self.space.layout.path(row)
+        return [
+            None if at is None else self._alone.in_slot(slot.workloads[at], self.calibration)
+            for slot, at in zip(slots, path, strict=True)
+        ]
 
     @property
     def _residual(self) -> float:

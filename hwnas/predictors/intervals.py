@@ -2,7 +2,10 @@
 
 from hwnas.errors import OptionError
 
-__all__ = ["check_confidence", "student_quantile"]
+__all__ = ["NORMAL_95", "check_confidence", "student_quantile"]
+
+#: Half the width of a normal distribution's 95 % interval, in standard deviations.
+NORMAL_95 = 1.96
 
 
 def check_confidence(confidence: float) -> None:

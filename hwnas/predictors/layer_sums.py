@@ -77,10 +77,15 @@ class LayerSums:
     def predict(self, networks: Sequence[Mapping[Layer, int]]) -> FloatArray:
         """Latencies in ms, (n,)."""
         layers = tuple(dict.fromkeys(layer for network in networks for layer in network))
-        kernel = _kernel(self._theta, _apart(layers, self._layers), _alike(layers, self._layers))
-        each = (_works(layers) @ self._prices) * (1.0 + kernel @ self._weights)
-        total: FloatArray = np.maximum(_counts(networks, layers) @ each, self._lowest_ms)
+        sums = _counts(networks, layers) @ self.each(layers)
+        total: FloatArray = np.maximum(sums, self._lowest_ms)
         return total
+
+    def each(self, layers: Sequence[Layer]) -> FloatArray:
+        """What one run of each layer takes, ms (n,)."""
+        kernel = _kernel(self._theta, _apart(layers, self._layers), _alike(layers, self._layers))
+        ms: FloatArray = (_works(layers) @ self._prices) * (1.0 + kernel @ self._weights)
+        return ms
 
 
 def left_out(networks: Sequence[Mapping[Layer, int]], ms: FloatArray) -> FloatArray:

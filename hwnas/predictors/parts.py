@@ -9,11 +9,12 @@ from hwnas.arrays import IntArray
 from hwnas.errors import ArchitectureError, TableTargetError
 from hwnas.latency_tables import LatencyTable
 from hwnas.ops import Workload
-from hwnas.predictors.calibrated import workload_groups
+from hwnas.predictors.calibrated import Calibration, workload_groups
+from hwnas.predictors.intervals import NORMAL_95
 from hwnas.predictors.joins import JOINS, JoinedBytes
 from hwnas.spaces import SearchSpace
 
-__all__ = ["Alone", "Networks", "Part"]
+__all__ = ["Alone", "Networks", "Part", "SlotLatency"]
 
 _LEAST_NETWORKS = 3
 
@@ -33,6 +34,21 @@ class Part:
     groups: tuple[Hashable, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class SlotLatency:
+    """What runs in one slot of a network.
+
+    Attributes:
+        ms: milliseconds within the network.
+        spread_ms: standard deviation of the same, from the table's entry alone.
+        measured: whether that entry was measured; it is estimated else.
+    """
+
+    ms: float
+    spread_ms: float
+    measured: bool
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Alone:
     """The workloads of a table, each looked up once: networks share most of theirs."""
@@ -50,6 +66,21 @@ class Alone:
         if found is None:
             found = self._known[workload] = _part(self.table, workload)
         return found
+
+    def in_slot(self, workload: Workload, calibration: Calibration) -> SlotLatency | None:
+        """The workload within a network; None where no kernel runs for it.
+
+        Raises:
+            WorkloadNotInTableError: it is neither measured nor estimated.
+        """
+        if workload.op.no_op:
+            return None
+        part = self[workload]
+        ms = part.ms * calibration.factor(part.groups)
+        entry = self.table.workloads.get(workload.key)
+        if entry is None:
+            return SlotLatency(ms, ms * self.table.spread(workload), measured=False)
+        return SlotLatency(ms, ms * entry.relative_error / NORMAL_95, measured=True)
 
 
 def _part(table: LatencyTable, workload: Workload) -> Part:

@@ -130,6 +130,13 @@ class WholeNetworkPredictor:
             return np.empty(0)
         return self._sums.predict([self._layers(row) for row in rows.tolist()])
 
+    def by_layer(self, arch: npt.ArrayLike) -> dict[Layer, float]:
+        """What each layer of one architecture takes, all its runs together, in ms."""
+        (row,) = self.space.check(arch).tolist()
+        layers = self._layers(row)
+        each = self._sums.each(tuple(layers)).tolist()
+        return {layer: n * ms for (layer, n), ms in zip(layers.items(), each, strict=True)}
+
     def predict_interval(self, archs: npt.ArrayLike, confidence: float = 0.95) -> FloatArray:
         """Interval (n, 2) in ms that holds a measured latency with this confidence.
 

@@ -10,7 +10,7 @@ from hwnas.costs import AdditiveCost, nearest_sum
 from hwnas.errors import OptionError
 from hwnas.kernels import fuse
 from hwnas.latency_tables import Target
-from hwnas.predictors.model_prediction import ModelPrediction
+from hwnas.predictors.model_prediction import KernelLatency, ModelPrediction
 from hwnas.predictors.tensorrt.engines import SOURCE
 from hwnas.predictors.tensorrt.models import predict_kernels
 from hwnas.predictors.tensorrt.networks import EngineTimes
@@ -68,6 +68,11 @@ class EngineFamilyPredictor:
         """
         rows = self.space.check(archs).tolist()
         return np.array([self._network(row).predicted_ms for row in rows], np.float64)
+
+    def by_kernel(self, arch: npt.ArrayLike) -> tuple[KernelLatency, ...]:
+        """The kernels of one architecture; their milliseconds add up to `predict`."""
+        (row,) = self.space.check(arch).tolist()
+        return self._network(row).kernels
 
     def predict_interval(self, archs: npt.ArrayLike, confidence: float = 0.95) -> FloatArray:
         """Interval (n, 2) in ms, see `ModelPrediction.interval`."""

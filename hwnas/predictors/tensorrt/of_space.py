@@ -7,6 +7,7 @@ from functools import cache, cached_property
 from math import hypot
 
 import numpy as np
+import numpy.typing as npt
 
 from hwnas.arrays import IntArray
 from hwnas.costs import AdditiveCost, nearest_sum
@@ -16,6 +17,7 @@ from hwnas.latency_tables import Estimate, LatencyTable, Measurement, Provenance
 from hwnas.ops import Workload
 from hwnas.predictors.additive import AdditivePredictor
 from hwnas.predictors.calibrated import Calibration
+from hwnas.predictors.parts import SlotLatency
 from hwnas.predictors.tensorrt.cells import FusedCells
 from hwnas.predictors.tensorrt.convolutions import ConvolutionTimes
 from hwnas.predictors.tensorrt.engines import SOURCE, Engine
@@ -124,6 +126,17 @@ class EnginePredictor(AdditivePredictor):
             return super().cost
         return nearest_sum(self._sums_of_operators, self.space.n_choices).cost
 
+    def by_slot(self, arch: npt.ArrayLike) -> list[SlotLatency | None]:
+        """See `AdditivePredictor.by_slot`; a kernel that sums are fused into is its operator's."""
+        if not self.space.may_be_cut:
+            return super().by_slot(arch)
+        names = [slot.name for slot in self.space.layout.slots]
+        kernels: dict[str, list[FusedKernel]] = {}
+        for kernel in fused_graph(self.space.graph(self.space.live(arch))).kernels:
+            slot = next((name for name in names if kernel.name.startswith(f"{name}.")), "")
+            kernels.setdefault(slot, []).append(kernel)
+        return [_together(self.times(kernels.get(name, []))) for name in names]
+
     @property
     def notes(self) -> Mapping[str, str]:  # type: ignore[override] # read, never written
         """What a reader should know: the target, where times come from, and what is a guess."""
@@ -163,6 +176,11 @@ def _some(space: SearchSpace) -> IntArray:
 
 def _total_ms(times: list[KernelTime]) -> float:
     return sum(time.ms for time in times if time.ms is not None)
+
+
+def _together(times: list[KernelTime]) -> SlotLatency | None:
+    ms = _total_ms(times)
+    return SlotLatency(ms, ms * relative_spread(times), measured=False) if times else None
 
 
 def _exactly(ms: float) -> Measurement:

@@ -80,6 +80,7 @@ class Config(Document):
     supernet: PathText = "."
     supernet_digest: str = ""
     accuracies: Text | None = None
+    latencies: Text | None = None
 
 
 # result.json

@@ -96,7 +96,7 @@ def _residuals(found: Comparison) -> Chart:
     marks = dots(at, list(zip(numbers, residuals, strict=True)), _texts(found), ends.tolist())
     zero = Rule("", ((at[0].x(at[0].low), at[1].y(0)), (at[0].x(at[0].high), at[1].y(0))))
     return Chart(
-        "residuals",
+        "how far each prediction is off, with its 95 % interval",
         *at,
         (band("noise of two measurements", 0, at, *noise),),
         marks,
@@ -129,4 +129,4 @@ def _spread(table: LatencyTable) -> Chart:
         for name, m in table.networks.items()
     ]
     marks: tuple[Dot, ...] = dots(at, [(x, 1.0) for x in numbers], texts, ends.tolist())
-    return Chart("where the machine was slow: the spread of single runs", *at, dots=marks)
+    return Chart("where the machine was slow: between which times 80 of 100 runs lie", *at, dots=marks)

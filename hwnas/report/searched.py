@@ -26,11 +26,14 @@ class Latencies:
 
     Attributes:
         table: as ``--table`` takes it.
-        column: ``FILE.csv[.gz]:COLUMN``, as ``--latencies`` takes it.
+        latencies: a column of a benchmark's file, as ``--latencies`` takes it.
+        accuracies: a column of the file beside it, where that of the latencies does not name its
+            architectures, as ``--accuracies`` takes it.
     """
 
     table: str | None = None
-    column: str | None = None
+    latencies: str | None = None
+    accuracies: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,13 +156,13 @@ def _accuracies(events: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def _predictor(
-    folder: Path, space: SearchSpace, latencies: Latencies
+    folder: Path, space: SearchSpace, given: Latencies
 ) -> tuple[LatencyPredictor | None, LatencyTable | None]:
     if (folder / TABLE).exists():
         table = LatencyTable.load(folder / TABLE)
         return load_predictor(table, space), table
-    if latencies.column is not None:
-        return read(space, None, latencies.column, "infeasible").latencies, None
-    if latencies.table is not None:
-        return load_predictor(latencies.table, space), None
+    if given.latencies is not None:
+        return read(space, given.accuracies, given.latencies, "infeasible").latencies, None
+    if given.table is not None:
+        return load_predictor(given.table, space), None
     return None, None

@@ -1,0 +1,235 @@
+"""What each section of the page shows, computed from what its source holds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hwnas.costs import parse_budget
+from hwnas.errors import HwnasError
+from hwnas.predictors.breakdown import breakdown
+from hwnas.report.agreement import Agreement, agreement_of
+from hwnas.report.answer import Fact, Kept, budgets_kept, facts_of
+from hwnas.report.cell_graph import CellGraph, cells_of
+from hwnas.report.charts import Chart, axis, dots
+from hwnas.report.curves import alpha_charts, loss_chart, search_chart
+from hwnas.report.drawing import Drawn, drawn
+from hwnas.report.repeat import command_of
+from hwnas.report.searched import Searched
+from hwnas.report.sources import Source, Tabled
+from hwnas.report.trained import Ranked, Trained
+
+__all__ = ["Answer", "OfRanking", "OfSearch", "OfTable", "OfTraining", "section_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """One network that a search found, or the best so far.
+
+    Attributes:
+        architecture: as its space prints it.
+        facts, kept: its numbers and its budgets; none where it is not the result.
+        network: where its milliseconds go.
+        cells: its cells as graphs.
+        result: the content of its result; None where it is the best so far.
+    """
+
+    architecture: str
+    facts: Sequence[Fact]
+    kept: Sequence[Kept]
+    network: Drawn
+    cells: Sequence[CellGraph]
+    result: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, eq=False)
+class OfSearch:
+    """A search."""
+
+    source: Searched
+    command: str
+    status: str
+    answers: Sequence[Answer]
+    scatter: Mapping[str, Any] | None
+    loss: Chart | None
+    search: Chart | None
+    alphas: Sequence[Chart]
+    slow: Sequence[str]
+    agreement: Agreement | None
+    kind: str = "search"
+
+
+@dataclass(frozen=True, eq=False)
+class OfTraining:
+    """A network trained alone."""
+
+    source: Trained
+    command: str
+    loss: Chart | None
+    kind: str = "training"
+
+
+@dataclass(frozen=True, eq=False)
+class OfRanking:
+    """A ranking that was checked."""
+
+    source: Ranked
+    command: str
+    chart: Chart | None
+    kind: str = "ranking"
+
+
+@dataclass(frozen=True, eq=False)
+class OfTable:
+    """A latency table."""
+
+    source: Tabled
+    agreement: Agreement
+    kind: str = "table"
+
+
+@dataclass(frozen=True, eq=False)
+class OfModels:
+    """Measured ONNX models."""
+
+    source: Any
+    kind: str = "models"
+
+
+Section = OfSearch | OfTraining | OfRanking | OfTable | OfModels
+
+
+def section_of(source: Source) -> Section:
+    """The section of a source."""
+    if isinstance(source, Searched):
+        return _of_search(source)
+    if isinstance(source, Trained):
+        return OfTraining(source, command_of(source), loss_chart(source.losses))
+    if isinstance(source, Ranked):
+        return OfRanking(source, command_of(source), _ranking(source))
+    if isinstance(source, Tabled):
+        return OfTable(source, agreement_of(source.table, source.space))
+    return OfModels(source)
+
+
+def _of_search(source: Searched) -> OfSearch:
+    answers = [_answer(source, r["architecture"], r) for r in source.results]
+    if not answers and (best := _best(source)) is not None:
+        answers = [_answer(source, best, None)]
+    winner = source.results[0]["accuracy"] if source.results else None
+    return OfSearch(
+        source,
+        command_of(source),
+        _status(source),
+        answers,
+        _scatter(source),
+        loss_chart(source.losses),
+        search_chart(source, winner),
+        alpha_charts(source),
+        _slow(source),
+        None if source.table is None else agreement_of(source.table, source.space),
+    )
+
+
+def _best(source: Searched) -> str | None:
+    """The most accurate network that was evaluated."""
+    evaluated = source.evaluated
+    if not len(evaluated.archs):
+        return None
+    return source.space.format(evaluated.archs[int(np.argmax(evaluated.accuracies))])
+
+
+def _answer(source: Searched, architecture: str, result: Mapping[str, Any] | None) -> Answer:
+    arch: npt.ArrayLike = source.space.parse(architecture)
+    try:
+        parts = breakdown(source.space, arch, source.predictor)
+    except HwnasError:  # latencies that do not know this network
+        parts = breakdown(source.space, arch)
+    return Answer(
+        architecture,
+        [] if result is None else facts_of(result),
+        [] if result is None else budgets_kept(result),
+        drawn(parts),
+        cells_of(source.space, arch),
+        result,
+    )
+
+
+def _status(source: Searched) -> str:
+    """Where an unfinished search stands; empty for a finished one."""
+    if source.finished:
+        return ""
+    parts = []
+    if source.losses:
+        steps = source.run.config.get("steps")
+        parts.append(f"trained for {max(source.losses):,} of {steps:,} steps")
+    if len(source.evaluated.archs):
+        parts.append(f"{len(source.evaluated.archs):,} networks evaluated")
+    if measured := source.logged("measured"):
+        parts.append(f"{len(measured)} measurements")
+    return ", ".join(parts) or "nothing is trained or evaluated yet"
+
+
+def _slow(source: Searched) -> list[str]:
+    """Measurements of the search, and the pauses for slow spells of the machine to end."""
+    return [
+        f"{event['architecture']}: {event['latency_ms']:.3f} ms"
+        if event["event"] == "measured"
+        else f"waited {event['pause_s']:g} s for a slow spell to end"
+        for event in source.events
+        if event["event"] in ("measured", "waited")
+    ]
+
+
+def _scatter(source: Searched) -> dict[str, Any] | None:
+    """All evaluated networks for the page's script."""
+    evaluated = source.evaluated
+    if not len(evaluated.archs):
+        return None
+    limits = _limits_ms(source) if evaluated.latency_ms is not None else []
+    measured = [r["measured_ms"] for r in source.results if r["measured_ms"] is not None]
+    spans = [*evaluated.costs, *limits, *(measured if evaluated.latency_ms is not None else [])]
+    label = "MACs (millions)" if evaluated.latency_ms is None else "predicted latency (ms)"
+    winners = [evaluated.position(r["architecture"]) for r in source.results]
+    return {
+        **evaluated.as_data(),
+        "limits": limits,
+        "winners": [at for at in winners if at is not None],
+        "measured": [
+            [r["measured_ms"], r["accuracy"]]
+            for r in source.results
+            if r["measured_ms"] is not None and evaluated.latency_ms is not None
+        ],
+        "x": asdict(axis(label, spans)),
+        "y": asdict(axis("accuracy (%)", evaluated.accuracies, percent=True)),
+    }
+
+
+def _limits_ms(source: Searched) -> list[float]:
+    budgets = map(parse_budget, source.budgets)
+    return sorted({b.limit for b in budgets if b.quantity == "latency" and b.percentile is None})
+
+
+def _ranking(source: Ranked) -> Chart | None:
+    """True accuracies over those with shared weights."""
+    if source.content is None:
+        return None
+    looked_up = "accuracies" in source.content
+    truth = "true_accuracy" if looked_up else "alone_accuracy"
+    rows = source.content["architectures"]
+    points = [(row["supernet_accuracy"], row[truth]) for row in rows]
+    at = (
+        axis("accuracy with shared weights (%)", [x for x, _ in points], percent=True),
+        axis(
+            "looked up (%)" if looked_up else "trained alone, test (%)",
+            [y for _, y in points],
+            percent=True,
+        ),
+    )
+    texts = [
+        f"{row['architecture']}\n{x:.2%} with shared weights, {y:.2%} in truth"
+        for row, (x, y) in zip(rows, points, strict=True)
+    ]
+    return Chart("accuracies in truth over those with shared weights", *at, dots=dots(at, points, texts))

@@ -9,6 +9,7 @@ from hwnas import spaces
 from hwnas.cli.flags import typed_options
 from hwnas.cli.options import budget_lists_of
 from hwnas.cli.output import print_json, progress_bars, say
+from hwnas.cli.reporting import Reporting
 from hwnas.cli.search_report import print_front
 from hwnas.costs import QUANTITIES, Budget
 from hwnas.errors import OptionError
@@ -47,7 +48,7 @@ _ALLOWED = {
     *_DESCRIBING,
     *_EVOLUTION,
     *(_OPTIONS - {"proxy_input_size", "proxy_width"}),
-    *("data", "device", "table", "out", "seed", "supernet", "pareto", "as_json"),
+    *("data", "device", "table", "out", "seed", "supernet", "pareto", "report", "as_json"),
 }
 
 
@@ -75,8 +76,13 @@ def _search(flags: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
         raise OptionError(f"--out {out} is the run of the supernet itself: give another folder")
     if flags["table"] is None and (source.folder / TABLE).exists():
         flags["table"] = str(source.folder / TABLE)
+    reporting = Reporting(out, flags) if flags["report"] else None
     with progress_bars() as progress:
-        return out, _reuse(flags, lists, source, out, progress)
+        tell = progress if reporting is None else reporting.watching(progress)
+        result = _reuse(flags, lists, source, out, tell)
+    if reporting is not None:
+        reporting.write()
+    return out, result
 
 
 def _reuse(
@@ -170,7 +176,7 @@ def _unwritten(name: str, value: Any) -> bool:
 
 def _default_name(source: Path, flags: dict[str, Any], lists: Sequence[Sequence[Budget]]) -> str:
     """A folder name that the same flags give again; those of other methods say nothing here."""
-    named = _ALLOWED - {"out", "workers", "worker_backend"}
+    named = _ALLOWED - {"out", "report", "workers", "worker_backend"}
     kept = {k: str(v) for k, v in flags.items() if k in named and not _unwritten(k, v)}
     digest = hashlib.sha256(repr((sorted(kept.items()), lists)).encode()).hexdigest()[:6]
     return f"{source.name}-{'pareto' if flags['pareto'] else 'again'}-{digest}"

@@ -1,5 +1,6 @@
 """One self-contained HTML page of runs, latency tables and measurements."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from hwnas.files import write_atomically
@@ -11,7 +12,9 @@ from hwnas.report.sources import open_sources
 __all__ = ["Latencies", "require_jinja", "write_report"]
 
 
-def write_report(paths: list[str], out: Path, latencies: Latencies | None = None) -> None:
+def write_report(
+    paths: Sequence[str], out: Path, latencies: Latencies | None = None
+) -> dict[str, str]:
     """Write the page of some runs, latency tables and measurements.
 
     Args:
@@ -19,6 +22,10 @@ def write_report(paths: list[str], out: Path, latencies: Latencies | None = None
             printed.
         out: the file; an earlier one stays until the new one is whole.
         latencies: of runs whose folder holds no latency table.
+
+    Returns:
+        The name of each source, and what it is: ``search``, ``training``, ``ranking``, ``table`` or
+        ``models``.
 
     Raises:
         MissingPackageError: jinja2 is not installed.
@@ -28,3 +35,4 @@ def write_report(paths: list[str], out: Path, latencies: Latencies | None = None
     require_jinja()
     sections = [section_of(source) for source in open_sources(paths, latencies)]
     write_atomically(out, render(sections).encode())
+    return {section.source.name: section.kind for section in sections}

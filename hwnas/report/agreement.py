@@ -129,4 +129,6 @@ def _spread(table: LatencyTable) -> Chart:
         for name, m in table.networks.items()
     ]
     marks: tuple[Dot, ...] = dots(at, [(x, 1.0) for x in numbers], texts, ends.tolist())
-    return Chart("where the machine was slow: between which times 80 of 100 runs lie", *at, dots=marks)
+    return Chart(
+        "where the machine was slow: between which times 80 of 100 runs lie", *at, dots=marks
+    )

@@ -192,7 +192,10 @@ def _sides(edges: Sequence[_Edge], place: Mapping[str, int]) -> list[tuple[int, 
     taken: dict[tuple[int, float], list[float]] = {}
     found = []
     for edge in sorted(edges, key=lambda e: place[e.target] - place[e.source]):
-        span, centre = place[edge.target] - place[edge.source], place[edge.target] + place[edge.source]
+        span, centre = (
+            place[edge.target] - place[edge.source],
+            place[edge.target] + place[edge.source],
+        )
         options = ((side, level) for level in range(2 * span - 1, 99) for side in (1, -1))
         chosen = next(
             option

@@ -13,7 +13,8 @@ __all__ = ["alpha_charts", "loss_chart", "search_chart"]
 
 #: Choices of a decision that are drawn: those that end as the most probable.
 _MOST_CHOICES = 8
-_ALPHA_WIDTH, _SHARE_TOP = 640, 1.0
+#: Of the style sheet.
+_COLOURS = 8
 
 
 def loss_chart(losses: Mapping[int, float]) -> Chart | None:
@@ -21,8 +22,9 @@ def loss_chart(losses: Mapping[int, float]) -> Chart | None:
     points = sorted(losses.items())
     if len(points) < 2:
         return None
-    at = axis("training steps", [step for step, _ in points], least=0), axis(
-        "loss (nats)", [loss for _, loss in points], least=0
+    at = (
+        axis("training steps", [step for step, _ in points], least=0),
+        axis("loss (nats)", [loss for _, loss in points], least=0),
     )
     return Chart("training loss over steps", *at, (line("", 0, at, points),))
 
@@ -78,21 +80,27 @@ def alpha_charts(source: Searched) -> list[Chart]:
     if len(history) < 2:
         return []
     steps = [entry["step"] for entry in history]
-    charts = []
-    for row, decision in enumerate(source.run.proxy.decisions):
+    decisions = source.run.proxy.decisions
+    tokens = dict.fromkeys(choice.token for d in decisions for choice in d.choices)
+    colours = {token: at % _COLOURS for at, token in enumerate(tokens)}
+    charts: list[Chart] = []
+    named: set[str] = set()
+    for row, decision in enumerate(decisions):
         shares = np.array([_softmax(entry["alpha"][row]) for entry in history])
-        tokens = [choice.token for choice in decision.choices]
-        last = np.nan_to_num(shares[-1], nan=-1.0)[: len(tokens)]
+        last = np.nan_to_num(shares[-1], nan=-1.0)[: len(decision.choices)]
         chosen = sorted(np.argsort(-last, kind="stable")[:_MOST_CHOICES].tolist())
+        names = [decision.choices[choice].token for choice in chosen]
+        told = not named.issuperset(names)  # a legend once is enough
+        named |= set(names)
         at = (
             axis("training steps", steps),
-            axis("probability (%)", [0, _SHARE_TOP], percent=True, least=0),
+            axis("probability (%)", [0, *np.nan_to_num(shares).ravel()], percent=True, least=0),
         )
-        lines = tuple(
-            line(tokens[c], colour, at, list(zip(steps, shares[:, c].tolist(), strict=True)))
-            for colour, c in enumerate(chosen)
+        lines = (
+            line(name if told else "", colours[name], at, list(zip(steps, values, strict=True)))
+            for name, values in zip(names, shares[:, chosen].T.tolist(), strict=True)
         )
-        charts.append(Chart(decision.name, *at, lines))
+        charts.append(Chart(decision.name, *at, tuple(lines)))
     return charts
 
 

@@ -10,6 +10,7 @@ from hwnas.costs import parse_budget
 from hwnas.errors import HwnasError
 from hwnas.report.searched import Searched
 from hwnas.report.trained import Ranked, Trained
+from hwnas.search.job import filled
 from hwnas.search.methods import METHODS
 from hwnas.search.options import SpaceOptions
 from hwnas.search.retraining.settings import RankSettings, RetrainSettings
@@ -45,7 +46,7 @@ def _search(source: Searched) -> Iterator[str]:
         yield from ("--space", source.space.name)
         yield from _data(config)
         yield from _sizes(source)
-        yield from _settings(_settings_of(source.method), config)
+        yield from _settings(_settings_of(source.method), config, source.space)
     if (folder / TABLE).exists():
         yield from ("--table", str(folder / TABLE))
     yield from _flag("--confidence", config.get("confidence"), None)
@@ -117,17 +118,20 @@ def _settings_of(method: str) -> type | None:
         return None
 
 
-def _settings(settings: type | None, config: Mapping[str, Any]) -> Iterator[str]:
-    """The flags of all settings that are not the default."""
+def _settings(
+    settings: type | None, config: Mapping[str, Any], space: SearchSpace | None = None
+) -> Iterator[str]:
+    """The flags of all settings that are not what they would be by themselves."""
     if settings is None:
         return
     try:
         known = restored(settings, config)
     except HwnasError:  # of another version
         return
+    defaults = settings() if space is None else filled(settings(), space)
     for field in fields_of(settings):
         value = getattr(known, field.name)
-        if value is None or value == field.default or (field.kind is list and not value):
+        if value is None or value == getattr(defaults, field.name):
             continue
         if field.kind is bool:
             yield field.flag

@@ -8,7 +8,7 @@ from typing import Any
 
 from hwnas.documents import read_document
 from hwnas.latency_tables import LatencyTable
-from hwnas.predictors import LatencyPredictor, load_predictor
+from hwnas.predictors import LatencyPredictor, LookedUpLatency, load_predictor
 from hwnas.report.evaluated import Evaluated, evaluated_of
 from hwnas.search.looked_up import read
 from hwnas.search.runs.events import read_events
@@ -94,6 +94,21 @@ class Searched:
             return str(self.predictor.target)
         of = [r["target"] for r in self.results if isinstance(r["target"], str)]
         return of[0] if of else "not said"
+
+    @property
+    def images(self) -> str:
+        """What accuracies are of, in words."""
+        looked_up = self.run.config.get("accuracies")
+        return (
+            f"accuracies of {looked_up}" if looked_up else f"trained on {self.run.config['data']}"
+        )
+
+    @property
+    def cost_source(self) -> str:
+        """Where the costs of the evaluated networks are from, a key of `SOURCES`."""
+        if self.evaluated.latency_ms is None:
+            return "exact"
+        return "looked up" if isinstance(self.predictor, LookedUpLatency) else "modelled"
 
     def logged(self, kind: str) -> list[Mapping[str, Any]]:
         """The events of one kind, in order."""

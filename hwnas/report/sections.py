@@ -161,10 +161,9 @@ def _status(source: Searched) -> str:
     """Where an unfinished search stands; empty for a finished one."""
     if source.finished:
         return ""
-    parts = []
-    if source.losses:
-        steps = source.run.config.get("steps")
-        parts.append(f"trained for {max(source.losses):,} of {steps:,} steps")
+    parts, steps = [], [*source.losses, *(event["step"] for event in source.logged("alpha"))]
+    if steps:
+        parts.append(f"trained for {max(steps):,} of {source.run.config['steps']:,} steps")
     if len(source.evaluated.archs):
         parts.append(f"{len(source.evaluated.archs):,} networks evaluated")
     if measured := source.logged("measured"):
@@ -232,4 +231,6 @@ def _ranking(source: Ranked) -> Chart | None:
         f"{row['architecture']}\n{x:.2%} with shared weights, {y:.2%} in truth"
         for row, (x, y) in zip(rows, points, strict=True)
     ]
-    return Chart("accuracies in truth over those with shared weights", *at, dots=dots(at, points, texts))
+    return Chart(
+        "accuracies in truth over those with shared weights", *at, dots=dots(at, points, texts)
+    )

@@ -1,5 +1,6 @@
 """What a path is: the run of a search, a training or a ranking, a table, or a measurement."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +35,7 @@ class Tabled:
 Source = Searched | Trained | Ranked | Tabled | MeasuredModels
 
 
-def open_sources(paths: list[str], latencies: Latencies | None = None) -> list[Source]:
+def open_sources(paths: Sequence[str], latencies: Latencies | None = None) -> list[Source]:
     """Read all of them, each once.
 
     Raises:

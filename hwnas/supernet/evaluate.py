@@ -82,6 +82,11 @@ class Evaluator:
         if rank_by == "separation":
             self._check_ends()
 
+    @property
+    def image_count(self) -> int:
+        """Images that each accuracy is counted on."""
+        return len(self._labels)
+
     def inputs(
         self,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.int64], int]:

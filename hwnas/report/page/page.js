@@ -148,7 +148,7 @@
       const { left, right } = state;
       const table = element("table");
       const head = table.appendChild(element("tr"));
-      const names = [data.winners.includes(left) ? "winner" : "kept", state.kept ? "chosen" : "pointed at", "difference"];
+      const names = [left !== first ? "kept" : data.winners.length ? "winner" : "best", state.kept ? "chosen" : "pointed at", "difference"];
       for (const name of ["", ...(right === null ? names.slice(0, 1) : names)]) head.append(element("th", name));
       const row = (name, one, other, difference, marked) => {
         const made = table.appendChild(element("tr"));
@@ -166,7 +166,7 @@
       data.decisions.forEach((name, d) => row(name, one[d], other[d], "", one[d] !== other[d]));
       const hold = element("button", "hold this one on the left");
       hold.addEventListener("click", () => { Object.assign(state, { left: right, right: null, kept: false }); drawChosen(); });
-      const reset = element("button", "winner on the left");
+      const reset = element("button", "first one on the left again");
       reset.addEventListener("click", () => { state.left = first; drawChosen(); });
       sides.replaceChildren(table, ...(state.kept ? [hold, " "] : []), ...(left === first ? [] : [reset]));
     }

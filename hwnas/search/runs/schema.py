@@ -179,6 +179,7 @@ class Found(Network):
     accuracy: Share
     rank_by: Literal["accuracy", "separation"] = "accuracy"
     test_accuracy: Share | None
+    validation_images: AtLeastOne | None = None
     random_paths: _Paths
     largest: _Largest | None = None
     looked_up: dict[str, _LookedUp] = field(default_factory=dict)

@@ -6,8 +6,11 @@ from typing import Any
 import numpy as np
 
 from hwnas.arrays import FloatArray
+from hwnas.errors import CheckpointError
 from hwnas.report.charts import Chart, Rule, axis, band, line
 from hwnas.report.searched import Searched
+from hwnas.search.runs.run import LOG
+from hwnas.search.runs.schema import ANOTHER
 
 __all__ = ["alpha_charts", "loss_chart", "search_chart"]
 
@@ -42,8 +45,8 @@ def search_chart(source: Searched, winner: float | None) -> Chart | None:
     accuracies = source.evaluated.accuracies
     if len(accuracies) < 2:
         return None
-    size = source.run.config.get("population")
-    size = size if isinstance(size, int) and size > 1 else max(2, len(accuracies) // 40)
+    size = source.asked["population"]
+    size = max(2, size or len(accuracies) // 40)
     groups = [accuracies[at : at + size] for at in range(0, len(accuracies), size)]
     ends = np.minimum(np.arange(1, len(groups) + 1) * size, len(accuracies))
     low, median, high = (
@@ -81,6 +84,11 @@ def alpha_charts(source: Searched) -> list[Chart]:
         return []
     steps = [entry["step"] for entry in history]
     decisions = source.run.proxy.decisions
+    widest = max(source.run.proxy.n_choices)
+    rows = [row for entry in history for row in entry["alpha"]]
+    if len(rows) != len(history) * len(decisions) or any(len(row) != widest for row in rows):
+        path = source.run.folder / LOG
+        raise CheckpointError(f"{path}: the alpha events are not those of this space: {ANOTHER}")
     tokens = dict.fromkeys(choice.token for d in decisions for choice in d.choices)
     colours = {token: at % _COLOURS for at, token in enumerate(tokens)}
     charts: list[Chart] = []

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.predictors import LatencyPredictor
+from hwnas.search.runs.schema import ANOTHER, parse_of_file
 from hwnas.search.searchers.pareto import front
 from hwnas.spaces import SearchSpace
 
@@ -71,10 +73,23 @@ class Evaluated:
 
 
 def evaluated_of(
-    space: SearchSpace, accuracies: Mapping[str, float], predictor: LatencyPredictor | None
+    space: SearchSpace,
+    accuracies: Mapping[str, float],
+    predictor: LatencyPredictor | None,
+    path: Path,
 ) -> Evaluated:
-    """What is known of networks whose accuracies are known, by architecture string."""
-    archs = np.array([space.parse(name) for name in accuracies], np.int64)
+    """What is known of networks whose accuracies are known.
+
+    Args:
+        space: of the networks.
+        accuracies: 0 to 1, by architecture string.
+        predictor: of latencies, if there is one.
+        path: of the file that names them, for messages.
+
+    Raises:
+        CheckpointError: one is none of the space.
+    """
+    archs = np.array([parse_of_file(space, name, path, ANOTHER) for name in accuracies], np.int64)
     archs = archs.reshape(len(accuracies), len(space.decisions))
     if not len(archs):
         nothing = np.zeros(0)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Len
 
 from hwnas.documents import Document, read_document
-from hwnas.search.runs.schema import Count, Ms, Share, Text, with_defaults
+from hwnas.search.runs.schema import Count, Ms, Text, with_defaults
 
 __all__ = ["MeasuredModels", "is_measurement", "read_measurement"]
 
@@ -44,7 +44,7 @@ class _Pair(Document):
     one: Text
     other: Text
     change: Annotated[float, Ge(-1)]
-    error: Share | Annotated[float, Ge(0)]
+    error: Annotated[float, Ge(0)]
     differs: bool
 
 
@@ -81,5 +81,6 @@ def read_measurement(path: Path) -> MeasuredModels:
     Raises:
         CheckpointError: it has another shape.
     """
-    content = read_document(path, _Measurement, _ADVICE)
-    return MeasuredModels(path.stem, with_defaults(content, _Measurement))
+    content = with_defaults(read_document(path, _Measurement, _ADVICE), _Measurement)
+    models = [with_defaults(model, _Model) for model in content["models"]]
+    return MeasuredModels(path.stem, {**content, "models": models})

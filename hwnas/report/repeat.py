@@ -33,42 +33,42 @@ def command_of(source: Searched | Trained | Ranked) -> str:
 
 
 def _search(source: Searched) -> Iterator[str]:
-    config, folder = source.run.config, source.run.folder
+    config, folder = source.asked, source.run.folder
     yield "search"
-    if "pareto" in config:
+    if config["pareto"] is not None:
         yield from ("--supernet", str(source.run.home))
         yield from ["--pareto"] if config["pareto"] else []
-        yield from _budgets(config.get("budgets", []))
-        yield from _settings(EvolutionSettings, config)
+        yield from _budgets(config["budgets"])
+        yield from _settings(EvolutionSettings, source.run.config)
     else:
-        yield from _budgets([config.get("budget", [])])
+        yield from _budgets([config["budget"]])
         yield from _flag("--method", source.method, "spos")
         yield from ("--space", source.space.name)
         yield from _data(config)
         yield from _sizes(source)
-        yield from _settings(_settings_of(source.method), config, source.space)
+        yield from _settings(_settings_of(source.method), source.run.config, source.space)
     if (folder / TABLE).exists():
         yield from ("--table", str(folder / TABLE))
-    yield from _flag("--confidence", config.get("confidence"), None)
-    yield from _flag("--missing", config.get("missing"), None)
-    yield from ("--seed", str(config.get("seed", 0)))
+    yield from _flag("--confidence", config["confidence"], None)
+    yield from _flag("--missing", config["missing"], None)
+    yield from ("--seed", str(config["seed"]))
 
 
 def _train(source: Trained) -> Iterator[str]:
     yield from ("train", _parent(source.folder), "--architecture", source.config["architecture"])
-    yield from ["--full"] if source.config.get("network") == "full" else []
+    yield from ["--full"] if source.config["network"] == "full" else []
     yield from _settings(RetrainSettings, source.config)
-    yield from ("--seed", str(source.config.get("seed", 0)))
+    yield from ("--seed", str(source.config["seed"]))
 
 
 def _rank(source: Ranked) -> Iterator[str]:
-    yield from ("rank", str(source.folder / source.config.get("supernet", "..")))
-    if "tables" in source.config:
+    yield from ("rank", str(source.folder / source.config["supernet"]))
+    if source.config["tables"] is not None:
         accuracies = source.content["accuracies"] if source.content else "FILE.csv:COLUMN"
         yield from ("--accuracies", accuracies, "--count", str(source.config["count"]))
     else:
         yield from _settings(RankSettings, source.config)
-    yield from ("--seed", str(source.config.get("seed", 0)))
+    yield from ("--seed", str(source.config["seed"]))
 
 
 def _budgets(lists: list[list[str]]) -> Iterator[str]:
@@ -82,7 +82,7 @@ def _budgets(lists: list[list[str]]) -> Iterator[str]:
 
 
 def _data(config: Mapping[str, Any]) -> Iterator[str]:
-    if config.get("accuracies") is not None:
+    if config["accuracies"] is not None:
         yield from ("--accuracies", config["accuracies"])
     else:
         yield from ("--data", config["data"])
@@ -99,9 +99,9 @@ def _sizes(source: Searched) -> Iterator[str]:
     if proxy.identifier == space.identifier:
         return
     yield from ("--proxy-input-size", str(proxy.input_shape[1]))
-    widths = [one.arguments.get("width_mult") for one in (proxy, space)]
-    if all(isinstance(width, int | float) for width in widths):
-        yield from _flag("--proxy-width", widths[0] / widths[1], 0.25)
+    width, full = (one.arguments.get("width_mult") for one in (proxy, space))
+    if isinstance(width, int | float) and isinstance(full, int | float):
+        yield from _flag("--proxy-width", width / full, 0.25)
 
 
 def _arguments(name: str) -> Mapping[str, Any]:
@@ -111,7 +111,7 @@ def _arguments(name: str) -> Mapping[str, Any]:
         return {}
 
 
-def _settings_of(method: str) -> type | None:
+def _settings_of(method: str) -> Any:
     try:
         return METHODS.get(method).Settings
     except HwnasError:  # a method of a person's own
@@ -119,7 +119,7 @@ def _settings_of(method: str) -> type | None:
 
 
 def _settings(
-    settings: type | None, config: Mapping[str, Any], space: SearchSpace | None = None
+    settings: Any, config: Mapping[str, Any], space: SearchSpace | None = None
 ) -> Iterator[str]:
     """The flags of all settings that are not what they would be by themselves."""
     if settings is None:

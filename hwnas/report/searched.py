@@ -1,23 +1,47 @@
 """What a page says of a search: read from the folder of its run, finished or not."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hwnas.documents import read_document
+from hwnas.documents import inside, read_document
 from hwnas.latency_tables import LatencyTable
 from hwnas.predictors import LatencyPredictor, LookedUpLatency, load_predictor
 from hwnas.report.evaluated import Evaluated, evaluated_of
 from hwnas.search.looked_up import read
 from hwnas.search.runs.events import read_events
-from hwnas.search.runs.run import LOG, RESULT, TABLE
-from hwnas.search.runs.schema import ANOTHER, Found, Several, with_defaults
+from hwnas.search.runs.run import CONFIG, LOG, RESULT, TABLE
+from hwnas.search.runs.schema import (
+    ANOTHER,
+    AtLeastOne,
+    Config,
+    Count,
+    Found,
+    Several,
+    Share,
+    Text,
+    parse_of_file,
+    with_defaults,
+)
 from hwnas.search.runs.stored import StoredRun
 from hwnas.spaces import SearchSpace
 
 __all__ = ["Latencies", "Searched", "read_search"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked(Config):
+    """What a page says of the configuration of a search, beside what `StoredRun` reads."""
+
+    budget: list[str] = field(default_factory=list)
+    budgets: list[list[str]] = field(default_factory=list)
+    pareto: bool | None = None
+    seed: Count = 0
+    confidence: Share | None = None
+    missing: Text | None = None
+    population: AtLeastOne | None = None
 
 
 @dataclass(frozen=True)
@@ -41,7 +65,8 @@ class Searched:
     """A search, as far as it went.
 
     Attributes:
-        run: its configuration and spaces.
+        run: its spaces, and where it lies.
+        asked: its configuration.
         events: of its log.
         results: what it found: of each list of budgets one, none where it is not finished.
         front: the Pareto front that it found; empty where one network was searched for.
@@ -52,6 +77,7 @@ class Searched:
     """
 
     run: StoredRun
+    asked: Mapping[str, Any]
     events: Sequence[Mapping[str, Any]]
     results: tuple[Mapping[str, Any], ...]
     front: tuple[Mapping[str, Any], ...]
@@ -73,7 +99,7 @@ class Searched:
     @property
     def method(self) -> str:
         """What searched."""
-        return str(self.run.config.get("method") or "spos")
+        return str(self.asked["method"] or "spos")
 
     @property
     def finished(self) -> bool:
@@ -83,9 +109,8 @@ class Searched:
     @property
     def budgets(self) -> tuple[str, ...]:
         """Those that were asked for, of all lists."""
-        config = self.run.config
-        lists = config.get("budgets") or [config.get("budget") or []]
-        return tuple(dict.fromkeys(str(budget) for budgets in lists for budget in budgets))
+        lists = self.asked["budgets"] or [self.asked["budget"]]
+        return tuple(dict.fromkeys(budget for budgets in lists for budget in budgets))
 
     @property
     def target(self) -> str:
@@ -98,10 +123,8 @@ class Searched:
     @property
     def images(self) -> str:
         """What accuracies are of, in words."""
-        looked_up = self.run.config.get("accuracies")
-        return (
-            f"accuracies of {looked_up}" if looked_up else f"trained on {self.run.config['data']}"
-        )
+        looked_up = self.asked["accuracies"]
+        return f"trained on {self.asked['data']}" if looked_up is None else f"of {looked_up}"
 
     @property
     def cost_source(self) -> str:
@@ -132,30 +155,34 @@ def read_search(folder: Path, latencies: Latencies | None = None) -> Searched:
         TableFormatError, OptionError, DataError: the latencies cannot be read.
     """
     run = StoredRun.open(folder)
-    events = tuple(read_events(folder / LOG, ANOTHER))
-    content = _content(folder, run.config)
+    asked = with_defaults(read_document(folder / CONFIG, _Asked, ANOTHER), _Asked)
+    events = tuple(read_events(inside(folder, LOG, advice=ANOTHER), ANOTHER))
+    content = _content(folder, several=asked["pareto"] is not None)
     results: tuple[Mapping[str, Any], ...] = ()
     if content is not None:
         found = [content] if "architecture" in content else content.get("budgets", [])
         results = tuple(with_defaults(one, Found) for one in found)
+        for result in results:
+            parse_of_file(run.deployed, result["architecture"], folder / RESULT, ANOTHER)
     predictor, table = _predictor(folder, run.deployed, latencies or Latencies())
     return Searched(
         run=run,
+        asked=asked,
         events=events,
         results=results,
         front=tuple(content.get("front", ())) if content else (),
         content=content,
         predictor=predictor,
         table=table,
-        evaluated=evaluated_of(run.deployed, _accuracies(events), predictor),
+        evaluated=evaluated_of(run.deployed, _accuracies(events), predictor, folder / LOG),
     )
 
 
-def _content(folder: Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
-    path = folder / RESULT
+def _content(folder: Path, *, several: bool) -> dict[str, Any] | None:
+    path = inside(folder, RESULT, advice=ANOTHER)
     if not path.exists():
         return None
-    shape = Several if "pareto" in config else Found
+    shape = Several if several else Found
     return with_defaults(read_document(path, shape, ANOTHER), shape)
 
 

@@ -11,7 +11,7 @@ from hwnas.errors import CheckpointError, HwnasError
 from hwnas.search.runs.events import read_events
 from hwnas.search.runs.rank_schema import Rank, TableRank
 from hwnas.search.runs.run import CONFIG, LOG
-from hwnas.search.runs.schema import ANOTHER, with_defaults
+from hwnas.search.runs.schema import ANOTHER, AtLeastOne, Count, PathText, Text, with_defaults
 from hwnas.search.runs.train_schema import Train
 from hwnas.spaces import SearchSpace
 
@@ -19,6 +19,30 @@ __all__ = ["RANK", "TRAIN", "Ranked", "Trained", "read_ranking", "read_training"
 
 #: What the two commands end with.
 TRAIN, RANK = "train.json", "rank.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _TrainAsked(Document):
+    """What a page says of the configuration of a training."""
+
+    architecture: Text
+    network: Text
+    space: Text
+    arguments: dict[str, Any]
+    steps: AtLeastOne | None = None
+    seed: Count = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _RankAsked(Document):
+    """What a page says of the configuration of a ranking."""
+
+    space: Text
+    trained: dict[str, Any]
+    supernet: PathText
+    count: AtLeastOne
+    tables: dict[str, Any] | None = None
+    seed: Count = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,9 +97,10 @@ def read_training(folder: Path) -> Trained:
     Raises:
         CheckpointError: a file of it is damaged, or names a space that is not known.
     """
-    config = _config(folder)
-    space = _space(folder, config.get("space"), config.get("arguments"))
-    events = [e for e in read_events(folder / LOG, ANOTHER) if e["event"] == "trained"]
+    config = _config(folder, _TrainAsked)
+    space = _space(folder, config["space"], config["arguments"])
+    log = read_events(inside(folder, LOG, advice=ANOTHER), ANOTHER)
+    events = [event for event in log if event["event"] == "trained"]
     content = _content(folder / TRAIN, Train)
     return Trained(folder, config, space, {e["step"]: e["loss"] for e in events}, content)
 
@@ -86,14 +111,15 @@ def read_ranking(folder: Path) -> Ranked:
     Raises:
         CheckpointError: a file of it is damaged, or names a space that is not known.
     """
-    config = _config(folder)
-    space = _space(folder, config.get("space"), config.get("trained"))
-    shape = TableRank if "tables" in config else Rank
+    config = _config(folder, _RankAsked)
+    space = _space(folder, config["space"], config["trained"])
+    shape = Rank if config["tables"] is None else TableRank
     return Ranked(folder, config, space, _content(folder / RANK, shape))
 
 
-def _config(folder: Path) -> dict[str, Any]:
-    return read_document(inside(folder, CONFIG, advice=ANOTHER), Document, ANOTHER)
+def _config(folder: Path, shape: type) -> dict[str, Any]:
+    path = inside(folder, CONFIG, advice=ANOTHER)
+    return with_defaults(read_document(path, shape, ANOTHER), shape)
 
 
 def _content(path: Path, shape: type) -> dict[str, Any] | None:
@@ -102,9 +128,7 @@ def _content(path: Path, shape: type) -> dict[str, Any] | None:
     return with_defaults(read_document(path, shape, ANOTHER), shape)
 
 
-def _space(folder: Path, name: Any, arguments: Any) -> SearchSpace:
-    if not isinstance(name, str) or not isinstance(arguments, dict):
-        raise CheckpointError(f"{folder / CONFIG} names no space: {ANOTHER}")
+def _space(folder: Path, name: str, arguments: Mapping[str, Any]) -> SearchSpace:
     try:
         return spaces.remake(name, arguments)
     except HwnasError as error:

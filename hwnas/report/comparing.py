@@ -5,60 +5,62 @@ from dataclasses import dataclass
 from typing import Any
 
 from hwnas.report.charts import Chart, axis, dots
-from hwnas.report.sections import OfRanking, OfSearch, OfTraining, Section
+from hwnas.report.sections import OfSearch, Section
 
 __all__ = ["Compared", "Entry", "compared"]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One network of one run.
+    """One network of one run, or a run that has none to show.
 
     Attributes:
         run, method, budgets, target: of the run.
-        result: what it found.
+        result: what it found; None where it is not finished, or found a front.
+        state: why there is no result.
     """
 
     run: str
     method: str
     budgets: str
     target: str
-    result: Mapping[str, Any]
+    result: Mapping[str, Any] | None
+    state: str = ""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Networks of several searches: accuracy over latency, and a row each."""
+    """Several searches: a row for each network that was found, and accuracy over latency."""
 
     entries: Sequence[Entry]
     chart: Chart | None
-    others: Sequence[str]
 
 
 def compared(sections: Sequence[Section]) -> Compared | None:
-    """All networks that were found; None for a single one."""
+    """All that was found; None for a single search."""
     searches = [section for section in sections if isinstance(section, OfSearch)]
-    entries = [
-        Entry(
-            one.source.name,
-            one.source.method,
-            ", ".join(result["budget"]) or "none",
-            one.source.target,
-            result,
-        )
-        for one in searches
-        for result in one.source.results
-    ]
-    if len(sections) < 2 or len(entries) < 2:
+    if len(searches) < 2 and not any(len(one.source.results) > 1 for one in searches):
         return None
-    others = [
-        section.source.name for section in sections if isinstance(section, OfTraining | OfRanking)
+    entries = [entry for one in searches for entry in _entries(one)]
+    return Compared(entries, _chart(entries))
+
+
+def _entries(section: OfSearch) -> list[Entry]:
+    source = section.source
+    of_run = source.name, source.method
+    if not source.results:
+        front = f"a front of {len(source.front)} networks"
+        state = front if source.finished else "not finished"
+        return [Entry(*of_run, ", ".join(source.budgets) or "none", source.target, None, state)]
+    return [
+        Entry(*of_run, ", ".join(result["budget"]), source.target, result)
+        for result in source.results
     ]
-    return Compared(entries, _chart(entries), others)
 
 
 def _chart(entries: Sequence[Entry]) -> Chart | None:
-    known = [(e, _ms(e.result), e.result["accuracy"]) for e in entries if _ms(e.result) is not None]
+    found = [(entry, entry.result) for entry in entries if entry.result is not None]
+    known = [(e, _ms(r), r["accuracy"]) for e, r in found if _ms(r) is not None]
     if len(known) < 2:
         return None
     at = (

@@ -13,7 +13,7 @@ from hwnas.report.trained import Ranked, Trained
 from hwnas.search.job import filled
 from hwnas.search.methods import METHODS
 from hwnas.search.options import SpaceOptions
-from hwnas.search.retraining.settings import RankSettings, RetrainSettings
+from hwnas.search.retraining.settings import RetrainSettings
 from hwnas.search.runs.run import CONFIG, TABLE
 from hwnas.search.settings import fields_of, restored
 from hwnas.search.shared_settings import EvolutionSettings
@@ -63,11 +63,12 @@ def _train(source: Trained) -> Iterator[str]:
 
 def _rank(source: Ranked) -> Iterator[str]:
     yield from ("rank", str(source.folder / source.config["supernet"]))
+    yield from ("--count", str(source.config["count"]))
     if source.config["tables"] is not None:
         accuracies = source.content["accuracies"] if source.content else "FILE.csv:COLUMN"
-        yield from ("--accuracies", accuracies, "--count", str(source.config["count"]))
-    else:
-        yield from _settings(RankSettings, source.config)
+        yield from ("--accuracies", accuracies)
+    elif source.content is not None:  # the configuration holds the steps of the supernet
+        yield from ("--steps", str(source.content["steps"]))
     yield from ("--seed", str(source.config["seed"]))
 
 

@@ -122,9 +122,9 @@ class Searched:
 
     @property
     def images(self) -> str:
-        """What accuracies are of, in words."""
+        """The data, or the table that accuracies are looked up in, in words."""
         looked_up = self.asked["accuracies"]
-        return f"trained on {self.asked['data']}" if looked_up is None else f"of {looked_up}"
+        return f"data {self.asked['data']}" if looked_up is None else f"accuracies of {looked_up}"
 
     @property
     def cost_source(self) -> str:

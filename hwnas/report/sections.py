@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from hwnas.costs import parse_budget
@@ -134,11 +133,9 @@ def _of_search(source: Searched) -> OfSearch:
 
 
 def _best(source: Searched) -> str | None:
-    """The most accurate network that was evaluated."""
-    evaluated = source.evaluated
-    if not len(evaluated.archs):
-        return None
-    return source.space.format(evaluated.archs[int(np.argmax(evaluated.accuracies))])
+    """The most accurate network that was evaluated, of several the cheapest."""
+    front = source.evaluated.front
+    return source.space.format(source.evaluated.archs[front[-1]]) if front else None
 
 
 def _answer(source: Searched, architecture: str, result: Mapping[str, Any] | None) -> Answer:

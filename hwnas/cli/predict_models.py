@@ -1,12 +1,12 @@
 """``hwnas predict model.onnx``: what it takes, and where that goes."""
 
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -55,7 +55,8 @@ class Asked:
 
 def is_file(text: str) -> bool:
     """Whether a word means a file: what it holds is told when it is read."""
-    return text.lower().endswith(_MODELS) or Path(text).exists()
+    # a path of that many characters is an error for pathlib
+    return text.lower().endswith(_MODELS) or os.path.exists(text)  # noqa: PTH110
 
 
 #: Path -> prediction, and path -> why there is none.

@@ -15,7 +15,7 @@ from hwnas.costs import QUANTITIES, Budget
 from hwnas.errors import OptionError
 from hwnas.progress import Progress
 from hwnas.search.methods import spos
-from hwnas.search.options import SearchOptions, SpaceOptions, TableOptions
+from hwnas.search.options import UNIMPORTANT, SearchOptions, SpaceOptions, TableOptions
 from hwnas.search.settings import fields_of, make, stored
 from hwnas.search.shared_settings import EvaluationSettings, EvolutionSettings, TrainingSettings
 
@@ -99,8 +99,11 @@ def _reuse(
     from hwnas.search.runs.plots import lacks_picture
     from hwnas.search.runs.run import RESULT, TABLE, Run
     from hwnas.search.runs.schema import Several
+    from hwnas.search.runs.tensorboard import require_tensorboard, tensorboard
 
     options = make(SearchOptions, {name: flags[name] for name in _OPTIONS}, "a search")
+    if options.tensorboard:
+        require_tensorboard()
     settings = make(EvolutionSettings, {name: flags[name] for name in _EVOLUTION}, "a search")
     data = source.data()
     deployment = deploy(
@@ -137,18 +140,19 @@ def _reuse(
         "table": deployment.digest,
     }
     run = Run(out, config)
-    finished = run.read_json(RESULT, Several)
-    if finished is not None and not lacks_picture(run, finished):
-        say(f"this search is finished; {out} holds its result")
-        return finished
-    deployment.save(out)
-    deployment.tell(out if flags["pareto"] else out / "BUDGET")
-    say(f"searching the supernet of {source.home} again; nothing is trained")
-    parallel = Parallel(options.workers, options.worker_backend) if options.workers else None
-    reuse = Reuse(run, source, deployment, settings, parallel, progress)
-    if flags["pareto"]:
-        return search_front(reuse, problems[0])
-    return search_supernet(reuse, problems)
+    with tensorboard(run, options.tensorboard):
+        finished = run.read_json(RESULT, Several)
+        if finished is not None and not lacks_picture(run, finished):
+            say(f"this search is finished; {out} holds its result")
+            return finished
+        deployment.save(out)
+        deployment.tell(out if flags["pareto"] else out / "BUDGET")
+        say(f"searching the supernet of {source.home} again; nothing is trained")
+        parallel = Parallel(options.workers, options.worker_backend) if options.workers else None
+        reuse = Reuse(run, source, deployment, settings, parallel, progress)
+        if flags["pareto"]:
+            return search_front(reuse, problems[0])
+        return search_supernet(reuse, problems)
 
 
 def _check_flags(flags: dict[str, Any], typed: dict[str, str], source: Any) -> None:
@@ -176,7 +180,7 @@ def _unwritten(name: str, value: Any) -> bool:
 
 def _default_name(source: Path, flags: dict[str, Any], lists: Sequence[Sequence[Budget]]) -> str:
     """A folder name that the same flags give again; those of other methods say nothing here."""
-    named = _ALLOWED - {"out", "report", "workers", "worker_backend"}
+    named = _ALLOWED - {"out", "report", *UNIMPORTANT}
     kept = {k: str(v) for k, v in flags.items() if k in named and not _unwritten(k, v)}
     digest = hashlib.sha256(repr((sorted(kept.items()), lists)).encode()).hexdigest()[:6]
     return f"{source.name}-{'pareto' if flags['pareto'] else 'again'}-{digest}"

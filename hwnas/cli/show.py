@@ -12,7 +12,6 @@ from hwnas.cli.output import json_option, print_json, say
 from hwnas.cli.predict_models import Asked, is_file, predict_models, shapes_of
 from hwnas.cli.resources import know_space, make_predictor, make_space
 from hwnas.cli.show_report import print_breakdown, print_operators, weights_of
-from hwnas.errors import DataError
 from hwnas.latency_tables import table_path
 from hwnas.search.options import SpaceOptions
 from hwnas.spaces import SearchSpace
@@ -47,6 +46,11 @@ _COSTLIEST = 12
     "run's; of others no latency is shown]",
 )
 @click.option(
+    "--latencies",
+    metavar="FILE.csv[.gz]:COLUMN",
+    help="Look latencies in ms up in a column of a table of architectures.",
+)
+@click.option(
     "--batch",
     type=Whole(min=1, most=65_536),
     metavar="N",
@@ -65,12 +69,13 @@ def command(
     what: str,
     space: str | None,
     table: str | None,
+    latencies: str | None,
     batch: int | None,
     shapes: tuple[str, ...],
     as_json: bool,
     **flags: Any,
 ) -> None:
-    """Show where the milliseconds, MACs and parameters of a network go, and what would save some.
+    """Show where a network's milliseconds, MACs and parameters go, and what would save some.
 
     \b
     Examples:
@@ -78,65 +83,103 @@ def command(
       hwnas show runs/spos-proxyless-latency6ms-s0-919aea
       hwnas show model.onnx --table v100-tensorrt-fp16
     """
-    said = {field.name: flags[field.name] for field in fields(SpaceOptions)}
-    if shapes and not is_file(what):
-        raise click.UsageError("--shape belongs to ONNX models")
-    if Path(what).is_dir():
-        run = _opened(Path(what), space)
-        predictor = _of_run(run) if table is None else _of_table(table, run.deployed, batch)
-        _show(run.deployed, run.architecture(), predictor, as_json)
-    elif is_file(what):
+    if table is not None and latencies is not None:
+        raise click.UsageError("latencies are of --latencies or of --table: leave one of them out")
+    if not is_file(what):
+        if shapes:
+            raise click.UsageError("--shape belongs to ONNX models")
+        said = {field.name: flags[field.name] for field in fields(SpaceOptions)}
+        if table is None:
+            made = _typed_space(what, space, said)
+            predictor = None if latencies is None else _looked_up(latencies, made)
+        else:
+            predictor = make_predictor(table, space, batch, **said)
+            made = predictor.space
+        _show(made, made.parse(what), predictor, {}, as_json)
+    elif Path(what).is_dir():
+        _show_run(Path(what), space, table, latencies, batch, as_json)
+    elif latencies is not None:
+        raise click.UsageError("--latencies belongs to architectures")
+    else:
         _show_model(what, table, batch, shapes, as_json)
-    elif table is not None:
-        predictor = make_predictor(table, space, batch, **said)
-        _show(predictor.space, predictor.space.parse(what), predictor, as_json)
-    elif space is None:
+
+
+def _typed_space(what: str, space: str | None, said: dict[str, Any]) -> SearchSpace:
+    if space is None:
         raise click.UsageError(
             f"{what!r} is no file and no run; of an architecture give its space with --space, or "
             "a table with --table"
         )
-    else:
-        made = make_space(space, **said)
-        _show(made, made.parse(what), None, as_json)
+    return make_space(space, **said)
 
 
-def _opened(folder: Path, space: str | None) -> "StoredRun":
+def _looked_up(latencies: str, space: SearchSpace) -> "LatencyPredictor":
+    from hwnas.predictors import LookedUpLatency
+    from hwnas.spaces.tabulated import read_tables
+
+    return LookedUpLatency(*read_tables(space, [latencies]))
+
+
+def _show_run(
+    folder: Path,
+    space: str | None,
+    table: str | None,
+    latencies: str | None,
+    batch: int | None,
+    as_json: bool,
+) -> None:
+    """The network that a search found, by the run's own table where none is typed."""
+    from hwnas.search.runs.network import read_result
     from hwnas.search.runs.stored import StoredRun, stored_space
 
     know_space(space, stored_space(folder))
-    return StoredRun.open(folder)
+    run = StoredRun.open(folder)
+    arch = run.architecture()
+    predictor = _predictor(run, table, batch)
+    if latencies is not None:
+        predictor = _looked_up(latencies, run.deployed)
+    _show(run.deployed, arch, predictor, read_result(folder), as_json)
 
 
-def _of_run(run: "StoredRun") -> "LatencyPredictor | None":
-    """What the run's latencies come from, where that is still there."""
-    try:
-        return run.predictor()
-    except DataError as error:
-        say(str(error))
-        return None
-
-
-def _of_table(table: str, space: SearchSpace, batch: int | None) -> "LatencyPredictor":
-    """A table that is typed, for the space of a run."""
+def _predictor(run: "StoredRun", table: str | None, batch: int | None) -> "LatencyPredictor | None":
+    """Of the table that is typed, or of the run's own; None where it keeps none."""
     from hwnas.predictors import is_engine, load_predictor, parse_engine
+    from hwnas.search.runs.run import TABLE
 
+    if table is None:
+        kept = (run.folder / TABLE).exists()
+        return load_predictor(run.table(), run.deployed) if kept else None
     source = table_path(table)
-    return load_predictor(parse_engine(source, batch).name if is_engine(source) else source, space)
+    named = parse_engine(source, batch).name if is_engine(source) else source
+    return load_predictor(named, run.deployed)
 
 
 def _show(
-    space: SearchSpace, arch: "IntArray", predictor: "LatencyPredictor | None", as_json: bool
+    space: SearchSpace,
+    arch: "IntArray",
+    predictor: "LatencyPredictor | None",
+    result: dict[str, Any],
+    as_json: bool,
 ) -> None:
+    """Print one network; of a search, with what its result says of the latency."""
     from hwnas.predictors.breakdown import breakdown
+    from hwnas.search.result import latency_summary
 
     told = breakdown(space, arch, predictor)
     notes = {} if predictor is None else dict(predictor.notes)
     if as_json:
-        print_json({"space": space.name, **asdict(told), "notes": notes})
+        found = {key: result.get(key) for key in ("predicted_ms", "measured_ms") if result}
+        print_json(
+            {"space": space.name, **asdict(told), "notes": notes}
+            | ({"result": found} if found else {})
+        )
         return
     for name, note in notes.items():
         say(f"{name}: {note}")
     print_breakdown(told)
+    if result:
+        for label, text in latency_summary(result):
+            say(f"{label} by the search: {text}")
     if told.predicted_ms is None:
         say(_HOW)
 
@@ -153,15 +196,9 @@ def _show_model(
     kernels = exported_kernels(path, shapes_of(shapes))
     if as_json:
         rows = [
-            {
-                "kernel": kernel.key,
-                "op": kernel.op,
-                "macs": kernel.macs,
-                "weights": weights_of(kernel),
-            }
-            for kernel in kernels
+            {"kernel": k.key, "op": k.op, "macs": k.macs, "weights": weights_of(k)} for k in kernels
         ]
-        print_json({"model": path, "macs": sum(row["macs"] for row in rows), "kernels": rows})
+        print_json({"model": path, "macs": sum(k.macs for k in kernels), "kernels": rows})
         return
     print_operators(kernels)
     say(_HOW)

@@ -44,11 +44,13 @@ def print_breakdown(told: "Breakdown") -> None:
 
 def _guessed(parts: Sequence["Part"]) -> str:
     """Which parts are not measured."""
-    names = [part.name for part in parts if part.source == "estimated"]
-    if not names:
+    guessed = [part.name for part in parts if part.source == "estimated"]
+    if not guessed:
         return ""
-    some = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-    return f"{len(names)} of {len(parts)} parts are estimated, not measured: {some}"
+    if all(part.source != "measured" for part in parts):
+        return "no part was measured: all are estimated"
+    some = ", ".join(guessed[:5]) + (", ..." if len(guessed) > 5 else "")
+    return f"{len(guessed)} of {len(parts)} parts are estimated, not measured: {some}"
 
 
 def _instead(part: "Part", timed: bool) -> str:
@@ -102,7 +104,7 @@ def _table(heads: Sequence[str], folded: Sequence[str]) -> Table:
         else Column(head, no_wrap=True, justify="right" if head else "left")
         for head in heads
     ]
-    return Table(*columns, box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
+    return Table(*columns, box=box.SIMPLE, padding=0, pad_edge=False)
 
 
 def _times(value: float | None, total: float | None, most: float) -> list[str]:
@@ -110,7 +112,11 @@ def _times(value: float | None, total: float | None, most: float) -> list[str]:
     if value is None or not total:
         return ["", "", ""]
     bar = "#" * round(_BAR * max(value, 0.0) / most) if most > 0 else ""
-    return [f"{value:.3f}", f"{value / total:.0%}", bar]
+    return [_ms(value), f"{round(value / total, 2) + 0.0:.0%}", bar]
+
+
+def _ms(value: float) -> str:
+    return f"{round(value, 3) + 0.0:.3f}"  # rounding leaves no minus before a zero
 
 
 def _count(value: int | None) -> str:
@@ -118,7 +124,7 @@ def _count(value: int | None) -> str:
         return ""
     for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
         if value >= size:
-            return f"{value / size:.3g}{unit}"
+            return f"{value / size:.1f}{unit}"
     return str(value)
 
 

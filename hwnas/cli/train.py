@@ -44,6 +44,12 @@ _MOST_CLASSES = 10
     metavar="DIR",
     help="Folder of the training; the same command goes on there  [default: below RUN]",
 )
+@click.option(
+    "--tensorboard",
+    "events",
+    is_flag=True,
+    help="Write what is logged for TensorBoard too, into the folder of the training.",
+)
 @json_option
 def command(
     folder: Path,
@@ -53,6 +59,7 @@ def command(
     space: str | None,
     seed: int,
     out: Path | None,
+    events: bool,
     as_json: bool,
     **flags: Any,
 ) -> None:
@@ -70,10 +77,13 @@ def command(
     from hwnas.search.runs.run import Run
     from hwnas.search.runs.schema import OWN
     from hwnas.search.runs.stored import StoredRun, stored_space
+    from hwnas.search.runs.tensorboard import require_tensorboard, tensorboard
     from hwnas.search.runs.train_schema import Train
     from hwnas.search.torchrun import refuse_several
 
     refuse_several("hwnas train")
+    if events:
+        require_tensorboard()
     settings = make(RetrainSettings, flags, "train")
     know_space(space, stored_space(folder))
     source = StoredRun.open(folder, data_spec)
@@ -101,14 +111,15 @@ def command(
         "data_digest": data.digest,
     }
     run = Run(out, config)
-    report = run.read_json("train.json", Train)
-    if report is None:
-        with progress_bars() as progress:
-            report = retrain_found(
-                run, source, trained, arch, data, settings, seed=seed, progress=progress
-            )
-    else:
-        say(f"this training is finished; {out} holds its result")
+    with tensorboard(run, events):
+        report = run.read_json("train.json", Train)
+        if report is None:
+            with progress_bars() as progress:
+                report = retrain_found(
+                    run, source, trained, arch, data, settings, seed=seed, progress=progress
+                )
+        else:
+            say(f"this training is finished; {out} holds its result")
     if as_json:
         print_json(report)
     else:

@@ -13,6 +13,7 @@ from annotated_types import Ge, Gt, Le, MinLen
 
 from hwnas.errors import TableFormatError, WorkloadNotInTableError
 from hwnas.files import write_atomically
+from hwnas.html_text import html_table
 from hwnas.latency_tables.conditions import Conditions
 from hwnas.latency_tables.names import known_tables, shipped
 from hwnas.latency_tables.target import Target
@@ -285,6 +286,24 @@ class LatencyTable:
             parts.append('  "kernels": {\n' + ",\n".join(inner) + "\n  }")
         parts.append(_line("provenance", record["provenance"]))
         return "{\n" + ",\n".join(parts) + "\n}\n"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        known = [m.latency_ms for m in self.networks.values()]
+        rows = [
+            ("target", str(self.target)),
+            ("space", self.space.name),
+            ("workloads", f"{len(self.workloads)} measured, {len(self.estimates)} estimated"),
+            ("networks", f"{len(known)} measured whole"),
+            ("made", f"{self.provenance.created_utc} by hwnas {self.provenance.hwnas_version}"),
+        ]
+        if known:
+            rows.append(("their latency", f"{min(known):.3f} to {max(known):.3f} ms"))
+        if self.kernels is not None:
+            rows.append(("kernels", f"{len(self.kernels.entries)}, for any ONNX model"))
+        if self.unmeasured:
+            rows.append(("refused", f"{len(self.unmeasured)}, by the runtime"))
+        return html_table("latency table", rows)
 
     def save(self, path: str | Path) -> None:
         """Write the table; the old file stays until the new one is whole."""

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hwnas.arrays import FloatArray, IntArray
-from hwnas.errors import HwnasError
+from hwnas.errors import HwnasError, OptionError
 from hwnas.predictors.intervals import NORMAL_95
-from hwnas.predictors.protocol import LatencyPredictor, known_interval
+from hwnas.predictors.protocol import LatencyPredictor, known_interval, predictor_name
 from hwnas.predictors.shares import Key, Shares, Source, shares_of
 from hwnas.spaces import SearchSpace
 
@@ -91,11 +91,17 @@ def breakdown(
     Args:
         space: of the architecture.
         arch: one architecture, (n_decisions,).
-        predictor: of the same space; without one there are no milliseconds.
+        predictor: of the same space, see `load_predictor`; without one there are no milliseconds.
 
     Raises:
         ArchitectureError: the architecture is none of the space, or the predictor does not know it.
+        OptionError: the predictor is of another space.
     """
+    if predictor is not None and predictor.space.identifier != space.identifier:
+        raise OptionError(
+            f"{predictor_name(predictor)} predicts {predictor.space.identifier}, got an "
+            f"architecture of {space.identifier}: load the predictor for this space"
+        )
     (row,) = space.check(arch)
     ms = math.nan if predictor is None else float(predictor.predict(row[None])[0])
     known = predictor if math.isfinite(ms) else None
@@ -163,13 +169,15 @@ def _alternatives(
     space: SearchSpace, row: IntArray, predictor: LatencyPredictor | None
 ) -> dict[Key, tuple[Alternative, ...]]:
     """By decision, all choices that give another network which has a path to its output."""
-    pairs = [(d, c) for d, n in enumerate(space.n_choices) for c in range(n) if c != row[d]]
+    counts = enumerate(space.n_choices)
+    pairs = np.array([(d, c) for d, n in counts for c in range(n) if c != row[d]], np.int64)
+    pairs = pairs.reshape(-1, 2)
     rows = np.repeat(row[None], len(pairs), axis=0)
-    rows[np.arange(len(pairs)), [d for d, _ in pairs]] = [c for _, c in pairs]
+    rows[np.arange(len(pairs)), pairs[:, 0]] = pairs[:, 1]
     differ = (space.canonical(rows) != space.canonical(row)).any(axis=1) & space.connected(rows)
-    rows, pairs = rows[differ], [pair for pair, other in zip(pairs, differ, strict=True) if other]
+    rows, pairs = rows[differ], pairs[differ]
     changes = zip(
-        pairs,
+        pairs.tolist(),
         _changes_ms(predictor, row, rows),
         space.macs(rows) - space.macs(row),
         space.params(rows) - space.params(row),
@@ -184,9 +192,10 @@ def _alternatives(
     return {key: tuple(sorted(rows, key=_saving)) for key, rows in found.items()}
 
 
-def _saving(alternative: Alternative) -> tuple[float, int]:
+def _saving(alternative: Alternative) -> tuple[bool, float, int]:
+    """By milliseconds, then by MACs; those of which nothing is known come last."""
     ms = alternative.ms_change
-    return (0.0 if ms is None else ms), alternative.macs_change
+    return ms is None, ms or 0.0, alternative.macs_change
 
 
 def _changes_ms(predictor: LatencyPredictor | None, row: IntArray, rows: IntArray) -> FloatArray:

@@ -6,6 +6,7 @@ modules the layers are known, or the kernels. Of any other predictor only its ne
 decisions can be taken apart, which says what a choice adds to the fastest one of its decision.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isqrt
@@ -91,14 +92,16 @@ def _keys(space: SearchSpace) -> list[Key]:
     """For each slot its decision, or the name that fixed slots of all cells share."""
     layout = space.layout
     return [
-        _without_numbers(slot.name, layout.sequential) if slot.decision is None else slot.decision
+        (slot.name if layout.sequential else _shared(slot.name))
+        if slot.decision is None
+        else slot.decision
         for slot in layout.slots
     ]
 
 
-def _without_numbers(name: str, alone: bool) -> str:
-    """``cells.input0`` of ``cells.3.input0``; a slot of a chain stands alone, and keeps its own."""
-    return name if alone else ".".join(word for word in name.split(".") if not word.isdigit())
+def _shared(name: str) -> str:
+    """``input0`` of ``cells.3.input0``, ``reductions`` of ``reductions.1``."""
+    return re.sub(r"^.*\.\d+\.|\.\d+$", "", name)
 
 
 def _costs(space: SearchSpace, keys: Sequence[Key], row: IntArray) -> dict[Key, Costs]:

@@ -1,7 +1,7 @@
 """One call from a problem to a network that keeps its budgets."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from hwnas.search.result import Result
 from hwnas.search.runs.plots import lacks_picture
 from hwnas.search.runs.run import CHECKPOINT, RESULT, TABLE, Run
 from hwnas.search.runs.schema import OWN, Found, parse_of_file
+from hwnas.search.runs.tensorboard import tensorboard
 from hwnas.search.settings import stored
 from hwnas.spaces import SearchSpace
 
@@ -151,9 +152,10 @@ def _search(job: Job, progress: Progress) -> Result:
     _ = problem.feasible  # fails here, before there is a folder
     settings = job.method.check(problem, job.settings)
     parallel = Parallel(options.workers, options.worker_backend) if options.workers else None
-    with torchrun_workers() as workers:
+    with torchrun_workers() as workers, ExitStack() as until_done:
         _refuse_several(job, workers.count)
         run = Run(job.out, _config(job, settings, deployment))
+        until_done.enter_context(tensorboard(run, options.tensorboard))
         content = run.read_json(RESULT, Found)
         if content is not None:
             parse_of_file(job.space, content["architecture"], job.out / RESULT, OWN)

@@ -47,6 +47,7 @@ from hwnas.search.methods import METHODS, Method
 from hwnas.search.options import UNIMPORTANT, SearchOptions
 from hwnas.search.runs.run import CONFIG
 from hwnas.search.runs.schema import OWN, Config
+from hwnas.search.runs.tensorboard import require_tensorboard
 from hwnas.search.settings import fields_of, make, stored
 from hwnas.search.torchrun import world_size
 from hwnas.spaces import SearchSpace
@@ -112,6 +113,8 @@ def prepare(request: Request) -> Job:
     """
     method, name = METHODS.typed(request.method), METHODS.name_of(request.method)
     options, settings = _split(method, name, request.settings)
+    if options.tensorboard:
+        require_tensorboard()
     budgets = [b if isinstance(b, Budget) else parse_budget(b) for b in request.budgets]
     if not budgets:
         raise BudgetError(

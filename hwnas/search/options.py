@@ -124,7 +124,12 @@ class SearchOptions(TableOptions, TargetOptions, SpaceOptions):
     worker_backend: Literal["loky", "dask", "ray"] = setting(
         "loky", "What starts them; Dask and Ray where they are installed."
     )
+    tensorboard: bool = setting(
+        False,
+        "Write what is logged for TensorBoard too, into the folder of the run.",
+        later=True,
+    )
 
 
 #: Options that do not change the result.
-UNIMPORTANT = ("workers", "worker_backend")
+UNIMPORTANT = ("workers", "worker_backend", "tensorboard")

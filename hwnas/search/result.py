@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hwnas.arrays import IntArray
 from hwnas.documents import check_regular
 from hwnas.errors import CheckpointError
+from hwnas.html_text import html_table
 from hwnas.search.runs.network import read_network
 from hwnas.search.runs.run import WEIGHTS
 from hwnas.search.runs.schema import ANOTHER
@@ -18,7 +19,7 @@ from hwnas.spaces import SearchSpace
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Result", "summary"]
+__all__ = ["Result", "latency_summary", "summary"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,8 +131,12 @@ class Result:
         return "\n".join(f"{label:<{width}}  {text}" for label, text in rows)
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """What a notebook shows."""
+        """What a terminal of IPython shows."""
         printer.text(str(self))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return html_table("a network within its budgets", summary(self.content, self.folder))
 
 
 def summary(result: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
@@ -139,7 +144,7 @@ def summary(result: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
     rows = [
         ("architecture", result["architecture"]),
         ("budget", ", ".join(result["budget"])),
-        *_latency(result),
+        *latency_summary(result),
     ]
     rows.append(
         ("size", f"{result['macs'] / 1e6:.1f} M MACs, {result['params'] / 1e6:.2f} M params")
@@ -178,8 +183,8 @@ def summary(result: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
     return rows
 
 
-def _latency(result: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What is known of the latency, and from where."""
+def latency_summary(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a ``result.json`` says of the latency, and from where: rows of a label and a text."""
     interval, looked_up = result["predicted_interval_ms"], result.get("looked_up", {})
     if result["predicted_ms"] is None:
         return [("latency", "not asked for")]

@@ -111,7 +111,7 @@ def train_supernet(
         step += 1
         if run and path and checkpoint_due(step, settings.steps):
             save_checkpoint(path, supernet, optimizer, step, extra=state)
-            run.log("trained", step=step, loss=round(loss, 4))
+            run.log("trained", step=step, loss=round(loss, 4), lr=optimizer.param_groups[0]["lr"])
         progress("training the supernet", step / settings.steps, f"loss {loss:.2f}")
     supernet.to("cpu")
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from hwnas.arrays import BoolArray, FloatArray, IntArray
 from hwnas.costs import COSTS, AdditiveCost, workload_costs
 from hwnas.errors import ArchitectureError, OptionError, UnknownNameError
+from hwnas.html_text import html_table
 from hwnas.onnx_graph import Precision, Weights, random_weights, to_onnx
 from hwnas.ops import FAMILIES, Graph, Op, Shape, Workload
 from hwnas.spaces.architectures import checked_rows, rows_of
@@ -51,6 +52,15 @@ class SearchSpace:
             f"<SearchSpace {self.name}({', '.join([*told[:2], *more])}): "
             f"{len(self.decisions)} decisions, size {size}>"
         )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        shape = " x ".join(map(str, self.input_shape))
+        rows = [("input", shape)]
+        for decision in self.decisions:
+            tokens = ", ".join(choice.token for choice in decision.choices)
+            rows.append((f"{decision.name} ({len(decision.choices)})", tokens))
+        return html_table(repr(self).strip("<>"), rows)
 
     @property
     def decisions(self) -> tuple[Decision, ...]:

@@ -32,7 +32,7 @@ def test_help_is_quick(shell):
 
 
 @pytest.mark.parametrize(
-    "command", ["profile", "search", "verify", "predict", "tables", "tables list"]
+    "command", ["profile", "search", "verify", "predict", "show", "tables", "tables list"]
 )
 def test_every_command_has_help_with_an_example(hwnas, command):
     status, out, _ = hwnas(*command.split(), "--help")

@@ -56,6 +56,7 @@ COMMANDS = (
     "tables report evil",
     "tables fill evil",
     "predict --table evil x",
+    "show --table evil x",
     "search --latency 9ms --table evil",
     "profile --samples 9 --from-table evil",
 )
@@ -87,6 +88,9 @@ def test_no_escape_of_a_table_reaches_the_terminal(hwnas, document, path, tmp_pa
 def test_no_escape_of_a_name_reaches_the_terminal(hwnas, tmp_path):
     for words in (
         ("predict", "--table", EVIL, "x"),
+        ("show", EVIL),
+        ("show", "x", "--table", EVIL),
+        ("show", "x", "--space", EVIL),
         ("tables", "show", EVIL),
         ("train", EVIL),
         (EVIL,),

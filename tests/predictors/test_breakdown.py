@@ -166,7 +166,7 @@ def test_what_joins_unused_states_is_a_part_of_its_own():
     )
     told = breakdown(space, space.sample(1, seed=3)[0], load_predictor(table, space))
     check_sums(space, told)
-    assert by_name(told)["cells.output.join"].ms > 0
+    assert by_name(told)["output.join"].ms > 0
 
 
 def test_of_a_table_that_lacks_rows_others_are_told():
@@ -224,6 +224,18 @@ def test_of_own_modules_on_a_card_of_others_the_kernels_are_told():
     assert by_name(told)["rest"].ms == pytest.approx(0.0, abs=1e-12)
     assert sum(part.macs for part in told.parts if part.macs is not None) == told.macs
     assert by_name(told)["convolution 3x3"].source == "estimated"
+
+
+def test_where_nothing_is_chosen_there_is_no_alternative():
+    space = spaces.space("shufflenet", blocks="3", input_size=32)
+    told = breakdown(space, [0] * len(space.decisions))
+    check_sums(space, told)
+    assert not any(part.alternatives for part in told.parts)
+
+
+def test_a_predictor_of_another_space_is_refused(predictor):
+    with pytest.raises(OptionError, match="load the predictor for this space"):
+        breakdown(CELLS, [1, 1, 1, 1, 1, 1], predictor)
 
 
 def test_an_object_that_knows_no_cost_is_told_why(small_space):

@@ -278,7 +278,9 @@ def train_mixed(
         if converged or checkpoint_due(step, steps):
             # what has come to rest is finished, and its file says so
             save_checkpoint(path, supernet, optimizer, steps if converged else step, about, state)
-            run.log("trained", step=step, loss=round(loss.item(), 4))
+            run.log(
+                "trained", step=step, loss=round(loss.item(), 4), lr=optimizer.param_groups[0]["lr"]
+            )
         remark = f"loss {loss.item():.2f}, least sure {alphas.probabilities.max(1).min():.2f}"
         context.progress("mixing and choosing", step / steps, remark)
         if converged:

@@ -262,7 +262,7 @@ def train_alphas(
                 log_alphas(run, step, alphas, expected=expected, betas=betas, loss=alpha_loss)
         if checkpoint_due(step, settings.steps):
             save_checkpoint(path, supernet, optimizer, step, about, state)
-            run.log("trained", step=step, loss=round(loss, 4))
+            run.log("trained", step=step, loss=round(loss, 4), lr=optimizer.param_groups[0]["lr"])
         active = alphas.active.sum() / len(alphas.active)
         remark = f"loss {loss:.2f}, {active:.1f} a block"
         context.progress("training and choosing", step / settings.steps, remark)

@@ -159,6 +159,6 @@ def train_alphas(
                 log_alphas(run, step, alphas, expected=(), betas=none, loss=alpha_loss)
         if checkpoint_due(step, steps):
             save_checkpoint(path, supernet, optimizer, step, about, state)
-            run.log("trained", step=step, loss=round(loss, 4))
+            run.log("trained", step=step, loss=round(loss, 4), lr=optimizer.param_groups[0]["lr"])
         context.progress("training and choosing", step / steps, f"loss {loss:.2f}")
     return alphas

@@ -87,6 +87,7 @@ def retrain_found(
         "seconds": round(run.seconds, 1),
         "files": {"network": path.name},
     }
+    run.log("tested", step=settings.steps, **report["accuracy"])
     run.write_json("train.json", report)
     return report
 

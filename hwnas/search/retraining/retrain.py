@@ -146,7 +146,9 @@ def retrain(
         step += 1
         if checkpoint_due(step, steps, _CHECKPOINT_EVERY):
             save_checkpoint(path, kept, optimizer, step, about)
-            run.log("trained", step=step, loss=round(loss.item(), 4))
+            run.log(
+                "trained", step=step, loss=round(loss.item(), 4), lr=optimizer.param_groups[0]["lr"]
+            )
         if step % 10 == 0 or step == steps:
             progress("training", step / steps, f"loss {loss.item():.2f}")
     if hook:

@@ -4,7 +4,8 @@ import json
 import os
 import reprlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ class Run:
     def __init__(self, folder: Path, config: Mapping[str, Any]):
         self.folder = folder
         self._started = time.monotonic()
+        self._listeners: list[Callable[[Mapping[str, Any]], None]] = []
         path, self._log = (inside(folder, name, advice=OWN) for name in (CONFIG, LOG))
         wanted = json.loads(json.dumps(dict(config)))
         found = read_document(path, Document, OWN) if path.exists() else None
@@ -100,6 +102,19 @@ class Run:
         with naming(self._log), self._log.open("a") as file:
             file.write(json.dumps(record) + "\n")
         self.events.append(record)
+        for listener in self._listeners:
+            listener(record)
+
+    @contextmanager
+    def told_to(self, listener: Callable[[Mapping[str, Any]], None]) -> Iterator[None]:
+        """Tell someone all events so far, and each other one as it is logged, for a while."""
+        for record in self.events:
+            listener(record)
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
 
     def logged(self, event: str) -> Iterator[dict[str, Any]]:
         """The events of one kind, in order."""

@@ -80,7 +80,6 @@ class Config(Document):
     supernet: PathText = "."
     supernet_digest: str = ""
     accuracies: Text | None = None
-    latencies: Text | None = None
 
 
 # result.json

@@ -14,12 +14,10 @@ from hwnas.data import Dataset, has_digest, load_data
 from hwnas.documents import inside, read_document
 from hwnas.errors import ArchitectureError, CheckpointError, DataError, HwnasError, OptionError
 from hwnas.latency_tables import LatencyTable
-from hwnas.predictors import LatencyPredictor, LookedUpLatency, load_predictor
 from hwnas.search.runs.events import read_events
 from hwnas.search.runs.run import CHECKPOINT, CONFIG, LOG, RESULT, TABLE
 from hwnas.search.runs.schema import ANOTHER, Config, Winner, parse_of_file
 from hwnas.spaces import SearchSpace
-from hwnas.spaces.tabulated import read_tables
 from hwnas.supernet import Supernet, check_origin, load_weights
 
 __all__ = ["StoredRun", "stored_space"]
@@ -160,21 +158,6 @@ class StoredRun:
     def table(self) -> LatencyTable:
         """The latency table that the run searched with."""
         return LatencyTable.load(self.folder / TABLE)
-
-    def predictor(self) -> LatencyPredictor | None:
-        """What the run's latencies come from: its table, or the file that they were looked up in.
-
-        None where it kept neither: they were of a named predictor, of an own object, or unknown.
-
-        Raises:
-            TableFormatError: the table is damaged.
-            DataError: the file is not where it was, or holds something else.
-        """
-        if (self.folder / TABLE).exists():
-            return load_predictor(self.table(), self.deployed)
-        if (spec := self.config.get("latencies")) is None:
-            return None
-        return LookedUpLatency(*read_tables(self.deployed, [spec]))
 
     def accuracies(self) -> dict[str, float]:
         """What was evaluated with the supernet's weights, by architecture string.

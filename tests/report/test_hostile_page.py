@@ -1,12 +1,15 @@
 """Whatever files call themselves stands on the page as text, and nothing of it runs."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
 from hwnas.report import write_report
-from hwnas.report.page import embedded
+from hwnas.report.page import embedded, render
+from hwnas.report.searched import read_search
+from hwnas.report.sections import section_of
+from hwnas.spaces import Decision, SearchSpace
 
 NAMES = [
     "<script>window.ran = 1</script>",
@@ -82,6 +85,57 @@ def test_a_training_with_hostile_classes(browser, small_space, tmp_path):
     assert browser.numbers(".facts")[:2] == [0.25, 0.5]  # test, validation
     assert browser.run("return document.querySelector('h1').textContent") == folder.name
     assert browser.run("return window.ran ?? 0") == 0
+    assert browser.complaints() == []
+
+
+@dataclass(frozen=True)
+class Token:
+    """A choice with any name."""
+
+    token: str
+
+
+class Renamed:
+    """A layout whose decisions and choices have strangers' names."""
+
+    def __init__(self, layout):
+        self._layout, self._written = layout, {}
+        self.decisions = tuple(
+            Decision(name, tuple(Token(f"{name}{at}") for at in range(len(decision.choices))))
+            for name, decision in zip(NAMES, layout.decisions, strict=False)
+        )
+
+    def __getattr__(self, name):
+        return getattr(self._layout, name)
+
+    def format(self, arch):
+        text = "".join(d.choices[c].token for d, c in zip(self.decisions, arch, strict=True))
+        self._written[text] = list(arch)
+        return text
+
+    def parse(self, text):
+        return self._written[text]
+
+
+def test_strangers_names_of_blocks_and_choices_are_text(
+    browser, make_search, small_space, tmp_path
+):
+    found = read_search(make_search(tmp_path / "run", finished=False))
+    space = SearchSpace(small_space.name, small_space.arguments, Renamed(small_space.layout))
+    run = replace(found.run, deployed=space, proxy=space)
+    found = replace(found, run=run, evaluated=replace(found.evaluated, space=space))
+    (tmp_path / "report.html").write_text(render([section_of(found)]))
+    browser.open(tmp_path / "report.html")
+    rows = "return [...document.querySelectorAll(arguments[0])].map((c) => c.textContent)"
+    names = SAID[: len(space.decisions)]
+    assert browser.run(rows, ".sides td:first-child")[4:] == names
+    best = found.evaluated.archs[found.evaluated.front[-1]]
+    assert browser.run(rows, ".sides td:nth-child(2)")[4:] == [
+        f"{name}{choice}" for name, choice in zip(names, best, strict=True)
+    ]
+    assert set(names) <= set(browser.run(rows, ".parts td:first-child"))
+    assert browser.run("return window.ran ?? 0") == 0
+    assert browser.run("return document.images.length") == 0
     assert browser.complaints() == []
 
 

@@ -187,7 +187,8 @@ def _scatter(source: Searched) -> dict[str, Any] | None:
     limits = _limits_ms(source) if evaluated.latency_ms is not None else []
     measured = [r["measured_ms"] for r in source.results if r["measured_ms"] is not None]
     spans = [*evaluated.costs, *limits, *(measured if evaluated.latency_ms is not None else [])]
-    label = "MACs (millions)" if evaluated.latency_ms is None else "predicted latency (ms)"
+    word = "looked up" if source.cost_source == "looked up" else "predicted"
+    label = "MACs (millions)" if evaluated.latency_ms is None else f"latency, {word} (ms)"
     winners = [evaluated.position(r["architecture"]) for r in source.results]
     return {
         **evaluated.as_data(),

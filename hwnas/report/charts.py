@@ -16,6 +16,8 @@ WIDTH, HEIGHT = 640, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 10, 40
 #: Points of a line that a person can tell apart.
 _MOST_POINTS = 400
+#: Larger numbers, such as the loss of a training that diverged, are none to draw.
+_MOST = 1e100
 
 
 @dataclass(frozen=True)
@@ -112,11 +114,11 @@ def axis(
 
     Args:
         label: with its unit.
-        values: what must be seen; what is not finite is left out.
+        values: what must be seen; what is not finite, or beyond all meaning, is left out.
         percent: whether shares are written as percent.
         least: where the axis begins; by default a little below the smallest number.
     """
-    known = [float(value) for value in values if math.isfinite(value)] or [0.0]
+    known = [float(value) for value in values if abs(value) < _MOST] or [0.0]
     low, high = min(known), max(known)
     if high - low <= 1e-12 * max(abs(low), abs(high), 1e-12):
         low, high = low - (abs(low) or 1.0) / 10, high + (abs(high) or 1.0) / 10
@@ -185,5 +187,5 @@ def thinned(points: Sequence[Sequence[float]]) -> list[Sequence[float]]:
 
 def _path(at: tuple[Axis, Axis], points: Sequence[Sequence[float]]) -> str:
     x, y = at
-    finite = [(a, b) for a, b in points if math.isfinite(a) and math.isfinite(b)]
+    finite = [(a, b) for a, b in points if abs(a) < _MOST and abs(b) < _MOST]
     return " ".join(f"{x.x(a)},{y.y(b)}" for a, b in finite)

@@ -1,6 +1,6 @@
 """What a page says of a search: read from the folder of its run, finished or not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +28,7 @@ from hwnas.search.runs.schema import (
 from hwnas.search.runs.stored import StoredRun
 from hwnas.spaces import SearchSpace
 
-__all__ = ["Latencies", "Searched", "read_search"]
+__all__ = ["Latencies", "Searched", "losses_of", "read_search"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +139,14 @@ class Searched:
 
     @cached_property
     def losses(self) -> dict[int, float]:
-        """Training step -> loss; steps that were done again after a kill are there once."""
-        return {event["step"]: event["loss"] for event in self.logged("trained")}
+        """Training step -> loss, see `losses_of`."""
+        return losses_of(self.events)
+
+
+def losses_of(events: Iterable[Mapping[str, Any]]) -> dict[int, float]:
+    """Training step -> loss; steps that were done again after a kill are there once."""
+    trained = (event for event in events if event["event"] == "trained")
+    return {event["step"]: event["loss"] for event in trained if event.keys() >= {"step", "loss"}}
 
 
 def read_search(folder: Path, latencies: Latencies | None = None) -> Searched:

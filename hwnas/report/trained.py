@@ -8,6 +8,7 @@ from typing import Any
 from hwnas import spaces
 from hwnas.documents import Document, inside, read_document
 from hwnas.errors import CheckpointError, HwnasError
+from hwnas.report.searched import losses_of
 from hwnas.search.runs.events import read_events
 from hwnas.search.runs.rank_schema import Rank, TableRank
 from hwnas.search.runs.run import CONFIG, LOG
@@ -100,9 +101,8 @@ def read_training(folder: Path) -> Trained:
     config = _config(folder, _TrainAsked)
     space = _space(folder, config["space"], config["arguments"])
     log = read_events(inside(folder, LOG, advice=ANOTHER), ANOTHER)
-    events = [event for event in log if event["event"] == "trained"]
     content = _content(folder / TRAIN, Train)
-    return Trained(folder, config, space, {e["step"]: e["loss"] for e in events}, content)
+    return Trained(folder, config, space, losses_of(log), content)
 
 
 def read_ranking(folder: Path) -> Ranked:

@@ -8,25 +8,16 @@ from hwnas.report.charts import HEIGHT, WIDTH, axis, line, thinned
 
 
 @pytest.mark.parametrize(
-    ("values", "wanted"),
-    [
-        ([0, 10], ["0", "2", "4", "6", "8", "10"]),
-        ([0.02, 0.1], ["0.02", "0.04", "0.06", "0.08", "0.10"]),
-        ([1000, 5000], ["1000", "2000", "3000", "4000", "5000"]),
-        ([-3, 3], ["-2", "-1", "0", "1", "2"]),
-    ],
+    ("values", "step"), [([0, 10], 2), ([0.02, 0.1], 0.02), ([1000, 5000], 1000), ([-3, 3], 1)]
 )
-def test_ticks_are_round_numbers_within_the_axis(values, wanted):
+def test_ticks_are_the_multiples_of_a_round_step_within_the_axis(values, step):
     found = axis("x", values)
-    texts = [text for _, text in found.ticks]
-    assert set(texts) & set(wanted) == set(texts) & set(texts) - (set(texts) - set(wanted))
-    assert 4 <= len(texts) <= 9
-    assert all(found.low <= value <= found.high for value, _ in found.ticks)
+    first, last = np.ceil(found.low / step), np.floor(found.high / step)
+    assert [value for value, _ in found.ticks] == pytest.approx(
+        [at * step for at in range(int(first), int(last) + 1)]
+    )
+    assert found.low < min(values) < max(values) < found.high
     assert all(float(text) == pytest.approx(value) for value, text in found.ticks)
-    steps = np.diff([value for value, _ in found.ticks])
-    assert steps == pytest.approx([steps[0]] * len(steps))
-    mantissa = steps[0] / 10 ** np.floor(np.log10(steps[0] * (1 + 1e-9)))
-    assert min(abs(mantissa - round_one) for round_one in (1, 2, 5)) < 1e-6
 
 
 def test_shares_are_written_as_percent():
@@ -36,7 +27,7 @@ def test_shares_are_written_as_percent():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("values", [[], [5.0], [0.0, 0.0], [float("nan")], [float("inf"), 2.0]])
+@pytest.mark.parametrize("values", [[], [5.0], [0.0, 0.0], [float("nan")], [-1e308, 2.0]])
 def test_an_axis_of_one_number_or_none_has_a_range(values):
     found = axis("x", values)
     assert found.low < found.high

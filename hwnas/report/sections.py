@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from hwnas.costs import parse_budget
 from hwnas.errors import HwnasError
-from hwnas.predictors.breakdown import breakdown
+from hwnas.predictors.breakdown import Breakdown, breakdown
 from hwnas.report.agreement import Agreement, agreement_of
 from hwnas.report.answer import Fact, Kept, budgets_kept, facts_of
 from hwnas.report.cell_graph import CellGraph, cells_of
@@ -19,6 +19,7 @@ from hwnas.report.repeat import command_of
 from hwnas.report.searched import Searched
 from hwnas.report.sources import Source, Tabled
 from hwnas.report.trained import Ranked, Trained
+from hwnas.spaces import SearchSpace
 
 __all__ = ["Answer", "OfRanking", "OfSearch", "OfTable", "OfTraining", "section_of"]
 
@@ -32,6 +33,7 @@ class Answer:
         facts, kept: its numbers and its budgets; none where it is not the result.
         network: where its milliseconds go.
         cells: its cells as graphs.
+        shares: decision -> its milliseconds in words, and their share of the prediction.
         result: the content of its result; None where it is the best so far.
     """
 
@@ -40,6 +42,7 @@ class Answer:
     kept: Sequence[Kept]
     network: Drawn
     cells: Sequence[CellGraph]
+    shares: Mapping[int, tuple[str, float]]
     result: Mapping[str, Any] | None
 
 
@@ -150,8 +153,22 @@ def _answer(source: Searched, architecture: str, result: Mapping[str, Any] | Non
         [] if result is None else budgets_kept(result),
         drawn(parts),
         cells_of(source.space, arch),
+        _shares(source.space, parts),
         result,
     )
+
+
+def _shares(space: SearchSpace, found: Breakdown) -> dict[int, tuple[str, float]]:
+    numbers = {decision.name: at for at, decision in enumerate(space.decisions)}
+    timed = ((part, part.ms) for part in found.parts if part.name in numbers)
+    return {
+        numbers[part.name]: (
+            f"{part.name} {part.choice}: {ms:.3f} ms in all such cells",
+            max(ms, 0.0) / found.predicted_ms,
+        )
+        for part, ms in timed
+        if ms is not None and found.predicted_ms
+    }
 
 
 def _status(source: Searched) -> str:

@@ -62,6 +62,17 @@ def test_each_is_searched_within_its_budget(name: str, tmp_path: Path) -> None:
     assert result.content["weights"] == "from the supernet"
 
 
+def test_several_inputs_and_outputs(tmp_path: Path) -> None:
+    assert beyond_the_module(FILES["my_heads"]) <= 10
+    names: dict[str, object] = {}
+    exec(compile(FILES["my_heads"], "my_heads", "exec"), names)
+    result = hwnas.find_network(
+        names["space"], names["data"], ["params<=5k"], out=tmp_path / "r", **SMALL
+    )
+    assert result.content["metric"] == {"name": "off", "lower_is_better": True}
+    assert set(result.module(names["words"], names["beside"])) == {"mean", "spread"}
+
+
 def test_inactive_choices_of_the_transformer_say_nothing() -> None:
     names: dict[str, object] = {}
     exec(compile(FILES["my_vit"], "my_vit", "exec"), names)

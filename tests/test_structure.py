@@ -14,7 +14,8 @@ IMPORTS = imported_modules(SOURCES)
 SEARCH_FLOORS = (
     {"constraints", "runs", "settings", "torchrun"},
     {"looked_up", "options", "shared_settings"},
-    {"auxiliary", "limits", "problem", "regularisation", "result", "supernet_training"},
+    {"auxiliary", "limits", "mixing", "problem", "regularisation", "result"},
+    {"supernet_training"},
     {"candidates", "gradient"},
     {"outcome", "retraining", "searchers"},
     {"context", "deployed_space", "deployment"},

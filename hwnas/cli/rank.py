@@ -12,9 +12,10 @@ from hwnas.cli.options import own_space_option, seed_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.cli.rank_report import print_table_ranking
 from hwnas.cli.resources import know_space
+from hwnas.data import Metric
 from hwnas.documents import inside
 from hwnas.errors import OptionError
-from hwnas.search.options import TableOptions
+from hwnas.search.options import StreamingOptions, TableOptions
 from hwnas.search.retraining.settings import RankSettings
 from hwnas.search.settings import fields_of, make, stored
 
@@ -32,6 +33,7 @@ _LOOKED_UP = 200
 @own_space_option
 @settings_options(RankSettings)
 @settings_options(TableOptions)
+@settings_options(StreamingOptions)
 @click.option(
     "--data", "data_spec", metavar="SPEC", help="Where the data are  [default: as in the search]"
 )
@@ -62,6 +64,7 @@ def command(
       hwnas rank runs/spos-proxyless-latency6ms-s0-919aea --count 20
       hwnas rank runs/spos-nasbench201-... --accuracies nb201.csv.gz:cifar10_test_200
     """
+    from hwnas.data import with_data_workers
     from hwnas.search.limits import check_batch
     from hwnas.search.retraining.ranking import check_ranking
     from hwnas.search.runs.plots import lacks_picture
@@ -83,7 +86,7 @@ def command(
         return
     _refuse_tables()
     out = out or inside(folder, "rank", advice=OWN)
-    data = source.data()
+    data = with_data_workers(source.data(), flags["data_workers"])
     check_batch(settings, data)
     run = Run(out, {**stored(settings), "seed": seed, **source.identity(out)})
     kept = run.read_json("rank.json", Rank)
@@ -152,8 +155,9 @@ def _print_summary(result: dict[str, Any], out: Path) -> None:
         )
     stdout.print(rows)
     alone = [entry["alone_accuracy"] for entry in result["architectures"]]
+    worst, best = (Metric.of(result).text(end(alone)) for end in (min, max))
     stdout.print(
-        f"{result['count']} architectures, {min(alone):.1%} to {max(alone):.1%} on the test images "
+        f"{result['count']} architectures, {worst} to {best} on the test images "
         f"when trained alone for {result['steps']} steps; {result['seconds']:.0f} seconds; "
         f"files in {out}: {', '.join([*result['files'].values(), 'rank.json'])}"
     )

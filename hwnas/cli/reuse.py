@@ -17,7 +17,7 @@ from hwnas.progress import Progress
 from hwnas.search.methods import spos
 from hwnas.search.options import UNIMPORTANT, SearchOptions, SpaceOptions, TableOptions
 from hwnas.search.settings import fields_of, make, stored
-from hwnas.search.shared_settings import EvaluationSettings, EvolutionSettings, TrainingSettings
+from hwnas.search.shared_settings import EvaluationSettings, EvolutionSettings, PathTrainingSettings
 
 __all__ = ["reuse_command"]
 
@@ -25,7 +25,7 @@ __all__ = ["reuse_command"]
 _TRAINED = {
     f.name: f
     for f in (
-        *fields_of(TrainingSettings),
+        *fields_of(PathTrainingSettings),
         *fields_of(EvaluationSettings),
         *(f for f in fields_of(spos.Settings) if f.name in ("micro_batches", "paths")),
     )
@@ -92,6 +92,7 @@ def _reuse(
     out: Path,
     progress: Progress,
 ) -> dict[str, Any]:
+    from hwnas.data import with_data_workers
     from hwnas.search.candidates.parallel import Parallel
     from hwnas.search.deployment import deploy
     from hwnas.search.problem import Problem
@@ -105,7 +106,7 @@ def _reuse(
     if options.tensorboard:
         require_tensorboard()
     settings = make(EvolutionSettings, {name: flags[name] for name in _EVOLUTION}, "a search")
-    data = source.data()
+    data = with_data_workers(source.data(), options.data_workers)
     deployment = deploy(
         source.deployed,
         flags["table"],

@@ -9,6 +9,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from hwnas.cli.output import stdout
+from hwnas.data import Metric
 from hwnas.search.result import summary
 
 __all__ = ["print_front", "print_result"]
@@ -33,6 +34,7 @@ def _measured(result: Mapping[str, Any], text: str) -> Text:
 
 def print_front(result: Mapping[str, Any], folder: Path) -> None:
     """The networks of several budgets, and the front of all that was evaluated."""
+    metric = Metric.of(result)
     if "budgets" in result:
         names = ("predicted", "measured", "validation", "test", "MACs")
         # a budget keeps its line wherever a line can hold it
@@ -45,8 +47,8 @@ def print_front(result: Mapping[str, Any], folder: Path) -> None:
                 "\n".join(found["budget"]),
                 f"{found['predicted_ms']:.3f} ms",
                 "not measured" if measured is None else f"{measured:.3f} ms",
-                f"{found['accuracy']:.1%}",
-                f"{found['test_accuracy']:.1%}",
+                metric.text(found["accuracy"]),
+                metric.text(found["test_accuracy"]),
                 f"{found['macs'] / 1e6:.1f} M",
                 found["folder"],
             )
@@ -56,7 +58,7 @@ def print_front(result: Mapping[str, Any], folder: Path) -> None:
     for point in result["front"]:
         front.add_row(
             f"{point['predicted_ms']:.3f}",
-            f"{point['accuracy']:.1%}",
+            metric.text(point["accuracy"]),
             f"{point['macs'] / 1e6:.1f} M",
             point["architecture"],
         )

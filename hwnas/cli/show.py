@@ -179,7 +179,7 @@ def _show(
     print_breakdown(told)
     if result:
         for label, text in latency_summary(result):
-            say(f"{label} by the search: {text}")
+            say(f"the run's result: {label} {text}")
     if told.predicted_ms is None:
         say(_HOW)
 

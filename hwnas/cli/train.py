@@ -1,6 +1,7 @@
 """``hwnas train``."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from hwnas.cli.flags import settings_options
 from hwnas.cli.options import own_space_option, seed_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.cli.resources import know_space
+from hwnas.data import Metric
 from hwnas.documents import inside
+from hwnas.search.options import StreamingOptions
 from hwnas.search.retraining.settings import RetrainSettings
 from hwnas.search.settings import make, stored
 
@@ -37,6 +40,7 @@ _MOST_CLASSES = 10
 )
 @own_space_option
 @settings_options(RetrainSettings)
+@settings_options(StreamingOptions)
 @seed_option()
 @click.option(
     "--out",
@@ -57,6 +61,7 @@ def command(
     full: bool,
     data_spec: str | None,
     space: str | None,
+    data_workers: int | None,
     seed: int,
     out: Path | None,
     events: bool,
@@ -69,25 +74,33 @@ def command(
     Examples:
       hwnas train runs/spos-proxyless-latency6ms-s0-919aea
       hwnas train runs/... --full --steps 20000 --autocast bf16 --ema 0.999
+      hwnas train runs/... --full --random-crop 0.08 --flip 0.5 --mixup 0.2 --plain-end 0.1
+      torchrun --nproc-per-node 2 -m hwnas train runs/...
     """
-    from hwnas.data import notes_of
-    from hwnas.search.limits import check_batch, check_fits
-    from hwnas.search.retraining.found import retrain_found
+    from hwnas.data import notes_of, task_of, with_data_workers
+    from hwnas.search.limits import (
+        check_augmentation,
+        check_batch,
+        check_fits,
+        check_task_settings,
+    )
+    from hwnas.search.retraining.found import help_training, retrain_found
     from hwnas.search.retraining.retrain import check_regularisation
     from hwnas.search.runs.run import Run
     from hwnas.search.runs.schema import OWN
     from hwnas.search.runs.stored import StoredRun, stored_space
     from hwnas.search.runs.tensorboard import require_tensorboard, tensorboard
     from hwnas.search.runs.train_schema import Train
-    from hwnas.search.torchrun import refuse_several
+    from hwnas.search.torchrun import leads, world_size
 
-    refuse_several("hwnas train")
     if events:
         require_tensorboard()
     settings = make(RetrainSettings, flags, "train")
+    if settings.micro_batches == 1:
+        settings = replace(settings, micro_batches=world_size())
     know_space(space, stored_space(folder))
     source = StoredRun.open(folder, data_spec)
-    if not source.has_supernet:
+    if leads() and not source.has_supernet:
         say(f"{source.home} holds no supernet: its accuracy is not compared with")
     arch = source.architecture(architecture)
     trained = source.deployed if full else source.proxy
@@ -95,12 +108,18 @@ def command(
     kind = "full" if full else "proxy"
     name = f"train-{kind}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
     out = out or inside(folder, name, advice=OWN)
-    data = source.data(full=full)
-    for note in notes_of(data):
-        say(note)
+    data = with_data_workers(source.data(full=full), data_workers)
     check_batch(settings, data)
+    check_task_settings(settings, data)
     check_fits(trained, trained, settings)
     check_regularisation(trained, arch, settings)
+    check_augmentation(settings, data)
+    if not leads():
+        if not (out / "train.json").exists():  # else the leader only reads it
+            help_training(trained, arch, data, settings, seed=seed)
+        return
+    for note in notes_of(data):
+        say(note)
     config = {
         **stored(settings),
         "seed": seed,
@@ -109,6 +128,7 @@ def command(
         "space": trained.name,
         "arguments": dict(trained.arguments),
         "data_digest": data.digest,
+        **task_of(data).facts,
     }
     run = Run(out, config)
     with tensorboard(run, events):
@@ -134,19 +154,21 @@ def _print_report(report: dict[str, Any], out: Path) -> None:
         f"{report['network']}, {report['macs'] / 1e6:.1f} M MACs, "
         f"{report['params'] / 1e6:.2f} M params",
     )
-    shared = report["supernet_accuracy"]
+    shared, metric = report["supernet_accuracy"], Metric.of(report)
     for part in ("validation", "test"):
         alone = report["accuracy"][part]
-        row = Text.assemble((f"{alone:.2%}", "bold"), " trained alone")
+        row = Text.assemble((metric.text(alone, 2), "bold"), " trained alone")
         if shared is not None:
-            row.append(f", {shared[part]:.2%} with the supernet's weights")
-            row.append(f" ({alone - shared[part]:+.2%})")
-        rows.add_row(f"{part} accuracy", row)
+            row.append(f", {metric.text(shared[part], 2)} with the supernet's weights")
+            if metric.is_accuracy:
+                row.append(f" ({alone - shared[part]:+.2%})")
+        rows.add_row(Text(f"{part} {metric.name}"), row)
     export = report["export"]
     rows.add_row(
         "export",
-        f"{out / report['files']['network']}: {export['accuracy']:.2%} on {export['images']} test "
-        f"images, torch {export['torch_accuracy']:.2%}, equal answers {export['same_answers']:.2%}",
+        f"{out / report['files']['network']}: {metric.text(export['accuracy'], 2)} on "
+        f"{export['images']} test images, torch {metric.text(export['torch_accuracy'], 2)}, equal "
+        f"answers {export['same_answers']:.2%}",
     )
     rows.add_row("seconds", f"{report['seconds']:.0f}")
     stdout.print(rows)

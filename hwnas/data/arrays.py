@@ -5,7 +5,6 @@ bytes and 737 MB as floats.
 """
 
 import hashlib
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,18 +13,19 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from hwnas.arrays import FloatArray, IntArray
+from hwnas.arrays import IntArray
+from hwnas.data.augmentation import PLAIN, Augmentation
 from hwnas.data.batches import batch_indices, even_slices
+from hwnas.data.image_files import need_pillow
 from hwnas.data.labelled import Images, LabelledImages, split_off
+from hwnas.data.levels import level_counts, mean_and_std, normalised
 from hwnas.data.preparation import Preparation
 from hwnas.data.protocol import Dataset
-from hwnas.errors import DataError
+from hwnas.errors import DataError, OptionError
 
 __all__ = ["ArrayDataset", "from_arrays", "from_parts", "has_digest", "notes_of"]
 
 FloatBatch = tuple[npt.NDArray[np.float32], IntArray]
-
-_CHUNK_PIXELS = 2**18  # counted at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +44,7 @@ class ArrayDataset:
         crop: ``center`` where images were cropped to their shape before they were scaled.
         grey: whether images of one channel are handed out as they are; else they get three.
         notes: what was left out or is out of the ordinary, in words.
+        augmentation: how `train_batch` changes images (uint8) at random.
     """
 
     name: str
@@ -60,6 +61,7 @@ class ArrayDataset:
     crop: Literal["center"] | None = None
     grey: bool = False
     notes: tuple[str, ...] = ()
+    augmentation: Augmentation = PLAIN
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -126,7 +128,10 @@ class ArrayDataset:
     def train_batch(self, step: int, size: int, seed: int) -> FloatBatch:
         """The examples of one training step; see `hwnas.data.batch_indices`."""
         rows = batch_indices(self.train_count, size, step, seed)
-        return self.to_float(self.train_images[rows]), self.train_labels[rows]
+        images = self.train_images[rows]
+        if self.augmentation != PLAIN:
+            images = self.augmentation.of_arrays(images, seed, first=step * size)
+        return self.to_float(images), self.train_labels[rows]
 
     def validation_batch(self, step: int, size: int, seed: int) -> FloatBatch:
         """`train_batch` for the validation part."""
@@ -145,12 +150,24 @@ class ArrayDataset:
         """The first ``n`` training images, fewer if there are fewer."""
         return self.to_float(self.train_images[: max(0, n)])
 
+    def augmented(self, how: Augmentation) -> "ArrayDataset":
+        """With training images that are changed at random.
+
+        Raises:
+            OptionError: they are no bytes, or have neither 1 nor 3 channels.
+        """
+        images = self.train_images
+        if images.dtype != np.uint8 or images.shape[1] not in (1, 3):
+            raise OptionError(
+                "random_crop, flip and colour change images of bytes with 1 or 3 channels, "
+                f"{self.name} has {images.dtype} with {images.shape[1]}: leave them out"
+            )
+        need_pillow("images that are changed at random")
+        return replace(self, augmentation=how)
+
     def to_float(self, images: Images) -> npt.NDArray[np.float32]:
         """Normalised float32 (n, channels, height, width); see ``grey`` for one channel."""
-        column = (1, -1, 1, 1)
-        floats = images.astype(np.float32)
-        floats -= np.array(self.mean, np.float32).reshape(column)
-        floats /= np.array(self.std, np.float32).reshape(column)
+        floats = normalised(images, self.mean, self.std)
         return np.repeat(floats, 3, axis=1) if self._repeated else floats
 
     def _batches(self, images: Images, labels: IntArray) -> Iterator[FloatBatch]:
@@ -175,7 +192,8 @@ def has_digest(data: Dataset, digest: str) -> bool:
 
 def notes_of(data: Dataset) -> tuple[str, ...]:
     """What a data set says was left out or is out of the ordinary."""
-    return data.notes if isinstance(data, ArrayDataset) else ()
+    notes = getattr(data, "notes", ())
+    return tuple(map(str, notes)) if isinstance(notes, tuple) else ()
 
 
 def from_arrays(
@@ -255,7 +273,7 @@ def from_parts(
         channels = train.images.shape[1]
         mean, std = (0.0,) * channels, (1.0,) * channels
     else:
-        mean, std = _mean_and_std(train.images)
+        mean, std = mean_and_std(level_counts(train.images))
     return ArrayDataset(
         name,
         train.classes,
@@ -279,22 +297,3 @@ def _pair(pair: tuple[Any, Any], what: str) -> tuple[Any, npt.NDArray[Any]]:
     if labels.dtype.kind not in "iu":
         raise DataError(f"{what} labels are integers, got {labels.dtype}")
     return pair[0], labels
-
-
-def _mean_and_std(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Of each channel of uint8 images, in grey levels; a spread is at least 1.
-
-    Levels are counted, some images at a time, since numpy's spread of all pixels holds eight bytes
-    for each of them.
-    """
-    counts = np.zeros((images.shape[1], 256), np.int64)
-    most = max(1, _CHUNK_PIXELS // math.prod(images.shape[2:]))
-    for start in range(0, len(images), most):
-        for channel, count in enumerate(counts):
-            count += np.bincount(images[start : start + most, channel].ravel(), minlength=256)
-    levels: FloatArray = np.arange(256.0)
-    shares = counts / counts.sum(1, keepdims=True)
-    mean = (counts @ np.arange(256)) / counts.sum(1)
-    variance = (shares * (levels - mean[:, None]) ** 2).sum(1)
-    std = np.maximum(np.sqrt(variance), 1.0)
-    return tuple(mean.tolist()), tuple(std.tolist())

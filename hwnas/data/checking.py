@@ -8,13 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from hwnas.data.batches import EVALUATION_BATCH
-from hwnas.data.protocol import ATTRIBUTES, METHODS, Batch, Dataset
+from hwnas.data.nested import mapped, parts_of
+from hwnas.data.protocol import ATTRIBUTES, METHODS, Batch, Dataset, InputShape, shapes_of
+from hwnas.data.task import task_of
 from hwnas.errors import DataError
 
 __all__ = ["check_batch", "check_dataset", "check_facts", "lacking"]
 
 _SIZE = 8  # examples of the batch that is looked at
 _HEX = set("0123456789abcdef")
+_WHOLE = (np.int64, np.int32)  # of inputs that are numbers of words, say
 
 
 def lacking(thing: object) -> list[str]:
@@ -25,7 +28,7 @@ def lacking(thing: object) -> list[str]:
     ]
 
 
-def check_dataset(data: Dataset, input_shape: tuple[int, int, int] | None = None) -> None:
+def check_dataset(data: Dataset, input_shape: InputShape | None = None) -> None:
     """Look at what a data set says of itself, and at its first batches.
 
     Args:
@@ -50,7 +53,8 @@ def check_dataset(data: Dataset, input_shape: tuple[int, int, int] | None = None
             raise DataError(f"data {data.name!r}: {part}() hands out nothing")
         check_batch(data, f"the first batch of {part}()", batch)
     what = f"calibration({_SIZE})"
-    images = _array(data, what, _ran(data, what, lambda: data.calibration(_SIZE)))
+    found = _ran(data, what, lambda: data.calibration(_SIZE))
+    images = mapped(lambda part: _array(data, what, part), found)
     _check_images(data, what, images, min(_SIZE, data.train_count))
 
 
@@ -66,12 +70,12 @@ def check_facts(data: Dataset) -> None:
     if missing:
         raise DataError(
             f"{called} lack {', '.join(missing)}: see hwnas.data.Dataset for what each is, or make "
-            "one with hwnas.data.from_arrays"
+            "one with hwnas.data.from_arrays or from_batches"
         )
     problems = {
         "name": (isinstance(name, str) and bool(name), "a text"),
-        "classes": (_is_count(data.classes, 2), "a whole number of at least 2"),
-        "input_shape": (_is_shape(data.input_shape), "(channels, height, width)"),
+        "classes": (_has_classes(data), "a whole number of at least 2"),
+        "input_shape": (_is_shape(data.input_shape), "numbers such as (channels, height, width)"),
         "train_count": (_is_count(data.train_count, 1), "a whole number of at least 1"),
         "digest": (_is_digest(data.digest), "at least 12 digits of 0 to 9 and a to f"),
     }
@@ -80,9 +84,7 @@ def check_facts(data: Dataset) -> None:
             raise DataError(f"{called}: {attribute} is {allowed}, got {getattr(data, attribute)!r}")
 
 
-def check_batch(
-    data: Dataset, what: str, batch: Any, exactly: int | None = None
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+def check_batch(data: Dataset, what: str, batch: Any, exactly: int | None = None) -> Batch:
     """Look at one batch of a data set.
 
     Args:
@@ -92,7 +94,7 @@ def check_batch(
         exactly: how many there must be; else 1 to 256.
 
     Returns:
-        The batch as arrays.
+        The batch as arrays; targets of an own task as they are.
 
     Raises:
         DataError: other types or shapes than the data set says, or labels out of range.
@@ -101,33 +103,56 @@ def check_batch(
         raise DataError(
             f"data {data.name!r}: {what} is a pair (images, labels), got {type(batch).__name__}"
         )
-    images, labels = (_array(data, what, half) for half in batch)
-    _check_images(data, what, images, exactly)
-    if labels.dtype != np.int64 or labels.shape != images.shape[:1]:
+    images = mapped(lambda part: _array(data, what, part), batch[0])
+    count = _check_images(data, what, images, exactly)
+    if not task_of(data).has_classes:
+        _check_targets(data, what, batch[1], count)
+        return images, batch[1]
+    labels = _array(data, what, batch[1])
+    if labels.dtype != np.int64 or labels.shape != (count,):
         raise DataError(
-            f"data {data.name!r}: {what} has labels int64 ({len(images)},), got {labels.dtype} "
+            f"data {data.name!r}: {what} has labels int64 ({count},), got {labels.dtype} "
             f"{labels.shape}"
         )
-    wrong = labels[(labels < 0) | (labels >= data.classes)]
+    classes = data.classes or 0
+    wrong = labels[(labels < 0) | (labels >= classes)]
     if len(wrong):
-        raise DataError(
-            f"data {data.name!r}: {what} has labels 0 to {data.classes - 1}, got {wrong[0]}"
-        )
+        raise DataError(f"data {data.name!r}: {what} has labels 0 to {classes - 1}, got {wrong[0]}")
     return images, labels
 
 
-def _check_images(data: Dataset, what: str, images: npt.NDArray[Any], exactly: int | None) -> None:
-    shape = tuple(data.input_shape)
-    count = exactly if exactly is not None else len(images) if images.ndim else 0
-    counted = 0 < count <= EVALUATION_BATCH or exactly is not None
-    if images.dtype != np.float32 or images.shape != (count, *shape) or not counted:
-        n = exactly if exactly is not None else f"1 to {EVALUATION_BATCH}"
+def _check_images(data: Dataset, what: str, images: Any, exactly: int | None) -> int:
+    """Look at all inputs of a batch; returns how many examples there are."""
+    parts, shapes = parts_of(images), shapes_of(data.input_shape)
+    if len(parts) != len(shapes):
         raise DataError(
-            f"data {data.name!r}: {what} has images float32 ({n}, "
-            f"{', '.join(map(str, shape))}), got {images.dtype} {images.shape}"
+            f"data {data.name!r}: {what} has {len(shapes)} inputs, as input_shape says; got "
+            f"{len(parts)}"
         )
-    if not np.isfinite(images).all():
-        raise DataError(f"data {data.name!r}: {what} has images that are not finite")
+    count = exactly if exactly is not None else len(parts[0]) if parts[0].ndim else 0
+    counted = 0 < count <= EVALUATION_BATCH or exactly is not None
+    for part, shape in zip(parts, shapes, strict=True):
+        kept = part.dtype == np.float32 or (part.dtype in _WHOLE and len(shape) < 3)
+        if not kept or part.shape != (count, *shape) or not counted:
+            n = exactly if exactly is not None else f"1 to {EVALUATION_BATCH}"
+            raise DataError(
+                f"data {data.name!r}: {what} has images float32 ({n}, "
+                f"{', '.join(map(str, shape))}), got {part.dtype} {part.shape}"
+            )
+        if not np.isfinite(part).all():
+            raise DataError(f"data {data.name!r}: {what} has images that are not finite")
+    return count
+
+
+def _check_targets(data: Dataset, what: str, targets: Any, count: int) -> None:
+    for part in parts_of(targets):
+        sized = hasattr(part, "__len__") and getattr(part, "shape", None) != ()
+        found = len(part) if sized else None
+        if found != count:
+            raise DataError(
+                f"data {data.name!r}: {what} has {count} inputs, and targets of "
+                f"{'none' if found is None else found}"
+            )
 
 
 def _array(data: Dataset, what: str, values: Any) -> npt.NDArray[Any]:
@@ -161,15 +186,22 @@ def _is_count(value: Any, least: int) -> bool:
     return whole and bool(value >= least)
 
 
+def _has_classes(data: Dataset) -> bool:
+    """Whether there are classes where there must be; others may be the outputs of networks."""
+    if task_of(data).has_classes:
+        return _is_count(data.classes, 2)
+    return data.classes is None or _is_count(data.classes, 1)
+
+
 def _is_shape(value: Any) -> bool:
-    return (
-        isinstance(value, tuple | list) and len(value) == 3 and all(_is_count(n, 1) for n in value)
-    )
+    if not isinstance(value, tuple | list) or not value:
+        return False
+    return all(shape and all(_is_count(n, 1) for n in shape) for shape in shapes_of(tuple(value)))
 
 
 def _is_digest(value: Any) -> bool:
     return isinstance(value, str) and len(value) >= 12 and set(value) <= _HEX
 
 
-def _shape(shape: tuple[int, int, int]) -> str:
-    return " x ".join(map(str, shape))
+def _shape(input_shape: InputShape) -> str:
+    return " and ".join(" x ".join(map(str, shape)) for shape in shapes_of(input_shape))

@@ -5,11 +5,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
 from hwnas.arrays import IntArray
+from hwnas.data.file_list import FileList
 from hwnas.data.image_files import SUFFIXES
 from hwnas.errors import DataError
 
@@ -41,7 +42,7 @@ class FolderPart:
     """
 
     folder: Path
-    files: Sequence[Path]
+    files: FileList
     labels: IntArray
 
 
@@ -94,7 +95,7 @@ def folder_layout(folder: Path) -> FolderLayout:
             notes.append(f"{_counted(roots.pop(part))}, but no folders of classes: it is not used")
     classes = {part: [path.name for path in _folders(root)] for part, root in roots.items()}
     _check_classes(roots, classes)
-    parts = {part: _part(root, classes["training"], notes) for part, root in roots.items()}
+    parts = {part: _part(folder, root, classes["training"], notes) for part, root in roots.items()}
     return FolderLayout(
         tuple(classes["training"]),
         parts["training"],
@@ -162,21 +163,20 @@ def _check_classes(roots: dict[str, Path], classes: dict[str, list[str]]) -> Non
             )
 
 
-def _part(root: Path, classes: Sequence[str], notes: list[str]) -> FolderPart:
-    """The images of all classes; what else lies there is noted."""
-    files: list[Path] = []
-    labels: list[int] = []
+def _part(folder: Path, root: Path, classes: Sequence[str], notes: list[str]) -> FolderPart:
+    """The images of all classes of a part of a folder; what else lies there is noted."""
+    lists: list[FileList] = []
     deeper = 0
     others, empty = [], []
-    for label, name in enumerate(classes):
-        below = sorted(_files(root / name))
+    for name in classes:
+        below = sorted(_files(root / name), key=lambda path: path.split("/"))
         found = [path for path in below if _is_image(path)]
         others += [path for path in below if not _is_image(path)]
-        deeper += sum(path.parent != root / name for path in found)
+        deeper += sum("/" in path for path in found)
         if not found:
             empty.append(name)
-        files += found
-        labels += [label] * len(found)
+        start = (root / name).relative_to(folder).as_posix()
+        lists.append(FileList(folder, [f"{start}/{path}" for path in found]))
     if empty:
         which = _some(repr(str(root / name)) for name in empty)
         instead = f"; it holds {_by_suffix(others)}" if len(empty) == 1 and others else ""
@@ -190,42 +190,55 @@ def _part(root: Path, classes: Sequence[str], notes: list[str]) -> FolderPart:
         notes.append(f"{str(root)!r}: {_by_suffix(others)} in classes: not read as images")
     if loose := _loose(root):
         notes.append(f"{str(root)!r}: {loose} images lie in no class and are not used")
-    return FolderPart(root, files, np.array(labels, np.int64))
+    labels = np.repeat(np.arange(len(classes)), [len(files) for files in lists])
+    return FolderPart(root, FileList.joined(folder, lists), labels)
+
+
+def _is_litter(name: str) -> bool:
+    return name[0] == "." or name.lower() in _LITTER
 
 
 def _entries(folder: Path) -> list[Path]:
     """What a person put into a folder, sorted."""
-    return sorted(p for p in folder.iterdir() if p.name[0] != "." and p.name.lower() not in _LITTER)
+    return sorted(path for path in folder.iterdir() if not _is_litter(path.name))
 
 
 def _folders(folder: Path) -> list[Path]:
     return [path for path in _entries(folder) if path.is_dir()]
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """All files below a folder; links to folders are followed, but never in a circle."""
+def _files(folder: Path) -> Iterator[str]:
+    """All files below a folder, as seen from there, in no order.
+
+    Links to folders are followed, but never in a circle.
+    """
     known: set[str] = set()
-    waiting = [folder]
+    waiting = [""]
     while waiting:
         here = waiting.pop()
-        real = os.path.realpath(here)
+        real = os.path.realpath(folder / here)
         if real in known:
             continue
         known.add(real)
-        for path in _entries(here):
-            if path.is_dir():
-                waiting.append(path)
-            else:
-                yield path
+        deeper = []
+        with os.scandir(folder / here) as entries:
+            for entry in entries:
+                if _is_litter(entry.name):
+                    continue
+                if entry.is_dir():
+                    deeper.append(f"{here}{entry.name}/")
+                else:
+                    yield here + entry.name
+        waiting += sorted(deeper)
 
 
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES
+def _is_image(name: str) -> bool:
+    return PurePath(name).suffix.lower() in SUFFIXES
 
 
 def _loose(folder: Path) -> int:
     """How many images lie in a folder itself."""
-    return sum(_is_image(path) and not path.is_dir() for path in _entries(folder))
+    return sum(_is_image(path.name) and not path.is_dir() for path in _entries(folder))
 
 
 def _count(folder: Path) -> int:
@@ -237,9 +250,9 @@ def _counted(folder: Path) -> str:
     return f"{str(folder)!r} holds {_count(folder)} images"
 
 
-def _by_suffix(files: Iterable[Path]) -> str:
+def _by_suffix(files: Iterable[str]) -> str:
     """``22 files (20 without suffix, 2 .txt)``."""
-    counts = Counter(path.suffix.lower() for path in files)
+    counts = Counter(PurePath(name).suffix.lower() for name in files)
     some = _some(f"{count} {suffix or 'without suffix'}" for suffix, count in counts.most_common())
     return f"{counts.total()} files ({some})"
 

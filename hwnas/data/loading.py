@@ -5,14 +5,23 @@ from pathlib import Path
 
 from hwnas.data.arrays import ArrayDataset, from_parts
 from hwnas.data.checking import check_dataset
+from hwnas.data.folder_files import FolderFiles
 from hwnas.data.image_folder import FolderImages
 from hwnas.data.labelled import LabelledImages
-from hwnas.data.protocol import Dataset
+from hwnas.data.protocol import Dataset, InputShape, is_image, shapes_of
 from hwnas.data.sources import DATA, DataEntry, Found, as_entry, data_specs
 from hwnas.errors import DataError, HwnasError, OptionError
 from hwnas.registry import is_typed_object, typed_object
 
-__all__ = ["default_proxy_size", "load_data", "parse_data_spec", "suited"]
+__all__ = ["READINGS", "default_proxy_size", "load_data", "parse_data_spec", "suited"]
+
+#: How `load_data` read folders of images in this and in earlier versions, the latest first: a run
+#: goes on with the reading whose digest it holds.
+READINGS: tuple[dict[str, bool], ...] = (
+    {},
+    {"streamed": False},
+    {"streamed": False, "stratified": False},
+)
 
 
 def parse_data_spec(spec: str, *, typed: bool = True) -> tuple[DataEntry, Path | None]:
@@ -93,10 +102,11 @@ def load_data(
     spec: str,
     *,
     input_size: int | None = None,
-    input_shape: tuple[int, int, int] | None = None,
+    input_shape: InputShape | None = None,
     seed: int = 0,
     typed: bool = True,
     stratified: bool = True,
+    streamed: bool = True,
 ) -> Dataset:
     """Read a data set, resized to what a network reads.
 
@@ -105,16 +115,19 @@ def load_data(
             idx files, packed or not), ``cifar10:DIR`` (the binary version, or the JPEG packs
             ``cifar10_jpeg_train.npz`` and ``cifar10_jpeg_test.npz``), ``imagefolder:DIR`` (one
             sub-folder a class, perhaps in parts such as ``train``, ``val`` and ``test``),
-            ``imagefolder-readable:DIR`` (the same without images that cannot be read), a registered
+            ``imagefolder-readable:DIR`` (the same without images that cannot be read),
+            ``imagefolder-streamed:DIR`` (the same read from the files as needed), a registered
             name (with ``:DIR`` if it needs a folder), ``FILE.py:NAME`` or ``module:NAME``.
         input_size: height and width of square images in colour, pixels.
-        input_shape: channels, height and width, in its place.
+        input_shape: channels, height and width, in its place; any shape for a person's own data.
         seed: of the split. Sets without a test part are split 60 : 20 : 20; of the others a sixth
             of the training part, at most 10,000 images, becomes the validation part. A person's own
             data set comes split.
         typed: whether a person typed the spec. One that stands in a file may name what ships, what
             is registered and what installed packages bring; no module that it names is imported.
         stratified: whether images of a folder are split class by class; version 0.1.0 did not.
+        streamed: whether images of a folder that take more than 4 GiB are streamed; earlier
+            versions did not.
 
     Returns:
         A `hwnas.data.ArrayDataset`, or a person's own object.
@@ -128,9 +141,11 @@ def load_data(
         raise DataError("images need an input_size or an input_shape, one of them")
     shape = input_shape or (3, input_size or 0, input_size or 0)
     entry, folder = parse_data_spec(spec, typed=typed)
-    if min(shape) < 1:
-        raise DataError(f"images need an input size of at least 1 pixel, got {min(shape)}")
+    if (least := min(map(min, shapes_of(shape)))) < 1:
+        raise DataError(f"images need an input size of at least 1 pixel, got {least}")
     found = _read(entry, folder, shape, spec)
+    if isinstance(found, FolderFiles) and found.in_memory and not streamed:
+        found = found.in_memory()
     if isinstance(found, tuple):
         train, test = found
         data: Dataset = from_parts(
@@ -142,13 +157,15 @@ def load_data(
         )
     elif isinstance(found, FolderImages):
         data = (None if stratified else found.split_as_before(seed)) or found.split(seed)
+    elif isinstance(found, FolderFiles):
+        data = found.split(seed)
     else:
         data = found
         check_dataset(data)
     return suited(data, shape, channels=input_shape is not None)
 
 
-def suited(data: Dataset, shape: tuple[int, int, int], *, channels: bool = True) -> Dataset:
+def suited(data: Dataset, shape: InputShape, *, channels: bool = True) -> Dataset:
     """Data as a network reads them: grey ones get one channel where it reads one.
 
     Args:
@@ -159,6 +176,13 @@ def suited(data: Dataset, shape: tuple[int, int, int], *, channels: bool = True)
     Raises:
         DataError: they have another shape.
     """
+    if not is_image(data.input_shape) or not is_image(shape):
+        if shapes_of(data.input_shape) == shapes_of(shape):
+            return data
+        raise DataError(
+            f"data {data.name!r} hand out inputs {data.input_shape}, and the network reads "
+            f"{tuple(shape)}: give one of them the other's shape"
+        )
     if isinstance(data, ArrayDataset) and shape[0] == data.train_images.shape[1] == 1:
         data = replace(data, grey=True)
     given, height, width = data.input_shape
@@ -178,20 +202,22 @@ def suited(data: Dataset, shape: tuple[int, int, int], *, channels: bool = True)
     return data
 
 
-def _read(entry: DataEntry, folder: Path | None, shape: tuple[int, int, int], spec: str) -> Found:
+def _read(entry: DataEntry, folder: Path | None, shape: InputShape, spec: str) -> Found:
     """What a reader, a person's own perhaps, gives.
 
     Raises:
         DataError: it raises, makes no images of this shape, or gives two things that are no parts.
     """
-    channels, height, width = shape
-    if not entry.shaped and (channels != 3 or height != width):
+    asked = " x ".join(map(str, shape))
+    if entry.images and not is_image(shape):
+        raise DataError(f"{entry.name} data are images, and the network reads {asked}: give others")
+    if not entry.shaped and (shape[0] != 3 or shape[1] != shape[2]):
         raise DataError(
-            f"{entry.name} data are square and in colour, asked for were images of {channels} x "
-            f"{height} x {width}: register a DataEntry with shaped=True, whose read takes a shape"
+            f"{entry.name} data are square and in colour, asked for were images of {asked}: "
+            "register a DataEntry with shaped=True, whose read takes a shape"
         )
     try:
-        found = entry.read(folder, shape if entry.shaped else height)
+        found = entry.read(folder, shape if entry.shaped else shape[1])
     except (HwnasError, MemoryError):
         raise
     except OSError as error:

@@ -2,16 +2,42 @@
 
 A search looks at nothing else, so a data set may lie in memory, on disk, or be made as it is asked
 for. It may hand out numpy arrays or torch tensors on the CPU; who needs tensors uses
-`torch.as_tensor`.
+`hwnas.data.tensors`.
+
+Where a data set has a ``task`` (`hwnas.data.Task`), images may be inputs of any shape, and labels
+what the task's loss and metric read, see `hwnas.data.from_batches`.
 """
 
 from collections.abc import Iterable
 from typing import Any, Protocol, runtime_checkable
 
-__all__ = ["ATTRIBUTES", "METHODS", "Batch", "Dataset", "TrainableValidation"]
+__all__ = [
+    "ATTRIBUTES",
+    "METHODS",
+    "Batch",
+    "Dataset",
+    "InputShape",
+    "TrainableValidation",
+    "shapes_of",
+]
 
-#: Images, float32 (n, channels, height, width), and labels, int64 (n,).
+#: Images, float32 (n, channels, height, width), and labels, int64 (n,); or inputs and targets.
 Batch = tuple[Any, Any]
+#: Of one input without the batch, such as (channels, height, width), or of each of several.
+InputShape = tuple[Any, ...]
+
+
+def shapes_of(input_shape: InputShape) -> tuple[tuple[int, ...], ...]:
+    """The shape of each input."""
+    several = bool(input_shape) and isinstance(input_shape[0], tuple | list)
+    return tuple(tuple(s) for s in input_shape) if several else (tuple(input_shape),)
+
+
+def is_image(input_shape: InputShape) -> bool:
+    """Whether there is one input of channels, height and width."""
+    shapes = shapes_of(input_shape)
+    return len(shapes) == 1 and len(shapes[0]) == 3
+
 
 #: What every data set says of itself, and what it hands out.
 ATTRIBUTES = ("name", "classes", "input_shape", "digest", "train_count")
@@ -26,11 +52,11 @@ class Dataset(Protocol):
         """What reports call it."""
 
     @property
-    def classes(self) -> int:
-        """At least 2; labels are 0 to ``classes - 1``."""
+    def classes(self) -> int | None:
+        """At least 2; labels are 0 to ``classes - 1``. None where targets are no classes."""
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
+    def input_shape(self) -> InputShape:
         """Channels, height and width of the images that are handed out."""
 
     @property

@@ -11,9 +11,10 @@ from hwnas.data.checking import check_facts, lacking
 from hwnas.data.cifar10 import cifar10
 from hwnas.data.digits import digits
 from hwnas.data.fashion_mnist import fashion_mnist
+from hwnas.data.folder_files import FolderFiles
 from hwnas.data.image_folder import FolderImages, image_folder
 from hwnas.data.labelled import LabelledImages
-from hwnas.data.protocol import Dataset
+from hwnas.data.protocol import Dataset, InputShape, shapes_of
 from hwnas.errors import OptionError
 from hwnas.registry import Registry
 
@@ -21,7 +22,7 @@ __all__ = ["DATA", "DataEntry", "Found", "as_entry", "data_specs", "register_dat
 
 #: Training and test part (None where there is none) or images of a folder, to be split; or a data
 #: set as it is.
-Found = tuple[LabelledImages, LabelledImages | None] | FolderImages | Dataset
+Found = tuple[LabelledImages, LabelledImages | None] | FolderImages | FolderFiles | Dataset
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class DataEntry:
             for.
         shaped: whether ``read`` takes a shape (channels, height, width); if not, it is asked for
             square images in colour only.
+        images: whether it is asked for images only; else for the shape of any input.
     """
 
     name: str
@@ -44,6 +46,7 @@ class DataEntry:
     folder: bool
     proxy_size: int = 32
     shaped: bool = False
+    images: bool = True
 
 
 def as_entry(name: str, thing: Any) -> DataEntry:
@@ -51,8 +54,8 @@ def as_entry(name: str, thing: Any) -> DataEntry:
 
     Args:
         name: what it is called.
-        thing: a `DataEntry`; a ready data set; or a function (or class) that is called with the
-            input shape, such as (3, 32, 32), and with the folder if it takes two arguments.
+        thing: a `DataEntry`; a ready data set; or a function (or class) that is called with
+            nothing, with the input shape, such as (3, 32, 32), or with that and the folder.
 
     Raises:
         OptionError: it is none of these.
@@ -63,25 +66,26 @@ def as_entry(name: str, thing: Any) -> DataEntry:
     missing = lacking(thing)
     if not missing and not isinstance(thing, type):
         check_facts(thing)
-        size = int(thing.input_shape[1])
-        return DataEntry(name, lambda folder, shape: thing, False, size, shaped=True)
+        size = int(shapes_of(thing.input_shape)[0][-1])
+        return DataEntry(name, lambda folder, shape: thing, False, size, shaped=True, images=False)
     if not callable(thing):
         raise OptionError(
-            f"data {name!r} are a function make(input_shape) or make(input_shape, folder), or a "
-            f"data set; got {type(thing).__name__}, which lacks {', '.join(missing)}"
+            f"data {name!r} are a function make(), make(input_shape) or make(input_shape, folder), "
+            f"or a data set; got {type(thing).__name__}, which lacks {', '.join(missing)}: "
+            "hwnas.data.from_batches makes one of batches"
         )
     count = _required(thing)
-    if count not in (1, 2):
+    if count not in (0, 1, 2):
         raise OptionError(
-            f"data {name!r} are made by make(input_shape) or make(input_shape, folder), got a "
-            f"function that needs {'other' if count is None else count} arguments"
+            f"data {name!r} are made by make(), make(input_shape) or make(input_shape, folder), "
+            f"got a function that needs {'other' if count is None else count} arguments"
         )
 
-    def read(folder: Path | None, shape: tuple[int, int, int]) -> Dataset:
-        made: Dataset = thing(shape) if count == 1 else thing(shape, folder)
+    def read(folder: Path | None, shape: InputShape) -> Dataset:
+        made: Dataset = thing(*(shape, folder)[:count])
         return made
 
-    return DataEntry(name, read, count == 2, shaped=True)
+    return DataEntry(name, read, count == 2, shaped=True, images=False)
 
 
 def _required(function: Callable[..., Any]) -> int | None:
@@ -103,6 +107,9 @@ _SHIPPED = (
     DataEntry("fashion-mnist", fashion_mnist, folder=True, shaped=True),
     DataEntry("cifar10", cifar10, folder=True, shaped=True),
     DataEntry("imagefolder-readable", partial(image_folder, skip=True), folder=True, shaped=True),
+    DataEntry(
+        "imagefolder-streamed", partial(image_folder, most_bytes=0), folder=True, shaped=True
+    ),
     DataEntry("imagefolder", image_folder, folder=True, shaped=True),
 )
 

@@ -6,6 +6,7 @@ import onnx
 from onnx import GraphProto, ModelProto, NodeProto
 
 from hwnas.errors import ModelFormatError
+from hwnas.kernels.macs import count_macs
 from hwnas.kernels.model import nodes_and_tensors, read_model
 
 __all__ = ["check_exported"]
@@ -19,6 +20,18 @@ _OPERATORS = frozenset(
         "Transpose",
     }
 )
+#: What torch writes of a person's own modules: arithmetic on tensors of fixed shapes, no control.
+_OF_MODULES = frozenset(
+    {
+        *("Abs", "ArgMax", "BatchNormalization", "Constant", "ConvTranspose", "DepthToSpace"),
+        *("Div", "Elu", "Equal", "Erf", "Exp", "Expand", "Gather", "Greater", "LayerNormalization"),
+        *("InstanceNormalization", "LeakyRelu", "Less", "Log", "LogSoftmax", "MatMul", "Max"),
+        *("Mean", "Min", "Neg", "Not", "PRelu", "Pad", "Pow", "ReduceL2", "ReduceMax"),
+        *("ReduceMean", "ReduceSum", "Resize", "Shape", "Sigmoid", "Softmax", "Softplus", "Split"),
+        *("Sqrt", "Squeeze", "Sub", "Tanh", "Unsqueeze", "Where"),
+    }
+)
+_ALLOWED = _OPERATORS | _OF_MODULES
 #: Numbers in one tensor, and multiply-accumulates of a run: far above what runs in a second.
 _MOST_NUMBERS, _MOST_MACS = 2**27, 10**12
 
@@ -48,7 +61,7 @@ def _check(proto: ModelProto) -> None:
     if proto.functions or proto.graph.sparse_initializer:
         raise ModelFormatError("it has functions or sparse weights")
     for part in nodes_and_tensors(proto):
-        if isinstance(part, NodeProto) and (part.domain or part.op_type not in _OPERATORS):
+        if isinstance(part, NodeProto) and (part.domain or part.op_type not in _ALLOWED):
             raise ModelFormatError(f"it has an operator {part.op_type!r} of {part.domain!r}")
     shapes = _shapes(proto)
     names = [value.name for value in proto.graph.input]
@@ -83,7 +96,12 @@ def _shapes(proto: ModelProto) -> dict[str, tuple[int, ...] | None]:
 
 
 def _macs(node: NodeProto, shapes: dict[str, tuple[int, ...] | None]) -> int:
-    if node.op_type not in ("Conv", "Gemm") or len(node.input) < 2:
+    if len(node.input) < 2:
+        return 0
+    if node.op_type in ("MatMul", "ConvTranspose"):
+        known = [[shapes.get(name) or () for name in names] for names in (node.input, node.output)]
+        return count_macs(node.op_type, {}, *known)
+    if node.op_type not in ("Conv", "Gemm"):
         return 0
     weights = shapes.get(node.input[1]) or ()
     each = prod(weights[1:]) if node.op_type == "Conv" else max(weights, default=1)

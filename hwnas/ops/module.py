@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ __all__ = [
     "GraphModule",
     "LayerFactory",
     "add_all",
+    "called",
+    "channels_last",
     "concat_all",
     "initialise",
     "make_layer",
@@ -175,6 +178,18 @@ def _attach(root: nn.Module, name: str, layer: nn.Module) -> None:
             root.add_module(part, nn.Module())
         root = root.get_submodule(part)
     root.add_module(leaf, layer)
+
+
+def called(module: nn.Module, inputs: Any) -> Any:
+    """What a module makes of one input, or of a tuple of several."""
+    return module(*inputs) if isinstance(inputs, tuple) else module(inputs)
+
+
+def channels_last(x: Any) -> Any:
+    """Images in the memory format that oneDNN is fast in; other inputs as they are."""
+    if isinstance(x, tuple):
+        return tuple(map(channels_last, x))
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
 def initialise(module: nn.Module, seed: int) -> None:

@@ -179,8 +179,7 @@ def _layer(layer: "Layer", runs: int) -> str:
     side = isqrt(layer.kernel)
     window = f"{side}x{side}" if side**2 == layer.kernel else f"{layer.kernel} pixels"
     kernel = f" {window}" if layer.kind in ("conv", "depthwise") else ""
-    groups = f" in {layer.groups} groups" if layer.groups > 1 else ""
-    return (
-        f"{runs}x {layer.kind}{kernel} {layer.inputs}-{layer.outputs}{groups}, "
-        f"{layer.positions} positions"
-    )
+    read, written = layer.groups * layer.inputs, layer.groups * layer.outputs
+    grouped = layer.groups > 1 and layer.kind != "depthwise"
+    groups = f" in {layer.groups} groups" if grouped else ""
+    return f"{runs}x {layer.kind}{kernel} {read}-{written}{groups}, {layer.positions} positions"

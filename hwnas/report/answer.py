@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hwnas.costs import Budget, parse_budget
+from hwnas.data import Metric
 
 __all__ = ["SOURCES", "Fact", "Kept", "accuracy_noise", "budgets_kept", "facts_of"]
 
@@ -126,21 +127,24 @@ def _latency(result: Mapping[str, Any]) -> Iterator[Fact]:
 
 def _accuracy(result: Mapping[str, Any]) -> Iterator[Fact]:
     looked_up, accuracy = result["looked_up"].get("accuracy"), result["accuracy"]
-    paths = result["random_paths"]
-    beside = f"{paths['count']} random networks: {paths['least']:.1%} to {paths['most']:.1%}"
+    paths, metric = result["random_paths"], Metric.of(result)
+    least, most = metric.text(paths["least"]), metric.text(paths["most"])
+    beside = f"{paths['count']} random networks: {least} to {most}"
     if looked_up is not None:
         unit = " %" if looked_up["unit"] == "%" else ""
         text = f"{looked_up['value']:g}{unit}"
         yield Fact("accuracy", text, "looked up", accuracy, f"in {looked_up['table']}; {beside}")
         return
     images = result.get("validation_images")
-    noise = accuracy_noise(accuracy, images) if result["rank_by"] == "accuracy" else None
+    counted = metric.is_accuracy and result["rank_by"] == "accuracy"
+    noise = accuracy_noise(accuracy, images) if counted else None
     note = f"± {100 * noise:.1f} points by chance of {images:,} images; " if noise else ""
-    name = "validation accuracy" if result["rank_by"] == "accuracy" else result["rank_by"]
+    name = f"validation {metric.name}" if result["rank_by"] == "accuracy" else result["rank_by"]
     how = f"{note}trained proxy, shared weights; {beside}"
-    yield Fact(name, f"{accuracy:.1%}", "measured", accuracy, how)
-    tested = result["test_accuracy"]
-    yield Fact("test accuracy", f"{tested:.1%}", "measured", tested, "the same weights")
+    yield Fact(name, metric.text(accuracy), "measured", metric.value(accuracy), how)
+    tested, label = result["test_accuracy"], f"test {metric.name}"
+    text, value = metric.text(tested), metric.value(tested)
+    yield Fact(label, text, "measured", value, "the same weights")
 
 
 def _size(result: Mapping[str, Any]) -> Iterator[Fact]:
@@ -155,8 +159,9 @@ def _size(result: Mapping[str, Any]) -> Iterator[Fact]:
         yield Fact("memory", text, "exact", result["memory_bytes"], note)
     largest = result["largest"]
     if largest is not None:
-        better = 100 * (result["accuracy"] - largest["accuracy"])
-        text = "it is the winner" if largest["architecture"] == result["architecture"] else ""
-        text = text or f"winner {better:+.1f} points"
-        note = f"{largest['accuracy']:.1%} with {largest['macs'] / 1e6:.1f} M MACs"
+        metric, better = Metric.of(result), result["accuracy"] - largest["accuracy"]
+        text = f"winner {100 * better:+.1f} points" if metric.is_accuracy else f"{better:+.4g}"
+        if largest["architecture"] == result["architecture"]:
+            text = "it is the winner"
+        note = f"{metric.text(largest['accuracy'])} with {largest['macs'] / 1e6:.1f} M MACs"
         yield Fact("largest within the budgets", text, note=note)

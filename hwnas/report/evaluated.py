@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hwnas.arrays import FloatArray, IntArray
+from hwnas.data import Metric
 from hwnas.predictors import LatencyPredictor
 from hwnas.search.runs.schema import ANOTHER, parse_of_file
 from hwnas.search.searchers.pareto import front
@@ -26,7 +27,7 @@ class Evaluated:
     Attributes:
         space: of their architectures.
         archs: (n, n_decisions).
-        accuracies: with shared weights or looked up, 0 to 1, (n,).
+        accuracies: with shared weights or looked up, 0 to 1, (n,); scores of an own metric.
         latency_ms: predicted or looked up, (n,); None where nothing predicts.
         macs: (n,).
         params: (n,).
@@ -54,8 +55,12 @@ class Evaluated:
         at = np.flatnonzero((self.archs == self.space.parse(architecture)).all(axis=1))
         return int(at[0]) if len(at) else None
 
-    def as_data(self) -> dict[str, Any]:
-        """The same for the page's script, small: an architecture is a text of choice numbers."""
+    def as_data(self, metric: Metric) -> dict[str, Any]:
+        """The same for the page's script, small: an architecture is a text of choice numbers.
+
+        Args:
+            metric: that scores are of; the script is given its values.
+        """
         most = max(self.space.n_choices, default=1)
         width = 1 if most <= len(_DIGITS) else 2
         return {
@@ -64,7 +69,9 @@ class Evaluated:
             "width": width,
             "archs": _written(self.archs, width),
             "costs": self.costs.tolist(),
-            "accuracies": self.accuracies.tolist(),
+            "accuracies": metric.value(self.accuracies).tolist(),
+            "metric": metric.name,
+            "percent": metric.is_accuracy,
             "macs": self.macs.tolist(),
             "params": self.params.tolist(),
             "unit": "M MACs" if self.latency_ms is None else "ms",

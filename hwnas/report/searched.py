@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hwnas.data import Metric
 from hwnas.documents import inside, read_document
 from hwnas.latency_tables import LatencyTable
 from hwnas.predictors import LatencyPredictor, LookedUpLatency, load_predictor
@@ -132,6 +133,12 @@ class Searched:
         if self.evaluated.latency_ms is None:
             return "exact"
         return "looked up" if isinstance(self.predictor, LookedUpLatency) else "modelled"
+
+    @property
+    def metric(self) -> Metric:
+        """By what networks were compared."""
+        scored = (e for e in self.events if e["event"] in ("evaluated", "imported"))
+        return Metric.of(self.content or next(scored, {}))
 
     def logged(self, kind: str) -> list[Mapping[str, Any]]:
         """The events of one kind, in order."""

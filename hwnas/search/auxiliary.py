@@ -1,14 +1,19 @@
 """A second classifier in the middle of a network of cells, which only training needs."""
 
+from collections.abc import Callable, Sequence
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from hwnas.arrays import IntArray
 from hwnas.errors import OptionError
 from hwnas.ops import Graph
+from hwnas.ops.module import initialise
 from hwnas.spaces import SearchSpace
+from hwnas.supernet import concat_values
 
-__all__ = ["AuxiliaryHead", "auxiliary_place"]
+__all__ = ["AuxiliaryHead", "auxiliary_place", "mixed_head"]
 
 
 class AuxiliaryHead(nn.Module):
@@ -47,6 +52,15 @@ class AuxiliaryHead(nn.Module):
         self.seen = x
         return x
 
+    def concat_at(self, name: str) -> Callable[[str, Sequence[Tensor]], Tensor]:
+        """What joins the channels of a supernet, and looks at the join of this name."""
+
+        def concat(at: str, parts: Sequence[Tensor]) -> Tensor:
+            joined = concat_values(at, parts)
+            return self.look(joined) if at == name else joined
+
+        return concat
+
     def forward(self) -> Tensor:
         """Logits (n, classes) of what was seen last, which is let go."""
         seen, self.seen = self.seen, torch.empty(0)
@@ -60,15 +74,38 @@ def auxiliary_place(space: SearchSpace, arch: IntArray) -> tuple[int, int]:
     Raises:
         OptionError: the layout has no place for one.
     """
-    name = getattr(space.layout, "auxiliary", None)
+    graph = space.graph(arch)
+    at = _last_below(graph, _place(space))
+    return at, graph.shape(at)[0]
+
+
+def mixed_head(
+    space: SearchSpace, seed: int
+) -> tuple[AuxiliaryHead, Callable[[str, Sequence[Tensor]], Tensor]]:
+    """A head for all candidates at once, and what lets it look; see `hwnas.supernet.mixed_logits`.
+
+    Args:
+        space: whose candidates are mixed.
+        seed: of its weights.
+
+    Raises:
+        OptionError: the layout has no place for one.
+    """
+    any_arch = np.zeros(len(space.decisions), np.int64)
+    _, channels = auxiliary_place(space, any_arch)
+    head = AuxiliaryHead(channels, space.classes)
+    initialise(head, seed)
+    return head, head.concat_at(_place(space))
+
+
+def _place(space: SearchSpace) -> str:
+    name: str | None = getattr(space.layout, "auxiliary", None)
     if name is None:
         raise OptionError(
             f"an auxiliary head reads the second reduction of networks like DARTS', {space.name} "
             "has none: train with auxiliary 0"
         )
-    graph = space.graph(arch)
-    at = _last_below(graph, name)
-    return at, graph.shape(at)[0]
+    return name
 
 
 def _last_below(graph: Graph, name: str) -> int:

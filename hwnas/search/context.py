@@ -76,6 +76,7 @@ class Context:
             self.problem.space,
             self.problem.accuracies,
             self.progress,
+            metric=self.problem.metric,
             chunk=self.problem.accuracies.chunk,
         )
         return Evaluation(None, accuracies)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hwnas.costs import Budget
-from hwnas.data import Dataset, has_digest, notes_of
+from hwnas.data import Dataset, InputShape, has_digest, is_image, notes_of, task_of
 from hwnas.errors import OptionError
 from hwnas.progress import Progress, progress_bars, say
 from hwnas.search.deployment import Deployment, deploy
@@ -26,7 +26,7 @@ __all__ = ["find", "find_blocks_then_channels", "find_network", "help_training"]
 
 def find_network(
     space: SearchSpace | str | None,
-    data: Dataset | str | None,
+    data: Dataset | str | tuple[Any, ...] | None,
     budgets: Sequence[Budget | str],
     *,
     method: str = "spos",
@@ -44,7 +44,9 @@ def find_network(
     Args:
         space: the deployed space, or its name with ``input_size``, ``width_mult``, ``classes`` and
             the like among the settings; None for the predictor's own, else ``proxyless``.
-        data: a `hwnas.data.Dataset`, or a text that ``--data`` takes, such as ``digits``; None
+        data: a `hwnas.data.Dataset`; a text that ``--data`` takes, such as ``digits``; or the
+            parts ``(train, validation)`` or ``(train, validation, test)`` that
+            `hwnas.data.from_batches` takes, of the classes that a given space tells apart. None
             where ``accuracies`` are looked up.
         budgets: such as ``["latency<=6ms", "macs<=330M"]``; all of them are kept.
         method: a name of `hwnas.search.methods.METHODS`, or ``FILE.py:NAME``.
@@ -197,6 +199,7 @@ def _config(job: Job, settings: Any, deployment: Deployment) -> Mapping[str, Any
         "data_digest": _written_digest(job),
         "deployed": dict(job.space.arguments),
         "trained": dict(job.proxy.arguments),
+        **task_of(job.data).facts,
         "table": deployment.digest,
         **({} if job.options.missing == "error" else {"missing": job.options.missing}),
         **({} if job.accuracies is None else {"accuracies": job.accuracies.name}),
@@ -217,16 +220,22 @@ def _what(job: Job) -> str:
 
 
 def _deployed(job: Job) -> str:
-    _, height, width = job.space.input_shape
-    size = f"{height}" if height == width else f"{height} x {width}"
-    text = f"{job.space.name} at {size} pixels"
-    if job.space.classes != job.data.classes:
+    text = f"{job.space.name} at {_size(job.space.input_shape)}"
+    if task_of(job.data).has_classes and job.space.classes != job.data.classes:
         text += f" with {job.space.classes} classes (the data have {job.data.classes})"
     return text
 
 
+def _size(input_shape: InputShape) -> str:
+    if not is_image(input_shape):
+        return f"inputs {input_shape}"
+    _, height, width = input_shape
+    return f"{height} pixels" if height == width else f"{height} x {width} pixels"
+
+
 def _trained(job: Job) -> str:
-    size, name = job.proxy.input_shape[1], job.data.name
+    name = job.data.name
     if job.proxy.identifier == job.space.identifier:
         return f"the same network on {name}"
-    return f"a proxy of width {job.options.proxy_width:g} at {size} pixels on {name}"
+    size = _size(job.proxy.input_shape)
+    return f"a proxy of width {job.options.proxy_width:g} at {size} on {name}"

@@ -9,17 +9,22 @@ from typing import Any
 from hwnas import spaces
 from hwnas.costs import Budget, FeasibleSet, parse_budget
 from hwnas.data import (
+    READINGS,
     Dataset,
     check_dataset,
     default_proxy_size,
+    from_batches,
     has_digest,
+    is_image,
     load_data,
     suited,
+    with_data_workers,
 )
 from hwnas.documents import read_document
 from hwnas.errors import BudgetError, OptionError
 from hwnas.latency_tables import LatencyTable
 from hwnas.predictors import load_predictor
+from hwnas.search.candidates.trial import check_task
 from hwnas.search.constraints import (
     analytic,
     check_budgets,
@@ -35,12 +40,14 @@ from hwnas.search.deployed_space import (
 )
 from hwnas.search.deployment import fingerprint, read_source
 from hwnas.search.limits import (
+    check_augmentation,
     check_batch,
     check_budgets_are_numbers,
     check_classes,
     check_evaluation,
     check_fits,
     check_seed,
+    check_task_settings,
 )
 from hwnas.search.looked_up import Accuracies, OwnAccuracies, check_looks_up, read
 from hwnas.search.methods import METHODS, Method
@@ -60,7 +67,7 @@ class Request:
     """The arguments of `hwnas.find_network`, as they were given."""
 
     space: SearchSpace | str | None
-    data: Dataset | str | None
+    data: Dataset | str | tuple[Any, ...] | None
     budgets: Sequence[Budget | str]
     method: str = "spos"
     predictor: Any = None
@@ -131,6 +138,7 @@ def prepare(request: Request) -> Job:
     if looks_up:
         check_looks_up(method, name, request.data)
     trained = None if looks_up else _data(request, options, settings, known)
+    trained = with_data_workers(trained, options.data_workers)
     space = deployed_space(
         request.space, options, known, None if trained is None else trained.classes
     )
@@ -144,12 +152,16 @@ def prepare(request: Request) -> Job:
     proxy = space
     if trained is not None:
         width = proxy_width(options, space)
-        proxy = spaces.proxy(space, data.input_shape[1], data.classes, width)
+        if space.modules is None:
+            proxy = spaces.proxy(space, data.input_shape[1], data.classes or space.classes, width)
         data = suited(data, proxy.input_shape)
         check_classes(space, data, options.classes, known)
         check_batch(settings, data)
+        check_augmentation(settings, data)
         check_evaluation(settings, data)
+        check_task_settings(settings, data)
         check_fits(space, proxy, settings)
+        check_task(proxy, data)
     if suits := getattr(method, "suits", None):
         suits(proxy)  # before latencies are measured, which takes minutes
     job = Job(
@@ -211,33 +223,45 @@ def _data(
     if request.data is None:
         raise OptionError("a search trains on data, or looks accuracies up: give one of them")
     if not isinstance(request.data, str):
-        check_dataset(request.data)
-        size = request.data.input_shape[1]
+        own = _of_parts(request) if isinstance(request.data, tuple) else request.data
+        check_dataset(own)
+        size = own.input_shape[1] if is_image(own.input_shape) else None
         if options.proxy_input_size not in (None, size):
             raise OptionError(
-                f"{request.data.name} has images of {size} pixels, which is what is trained on, "
-                f"got proxy_input_size {options.proxy_input_size}: make the data of that size"
+                f"{own.name} has inputs of {own.input_shape}, which is what is trained on, got "
+                f"proxy_input_size {options.proxy_input_size}: make the data of that size"
             )
-        return request.data
+        return own
     size = options.proxy_input_size or default_proxy_size(request.data)
     space = deployed_space(request.space, options, known, None)
-    shape = (space.input_shape[0], size, size)
-    if not has_proxy(request.space, known):
+    if has_proxy(request.space, known):
+        shape = (space.input_shape[0], size, size)
+        width = proxy_width(options, space)
+        check_fits(space, spaces.proxy(space, size, space.classes, width), settings)
+    else:
         shape = space.input_shape
-        size = shape[1]
+        size = shape[1] if is_image(shape) else None
         if options.proxy_input_size not in (None, size):
             raise OptionError(
                 f"the space has no proxy: it is trained at its own {size} pixels, got "
                 f"proxy_input_size {options.proxy_input_size}"
             )
-    width = proxy_width(options, space)
-    check_fits(space, spaces.proxy(space, size, space.classes, width), settings)
+        check_fits(space, space, settings)
     data = load_data(request.data, input_shape=shape)
     written = written_digest(request.out)
     if written is not None and not has_digest(data, written):
-        before = load_data(request.data, input_shape=shape, stratified=False)
-        return before if has_digest(before, written) else data
+        for reading in READINGS[1:]:
+            before = load_data(request.data, input_shape=shape, **reading)
+            if has_digest(before, written):
+                return before
     return data
+
+
+def _of_parts(request: Request) -> Dataset:
+    """The data set of the parts of a request; classes are those of a space that is given."""
+    given = request.space if isinstance(request.space, SearchSpace) else None
+    parts: Any = request.data
+    return from_batches(*parts, classes=None if given is None else given.classes)
 
 
 def written_digest(out: Path | str | None) -> str | None:

@@ -1,22 +1,31 @@
 """What a search may not be asked for, since it would say nothing or never end."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from math import prod
 from numbers import Integral
 from typing import Any
 
 from hwnas.costs import Budget, workload_costs
-from hwnas.data import Dataset, TrainableValidation
+from hwnas.data import (
+    Dataset,
+    TrainableValidation,
+    augmented,
+    shapes_of,
+    task_of,
+)
 from hwnas.devices import check_exportable
 from hwnas.errors import BudgetError, OptionError
 from hwnas.memory import check_memory
 from hwnas.progress import say
 from hwnas.search.settings import MOST_SEED
+from hwnas.search.shared_settings import AugmentationSettings
 from hwnas.spaces import SearchSpace
 from hwnas.supernet.kinds import Sharing
 
 __all__ = [
     "check_alpha_images",
+    "check_augmentation",
     "check_batch",
     "check_budgets_are_numbers",
     "check_classes",
@@ -24,6 +33,7 @@ __all__ = [
     "check_fits",
     "check_gates",
     "check_seed",
+    "check_task_settings",
 ]
 
 _FLOAT = 4  # bytes
@@ -66,6 +76,20 @@ def check_batch(settings: Any, data: Dataset) -> None:
             )
 
 
+def check_augmentation(settings: Any, data: Dataset) -> None:
+    """Refuse to change training images that cannot be changed, before anything trains.
+
+    Args:
+        settings: whose ``augmentation`` is looked at, where they have one.
+        data: whose images are to be changed.
+
+    Raises:
+        OptionError: see `hwnas.data.augmented`.
+    """
+    if isinstance(settings, AugmentationSettings):
+        augmented(data, settings.augmentation)
+
+
 def check_evaluation(settings: Any, data: Dataset) -> None:
     """Refuse to evaluate candidates on more images than this machine's memory holds.
 
@@ -84,7 +108,7 @@ def check_evaluation(settings: Any, data: Dataset) -> None:
         )
     ]
     check_memory(
-        _FLOAT * sum(counts) * prod(data.input_shape),
+        _FLOAT * sum(counts) * sum(map(prod, shapes_of(data.input_shape))),
         f"{' and '.join(map(str, counts))} images to evaluate candidates on",
         "give fewer calibration_images or validation_images, or a smaller proxy_input_size",
     )
@@ -109,6 +133,13 @@ def check_classes(
     Raises:
         OptionError: there are fewer outputs than classes.
     """
+    if data.classes is None or not task_of(data).has_classes:
+        if space.modules is None and data.classes is None:
+            raise OptionError(
+                f"a network of {space.name} gives as many numbers as there are classes: give "
+                f"{data.name} classes=, the numbers that its loss reads"
+            )
+        return
     if space.classes < data.classes:
         what = "classes are" if asked else f"the classes of the space {space.name} are"
         raise OptionError(
@@ -120,6 +151,36 @@ def check_classes(
         say(
             f"the table has {of_table} classes and {data.name} {data.classes}: the deployed "
             f"network has {space.classes}"
+        )
+
+
+def check_task_settings(settings: Any, data: Dataset) -> None:
+    """Refuse settings that say nothing where the data have an own loss or metric.
+
+    Args:
+        settings: whose ``label_smoothing``, ``mixup``, ``cutmix`` and ``rank_by`` are looked at,
+            where they have them.
+        data: whose task is looked at.
+
+    Raises:
+        OptionError: there are such.
+    """
+    task = task_of(data)
+    default = {f.name: f.default for f in fields(settings)}.get("label_smoothing")
+    if task.loss is not None and getattr(settings, "label_smoothing", None) != default:
+        raise OptionError(
+            f"label_smoothing is of cross-entropy, and {data.name} has a loss of its own: leave it "
+            "out"
+        )
+    for name in ("mixup", "cutmix"):
+        if task.loss is not None and getattr(settings, name, None):
+            raise OptionError(
+                f"{name} mixes classes, and {data.name} has a loss of its own: leave it out"
+            )
+    if task.is_own and getattr(settings, "rank_by", "accuracy") != "accuracy":
+        raise OptionError(
+            f"separation is how far classes are apart, and {data.name} has a loss or metric of its "
+            "own: leave rank_by out"
         )
 
 
@@ -142,7 +203,7 @@ def check_fits(space: SearchSpace, proxy: SearchSpace, settings: Any) -> None:
     batch = getattr(settings, "batch_size", 1)
     check_memory(
         _FLOAT * (_OF_A_WEIGHT * weights + batch * activations),
-        f"training {proxy.name} at {proxy.input_shape[1]} pixels with {batch} images a step",
+        f"training {proxy.name} at {proxy.input_shape[-1]} pixels with {batch} images a step",
         "give a smaller proxy_width, proxy_input_size or batch_size",
     )
 

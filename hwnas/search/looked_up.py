@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import Budget
-from hwnas.data import NoImages
+from hwnas.data import ACCURACY, Metric, NoImages
 from hwnas.errors import DataError, HwnasError, OptionError
 from hwnas.predictors import LookedUpLatency, UnknownLatency
 from hwnas.spaces import SearchSpace
@@ -54,6 +54,7 @@ class Accuracies:
         self.table = table
         self.unit: Literal["%", "0 to 1"] = "%" if (table.values > 1).any() else "0 to 1"
 
+    metric = ACCURACY
     #: Architectures that are looked up between two entries of a log.
     chunk = 1000
 
@@ -111,6 +112,12 @@ class OwnAccuracies:
         self.space = space
 
     @property
+    def metric(self) -> Metric:
+        """What the function gives: accuracies, unless it says another metric."""
+        own = getattr(self.space.modules and self.space.modules.evaluate, "metric", ACCURACY)
+        return own if isinstance(own, Metric) else ACCURACY
+
+    @property
     def name(self) -> str:
         """Of the function."""
         return f"evaluate of {self.space.name}"
@@ -121,7 +128,7 @@ class OwnAccuracies:
         return NoImages(self.name, 1, self.space.input_shape, self.space.identifier)
 
     def __call__(self, archs: npt.ArrayLike) -> FloatArray:
-        """Accuracies (n,), 0 to 1, of architectures (n, n_decisions).
+        """Accuracies (n,), 0 to 1, or scores by another metric, of architectures (n, n_decisions).
 
         Raises:
             OptionError: the function raises, or gives no number from 0 to 1.
@@ -129,8 +136,8 @@ class OwnAccuracies:
         return np.array([self._one(arch) for arch in self.space.check(archs)], np.float64)
 
     def shown(self, arch: IntArray, accuracy: float) -> float:
-        """The accuracy itself."""
-        return accuracy
+        """The accuracy itself, or the metric of a score."""
+        return float(self.metric.value(accuracy))
 
     def __str__(self) -> str:
         return f"networks of {self.space.name} are evaluated by its own function, one by one"
@@ -149,7 +156,7 @@ class OwnAccuracies:
             raise OptionError(
                 f"{self.name} failed for {text}: {type(error).__name__}: {error}"
             ) from error
-        if not (math.isfinite(accuracy) and 0 <= accuracy <= 1):
+        if not math.isfinite(accuracy) or (self.metric.is_accuracy and not 0 <= accuracy <= 1):
             raise OptionError(
                 f"{self.name} gives an accuracy from 0 to 1, got {accuracy:g} for {text}: scale it"
             )

@@ -7,7 +7,7 @@ from annotated_types import Ge, Gt, Lt
 
 from hwnas.search.settings import MOST_SECONDS, setting
 
-__all__ = ["SearchOptions", "SpaceOptions", "TableOptions", "TargetOptions"]
+__all__ = ["SearchOptions", "SpaceOptions", "StreamingOptions", "TableOptions", "TargetOptions"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,21 @@ class TableOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchOptions(TableOptions, TargetOptions, SpaceOptions):
+class StreamingOptions:
+    """How images that memory does not hold are read."""
+
+    data_workers: Annotated[int, Ge(0)] | None = setting(
+        None,
+        "Processes that read images which are streamed; 0 for this one  [default: one a core, at "
+        "most 8]",
+        metavar="N",
+        most=1_024,
+        later=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions(StreamingOptions, TableOptions, TargetOptions, SpaceOptions):
     """What every search takes."""
 
     confidence: Annotated[float, Gt(0), Lt(1)] | None = setting(
@@ -132,4 +146,4 @@ class SearchOptions(TableOptions, TargetOptions, SpaceOptions):
 
 
 #: Options that do not change the result.
-UNIMPORTANT = ("workers", "worker_backend", "tensorboard")
+UNIMPORTANT = ("workers", "worker_backend", "tensorboard", "data_workers")

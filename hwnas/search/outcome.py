@@ -1,7 +1,7 @@
 """The deliverables of every search: ``result.json``, ``best.onnx``, and a picture."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from hwnas.search.candidates.export import exporter, predicted_interval, predict
 from hwnas.search.candidates.largest import largest_within
 from hwnas.search.candidates.verification import Winner, verify_command
 from hwnas.search.problem import Problem
-from hwnas.search.runs.plots import plot_accuracy_over_latency, write_and_draw
+from hwnas.search.runs.plots import Scale, plot_accuracy_over_latency, write_and_draw
 from hwnas.search.runs.run import NETWORK, PLOT, PROXY_NETWORK, RESULT, WEIGHTS, Run
 from hwnas.supernet import Evaluator
 
@@ -69,6 +69,7 @@ def conclude(
         if any(budget.quantity == "memory" for budget in problem.budgets)
         else None,
         "accuracy": winner.accuracy,
+        **problem.metric.facts,
         "rank_by": "accuracy" if validation is None else validation.rank_by,
         "test_accuracy": None
         if validation is None
@@ -107,9 +108,9 @@ def conclude(
     archs, accuracies = evaluation.accuracies.history
     known = result["predicted_ms"] is not None
     costs = predictor.predict(archs) if known else space.macs(archs) / 1e6
-    label = "validation accuracy with shared weights (%)"
+    scale = Scale("latency (ms)" if known else "MACs (millions)", problem.metric)
     if problem.accuracies is not None:
-        label = f"{problem.accuracies.name}, looked up (%)"
+        scale = replace(scale, score=f"{problem.accuracies.name}, looked up (%)")
 
     def draw(path: Path) -> None:
         plot_accuracy_over_latency(
@@ -120,7 +121,7 @@ def conclude(
             measured_ms=result["measured_ms"],
             limit_ms=problem.latency_limit_ms,
             title=f"{space.name}, {result['data']}, {predictor.target}",
-            labels=("latency (ms)" if known else "MACs (millions)", label),
+            scale=scale,
         )
 
     return write_and_draw(run, RESULT, result, draw)

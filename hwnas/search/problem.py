@@ -7,7 +7,7 @@ from typing import Any
 
 from hwnas.arrays import IntArray
 from hwnas.costs import Budget, Constraint, FeasibleSet, ListedSet
-from hwnas.data import Dataset
+from hwnas.data import Dataset, InputShape, Metric, Task, shapes_of, task_of
 from hwnas.errors import OptionError
 from hwnas.latency_tables import Target
 from hwnas.predictors import LatencyPredictor, LookedUpLatency, predictor_name
@@ -60,8 +60,8 @@ class Problem:
                 f"a proxy has the decisions of the space, got {self.proxy.n_choices} choices of "
                 f"{self.proxy.name} for {self.space.n_choices} of {self.space.name}"
             )
-        shape, wanted = tuple(self.data.input_shape), tuple(self.proxy.input_shape)
-        if shape != wanted:
+        shape, wanted = self.data.input_shape, self.proxy.input_shape
+        if shapes_of(shape) != shapes_of(wanted):
             raise OptionError(
                 f"the trained network of {self.proxy.name} takes images of {_size(wanted)}, and "
                 f"{self.data.name} has {_size(shape)}: give data, or a space, of that size"
@@ -125,6 +125,16 @@ class Problem:
         return rows_in_both(*tables) if tables else None
 
     @property
+    def task(self) -> Task:
+        """What networks are trained for."""
+        return task_of(self.data)
+
+    @property
+    def metric(self) -> Metric:
+        """By what networks are compared."""
+        return self.task.scored if self.accuracies is None else self.accuracies.metric
+
+    @property
     def target(self) -> Target | None:
         """What predictions are of, where they say it so that it can be compared."""
         target = self.predictor.target
@@ -147,5 +157,5 @@ class Problem:
         return self.proxy.identifier == self.space.identifier
 
 
-def _size(shape: Sequence[int]) -> str:
-    return " x ".join(map(str, shape))
+def _size(input_shape: InputShape) -> str:
+    return " and ".join(" x ".join(map(str, shape)) for shape in shapes_of(input_shape))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwnas.arrays import IntArray
+from hwnas.data import Metric
 from hwnas.documents import check_regular
 from hwnas.errors import CheckpointError
 from hwnas.html_text import html_table
@@ -73,9 +74,15 @@ class Result:
     def accuracy(self) -> float:
         """On the validation images, of the trained network with shared weights, 0 to 1.
 
-        The one of the table, where accuracies were looked up.
+        The one of the table, where accuracies were looked up. Where the data have an own metric,
+        its score, of which more is better: an error has a minus; see `metric`.
         """
         return float(self.content["accuracy"])
+
+    @property
+    def metric(self) -> Metric:
+        """By what networks were compared; ``result.metric.value(result.accuracy)`` is its value."""
+        return Metric.of(self.content)
 
     @cached_property
     def onnx(self) -> bytes:
@@ -156,13 +163,13 @@ def summary(result: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
             f"{result['memory_bytes'] / 1e6:.1f} MB of weights and live tensors (fp32, batch 1)"
         )
         rows.append(("memory", memory))
-    paths = result["random_paths"]
+    paths, metric = result["random_paths"], Metric.of(result)
+    least, median, most = (metric.text(paths[which]) for which in ("least", "median", "most"))
     rows += [
-        ("accuracy", _accuracy(result)),
+        (metric.name, _accuracy(result)),
         (
             "random paths",
-            f"median {paths['median']:.1%}, {paths['least']:.1%} to {paths['most']:.1%} "
-            f"({paths['count']} within the budget)",
+            f"median {median}, {least} to {most} ({paths['count']} within the budget)",
         ),
     ]
     if result.get("largest") is not None:
@@ -172,7 +179,8 @@ def summary(result: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
         rows.append(
             (
                 "finalists",
-                f"{len(alone)} trained alone, validation {min(alone):.1%} to {max(alone):.1%}",
+                f"{len(alone)} trained alone, validation {metric.text(min(alone))} to "
+                f"{metric.text(max(alone))}",
             )
         )
     rows += [
@@ -217,23 +225,25 @@ def _accuracy(result: Mapping[str, Any]) -> str:
         return f"{looked_up['value']:g}{unit}, looked up in {looked_up['table']}"
     ranked_by = result.get("rank_by", "accuracy")
     ranking = "validation" if ranked_by == "accuracy" else ranked_by
+    text = Metric.of(result).text
     return (
-        f"{result['accuracy']:.1%} {ranking}, {result['test_accuracy']:.1%} test, of the "
+        f"{text(result['accuracy'])} {ranking}, {text(result['test_accuracy'])} test, of the "
         "trained proxy with shared weights"
     )
 
 
 def _largest(result: Mapping[str, Any]) -> str:
     """The baseline that costs nothing, and whether the winner beats it."""
-    largest = result["largest"]
-    text = f"{largest['accuracy']:.1%} with {largest['macs'] / 1e6:.1f} M MACs"
+    largest, metric = result["largest"], Metric.of(result)
+    text = f"{metric.text(largest['accuracy'])} with {largest['macs'] / 1e6:.1f} M MACs"
     if not largest["exact"]:
         text += ", the most that were found within the budget"
     better = result["accuracy"] - largest["accuracy"]
     if largest["architecture"] == result["architecture"]:
         return f"{text}: it is the winner"
     if better > 0:
-        return f"{text}: the winner is better by {100 * better:.1f} points"
+        by = f"{100 * better:.1f} points" if metric.is_accuracy else f"{better:.4g}"
+        return f"{text}: the winner is better by {by}"
     return f"{text}: the winner does not beat it"
 
 

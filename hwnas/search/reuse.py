@@ -21,7 +21,7 @@ from hwnas.search.constraints import of_connected
 from hwnas.search.context import Context
 from hwnas.search.deployment import Deployment
 from hwnas.search.problem import Problem
-from hwnas.search.runs.plots import plot_front, write_and_draw
+from hwnas.search.runs.plots import Scale, plot_front, write_and_draw
 from hwnas.search.runs.run import LOG, RESULT, Run
 from hwnas.search.runs.schema import OWN, parse_of_file
 from hwnas.search.runs.stored import StoredRun
@@ -66,7 +66,8 @@ class Reuse:
     def evaluation(self, context: Context) -> Evaluation:
         """Accuracies; those of the source, as it was when this run began, count as asked for."""
         if not any(self.run.logged("imported")):
-            self.run.log("imported", accuracies=self.source.accuracies())
+            metric = context.problem.metric
+            self.run.log("imported", accuracies=self.source.accuracies(), **metric.facts)
         known = dict(next(self.run.logged("imported"))["accuracies"])
         images = restored(EvaluationSettings, self.source.config)
         evaluation = context.evaluator(self.source.supernet(), known, images)
@@ -237,7 +238,7 @@ def _summary(
 ) -> dict[str, Any]:
     """``result.json`` and ``pareto.png`` of all that is known of the supernet."""
     run, source, predictor = reuse.run, reuse.source, reuse.deployment.predictor
-    space = source.deployed
+    space, metric = source.deployed, evaluation.accuracies.metric
     archs, accuracies = _within(evaluation.accuracies.history, feasible)
     latency_ms = predictor.predict(archs)
     chosen = front(latency_ms, accuracies)
@@ -253,6 +254,7 @@ def _summary(
             }
             for at in chosen
         ],
+        **metric.facts,
         "supernet": str(source.home),
         "space": space.name,
         "architectures_evaluated": len(list(run.logged("evaluated"))),
@@ -266,6 +268,12 @@ def _summary(
         RESULT,
         result,
         lambda path: plot_front(
-            path, latency_ms, accuracies, chosen, limits_ms=limits_ms, title=title
+            path,
+            latency_ms,
+            accuracies,
+            chosen,
+            limits_ms=limits_ms,
+            title=title,
+            scale=Scale(metric=metric),
         ),
     )

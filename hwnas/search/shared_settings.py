@@ -5,10 +5,24 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
+from hwnas.data import Augmentation
 from hwnas.search.settings import check_fields, setting
-from hwnas.supernet.kinds import BatchNorms, InitialWeights, OptimizerKind, RankBy, Sharing
+from hwnas.supernet.kinds import (
+    BatchNorms,
+    InitialWeights,
+    OptimizerKind,
+    RankBy,
+    Schedule,
+    Sharing,
+)
 
-__all__ = ["EvaluationSettings", "EvolutionSettings", "TrainingSettings"]
+__all__ = [
+    "AugmentationSettings",
+    "EvaluationSettings",
+    "EvolutionSettings",
+    "PathTrainingSettings",
+    "TrainingSettings",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +77,58 @@ class TrainingSettings:
         """The learning rate at the first step, once it is known which the space needs."""
         assert self.base_lr is not None
         return self.base_lr
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentationSettings:
+    """How training images are changed at random, so that fewer of them teach as much."""
+
+    random_crop: Annotated[float, Gt(0), Le(1)] = setting(
+        1.0,
+        "Cut out at least this share of each image's area, such as 0.08; 1 takes the middle.",
+        later=True,
+    )
+    flip: Annotated[float, Ge(0), Le(1)] = setting(
+        0.0, "Probability with which an image is mirrored left to right, such as 0.5.", later=True
+    )
+    colour: Annotated[float, Ge(0), Lt(1)] = setting(
+        0.0,
+        "Change brightness, contrast and saturation by up to this share, such as 0.4.",
+        later=True,
+    )
+    mixup: Annotated[float, Ge(0)] = setting(
+        0.0, "Blend images in pairs; alpha of mixup, such as 0.2; 0 for none.", most=100, later=True
+    )
+    cutmix: Annotated[float, Ge(0)] = setting(
+        0.0,
+        "Paste a part of one image into another; alpha of CutMix, such as 1; 0 for none.",
+        most=100,
+        later=True,
+    )
+    plain_end: Annotated[float, Ge(0), Le(1)] = setting(
+        0.0, "Share of the steps, at the end, without mixup and CutMix.", later=True
+    )
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """What happens to each image alone."""
+        return Augmentation(random_crop=self.random_crop, flip=self.flip, colour=self.colour)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathTrainingSettings(AugmentationSettings, TrainingSettings):
+    """How a supernet is trained path by path."""
+
+    lr_schedule: Schedule = setting(
+        "linear", "How the learning rate falls.", flag="--schedule", later=True
+    )
+    lr_warm_up: Annotated[int, Ge(0)] | None = setting(
+        None,
+        "Steps in which the learning rate rises  [default: 30, at most a tenth of all]",
+        metavar="N",
+        most=10_000_000,
+        later=True,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,20 +4,29 @@ It goes on where it was killed: weights, the optimizer and what a path sampler h
 the run's checkpoint, and batches and paths follow from the seed, the step and that state.
 """
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from hwnas.arrays import IntArray
-from hwnas.data import Batch, Dataset
+from hwnas.data import CLASSIFICATION, Batch, Dataset, Task, augmented, task_of, tensors
 from hwnas.documents import read_regular
 from hwnas.ops.module import seeded
 from hwnas.progress import Progress, silent
+from hwnas.search.mixing import mixed
 from hwnas.search.runs.run import CHECKPOINT, Run
 from hwnas.search.runs.schema import OWN
-from hwnas.search.shared_settings import TrainingSettings
+from hwnas.search.shared_settings import (
+    AugmentationSettings,
+    PathTrainingSettings,
+    TrainingSettings,
+)
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import (
     SINGLE_PROCESS,
@@ -39,9 +48,11 @@ __all__ = [
     "lr_at",
     "make_supernet",
     "optimizer_of",
+    "resumed",
     "to_tensors",
     "train_path",
     "train_supernet",
+    "training_batch",
 ]
 
 _CHECKPOINT_EVERY = 50
@@ -83,18 +94,19 @@ def train_supernet(
         OptionError: the batch is not divisible by the micro-batches, or those not by the workers.
         WorkerLostError: another worker ended; the checkpoint is kept.
     """
-    micro_batches = getattr(settings, "micro_batches", None) or workers.count
-    workers.own_micro_batches(micro_batches)
-    paths = getattr(settings, "paths", 1)
+    workers.own_micro_batches(_micro_batches(settings, workers))
+    paths, task = getattr(settings, "paths", 1), task_of(data)
+    if isinstance(settings, AugmentationSettings):
+        data = augmented(data, settings.augmentation)
     supernet.to(workers.device)
     optimizer = optimizer_of(supernet, settings)
     path = run.folder / CHECKPOINT if run else None
     state = sampler_state(sampler)
-    step = _resumed(path, supernet, optimizer, state, workers, settings.steps)
+    step = resumed(path, supernet, optimizer, workers, steps=settings.steps, state=state)
     while step < settings.steps:
         draws = range(step * paths, (step + 1) * paths)
         archs = workers.shared(np.stack([sampler.sample(draw) for draw in draws]))
-        batch = data.train_batch(step, settings.batch_size, seed)
+        batch = training_batch(data, step, settings, space=supernet.space, seed=seed)
         with seeded(seed, _DROPOUT_STREAM, step):
             loss = train_path(
                 supernet,
@@ -103,7 +115,7 @@ def train_supernet(
                 archs,
                 step,
                 settings,
-                micro_batches=micro_batches,
+                task=task,
                 workers=workers,
             )
         for draw, arch in zip(draws, archs, strict=True):
@@ -127,7 +139,7 @@ def make_supernet(space: SearchSpace, settings: TrainingSettings, *, seed: int) 
     )
 
 
-def optimizer_of(supernet: Supernet, settings: TrainingSettings) -> torch.optim.Optimizer:
+def optimizer_of(supernet: torch.nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
     """What trains a supernet's weights, as the settings say."""
     return make_optimizer(supernet, settings.optimizer, weight_decay=settings.weight_decay)
 
@@ -140,7 +152,7 @@ def train_path(
     step: int,
     settings: TrainingSettings,
     *,
-    micro_batches: int = 1,
+    task: Task = CLASSIFICATION,
     workers: Workers = SINGLE_PROCESS,
 ) -> float:
     """`hwnas.supernet.train_step` of one step, 0 to ``settings.steps - 1``; returns the loss."""
@@ -149,17 +161,51 @@ def train_path(
         optimizer,
         *to_tensors(batch),
         arch,
-        lr=lr_at(step, settings.steps, settings.peak_lr),
+        lr=_lr(step, settings),
         label_smoothing=settings.label_smoothing,
         max_norm=settings.max_norm or None,
-        micro_batches=micro_batches,
+        micro_batches=_micro_batches(settings, workers),
         workers=workers,
+        task=task,
     )
 
 
-def lr_at(step: int, steps: int, base_lr: float, schedule: Schedule = "linear") -> float:
+def _micro_batches(settings: TrainingSettings, workers: Workers) -> int:
+    """The parts of a batch: as many as there are workers where settings do not say it."""
+    return getattr(settings, "micro_batches", None) or workers.count
+
+
+def lr_at(
+    step: int,
+    steps: int,
+    base_lr: float,
+    schedule: Schedule = "linear",
+    warm_up: int | None = None,
+) -> float:
     """The learning rate of a step, 0 to ``steps - 1``: a short rise, then a fall to 0."""
-    return learning_rate(step, steps, base_lr, min(_WARM_UP, steps // 10), schedule)
+    rise = min(_WARM_UP, steps // 10) if warm_up is None else warm_up
+    return learning_rate(step, steps, base_lr, rise, schedule)
+
+
+def training_batch(
+    data: Dataset, step: int, settings: TrainingSettings, *, space: SearchSpace, seed: int
+) -> Batch:
+    """The images of a step, 0 to ``settings.steps - 1``, mixed in pairs if that is asked for.
+
+    Args:
+        data: see `hwnas.data.augmented` for what changes each image alone.
+        step: its number.
+        settings: of the training.
+        space: of the networks.
+        seed: of the order of the images, and of what is mixed.
+    """
+    batch = data.train_batch(step, settings.batch_size, seed)
+    if not isinstance(settings, AugmentationSettings) or not (settings.mixup or settings.cutmix):
+        return batch
+    images, labels = to_tensors(batch)
+    done = step / settings.steps
+    of = {"classes": space.classes, "seed": seed, "draw": step}
+    return mixed(images, labels, settings, **of, done=done)
 
 
 def checkpoint_due(step: int, steps: int, every: int = _CHECKPOINT_EVERY) -> bool:
@@ -170,28 +216,50 @@ def checkpoint_due(step: int, steps: int, every: int = _CHECKPOINT_EVERY) -> boo
     return step % min(every, 1 + steps // 4) == 0 or step == steps
 
 
-def to_tensors(batch: tuple[object, object]) -> tuple[torch.Tensor, torch.Tensor]:
-    """A batch of a data set, whose arrays may be numpy's or torch's, as float32 and int64."""
-    images, labels = (torch.as_tensor(part) for part in batch)
-    return images.float(), labels.long()
+def to_tensors(batch: Batch) -> tuple[Any, Any]:
+    """A batch of a data set, whose arrays may be numpy's or torch's; see `hwnas.data.tensors`."""
+    return tensors(batch[0]), tensors(batch[1])
 
 
-def _resumed(
+def resumed(
     path: Path | None,
-    supernet: Supernet,
+    network: nn.Module,
     optimizer: torch.optim.Optimizer,
-    state: dict[str, torch.Tensor],
     workers: Workers,
+    *,
     steps: int,
+    about: Mapping[str, str] | None = None,
+    state: Mapping[str, torch.Tensor] | None = None,
 ) -> int:
-    """Load the leader's checkpoint into every worker, if there is one; returns the step."""
+    """Load the leader's checkpoint into every worker, if there is one; returns the step.
+
+    Args:
+        path: of the leader's file; None for the others.
+        network, optimizer: fresh ones; what the file holds is copied into them.
+        workers: who train together.
+        steps: of the whole training.
+        about: what else the training must agree on.
+        state: what else the training changes; others than the leader may have none.
+
+    Raises:
+        CheckpointError: as `hwnas.supernet.load_checkpoint`.
+        WorkerLostError: another worker ended.
+    """
     content = read_regular(path, OWN, _MOST_BYTES) if path and path.exists() else b""
     content = workers.shared_bytes(content)
     if not content:
         return 0
+    load = partial(load_checkpoint, metadata=about, extra=state, steps=steps, more=not state)
     if path:
-        return load_checkpoint(path, supernet, optimizer, extra=state, steps=steps)
+        return load(path, network, optimizer, more=False)
     with TemporaryDirectory() as folder:
         copy = Path(folder) / CHECKPOINT
         copy.write_bytes(content)
-        return load_checkpoint(copy, supernet, optimizer, extra=state, steps=steps, more=not state)
+        return load(copy, network, optimizer)
+
+
+def _lr(step: int, settings: TrainingSettings) -> float:
+    if isinstance(settings, PathTrainingSettings):
+        how = settings.lr_schedule, settings.lr_warm_up
+        return lr_at(step, settings.steps, settings.peak_lr, *how)
+    return lr_at(step, settings.steps, settings.peak_lr)

@@ -20,11 +20,11 @@ from hwnas.onnx_graph import Precision, Weights
 from hwnas.ops import Graph, Op, Workload
 from hwnas.spaces.family_arguments import (
     checked_name,
-    checked_shape,
     decisions_of,
     weights_digest,
 )
 from hwnas.spaces.family_layout import Family
+from hwnas.spaces.inputs import checked_inputs
 from hwnas.spaces.space import SearchSpace, check_quantity
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ def family(
     build: Callable[..., "nn.Module"],
     choices: Mapping[str, Sequence[Any]],
     *,
-    input_shape: Sequence[int],
+    input_shape: Sequence[int] | Sequence[Sequence[int]],
+    input_dtype: str | Sequence[str] = "float32",
     name: str | None = None,
     parts: Mapping[str, int] = _NO_PARTS,
     evaluate: Callable[["nn.Module"], float] | None = None,
@@ -55,15 +56,19 @@ def family(
         build: makes a network, with torch's own layers or others.
         choices: for each argument of ``build`` the values it may have: numbers, words, truth
             values, None, or lists of these.
-        input_shape: of one input, without the batch, such as (3, 32, 32).
+        input_shape: of one input, without the batch, such as (3, 32, 32); or a list of shapes,
+            where networks are called with several tensors.
+        input_dtype: ``float32``, or ``int64`` or ``int32`` for numbers of words and the like; one
+            for all inputs, or one each.
         name: of the space, by which tables and runs name it; the function's own by default.
         parts: parameters that stack parts of equal height, by the end of their name, and how many:
             ``{"qkv.weight": 3}``, or ``{"qkv": 3}`` for its bias as well. Networks of other widths
             then share each part for itself. Torch's own attention and grouped convolutions are
             known.
         evaluate: gives the accuracy, 0 to 1, of a network with fresh weights that it is handed, and
-            may train it first; then no weights are shared, and a search needs no data. By default
-            a search trains all networks together.
+            may train it first; then no weights are shared, and a search needs no data. With an
+            attribute ``metric`` (`hwnas.data.Metric`) it gives scores of that, more is better. By
+            default a search trains all networks together.
         pretrained: weights by the names of a network's ``state_dict``, that the shared weights
             start with; what no network has, or of another size, is left out.
 
@@ -74,13 +79,13 @@ def family(
     label, decisions = checked_name(build, name), decisions_of(choices)
     if evaluate is not None and not callable(evaluate):
         raise OptionError(f"evaluate is a function of a network, got {evaluate!r}")
-    shape = checked_shape(input_shape)
+    inputs = checked_inputs(input_shape, input_dtype)
     given = dict(pretrained or {})
-    networks = Family(label, build, decisions, shape, dict(parts), evaluate, given)
+    networks = Family(label, build, decisions, inputs, dict(parts), evaluate, given)
     networks.check_call()
     arguments = {
         "choices": {name: list(values) for name, values in choices.items()},
-        "input_shape": list(networks.input_shape),
+        **inputs.facts,
         "networks": networks.fingerprint(),
         **({"pretrained": weights_digest(given)} if given else {}),
     }
@@ -101,19 +106,25 @@ class FamilySpace(SearchSpace):
         return self.layout
 
     @property
+    def input_shape(self) -> Any:
+        """Of one input without the batch, or of each of several."""
+        return self.layout.inputs.shape
+
+    @property
     def classes(self) -> int:
         """Outputs of every network.
 
         Raises:
             OptionError: networks give no vector of them.
         """
-        output = self.layout.facts([0] * len(self.decisions)).output
-        if len(output) != 1:
+        output: tuple[Any, ...] = self.layout.facts([0] * len(self.decisions)).output
+        if len(output) != 1 or isinstance(output[0], tuple):
             raise OptionError(
                 f"networks of {self.name} give (n, {', '.join(map(str, output))}), and a network "
-                "that tells classes apart gives (n, classes)"
+                "that tells classes apart gives (n, classes): other outputs need data with an own "
+                "loss and metric, hwnas.data.from_batches(..., task=Task(loss=, metric=))"
             )
-        return output[0]
+        return int(output[0])
 
     def workloads(self, arch: npt.ArrayLike) -> list[Workload]:
         """Raises `OptionError`: there are none."""
@@ -176,7 +187,7 @@ class FamilySpace(SearchSpace):
             module.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in weights.items()})
         about = {"space": self.name, "architecture": self.format(arch), **(metadata or {})}
         try:
-            return module_to_onnx(module, self.input_shape, batch, about)
+            return module_to_onnx(module, self.layout.inputs, batch, about)
         except Exception as error:  # whatever torch raises for a person's own module
             raise ExportError(
                 f"torch cannot write {self.format(arch)} of {self.name} as ONNX "

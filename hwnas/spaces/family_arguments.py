@@ -8,13 +8,12 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from hwnas.errors import OptionError
-from hwnas.ops import Shape
 from hwnas.spaces.layout import Decision
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Value", "checked_name", "checked_shape", "decisions_of", "weights_digest"]
+__all__ = ["Value", "checked_name", "decisions_of", "weights_digest"]
 
 #: Texts of choices that stand in an architecture's string as they are.
 _PLAIN = re.compile(r"[\w.+]+")
@@ -44,23 +43,6 @@ def checked_name(build: object, name: str | None) -> str:
             "another one, name="
         )
     return text
-
-
-def checked_shape(input_shape: Sequence[int]) -> Shape:
-    """Channels, height and width.
-
-    Raises:
-        OptionError: it is something else.
-    """
-    try:
-        channels, height, width = (int(size) for size in input_shape)
-    except (TypeError, ValueError):
-        raise OptionError(
-            f"input_shape is (channels, height, width), got {input_shape!r}"
-        ) from None
-    if min(channels, height, width) < 1:
-        raise OptionError(f"input_shape holds numbers of at least 1, got {input_shape!r}")
-    return channels, height, width
 
 
 def decisions_of(choices: Mapping[str, Sequence[Any]]) -> tuple[Decision, ...]:

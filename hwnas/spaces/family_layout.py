@@ -12,7 +12,7 @@ import numpy as np
 
 from hwnas.arrays import IntArray
 from hwnas.errors import HwnasError, OptionError
-from hwnas.ops import Shape
+from hwnas.spaces.inputs import Inputs
 from hwnas.spaces.layout import Decision, Join, Path, Run, Slot
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Family:
         name: of the family, for messages.
         function: builds a network.
         decisions: the arguments of the function, in order.
-        input_shape: of one input.
+        inputs: of every network.
         parts: parameters that stack parts, by the end of their name, and how many.
         evaluate: gives the accuracy of a network.
         pretrained: what shared weights start with, by name.
@@ -46,7 +46,7 @@ class Family:
     name: str
     function: Callable[..., "nn.Module"]
     decisions: tuple[Decision, ...]
-    input_shape: Shape
+    inputs: Inputs
     parts: Mapping[str, int]
     evaluate: Callable[["nn.Module"], float] | None = None
     pretrained: Mapping[str, "Tensor"] = field(default_factory=dict)
@@ -55,6 +55,11 @@ class Family:
     additive = False
     sequential = False
     cell = None
+
+    @property
+    def input_shape(self) -> Any:
+        """Of one input without the batch, or of each of several."""
+        return self.inputs.shape
 
     def path(self, arch: Sequence[int], /) -> Path:
         """The number of the architecture, which is what runs in the only slot."""
@@ -153,7 +158,7 @@ class Family:
         key = tuple(int(choice) for choice in arch)
         if key not in self._facts:
             try:
-                found = facts_of(partial(self.make, key), self.input_shape)
+                found = facts_of(partial(self.make, key), self.inputs)
             except HwnasError:
                 raise
             except Exception as error:  # whatever a person's own module raises
@@ -201,7 +206,7 @@ class Family:
         for row in (sizes - 1, np.zeros_like(sizes), sizes // 2, *drawn):
             arch = tuple(row.tolist())
             found = self.facts(arch)
-            if facts_of(partial(self.make, arch), self.input_shape).digest != found.digest:
+            if facts_of(partial(self.make, arch), self.inputs).digest != found.digest:
                 raise self._wrong(arch, "gives another network each time it is called")
             seen[self.format(arch)] = list(shapes_of(self.unfilled(arch)).items())
         return sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()[:12]

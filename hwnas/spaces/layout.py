@@ -14,6 +14,7 @@ from hwnas.spaces.cell import Cell
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from hwnas.spaces.inputs import Inputs
     from hwnas.spaces.module_facts import Facts
 
 __all__ = [
@@ -154,6 +155,11 @@ class Layout(Protocol):
 
 class Modules(Protocol):
     """Whole networks that are torch modules of their own, where a space has no operators."""
+
+    @property
+    def inputs(self) -> "Inputs":
+        """What each network reads."""
+        ...
 
     @property
     def parts(self) -> Mapping[str, int]:

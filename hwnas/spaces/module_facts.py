@@ -22,7 +22,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
+from hwnas.data import parts_of
 from hwnas.ops.module import seeded
+from hwnas.spaces.inputs import Inputs
 
 __all__ = ["Facts", "Layer", "facts_of", "shapes_of", "unfilled"]
 
@@ -83,7 +85,8 @@ class Facts:
     """What is known of one network.
 
     Attributes:
-        output: shape of what it gives for one input, without the batch.
+        output: shape of what it gives for one input, without the batch; of each tensor where it
+            gives a tuple or dict of several.
         macs: multiply-accumulates at batch 1.
         params: trainable parameters, shared ones once.
         bytes: that the layers with MACs read and write at fp32 and batch 1.
@@ -92,7 +95,7 @@ class Facts:
         layers: what it runs, and how often.
     """
 
-    output: tuple[int, ...]
+    output: tuple[Any, ...]
     macs: int
     params: int
     bytes: int
@@ -130,16 +133,16 @@ def shapes_of(module: nn.Module) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
 
 
-def facts_of(make: Callable[[], nn.Module], input_shape: Sequence[int]) -> Facts:
-    """Count and name what a module does with one input.
+def facts_of(make: Callable[[], nn.Module], inputs: Inputs) -> Facts:
+    """Count and name what a module does with one example.
 
     Args:
         make: makes it anew at each call.
-        input_shape: of the input, without the batch.
+        inputs: what it is called with.
 
     Raises:
         Exception: whatever the module raises when it is made, or runs on the CPU.
-        ValueError: it gives something else than one tensor whose first axis is the batch.
+        ValueError: it gives something else than tensors whose first axis is the batch.
     """
     module = unfilled(make).eval()
     text, shapes = repr(module), shapes_of(module)
@@ -147,21 +150,23 @@ def facts_of(make: Callable[[], nn.Module], input_shape: Sequence[int]) -> Facts
     params = sum(p.numel() for p in module.parameters() if p.requires_grad)
     watch = _Watch()
     try:
-        output = watch.run(_without_values(module, watch), input_shape, "meta")
+        output = watch.run(_without_values(module, watch), inputs, "meta")
     except Exception:  # perhaps it needs values; if it is something else, that is seen with them
         with seeded(0):
             watch, module = _Watch(), make().eval()
-        output = watch.run(module, input_shape, "cpu")
-    if not isinstance(output, Tensor) or output.ndim < 1 or output.shape[0] != 1:
-        got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        raise ValueError(f"a network gives one tensor, the batch first, got {got}")
+        output = watch.run(module, inputs, "cpu")
+    given = parts_of(output)
+    for part in given:
+        if not isinstance(part, Tensor) or part.ndim < 1 or part.shape[0] != 1:
+            got = tuple(part.shape) if isinstance(part, Tensor) else type(part).__name__
+            raise ValueError(f"a network gives tensors, the batch first, got {got}")
+    whole = tuple(tuple(part.shape[1:]) for part in given)
+    shape = whole[0] if isinstance(output, Tensor) else whole
     seen = blake2b(f"{text} {sorted(shapes.items())}".encode(), digest_size=16)
     for constant in (*constants, watch.trace.digest()):
         seen.update(constant)
     layers = watch.layers + Counter([Layer("other", positions=max(1, watch.others))])
-    return Facts(
-        tuple(output.shape[1:]), watch.macs, params, watch.bytes, seen.hexdigest(), dict(layers)
-    )
+    return Facts(shape, watch.macs, params, watch.bytes, seen.hexdigest(), dict(layers))
 
 
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -176,14 +181,15 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._names: dict[int, str] = {}
         self._kept: list[Tensor] = []  # so that no other tensor gets the id of one that is gone
 
-    def run(self, module: nn.Module, input_shape: Sequence[int], device: str) -> Any:
+    def run(self, module: nn.Module, inputs: Inputs, device: str) -> Any:
         """What a module gives for zeros."""
         for name, tensor in (*module.named_parameters(), *module.named_buffers()):
             self._name(tensor, name)
-        x = torch.zeros(1, *input_shape, device=device)
-        self._name(x, "input")
+        given = inputs.tensors(1, device)
+        for name, x in zip(inputs.names, given, strict=True):
+            self._name(x, name)
         with self:
-            return module(x)
+            return module(*given)
 
     def skip(self, name: str, layer: nn.Module, x: Tensor) -> Tensor:
         """In place of a layer whose costs and output follow from its input's shape."""

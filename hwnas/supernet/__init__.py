@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hwnas.supernet.evaluate import Evaluator
     from hwnas.supernet.gates import alpha_gradient, probabilities_of
     from hwnas.supernet.mixed import check_mixable, mixed_bytes, mixed_logits
-    from hwnas.supernet.network import Supernet, make_network
+    from hwnas.supernet.network import Supernet, concat_values, make_network
     from hwnas.supernet.samplers import (
         BalancedSampler,
         ConstraintSampler,
@@ -58,6 +58,7 @@ __all__ = [
     "alpha_gradient",
     "check_mixable",
     "check_origin",
+    "concat_values",
     "learning_rate",
     "load_checkpoint",
     "load_weights",
@@ -90,6 +91,7 @@ _HOMES = {
     "mixed_bytes": "hwnas.supernet.mixed",
     "mixed_logits": "hwnas.supernet.mixed",
     "Supernet": "hwnas.supernet.network",
+    "concat_values": "hwnas.supernet.network",
     "make_network": "hwnas.supernet.network",
     "BalancedSampler": "hwnas.supernet.samplers",
     "ConstraintSampler": "hwnas.supernet.samplers",

@@ -12,6 +12,7 @@ all networks of a space share, fits none of them, least after a short training.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +20,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from hwnas.data import Batch
+from hwnas.data import (
+    CLASSIFICATION,
+    Batch,
+    Task,
+    arrays,
+    even_slices,
+    joined,
+    length,
+    mapped,
+    rows_of,
+    tensors,
+)
 from hwnas.errors import OptionError
 from hwnas.ops import Shape
+from hwnas.ops.module import channels_last
 from hwnas.spaces.layout import Join
 from hwnas.supernet.kinds import RankBy
 from hwnas.supernet.network import Supernet, concat_values, sum_values, used
@@ -41,8 +54,10 @@ class Evaluator:
         supernet: gives the weights.
         calibration_images: training images for the batch-norm statistics, float32
             (n, channels, height, width).
-        images: what accuracies are measured on, float32 (n, channels, height, width).
-        labels: int64 (n,).
+        images: what accuracies are measured on, float32 (n, channels, height, width). Networks of
+            other inputs get those, and so are the calibration images.
+        labels: int64 (n,), or what an own metric reads.
+        task: whose score is taken for accuracy in all that is said here.
         rank_by: ``accuracy``, or ``separation`` of what the last, linear layer reads; then all that
             is said of accuracies here is said of separations, see `hwnas.supernet.separation`.
         batch: images run at once, at most, in both passes.
@@ -56,25 +71,31 @@ class Evaluator:
     def __init__(
         self,
         supernet: Supernet,
-        calibration_images: npt.NDArray[np.float32],
-        images: npt.NDArray[np.float32],
-        labels: npt.NDArray[np.int64],
+        calibration_images: Any,
+        images: Any,
+        labels: Any,
         *,
+        task: Task = CLASSIFICATION,
         rank_by: RankBy = "accuracy",
         batch: int = 256,
         cache_bytes: int = 2**30,
     ):
-        if not len(calibration_images) or not len(images) or len(images) != len(labels):
+        counts = [length(whole) for whole in (calibration_images, images, labels)]
+        if not all(counts) or counts[1] != counts[2]:
             raise OptionError(
                 "an evaluator needs calibration images, images, and one label an image, got "
-                f"{len(calibration_images)}, {len(images)} and {len(labels)} labels"
+                f"{counts[0]}, {counts[1]} and {counts[2]} labels"
             )
         if batch < 1:
             raise OptionError(f"an evaluation batch is at least 1, got {batch}")
         self.supernet = supernet
         self._batch = batch
-        self._labels = torch.from_numpy(np.asarray(labels, np.int64))
-        self._start = State(_batches(calibration_images, batch), _batches(images, batch))
+        self.task = task
+        self._labels = _batches(labels, batch)
+        self._start = State(
+            channels_last(_batches(calibration_images, batch)),
+            channels_last(_batches(images, batch)),
+        )
         self.rank_by: RankBy = rank_by
         self._memory = Memory(cache_bytes)
         self._known: dict[Name, float] = {}
@@ -85,17 +106,15 @@ class Evaluator:
     @property
     def image_count(self) -> int:
         """Images that each accuracy is counted on."""
-        return len(self._labels)
+        return sum(length(batch) for batch in self._labels)
 
-    def inputs(
-        self,
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.int64], int]:
+    def inputs(self) -> tuple[Any, Any, Any, int]:
         """What the evaluator was made with: calibration images, images, labels, batch."""
-        calibration, images = (
-            torch.cat(batches).contiguous().numpy()
-            for batches in (self._start.calibration, self._start.images)
+        calibration, images, labels = (
+            arrays(mapped(_contiguous, joined(batches)))
+            for batches in (self._start.calibration, self._start.images, self._labels)
         )
-        return calibration, images, self._labels.numpy(), self._batch
+        return calibration, images, labels, self._batch
 
     def accuracies(self, archs: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Accuracies, 0 to 1, of architectures (n, n_decisions), as a float array (n,).
@@ -127,16 +146,12 @@ class Evaluator:
         training = self.supernet.training
         self.supernet.eval()
         row = self.supernet.space.check(arch)[0]
-        right = count = 0
+        answers = ((self.supernet(tensors(x), row), tensors(y)) for x, y in batches)
         try:
             with torch.inference_mode():
-                for images, labels in batches:
-                    logits = self.supernet(torch.as_tensor(images).float(), row)
-                    right += int((logits.argmax(1) == torch.as_tensor(labels)).sum())
-                    count += len(labels)
+                return self.task.score_of(answers)
         finally:
             self.supernet.train(training)
-        return right / count
 
     def set_statistics(self, arch: npt.ArrayLike) -> None:
         """Leave the batch-norms of one path recalibrated, for ``supernet.weights(arch)``."""
@@ -144,6 +159,8 @@ class Evaluator:
 
     def _check_ends(self) -> None:
         space = self.supernet.space
+        if self.task.is_own:
+            raise OptionError("separation is of classes, and the data have a task of their own")
         ends = [workload.graph().nodes[-1] for workload in space.layout.slots[-1].workloads]
         if space.modules is not None or any(end.kind != "linear" for end in ends):
             raise OptionError(
@@ -251,8 +268,8 @@ class Evaluator:
 
     def _accuracy(self, state: State) -> float:
         if self.rank_by == "separation":
-            return separation(torch.cat(state.images), self._labels)
-        return (torch.cat(state.images).argmax(1) == self._labels).double().mean().item()
+            return separation(torch.cat(state.images), torch.cat(self._labels).long())
+        return self.task.score_of(zip(state.images, self._labels, strict=True))
 
 
 def _fingerprint(module: nn.Module) -> Tensor:
@@ -275,7 +292,11 @@ def _joined(join: Join[Tensor], states: Sequence[State]) -> State:
     )
 
 
-def _batches(images: npt.NDArray[np.float32], batch: int) -> tuple[Tensor, ...]:
+def _batches(whole: Any, batch: int) -> tuple[Any, ...]:
     """Parts of nearly equal size, since each counts as much in the average of statistics."""
-    parts = torch.from_numpy(np.asarray(images, np.float32)).tensor_split(-(-len(images) // batch))
-    return tuple(part.contiguous(memory_format=torch.channels_last) for part in parts)
+    made = tensors(whole)
+    return tuple(rows_of(made, rows) for rows in even_slices(length(whole), batch))
+
+
+def _contiguous(part: Any) -> Any:
+    return part.contiguous() if isinstance(part, Tensor) else part

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from hwnas.data import CLASSIFICATION, Task
 from hwnas.errors import OptionError
 from hwnas.supernet.network import Supernet, used
 
@@ -124,10 +125,11 @@ def gates_of(probabilities: Tensor, arch: npt.NDArray[np.int64]) -> Tensor:
 def alpha_gradient(
     supernet: Supernet,
     images: Tensor,
-    labels: Tensor,
+    labels: Any,
     arch: npt.NDArray[np.int64],
     alpha: Tensor,
     active: Active,
+    task: Task = CLASSIFICATION,
 ) -> tuple[Tensor, float]:
     """The gradient of the cross-entropy of one path by eq. 4, and that cross-entropy in nats.
 
@@ -136,10 +138,12 @@ def alpha_gradient(
 
     Args:
         supernet: left in training mode.
-        images, labels: a batch, (n, channels, height, width) and int64 (n,).
+        images, labels: a batch, (n, channels, height, width) and int64 (n,), or what an own loss
+            reads.
         arch: the sampled path.
         alpha: (n_decisions, most choices), not touched.
         active: bool, of the same shape.
+        task: whose loss stands in the place of the cross-entropy.
 
     Returns:
         ``dL/dalpha_m = sum_j dL/dg_j p_j (delta_mj - p_m)``, 0 where not active; and the loss.
@@ -149,7 +153,7 @@ def alpha_gradient(
     leaf = alpha.detach().requires_grad_()
     gates = gates_of(probabilities_of(leaf, active), arch)
     with _fixed_parameters(supernet):
-        loss = F.cross_entropy(gated(supernet, images, arch, gates, active), labels)
+        loss = task.loss_of(gated(supernet, images, arch, gates, active), labels)
         (gradient,) = torch.autograd.grad(loss, leaf)
     return gradient, loss.item()
 

@@ -10,7 +10,7 @@ network of n choices takes about n times a path's memory, times the images of a 
 counts it. A `hwnas.ops.Zero` adds nothing, so it is not run and costs nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
@@ -29,6 +29,7 @@ def mixed_logits(
     images: Tensor,
     probabilities: Tensor,
     drop: Callable[[Tensor], Tensor] | None = None,
+    concat: Callable[[str, Sequence[Tensor]], Tensor] | None = None,
 ) -> Tensor:
     """Logits (n, classes) of all candidates, each weighted by its probability.
 
@@ -37,6 +38,7 @@ def mixed_logits(
         images: (n, channels, height, width).
         probabilities: (n_decisions, most choices); gradients flow into them.
         drop: what becomes of each sum, such as drop path; None leaves it.
+        concat: see `Supernet.wire`.
     """
     slots = supernet.space.layout.slots
     weights = probabilities.to(images.dtype)
@@ -54,7 +56,7 @@ def mixed_logits(
         return result if drop is None else drop(result)
 
     path = supernet.path([0] * len(supernet.space.decisions))
-    return supernet.wire(path, images, run)
+    return supernet.wire(path, images, run, concat)
 
 
 def check_mixable(space: SearchSpace) -> None:

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from hwnas.errors import OptionError
 from hwnas.ops import Graph
+from hwnas.ops.module import channels_last
 from hwnas.progress import say
 from hwnas.spaces import SearchSpace
 from hwnas.spaces.layout import Modules
@@ -89,16 +91,17 @@ class NamedBlock(nn.Module):
         self._channels_last = True
         self._channels_last = self._runs_channels_last(looked_at[0][0])
 
-    def forward(self, x: Tensor, choice: int) -> Tensor:
+    def forward(self, x: Any, choice: int) -> Any:
         """Run one network on a batch of inputs."""
         candidate = self._candidate(choice)
+        given = x if isinstance(x, tuple) else (x,)
         if not self._channels_last:
-            x = x.contiguous()
-        if any(buffer.device != x.device for buffer in candidate.module.buffers()):
-            candidate.module.to(x.device)
+            given = tuple(part.contiguous() for part in given)
+        device = given[0].device
+        if any(buffer.device != device for buffer in candidate.module.buffers()):
+            candidate.module.to(device)
         weights = {name: self._take(name, cut) for name, cut in candidate.cuts.items()}
-        result: Tensor = functional_call(candidate.module, weights, (x,))
-        return result
+        return functional_call(candidate.module, weights, given)
 
     def train(self, mode: bool = True) -> "NamedBlock":
         """As in torch; networks that are not registered as parts follow."""
@@ -193,7 +196,7 @@ class NamedBlock(nn.Module):
 
     def _runs_channels_last(self, arch: Sequence[int]) -> bool:
         """Whether networks run in the memory format that oneDNN is fast in; views may refuse."""
-        x = torch.zeros(2, *self._space.input_shape).contiguous(memory_format=torch.channels_last)
+        x = channels_last(self._networks.inputs.zeros(2))
         (choice,) = self._space.layout.path(arch)
         assert choice is not None, "the only slot of a family runs"
         training = self.training

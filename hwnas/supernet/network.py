@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hwnas.errors import OptionError
 from hwnas.ops import Graph
-from hwnas.ops.module import add_all, concat_all, initialise
+from hwnas.ops.module import add_all, channels_last, concat_all, initialise
 from hwnas.spaces import SearchSpace
 from hwnas.supernet.kinds import SHARINGS, BatchNorms, InitialWeights, Sharing
 from hwnas.supernet.named import NamedBlock
@@ -72,7 +72,8 @@ class Supernet(nn.Module):
             self._share_by_name(seed, alike, affine)
         else:
             self._share_by_slot(seed, alike, affine, zero_init_residual)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for parameter in self.parameters():
+            parameter.data = channels_last(parameter.data)
 
     def _share_by_name(self, seed: int, alike: bool, affine: bool) -> None:
         """One block holds whole networks, which share parameters by their names."""
@@ -123,12 +124,19 @@ class Supernet(nn.Module):
         return result
 
     def forward(self, x: Tensor, arch: Sequence[int] | npt.NDArray[np.int64]) -> Tensor:
-        """Logits (n, classes) of one architecture for images (n, channels, height, width)."""
+        """Logits (n, classes) of one architecture for images (n, channels, height, width).
+
+        A person's own modules may read and give something else.
+        """
         path = self.path(arch)
         return self.wire(path, x, lambda slot, x: self.run_block(slot, x, used(path[slot])))
 
     def wire(
-        self, path: Sequence[int | None], x: Tensor, run: Callable[[int, Tensor], Tensor]
+        self,
+        path: Sequence[int | None],
+        x: Tensor,
+        run: Callable[[int, Tensor], Tensor],
+        concat: Callable[[str, Sequence[Tensor]], Tensor] | None = None,
     ) -> Tensor:
         """Let images (n, channels, height, width) flow through the slots of a path, as logits.
 
@@ -136,9 +144,10 @@ class Supernet(nn.Module):
             path: from `path`; says which slots are used.
             x: the images.
             run: what is done at a slot, such as `run_block` of one candidate.
+            concat: what joins channels, given where; by default `concat_values`.
         """
-        x = x.contiguous(memory_format=torch.channels_last)
-        return self._layout.wire(tuple(path), x, run, sum_values, concat_values)
+        start: Tensor = channels_last(x)
+        return self._layout.wire(tuple(path), start, run, sum_values, concat or concat_values)
 
     def weights(self, arch: npt.ArrayLike) -> dict[str, npt.NDArray[Any]]:
         """Copies of what one architecture inherits: the state dict of ``space.build(arch)``.

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
+from hwnas.data import CLASSIFICATION, Task, length, moved, rows_of
 from hwnas.errors import OptionError
 from hwnas.supernet.kinds import OPTIMIZERS, OptimizerKind, Schedule
 from hwnas.supernet.network import Supernet
@@ -65,8 +65,8 @@ def learning_rate(
 def train_step(
     supernet: Supernet,
     optimizer: torch.optim.Optimizer,
-    images: Tensor,
-    labels: Tensor,
+    images: Any,
+    labels: Any,
     arch: npt.NDArray[np.int64],
     *,
     lr: float,
@@ -74,14 +74,16 @@ def train_step(
     max_norm: float | None = 5.0,
     micro_batches: int = 1,
     workers: Workers = SINGLE_PROCESS,
+    task: Task = CLASSIFICATION,
 ) -> float:
     """Train the weights of one path, or of several at once, on one batch.
 
     Args:
         supernet: changed in place; left in training mode.
         optimizer: of the supernet's parameters.
-        images: float32 (n, channels, height, width); of the whole batch, on every worker.
-        labels: int64 (n,).
+        images: float32 (n, channels, height, width), or what else the networks read; of the whole
+            batch, on every worker.
+        labels: int64 (n,), or what an own loss reads.
         arch: the path, one index per decision; or several (paths, n_decisions), each of which sees
             the whole batch, and whose gradients are averaged before the weights move.
         lr: learning rate of this step.
@@ -90,9 +92,10 @@ def train_step(
         micro_batches: equal parts of the batch, each normalised with its own statistics, whose
             gradients are averaged; a multiple of the workers.
         workers: who compute the micro-batches.
+        task: whose loss is trained.
 
     Returns:
-        The loss, cross-entropy in nats, mean of the paths.
+        The loss, cross-entropy in nats or a person's own, mean of the paths.
 
     Raises:
         OptionError: the batch is not divisible by the micro-batches.
@@ -101,21 +104,21 @@ def train_step(
         supernet.train()
     for group in optimizer.param_groups:
         group["lr"] = lr
-    if len(images) % micro_batches:
+    count = length(labels)
+    if count % micro_batches:
         raise OptionError(
-            f"a batch of {len(images)} images is not divisible by {micro_batches} micro-batches"
+            f"a batch of {count} images is not divisible by {micro_batches} micro-batches"
         )
     optimizer.zero_grad(set_to_none=True)
     total = torch.zeros((), device=workers.device)
-    each = len(images) // micro_batches
+    each = count // micro_batches
     paths = np.atleast_2d(arch)
     parts = micro_batches * len(paths)
     for share in workers.own_micro_batches(micro_batches):
         rows = slice(share * each, (share + 1) * each)
-        x, target = images[rows].to(workers.device), labels[rows].to(workers.device)
+        x, target = (moved(rows_of(half, rows), workers.device) for half in (images, labels))
         for path in paths:
-            logits = supernet(x, path)
-            loss = F.cross_entropy(logits, target, label_smoothing=label_smoothing) / parts
+            loss = task.loss_of(supernet(x, path), target, label_smoothing) / parts
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
     grouped = (p for group in optimizer.param_groups for p in group["params"])

@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
-from torch import Tensor
+from hwnas.data import parts_of
 
 __all__ = ["Memory", "Name", "State", "Trace", "Value"]
 
@@ -26,18 +27,20 @@ Name = bytes
 class State:
     """What flows between two slots, in batches (n, channels, height, width), or logits.
 
+    A person's own networks may read and give several tensors, as tuples or dicts.
+
     Attributes:
         calibration: in training mode, normalised with each batch's own statistics.
         images: in evaluation mode, normalised with the recalibrated statistics.
     """
 
-    calibration: tuple[Tensor, ...]
-    images: tuple[Tensor, ...]
+    calibration: tuple[Any, ...]
+    images: tuple[Any, ...]
 
     @property
     def nbytes(self) -> int:
         """Bytes of all tensors."""
-        return sum(t.nbytes for t in (*self.calibration, *self.images))
+        return sum(t.nbytes for batch in (*self.calibration, *self.images) for t in parts_of(batch))
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -6,9 +6,8 @@ from hashlib import sha256
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from hwnas.data import Batch, Dataset, TrainableValidation, check_dataset
+from hwnas.data import Batch, Dataset, TrainableValidation, check_dataset, length, parts_of
 from hwnas.data.checking import check_batch
 
 __all__ = ["check_data"]
@@ -78,7 +77,7 @@ def _check_steps(data: Dataset, augmented: bool) -> None:
         assert other != seen[: len(other)], "seeds 0 and 1 give the same order"
 
 
-def _check_part(data: Dataset, part: str) -> Counter[tuple[str, int]]:
+def _check_part(data: Dataset, part: str) -> Counter[tuple[str, str]]:
     """A part is the same each time, in batches of nearly one size; returns its examples."""
     readings, sizes = [], []
     for _ in range(2):
@@ -106,7 +105,7 @@ def _check_calibration(data: Dataset) -> Counter[str]:
 
 
 def _check_validation_batches(
-    data: TrainableValidation, validation: Counter[tuple[str, int]]
+    data: TrainableValidation, validation: Counter[tuple[str, str]]
 ) -> None:
     """They see the validation part, every example once an epoch."""
     n = data.validation_count
@@ -118,27 +117,29 @@ def _check_validation_batches(
 
 def _examples(
     data: Dataset, method: str, *, steps: Iterable[int], seed: int
-) -> Iterator[tuple[str, int]]:
-    """Digest and label of each example of some steps."""
+) -> Iterator[tuple[str, str]]:
+    """Digests of image and label of each example of some steps."""
     for step in steps:
         batch = getattr(data, method)(step, _BATCH, seed)
         what = f"{method}({step}, {_BATCH}, {seed})"
         images, labels = check_batch(data, what, batch, exactly=_BATCH)
-        yield from zip(_digests(images), labels.tolist(), strict=True)
+        yield from zip(_digests(images), _digests(labels), strict=True)
 
 
-def _batches(data: Dataset, part: str, batches: Iterable[Batch]) -> Iterator[list[tuple[str, int]]]:
+def _batches(data: Dataset, part: str, batches: Iterable[Batch]) -> Iterator[list[tuple[str, str]]]:
     for at, batch in enumerate(batches):
         images, labels = check_batch(data, f"batch {at} of {part}()", batch)
-        yield list(zip(_digests(images), labels.tolist(), strict=True))
+        yield list(zip(_digests(images), _digests(labels), strict=True))
 
 
-def _digests(images: Any) -> Iterator[str]:
-    """One text an image, equal for equal images."""
-    array: npt.NDArray[np.float32] = np.asarray(images)
-    return (sha256(np.ascontiguousarray(image).data).hexdigest() for image in array)
+def _digests(whole: Any) -> Iterator[str]:
+    """One text an example, equal for equal ones."""
+    parts = [part if isinstance(part, list) else np.asarray(part) for part in parts_of(whole)]
+    for at in range(length(whole)):
+        each = [repr(p[at]) if isinstance(p, list) else p[at].tobytes().hex() for p in parts]
+        yield sha256(" ".join(each).encode()).hexdigest()
 
 
-def _images(examples: Counter[tuple[str, int]]) -> Counter[str]:
+def _images(examples: Counter[tuple[str, str]]) -> Counter[str]:
     """Digests of images without their labels."""
     return Counter(digest for digest, _ in examples.elements())

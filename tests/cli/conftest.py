@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 
 import pytest
 
@@ -20,6 +22,24 @@ def hwnas(capsys):
             guarded(lambda standalone_mode: group(list(words), standalone_mode=standalone_mode))
         captured = capsys.readouterr()
         return left.value.code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def hwnas_once():
+    """As `hwnas`, for what is run once for many tests."""
+
+    def run(*words):
+        from hwnas.cli import group
+
+        with (
+            redirect_stdout(StringIO()) as out,
+            redirect_stderr(StringIO()) as said,
+            pytest.raises(SystemExit) as left,
+        ):
+            guarded(lambda standalone_mode: group(list(words), standalone_mode=standalone_mode))
+        return left.value.code, out.getvalue(), said.getvalue()
 
     return run
 

@@ -81,7 +81,7 @@ def test_the_trap_works(hwnas, trap):
 @pytest.mark.parametrize(
     "keys", [("space",), ("data", "method", "runtime", "predictor", "sampler")], ids="-".join
 )
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [NAMES[0], NAMES[-1]])
 def test_a_run_names_a_module(hwnas, whole, trap, keys, name):
     folder, _ = whole
     for file in ("config.json", "result.json"):

@@ -46,21 +46,15 @@ def home(deployed, tmp_path_factory):
     return folder
 
 
-def start(out, home, *words):
-    command = [sys.executable, "-m", "hwnas", "search", *QUICK, "--out", str(out), "--json", *words]
-    return subprocess.Popen(
-        command,
-        env={**os.environ, "HWNAS_HOME": str(home), "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def words_of(out, *words):
+    return ["search", *QUICK, "--out", str(out), "--json", *words]
 
 
-def finish(process):
-    out, said = process.communicate(timeout=300)
-    assert process.returncode == 0, said
-    return json.loads(out), said
+@pytest.fixture
+def here(hwnas, home, monkeypatch):
+    """Run a search in this process: status, stdout, stderr."""
+    monkeypatch.setenv("HWNAS_HOME", str(home))
+    return lambda out, *words: hwnas(*words_of(out, *words))
 
 
 def evaluated(folder):
@@ -69,10 +63,13 @@ def evaluated(folder):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(home, tmp_path_factory):
+def undisturbed(hwnas_once, home, tmp_path_factory):
     out = tmp_path_factory.mktemp("undisturbed") / "run"
-    result, said = finish(start(out, home, *BUDGET))
-    return out, result, said
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("HWNAS_HOME", str(home))
+        status, result, said = hwnas_once(*words_of(out, *BUDGET))
+    assert status == 0, said
+    return out, json.loads(result), said
 
 
 def test_the_result_is_whole_and_keeps_every_budget(undisturbed, deployed):
@@ -144,9 +141,14 @@ def test_the_trained_proxy_file_has_the_stated_accuracy(undisturbed):
     assert np.mean(right) == pytest.approx(result["test_accuracy"], abs=2 / len(right))
 
 
-def test_killed_and_resumed_it_ends_as_if_undisturbed(undisturbed, home, tmp_path):
+def test_killed_and_resumed_it_ends_as_if_undisturbed(undisturbed, home, here, tmp_path):
     out = tmp_path / "run"
-    process = start(out, home, *BUDGET)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hwnas", *words_of(out, *BUDGET)],
+        env={**os.environ, "HWNAS_HOME": str(home), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     log = out / "log.jsonl"
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
@@ -155,9 +157,11 @@ def test_killed_and_resumed_it_ends_as_if_undisturbed(undisturbed, home, tmp_pat
             break
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.wait()
     assert not (out / "result.json").exists()
-    result, _ = finish(start(out, home, *BUDGET))
+    status, ended, _ = here(out, *BUDGET)
+    assert status == 0
+    result = json.loads(ended)
     whole, expected, _ = undisturbed
     assert result["architecture"] == expected["architecture"]
     assert result["accuracy"] == expected["accuracy"]
@@ -165,18 +169,17 @@ def test_killed_and_resumed_it_ends_as_if_undisturbed(undisturbed, home, tmp_pat
     assert evaluated(out) == evaluated(whole)
 
 
-def test_the_same_command_again_returns_the_result_at_once(undisturbed, home):
+def test_the_same_command_again_returns_the_result_at_once(undisturbed, here):
     out, expected, _ = undisturbed
-    result, said = finish(start(out, home, *BUDGET))
-    assert result == expected
+    status, result, said = here(out, *BUDGET)
+    assert (status, json.loads(result)) == (0, expected)
     assert "finished" in said
 
 
-def test_other_flags_in_the_same_folder_are_refused(undisturbed, home):
+def test_other_flags_in_the_same_folder_are_refused(undisturbed, here):
     out, expected, _ = undisturbed
-    process = start(out, home, *BUDGET, "--steps", "13")
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == 2
+    status, _, said = here(out, *BUDGET, "--steps", "13")
+    assert status == 2
     assert "steps was 12 and is now 13" in said
     assert json.loads((out / "result.json").read_text()) == expected
 
@@ -223,23 +226,24 @@ def test_an_infeasible_budget_comes_before_advice_of_where_to_measure(hwnas, for
     assert "copy the folder" not in said
 
 
-def test_a_foreign_table_is_used_only_by_name_and_measures_nothing(foreign, home, tmp_path):
-    process = start(tmp_path / "run", home, "--latency", "1s", "--table", str(foreign))
-    result, said = finish(process)
+def test_a_foreign_table_is_used_only_by_name_and_measures_nothing(foreign, here, tmp_path):
+    status, out, said = here(tmp_path / "run", "--latency", "1s", "--table", str(foreign))
+    assert status == 0
+    result = json.loads(out)
     assert result["measured_ms"] is None
     assert result["target"]["device"] == "Other CPU"
     assert "the table was measured elsewhere" in said
     assert "device: " in said
 
 
-def test_a_run_goes_on_with_the_table_it_began_with(undisturbed, home, foreign):
+def test_a_run_goes_on_with_the_table_it_began_with(undisturbed, here, foreign):
     out, expected, _ = undisturbed
-    result, said = finish(start(out, home, *BUDGET, "--table", str(foreign)))
-    assert result == expected
+    status, result, said = here(out, *BUDGET, "--table", str(foreign))
+    assert (status, json.loads(result)) == (0, expected)
     assert f"the table that this run began with; {foreign} is another by now" in said
-    process = start(out, home, *BUDGET, "--table", "nowhere.json")
-    assert "no latency table at" in process.communicate(timeout=120)[1]
-    assert process.returncode == 2
+    status, _, said = here(out, *BUDGET, "--table", "nowhere.json")
+    assert status == 2
+    assert "no latency table at" in said
 
 
 def test_a_table_of_other_settings_is_not_bent_to_the_flags(hwnas, foreign, tmp_path):

@@ -31,27 +31,16 @@ def table(tmp_path_factory):
     return path
 
 
-def start(out, table, *words):
-    command = [sys.executable, "-m", "hwnas", "search", *WORDS, "--table", str(table), "--json"]
-    return subprocess.Popen(
-        [*command, "--out", str(out), *words],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finish(process):
-    out, said = process.communicate(timeout=300)
-    assert process.returncode == 0, said
-    return json.loads(out)
+def words_of(out, table):
+    return ["search", *WORDS, "--table", str(table), "--json", "--out", str(out)]
 
 
 @pytest.fixture(scope="module")
-def undisturbed(table, tmp_path_factory):
+def undisturbed(hwnas_once, table, tmp_path_factory):
     out = tmp_path_factory.mktemp("undisturbed") / "run"
-    return out, finish(start(out, table))
+    status, result, said = hwnas_once(*words_of(out, table))
+    assert status == 0, said
+    return out, json.loads(result)
 
 
 def test_the_result_is_one_json_document(undisturbed):
@@ -63,9 +52,14 @@ def test_the_result_is_one_json_document(undisturbed):
     assert {"best.onnx", "proxy.onnx", "alpha.png"} <= set(result["files"].values())
 
 
-def test_killed_and_resumed_it_ends_as_if_undisturbed(undisturbed, table, tmp_path):
+def test_killed_and_resumed_it_ends_as_if_undisturbed(hwnas, undisturbed, table, tmp_path):
     out = tmp_path / "run"
-    process = start(out, table)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hwnas", *words_of(out, table)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     log = out / "log.jsonl"
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
@@ -73,9 +67,11 @@ def test_killed_and_resumed_it_ends_as_if_undisturbed(undisturbed, table, tmp_pa
             break
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.wait()
     assert not (out / "result.json").exists()
-    result = finish(start(out, table))
+    status, ended, _ = hwnas(*words_of(out, table))
+    assert status == 0
+    result = json.loads(ended)
     here = {"seconds": 0, "verify": ""}  # the time it took, and the folder
     assert {**result, **here} == {**undisturbed[1], **here}
 

@@ -160,7 +160,7 @@ def test_a_run_shows_its_winner(hwnas, looked_up):
     status, out, said = hwnas("show", str(looked_up / "run"))
     assert status == 0
     assert out.startswith(found["architecture"])
-    assert f"latency by the search: {found['predicted_ms']:.3f} ms, looked up" in said
+    assert f"the run's result: latency {found['predicted_ms']:.3f} ms, looked up" in said
     assert "no latency is shown" in said
     words = ("show", str(looked_up / "run"), "--latencies", f"{looked_up / 'nb.csv'}:ms")
     status, out, said = hwnas(*words, "--json")

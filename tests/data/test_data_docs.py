@@ -2,15 +2,18 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from torch import nn
 
+import hwnas
 from hwnas.data import DATA, ArrayDataset, load_data
 from hwnas.testing import check_data
 
 TEXT = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
-BLOBS, ON_DISK, REGISTERED = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+BLOBS, BRIGHTNESS, ON_DISK, REGISTERED = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 
 def test_blobs(tmp_path: Path) -> None:
@@ -22,6 +25,23 @@ def test_blobs(tmp_path: Path) -> None:
     for images, labels in data.test():
         quarters = images.reshape(len(images), 3, 2, 8, 2, 8).mean((1, 3, 5)).reshape(-1, 4)
         np.testing.assert_array_equal(quarters.argmax(1), labels)  # the brightest is the class
+
+
+def test_brightness_is_learned(tmp_path: Path) -> None:
+    names: dict[str, Any] = {}
+    exec(compile(BRIGHTNESS, "docs/data.md", "exec"), names)
+    data = names["data"]
+    check_data(data)
+    settings = {"steps": 40, "base_lr": 3e-2, "batch_size": 32, "population": 3, "generations": 1}
+    space = hwnas.family(
+        lambda width: nn.Sequential(nn.Flatten(), nn.Linear(192, width), nn.Linear(width, 1)),
+        {"width": [2, 4]},
+        input_shape=(3, 8, 8),
+    )
+    found = hwnas.find_network(space, data, ["macs<=1M"], out=tmp_path, **settings)
+    assert "levels off" in str(found)
+    constant = data.task.score_of([(y.mean().expand_as(y), y) for _, y in data.validation()])
+    assert found.accuracy > constant  # better than to say the mean of all
 
 
 def test_images_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

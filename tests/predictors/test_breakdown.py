@@ -205,6 +205,10 @@ def test_of_own_modules_the_layers_are_told():
     assert total_ms(told) == pytest.approx(told.predicted_ms)
     assert sum(part.macs for part in told.parts if part.macs is not None) == told.macs
     layers = [part for part in told.parts if part.source == "modelled" and part.name != "rest"]
+    (first,) = (part for part in layers if "conv" in part.name and " 3-" in part.name)
+    width, kernel = (space.decisions[d].choices[arch[d]].token for d in (0, 2))
+    assert first.name == f"1x conv {kernel}x{kernel} 3-{width}, 16 positions"
+    assert first.macs == 3 * int(width) * int(kernel) ** 2 * 16
     assert sum("conv" in part.name for part in layers) == 2
     assert sum("linear" in part.name for part in layers) == 1
     assert "modelled from whole networks" in told.note

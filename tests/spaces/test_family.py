@@ -12,8 +12,11 @@ from torch import Tensor, nn
 
 import hwnas
 from hwnas.errors import ArchitectureError, ExportError, OptionError
+from hwnas.spaces.inputs import Inputs
 from hwnas.spaces.module_facts import facts_of
 from hwnas.testing.spaces import check_space
+
+IMAGES, GREY = (Inputs(shape, ("float32",)) for shape in ((3, 8, 8), (1, 2, 2)))
 
 
 @pytest.mark.parametrize("make", [cnn_space, layered_space, vit_space])
@@ -85,7 +88,7 @@ def test_what_only_changes_how_it_runs_tells_networks_apart() -> None:
             return y + x.flatten(1) if self.residual else y
 
     digests = {
-        facts_of(lambda r=r, s=s: Block(r, s), (1, 2, 2)).digest
+        facts_of(lambda r=r, s=s: Block(r, s), GREY).digest
         for r in (False, True)
         for s in (1.0, 0.5)
     }
@@ -109,7 +112,7 @@ def test_buffers_and_constants_tell_networks_apart() -> None:
 
     for buffer in (True, False):
         weak, strong, again = (
-            facts_of(lambda s=s, b=buffer: Blur(s, b), (3, 8, 8)).digest for s in (0.1, 0.2, 0.1)
+            facts_of(lambda s=s, b=buffer: Blur(s, b), IMAGES).digest for s in (0.1, 0.2, 0.1)
         )
         assert weak == again != strong
 
@@ -124,7 +127,7 @@ def test_a_module_that_looks_at_values_is_run_on_the_cpu() -> None:
             y = self.layer(x.flatten(1))
             return y + 1 if float(y.detach().sum()) > 1e9 else y
 
-    facts = facts_of(Looks, (1, 2, 2))
+    facts = facts_of(Looks, GREY)
     assert (facts.macs, facts.params, facts.output) == (12, 15, (3,))
 
 
@@ -208,7 +211,7 @@ def test_a_function_that_gives_another_network_each_time_is_refused() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"input_shape": (8, 8)}, r"input_shape is \(channels, height, width\)"),
+        ({"input_shape": 8}, "input_shape is the shape of an input without the batch"),
         ({"input_shape": (3, 0, 8)}, "at least 1"),
         ({"name": "my net"}, "the name of a family is of letters"),
         ({"parts": {"qkv": 3}}, "none ends in 'qkv'"),

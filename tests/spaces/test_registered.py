@@ -125,7 +125,7 @@ def test_no_module_that_a_file_names_is_imported(file: Path) -> None:
 def test_an_installed_package_adds_a_space(monkeypatch: pytest.MonkeyPatch) -> None:
     points = {"branches": "branches:branches", "another": "branches:branches"}
     found = [SimpleNamespace(name=name, value=value) for name, value in points.items()]
-    monkeypatch.setattr(registry, "entry_points", lambda group: found)
+    monkeypatch.setattr(registry, "_entry_points", lambda group, path: found)
     assert "branches" in hwnas.spaces.names()
     assert hwnas.spaces.space("branches").identifier == branches().identifier
     with pytest.raises(OptionError, match="'branches', got 'another'"):

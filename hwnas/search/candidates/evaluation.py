@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from hwnas.arrays import FloatArray, IntArray
-from hwnas.data import Dataset
+from hwnas.data import ACCURACY, Dataset, Metric, joined, length, rows_of, task_of, tensors
 from hwnas.progress import Progress, silent
 from hwnas.search.runs.run import Run
 from hwnas.search.runs.stored import StoredRun
@@ -26,7 +26,8 @@ __all__ = [
     "validation_evaluator",
 ]
 
-#: Architectures (n, n_decisions) -> accuracies (n,), 0 to 1.
+#: Architectures (n, n_decisions) -> accuracies (n,), 0 to 1; scores where the data have an own
+#: metric, and so wherever accuracies are said here.
 Evaluate = Callable[[IntArray], FloatArray]
 
 #: Images that recalibrate batch-norm, and at most as many that an evaluation looks at, where
@@ -37,9 +38,9 @@ _VALIDATION_IMAGES = 1000
 _CHUNK = 8
 
 
-def calibration_images(data: Dataset, count: int | None = None) -> npt.NDArray[np.float32]:
-    """The training images that recalibrate batch-norm for every candidate."""
-    return np.asarray(data.calibration(count or _CALIBRATION_IMAGES), np.float32)
+def calibration_images(data: Dataset, count: int | None = None) -> Any:
+    """The training images that recalibrate batch-norm for every candidate, as tensors."""
+    return tensors(data.calibration(count or _CALIBRATION_IMAGES))
 
 
 def validation_evaluator(
@@ -56,16 +57,17 @@ def validation_evaluator(
     most = settings.validation_images or _VALIDATION_IMAGES
     images, labels, count = [], [], 0
     for x, y in data.validation():
-        images.append(np.asarray(x, np.float32))
-        labels.append(np.asarray(y, np.int64))
-        count += len(labels[-1])
+        images.append(tensors(x))
+        labels.append(tensors(y))
+        count += length(y)
         if count >= most:
             break
     return Evaluator(
         supernet,
         calibration_images(data, settings.calibration_images),
-        np.concatenate(images)[:most],
-        np.concatenate(labels)[:most],
+        rows_of(joined(images), slice(most)),
+        rows_of(joined(labels), slice(most)),
+        task=task_of(data),
         rank_by=settings.rank_by,
     )
 
@@ -96,9 +98,11 @@ class LoggedEvaluation:
         accuracies: evaluates what is new.
         progress: told every few architectures.
         known: what an earlier search found out, by architecture string.
+        metric: what the numbers are.
         chunk: architectures evaluated between two entries in the log.
 
     Attributes:
+        metric: what the numbers are.
         asked: architecture string -> accuracy of all that was asked for since the start, in order;
             equal in a resumed and in an undisturbed run.
     """
@@ -111,11 +115,12 @@ class LoggedEvaluation:
         progress: Progress = silent,
         *,
         known: Mapping[str, float] | None = None,
+        metric: Metric = ACCURACY,
         chunk: int = _CHUNK,
     ):
         self.asked: dict[str, float] = {}
         self._run, self._space, self._accuracies = run, space, accuracies
-        self._progress = progress
+        self._progress, self.metric = progress, metric
         self._chunk = chunk
         self._known = dict(known or {})
         self._known |= {e["architecture"]: float(e["accuracy"]) for e in run.logged("evaluated")}
@@ -128,7 +133,8 @@ class LoggedEvaluation:
             rows = new[chunk : chunk + self._chunk]
             for at, accuracy in zip(rows, self._accuracies(archs[rows]), strict=True):
                 self._known[names[at]] = float(accuracy)
-                self._run.log("evaluated", architecture=names[at], accuracy=float(accuracy))
+                told = {"architecture": names[at], "accuracy": float(accuracy)}
+                self._run.log("evaluated", **told, **self.metric.facts)
             self._progress("evaluating", (chunk + len(rows)) / len(new), "")
         self.asked |= {name: self._known[name] for name in names}
         return np.array([self._known[name] for name in names])
@@ -146,7 +152,8 @@ class LoggedEvaluation:
         if logged:
             return float(logged[-1]["accuracy"])
         accuracy = float(self._accuracies(arch[None])[0])
-        self._run.log("evaluated aside", architecture=name, accuracy=accuracy)
+        told = {"architecture": name, "accuracy": accuracy}
+        self._run.log("evaluated aside", **told, **self.metric.facts)
         return accuracy
 
     @property

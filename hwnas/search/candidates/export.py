@@ -38,7 +38,7 @@ def exporter(problem: Problem, validation: Evaluator | None) -> Callable[[IntArr
             if precision == "int8":
                 module = GraphModule(space.graph(arch))
                 module.load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()})
-                images = torch.from_numpy(calibration_images(problem.data))
+                images = calibration_images(problem.data)
                 ranges = node_ranges(module.eval(), space.graph(arch), images)
         about = {
             "hwnas.arguments": json.dumps(dict(space.arguments)),

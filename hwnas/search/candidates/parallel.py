@@ -20,6 +20,7 @@ from joblib import delayed, parallel_config
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from hwnas.arrays import FloatArray, IntArray
+from hwnas.data import Task
 from hwnas.errors import MissingPackageError, OptionError, WorkerLostError
 from hwnas.progress import Progress, silent
 from hwnas.registry import typed_modules
@@ -69,11 +70,15 @@ def logged_evaluation(
     progress: Progress = silent,
 ) -> LoggedEvaluation:
     """Accuracies from the run's log, else from ``evaluator``, here or in several processes."""
+    metric = evaluator.task.scored
     if parallel is None:
-        return LoggedEvaluation(run, space, evaluator.accuracies, progress, known=known)
+        own = evaluator.accuracies
+        return LoggedEvaluation(run, space, own, progress, known=known, metric=metric)
     accuracies = ParallelAccuracies(evaluator, parallel)
     chunk = _CHUNK * parallel.workers
-    return LoggedEvaluation(run, space, accuracies, progress, known=known, chunk=chunk)
+    return LoggedEvaluation(
+        run, space, accuracies, progress, known=known, metric=metric, chunk=chunk
+    )
 
 
 class ParallelAccuracies:
@@ -102,6 +107,7 @@ class ParallelAccuracies:
             state,
             *evaluator.inputs(),
             _CACHE_BYTES // parallel.workers,
+            evaluator.task,
             evaluator.rank_by,
         )
         self._key = uuid4().hex
@@ -144,11 +150,12 @@ class _Copy:
     space: SearchSpace
     sharing: Sharing
     state: dict[str, npt.NDArray[Any]]
-    calibration_images: npt.NDArray[np.float32]
-    images: npt.NDArray[np.float32]
-    labels: npt.NDArray[np.int64]
+    calibration_images: Any
+    images: Any
+    labels: Any
     batch: int
     cache_bytes: int
+    task: Task
     rank_by: RankBy
 
     def evaluator(self) -> Evaluator:
@@ -157,9 +164,10 @@ class _Copy:
         supernet.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in self.state.items()})
         return Evaluator(
             supernet,
-            self.calibration_images.copy(),
-            self.images.copy(),
-            self.labels.copy(),
+            self.calibration_images,
+            self.images,
+            self.labels,
+            task=self.task,
             rank_by=self.rank_by,
             batch=self.batch,
             cache_bytes=self.cache_bytes,

@@ -5,10 +5,8 @@ So DARTS and Amended-DARTS search, and the validation images stay out of it.
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from hwnas.arrays import IntArray
-from hwnas.data import Batch, Dataset
+from hwnas.data import Batch, Dataset, joined
 from hwnas.data.arrays import ArrayDataset
 from hwnas.data.batches import batch_indices
 from hwnas.errors import OptionError
@@ -44,10 +42,7 @@ class Half:
             return images, self.data.train_labels[chosen]
         # a batch of one is an example of the permutation, whatever kind of data it is
         one_by_one = [self.data.train_batch(self.first + int(row), 1, self.seed) for row in rows]
-        images, labels = (
-            np.concatenate([np.asarray(part) for part in parts])
-            for parts in zip(*one_by_one, strict=True)
-        )
+        images, labels = (joined(list(parts)) for parts in zip(*one_by_one, strict=True))
         return images, labels
 
 
@@ -70,11 +65,16 @@ def halves(data: Dataset, seed: int) -> tuple[Half, Half]:
 
 
 def check_halves(data: Dataset, weights_batch: int, alpha_batch: int) -> None:
-    """Refuse images that are too few for two halves.
+    """Refuse images that are too few for two halves, or have an order of their own.
 
     Raises:
-        OptionError: a half is smaller than its batch.
+        OptionError: a half is smaller than its batch, or images cannot be asked for one by one.
     """
+    if not getattr(data, "in_any_order", True):
+        raise OptionError(
+            f"halves of the training images are drawn example by example, and {data.name} come in "
+            "batches of an order of their own: give a map-style dataset in place of the iterable"
+        )
     half = data.train_count // 2
     largest = max(weights_batch, alpha_batch)
     if half < largest:

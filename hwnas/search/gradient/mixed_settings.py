@@ -48,3 +48,9 @@ class MixedSettings(TrainingSettings):
     path_drop: Annotated[float, Ge(0), Lt(1)] = setting(
         0.0, "Share of the images for which an edge is dropped while weights learn."
     )
+    auxiliary: Annotated[float, Ge(0)] = setting(
+        0.0,
+        "Weight of the loss of a second classifier behind the last reduction (DARTS: 0.4).",
+        most=100,
+        later=True,
+    )

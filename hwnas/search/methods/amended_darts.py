@@ -114,6 +114,10 @@ def check(problem: Problem, settings: Settings) -> Settings:
     from hwnas.supernet import mixed_bytes
 
     suits(problem.proxy)
+    if settings.auxiliary:
+        from hwnas.search.auxiliary import mixed_head
+
+        mixed_head(problem.proxy, problem.seed)
     check_halves(problem.data, settings.batch_size, settings.alpha_batch)
     check_memory(
         mixed_bytes(problem.proxy, max(settings.batch_size, settings.alpha_batch)),
@@ -187,9 +191,10 @@ def train_mixed(
         CheckpointError: the run holds a supernet of another space or method.
     """
     from torch import Tensor
-    from torch.nn import functional as F
+    from torch.nn import ModuleList
     from torch.nn.utils import clip_grad_norm_
 
+    from hwnas.search.auxiliary import mixed_head
     from hwnas.search.gradient.alphas import (
         Alphas,
         alpha_adam,
@@ -213,15 +218,21 @@ def train_mixed(
     )
 
     run, seed, steps = context.run, context.problem.seed, settings.steps
-    trained = [p for p in supernet.parameters() if p.requires_grad]
-    optimizer = optimizer_of(supernet, settings)
+    task = context.problem.task
+    head, concat, extra = None, None, {}
+    if settings.auxiliary:
+        head, concat = mixed_head(supernet.space, seed)
+        extra = {f"auxiliary {name}": tensor for name, tensor in head.state_dict().items()}
+    learning = ModuleList([supernet] if head is None else [supernet, head])
+    trained = [p for p in learning.parameters() if p.requires_grad]
+    optimizer = optimizer_of(learning, settings)
     alphas = Alphas(supernet.space)
     if settings.zeros == "needed":
         constraints = context.problem.constraints
         alphas.eligible[:] = without_zeros(alphas.active, supernet.space, constraints)
     adam, moments = alpha_adam(alphas, settings.alpha_lr, _MOMENTS, settings.alpha_decay)
     rest = Rest(alphas, settings.still)
-    state = {**alphas.state, **weights.state, **moments, **rest.state}
+    state = {**alphas.state, **weights.state, **moments, **rest.state, **extra}
     path, about, step = run.folder / CHECKPOINT, {"method": "amended-darts"}, 0
     if path.exists():
         step = load_checkpoint(path, supernet, optimizer, about, state, steps=steps)
@@ -229,13 +240,14 @@ def train_mixed(
     of_weights, of_alpha = halves(context.problem.data, seed)
     epoch = max(1, of_weights.count // settings.batch_size)
     turns = -(-(steps - settings.first) // settings.alpha_every)
-    supernet.train()
+    learning.train()
 
-    def loss_on(batch: tuple[Tensor, Tensor], rate: float = 0.0, smoothing: float = 0.0) -> Tensor:
+    def loss_on(batch: tuple[Tensor, Any], rate: float = 0.0, smoothing: float = 0.0) -> Tensor:
         probabilities = probabilities_of(alphas.alpha, alphas.active)
         drop = drop_path(rate, seed=seed, step=step)
-        logits = mixed_logits(supernet, batch[0], probabilities, drop)
-        return F.cross_entropy(logits, batch[1], label_smoothing=smoothing)
+        logits = mixed_logits(supernet, batch[0], probabilities, drop, concat)
+        second = 0.0 if head is None else task.loss_of(head(), batch[1])
+        return task.loss_of(logits, batch[1], smoothing) + settings.auxiliary * second
 
     while step < steps:
         images, labels = to_tensors(of_weights.batch(step, settings.batch_size))
@@ -263,8 +275,9 @@ def train_mixed(
                 )
 
         # weights, alpha fixed
+        lr = learning_rate(step, steps, settings.peak_lr, 0, "cosine")
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, steps, settings.peak_lr, 0, "cosine")
+            group["lr"] = lr
         optimizer.zero_grad(set_to_none=True)
         loss = train_loss()
         loss.backward(inputs=trained)  # type: ignore[no-untyped-call]
@@ -278,9 +291,7 @@ def train_mixed(
         if converged or checkpoint_due(step, steps):
             # what has come to rest is finished, and its file says so
             save_checkpoint(path, supernet, optimizer, steps if converged else step, about, state)
-            run.log(
-                "trained", step=step, loss=round(loss.item(), 4), lr=optimizer.param_groups[0]["lr"]
-            )
+            run.log("trained", step=step, loss=round(loss.item(), 4), lr=lr)
         remark = f"loss {loss.item():.2f}, least sure {alphas.probabilities.max(1).min():.2f}"
         context.progress("mixing and choosing", step / steps, remark)
         if converged:

@@ -17,7 +17,7 @@ import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
 
 from hwnas.costs import Budget
-from hwnas.data import TrainableValidation
+from hwnas.data import TrainableValidation, augmented
 from hwnas.pictures import said_if_not_drawn
 from hwnas.predictors import require
 from hwnas.search.constraints import check_budgets
@@ -27,7 +27,7 @@ from hwnas.search.gradient.pruning import PruneRule, active_choices, prune
 from hwnas.search.limits import check_alpha_images, check_gates
 from hwnas.search.problem import Problem
 from hwnas.search.settings import setting
-from hwnas.search.shared_settings import EvaluationSettings, TrainingSettings
+from hwnas.search.shared_settings import EvaluationSettings, PathTrainingSettings
 from hwnas.spaces import SearchSpace
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ _MOMENTS = (0.0, 0.999)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(EvaluationSettings, TrainingSettings):
+class Settings(EvaluationSettings, PathTrainingSettings):
     """What BetaNAS takes."""
 
     beta: Sequence[str] = setting(
@@ -209,6 +209,7 @@ def train_alphas(
         optimizer_of,
         to_tensors,
         train_path,
+        training_batch,
     )
     from hwnas.supernet import (
         BalancedSampler,
@@ -219,8 +220,9 @@ def train_alphas(
     )
 
     run, problem = context.run, context.problem
-    data, seed, rule = problem.data, problem.seed, settings.rule
+    data, seed, rule, task = problem.data, problem.seed, settings.rule, problem.task
     assert isinstance(data, TrainableValidation)  # see `check`
+    drawn = augmented(data, settings.augmentation)
     alphas = Alphas(supernet.space)
     optimizer = optimizer_of(supernet, settings)
     adam, moments = alpha_adam(alphas, settings.alpha_lr, _MOMENTS)
@@ -240,8 +242,8 @@ def train_alphas(
             else ProbabilitySampler(alphas.probabilities, seed=seed)
         )
         arch = sampler.sample(step)
-        batch = data.train_batch(step, settings.batch_size, seed)
-        loss = train_path(supernet, optimizer, batch, arch, step, settings)
+        batch = training_batch(drawn, step, settings, space=supernet.space, seed=seed)
+        loss = train_path(supernet, optimizer, batch, arch, step, settings, task=task)
         alphas.trained[np.arange(len(arch)), arch] += 1
         step += 1
 
@@ -251,7 +253,7 @@ def train_alphas(
             arch = ProbabilitySampler(alphas.probabilities, seed=seed, stream=_PHASE_2).sample(turn)
             images, labels = to_tensors(data.validation_batch(turn, settings.alpha_batch, seed))
             of_accuracy, alpha_loss = alpha_gradient(
-                supernet, images, labels, arch, alphas.alpha, alphas.active
+                supernet, images, labels, arch, alphas.alpha, alphas.active, task
             )
             expected, betas = move_alphas(alphas, adam, of_accuracy, terms, weights, turn / turns)
             if rule.due(turn, turns):

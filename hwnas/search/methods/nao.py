@@ -13,7 +13,7 @@ from hwnas.costs import FeasibleSet
 from hwnas.errors import OptionError
 from hwnas.search.problem import Problem
 from hwnas.search.settings import setting
-from hwnas.search.shared_settings import EvaluationSettings, TrainingSettings
+from hwnas.search.shared_settings import EvaluationSettings, PathTrainingSettings
 
 if TYPE_CHECKING:
     from hwnas.arrays import FloatArray, IntArray
@@ -28,7 +28,7 @@ _ROUND = "round"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(EvaluationSettings, TrainingSettings):
+class Settings(EvaluationSettings, PathTrainingSettings):
     """What Balanced NAO takes; ``steps`` are of all rounds together."""
 
     pool_sampler: Literal["proportional", "uniform"] = setting(
@@ -127,7 +127,8 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         searcher.update(archs, accuracies)
         if number > finished:
             run.log(_ROUND, number=number, best=searcher.best()[1])
-        context.progress("rounds", number / settings.rounds, f"best {searcher.best()[1]:.1%}")
+        best = problem.metric.text(searcher.best()[1])
+        context.progress("rounds", number / settings.rounds, f"best {best}")
 
     # random networks with the weights that the last round has, which alone are comparable to it
     others = searcher.uniform(RANDOM_PATHS)

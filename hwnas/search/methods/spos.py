@@ -17,7 +17,7 @@ from hwnas.search.settings import setting
 from hwnas.search.shared_settings import (
     EvaluationSettings,
     EvolutionSettings,
-    TrainingSettings,
+    PathTrainingSettings,
 )
 from hwnas.supernet.kinds import SamplerKind
 
@@ -36,7 +36,7 @@ _MOST_BINS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(EvolutionSettings, EvaluationSettings, TrainingSettings):
+class Settings(EvolutionSettings, EvaluationSettings, PathTrainingSettings):
     """What SPOS takes."""
 
     sampler: SamplerKind = setting(

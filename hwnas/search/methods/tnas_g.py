@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from annotated_types import Ge, Gt
 
-from hwnas.data import TrainableValidation
+from hwnas.data import TrainableValidation, augmented
 from hwnas.pictures import said_if_not_drawn
 from hwnas.search.limits import check_alpha_images, check_gates
 from hwnas.search.problem import Problem
@@ -119,6 +119,7 @@ def train_alphas(
         optimizer_of,
         to_tensors,
         train_path,
+        training_batch,
     )
     from hwnas.supernet import (
         alpha_gradient,
@@ -130,6 +131,7 @@ def train_alphas(
     run, problem = context.run, context.problem
     data, seed, steps = problem.data, problem.seed, settings.steps
     assert isinstance(data, TrainableValidation)  # see `check`
+    drawn = augmented(data, settings.augmentation)
     alphas = Alphas(supernet.space)
     optimizer = optimizer_of(supernet, settings)
     adam, moments = alpha_adam(alphas, settings.alpha_lr, _MOMENTS)
@@ -142,8 +144,8 @@ def train_alphas(
     check_resumed(run, alphas, logged=False)
     while step < steps:
         arch = paths.sample(step)
-        batch = data.train_batch(step, settings.batch_size, seed)
-        loss = train_path(supernet, optimizer, batch, arch, step, settings)
+        batch = training_batch(drawn, step, settings, space=supernet.space, seed=seed)
+        loss = train_path(supernet, optimizer, batch, arch, step, settings, task=problem.task)
         alphas.trained[np.arange(len(arch)), arch] += 1
         paths.update(step, arch, loss)
         step += 1
@@ -151,7 +153,7 @@ def train_alphas(
         if not waiting:
             images, labels = to_tensors(data.validation_batch(turn, settings.alpha_batch, seed))
             alpha.grad, alpha_loss = alpha_gradient(
-                supernet, images, labels, arch, alpha, alphas.active
+                supernet, images, labels, arch, alpha, alphas.active, problem.task
             )
             adam.step()
             if turn % _LOG_EVERY == 0 or step == steps:

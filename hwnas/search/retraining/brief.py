@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 
-import torch
 from torch import nn
 
-from hwnas.data import Dataset
-from hwnas.ops.module import seeded
-from hwnas.search.retraining.retrain import accuracy, logits
+from hwnas.data import Dataset, task_of
+from hwnas.ops.module import called, seeded
+from hwnas.search.retraining.retrain import score
 from hwnas.search.supernet_training import lr_at, to_tensors
 from hwnas.supernet import make_optimizer
 
@@ -31,8 +30,10 @@ def brief_training(
         seed: of the order of the images, and of what networks draw.
 
     Returns:
-        A function that trains the network that it is given and returns its accuracy, 0 to 1.
+        A function that trains the network that it is given and returns its accuracy, 0 to 1, or
+        its score by the data's own metric.
     """
+    task = task_of(data)
 
     def evaluate(model: nn.Module) -> float:
         optimizer = make_optimizer(model.train())
@@ -42,11 +43,11 @@ def brief_training(
                 for group in optimizer.param_groups:
                     group["lr"] = lr_at(step, steps, lr)
                 optimizer.zero_grad(set_to_none=True)
-                loss = nn.functional.cross_entropy(model(images), labels)
+                loss = task.loss_of(called(model, images), labels)
                 loss.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(model.parameters(), _MAX_NORM)
                 optimizer.step()
-        with torch.inference_mode():
-            return accuracy(*logits(model.eval(), data.validation()))
+        return score(model.eval(), data.validation(), task)
 
+    evaluate.metric = task.scored  # type: ignore[attr-defined]  # of what it returns
     return evaluate

@@ -14,7 +14,7 @@ from hwnas.errors import OptionError
 from hwnas.progress import Progress, silent
 from hwnas.search.candidates.evaluation import LoggedEvaluation
 from hwnas.search.problem import Problem
-from hwnas.search.retraining.retrain import accuracy, logits, retrain
+from hwnas.search.retraining.retrain import retrain, score
 from hwnas.search.retraining.settings import RetrainSettings
 from hwnas.search.runs.run import Run
 from hwnas.search.runs.schema import OWN
@@ -68,7 +68,8 @@ def rank_finalists(
         if known is None:
             settings, seed = finalist_settings(steps), _STREAM + problem.seed
             network = retrain(alone, space, arch, data, settings, seed=seed, progress=told)
-            known = {"validation": accuracy(*logits(network, data.validation()))}
+            found_out = score(network, data.validation(), problem.task)
+            known = {"validation": found_out, **problem.metric.facts}
             alone.write_json("accuracy.json", known)
         found.append(float(known["validation"]))
     return [(finalists[at], found[at]) for at in np.argsort(-np.array(found), kind="stable")]

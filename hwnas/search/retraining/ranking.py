@@ -7,13 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from hwnas.arrays import FloatArray
-from hwnas.data import Dataset
+from hwnas.data import Dataset, task_of
 from hwnas.documents import inside
 from hwnas.errors import OptionError
 from hwnas.progress import Progress, silent
 from hwnas.search.candidates.evaluation import stored_evaluator
 from hwnas.search.candidates.parallel import Parallel, logged_evaluation
-from hwnas.search.retraining.retrain import accuracy, logits, retrain
+from hwnas.search.retraining.retrain import retrain, score
 from hwnas.search.retraining.settings import RankSettings, RetrainSettings
 from hwnas.search.runs.plots import plot_ranking, write_and_draw
 from hwnas.search.runs.run import Run
@@ -150,7 +150,7 @@ def check_ranking(
     )
     if count < _LEAST:
         raise OptionError(f"a ranking needs {_LEAST} architectures or more, got {count}")
-    space = source.proxy
+    space, task = source.proxy, task_of(data)
     archs = space.sample(count, seed=np.random.default_rng([seed, 0x4A4C]))
     names = [space.format(arch) for arch in archs]
     validation = stored_evaluator(source, data)
@@ -170,8 +170,8 @@ def check_ranking(
                 seed=seed,
                 progress=_part(progress, at, count),
             )
-            known[name] = accuracy(*logits(network, data.test()))
-            run.log("trained alone", architecture=name, accuracy=known[name])
+            known[name] = score(network, data.test(), task)
+            run.log("trained alone", architecture=name, accuracy=known[name], **task.scored.facts)
     alone = np.array([known[name] for name in names])
     result: dict[str, Any] = {
         "space": space.name,
@@ -185,12 +185,16 @@ def check_ranking(
             for name, s, a in zip(names, shared, alone, strict=True)
         ],
         "seed": seed,
+        **task.scored.facts,
         "seconds": round(run.seconds, 1),
         "files": {"plot": "rank.png"},
     }
     kendall = result["agreement"]["kendall"]["value"]
     return write_and_draw(
-        run, "rank.json", result, lambda path: plot_ranking(path, shared, alone, kendall)
+        run,
+        "rank.json",
+        result,
+        lambda path: plot_ranking(path, shared, alone, kendall, task.scored),
     )
 
 

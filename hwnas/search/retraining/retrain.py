@@ -16,29 +16,38 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from hwnas.arrays import IntArray
-from hwnas.data import Batch, Dataset
+from hwnas.data import Batch, Dataset, Task, augmented, moved, task_of, tensors
 from hwnas.errors import OptionError
-from hwnas.ops.module import initialise, seeded
+from hwnas.ops.module import called, channels_last, initialise, seeded
 from hwnas.progress import Progress, silent
 from hwnas.search.auxiliary import AuxiliaryHead, auxiliary_place
+from hwnas.search.mixing import mixed
 from hwnas.search.regularisation import cutout, drop_path, edge_ends
-from hwnas.search.retraining.settings import Autocast, RetrainSettings
+from hwnas.search.retraining.precision import LossScale, half_precision
+from hwnas.search.retraining.settings import RetrainSettings
 from hwnas.search.runs.run import Run
-from hwnas.search.supernet_training import checkpoint_due, lr_at, to_tensors
+from hwnas.search.supernet_training import checkpoint_due, lr_at, resumed, to_tensors
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import (
-    load_checkpoint,
+    SINGLE_PROCESS,
+    Workers,
     make_network,
     make_optimizer,
     save_checkpoint,
 )
 
-__all__ = ["accuracy", "check_regularisation", "logits", "paper_lr", "retrain", "weights_of"]
-
-_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+__all__ = [
+    "accuracy",
+    "check_regularisation",
+    "logits",
+    "paper_lr",
+    "retrain",
+    "score",
+    "weights_of",
+]
 
 _CHECKPOINT = "network.safetensors"
 _CHECKPOINT_EVERY = 100
@@ -66,24 +75,31 @@ def check_regularisation(space: SearchSpace, arch: IntArray, settings: RetrainSe
 
 
 def retrain(
-    run: Run,
+    run: Run | None,
     space: SearchSpace,
     arch: IntArray,
     data: Dataset,
     settings: RetrainSettings,
     *,
     seed: int = 0,
+    workers: Workers = SINGLE_PROCESS,
     progress: Progress = silent,
 ) -> nn.Module:
     """Train one architecture alone on the training images.
 
+    A batch is computed in ``settings.micro_batches`` equal parts, whose gradients are averaged, and
+    which the workers share out; it does not matter who computes one. Each is normalised with its
+    own statistics, and the first moves the running ones.
+
     Args:
-        run: holds the checkpoint, from which training goes on, and the log.
+        run: holds the checkpoint, from which training goes on, and the log; None for a worker that
+            does not lead.
         space: of the network that is trained; its input shape is that of ``data``.
         arch: (n_decisions,).
         data: its training images are used.
         settings: steps, images a step, optimizer and the like.
         seed: of the first weights and the order of the images.
+        workers: who train together.
         progress: told after every step.
 
     Returns:
@@ -92,21 +108,28 @@ def retrain(
 
     Raises:
         CheckpointError: the checkpoint is another training's.
-        OptionError: dropout, and no linear layer that could have it; an auxiliary head or drop
-            path, and no cells that could have them.
+        OptionError: an own loss that is none; dropout, and no linear layer that could have it; an
+            auxiliary head or drop path, and no cells that could have them; parts that do not divide
+            the batch, or that the workers cannot share out; or images that cannot be changed as the
+            settings say.
+        WorkerLostError: another worker ended; the checkpoint is kept.
     """
-    steps, ema = settings.steps, settings.ema
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    steps, ema, task = settings.steps, settings.ema, task_of(data)
+    parts, each = settings.micro_batches, settings.batch_size // settings.micro_batches
+    workers.own_micro_batches(parts)
+    alone = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(alone if workers.count == 1 else workers.device)
+    data = augmented(data, settings.augmentation)
     lr = paper_lr(settings.batch_size) if settings.base_lr is None else settings.base_lr
     network = make_network(space, arch, seed=seed)
-    scaled = _LossScale(settings.autocast == "fp16")
+    scaled = LossScale(settings.autocast == "fp16")
     kept = nn.ModuleDict({"network": network, "scale": scaled})
     if ema:
         kept["average"] = make_network(space, arch, seed=seed)
     head, change = None, {}
     if settings.auxiliary:
         at, channels = auxiliary_place(space, arch)
-        head = AuxiliaryHead(channels, data.classes)
+        head = AuxiliaryHead(channels, data.classes or space.classes)
         initialise(head, seed)
         kept["auxiliary"], change[at] = head, head.look
     edges = edge_ends(space, arch) if settings.path_drop else []
@@ -115,36 +138,54 @@ def retrain(
     optimizer = make_optimizer(trained, settings.optimizer, weight_decay=settings.weight_decay)
     dropped = _Dropout(settings.dropout, seed)
     hook = _classifier(network).register_forward_pre_hook(dropped) if dropped.share else None
-    path = run.folder / _CHECKPOINT
+    path = run.folder / _CHECKPOINT if run else None
     about = {"architecture": space.format(arch), "space": space.identifier}
-    step = load_checkpoint(path, kept, optimizer, about, steps=steps) if path.exists() else 0
+    step = resumed(path, kept, optimizer, workers, steps=steps, about=about)
     kept.train()
     while step < steps:
-        images, labels = to_tensors(data.train_batch(step, settings.batch_size, seed))
         for group in optimizer.param_groups:
-            group["lr"] = lr_at(step, steps, lr, settings.schedule)
-        dropped.step = step
-        images = cutout(images, settings.cutout, seed=seed, step=step)
-        drop = drop_path(settings.path_drop * step / steps, seed=seed, step=step)
-        changed = change if drop is None else {**change, **dict.fromkeys(edges, drop)}
+            group["lr"] = lr_at(step, steps, lr, settings.schedule, settings.lr_warm_up)
         optimizer.zero_grad(set_to_none=True)
-        images = images.to(device).contiguous(memory_format=torch.channels_last)
-        with seeded(seed, _MODULE_STREAM, step), _autocast(device, settings.autocast):
-            found = network(images, change=changed) if changed else network(images)
-            seconds = None if head is None else head()
-        smoothing, labels = settings.label_smoothing, labels.to(device)
-        loss = F.cross_entropy(found.float(), labels, label_smoothing=smoothing)
-        if seconds is not None:
-            second = F.cross_entropy(seconds.float(), labels, label_smoothing=smoothing)
-            loss = loss + settings.auxiliary * second
-        (loss * scaled.factor).backward()  # type: ignore[no-untyped-call]
+        loss = torch.zeros((), device=device)
+        for part in range(workers.rank, parts, workers.count):
+            dropped.draw = draw = step * parts + part  # of all parts of all batches
+            images, labels = to_tensors(data.train_batch(draw, each, seed))
+            if settings.mixup or settings.cutmix:
+                images, labels = mixed(
+                    images,
+                    labels,
+                    settings,
+                    classes=space.classes,
+                    seed=seed,
+                    draw=draw,
+                    done=step / steps,
+                )
+            images = cutout(images, settings.cutout, seed=seed, step=draw)
+            drop = drop_path(settings.path_drop * step / steps, seed=seed, step=draw)
+            changed = change if drop is None else {**change, **dict.fromkeys(edges, drop)}
+            images, labels = channels_last(moved(images, device)), moved(labels, device)
+            with (
+                seeded(seed, _MODULE_STREAM, draw),
+                half_precision(device, settings.autocast),
+                _statistics(network, moved=part == 0),
+            ):
+                found = network(images, change=changed) if changed else called(network, images)
+                seconds = None if head is None else head()
+            own = task.loss_of(tensors(found), labels, settings.label_smoothing)
+            if seconds is not None:
+                second = task.loss_of(seconds.float(), labels, settings.label_smoothing)
+                own = own + settings.auxiliary * second
+            (own / parts * scaled.factor).backward()  # type: ignore[no-untyped-call]
+            loss += own.detach() / parts
+        if workers.count > 1:
+            loss.fill_(workers.add_gradients(trained.parameters(), loss))
         if scaled.unscale(trained):
             nn.utils.clip_grad_norm_(trained.parameters(), settings.max_norm or inf)
             optimizer.step()
         if ema:
             _average(kept["average"], network, min(ema, (1 + step) / (10 + step)))
         step += 1
-        if checkpoint_due(step, steps, _CHECKPOINT_EVERY):
+        if run and path and checkpoint_due(step, steps, _CHECKPOINT_EVERY):
             save_checkpoint(path, kept, optimizer, step, about)
             run.log(
                 "trained", step=step, loss=round(loss.item(), 4), lr=optimizer.param_groups[0]["lr"]
@@ -157,15 +198,15 @@ def retrain(
 
 
 class _Dropout:
-    """Zeroes a share of a layer's input in training; what it draws follows from seed and step."""
+    """Zeroes a share of a layer's input in training; what it draws follows from seed and draw."""
 
     def __init__(self, share: float, seed: int):
-        self.share, self.seed, self.step = share, seed, 0
+        self.share, self.seed, self.draw = share, seed, 0
 
     def __call__(self, layer: nn.Module, inputs: tuple[Tensor]) -> Tensor:
         """A hook that runs before the layer."""
         (x,) = inputs
-        rng = np.random.default_rng([self.seed, _DROPOUT_STREAM, self.step])
+        rng = np.random.default_rng([self.seed, _DROPOUT_STREAM, self.draw])
         kept = torch.from_numpy(rng.random(tuple(x.shape)) >= self.share).to(x.device)
         return x * kept / (1 - self.share)
 
@@ -182,48 +223,17 @@ def _classifier(network: nn.Module) -> nn.Module:
     raise OptionError("dropout is before a linear classifier, and this network has none")
 
 
-class _LossScale(nn.Module):
-    """Keeps small float16 gradients from vanishing; a buffer, so that a checkpoint holds it.
-
-    The factor is halved when a gradient overflows, and the step is left out; it doubles after 200
-    steps without (as in mixed precision training, Micikevicius et al., 2018).
-    """
-
-    factor: Tensor
-    calm: Tensor
-
-    def __init__(self, wanted: bool):
-        super().__init__()
-        self.wanted = wanted
-        self.register_buffer("factor", torch.tensor(2.0**14 if wanted else 1.0))
-        self.register_buffer("calm", torch.tensor(0))
-
-    def unscale(self, network: nn.Module) -> bool:
-        """Divide the gradients; returns whether all of them are finite."""
-        if not self.wanted:
-            return True
-        gradients = [p.grad for p in network.parameters() if p.grad is not None]
-        finite = True
-        for gradient in gradients:
-            gradient /= self.factor
-            finite = finite and bool(gradient.isfinite().all())
-        self.calm += 1
-        if not finite:
-            self.calm.zero_()
-            self.factor /= 2
-        elif self.calm >= 200:
-            self.calm.zero_()
-            self.factor *= 2
-        return finite
-
-
 @contextmanager
-def _autocast(device: torch.device, kind: Autocast) -> Iterator[None]:
-    if kind == "none":
+def _statistics(network: nn.Module, *, moved: bool) -> Iterator[None]:
+    """Where batch-norms move their running statistics in training, or leave them."""
+    norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    for norm in norms:
+        norm.track_running_stats = moved
+    try:
         yield
-    else:
-        with torch.autocast(device.type, _DTYPES[kind]):
-            yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True
 
 
 @torch.no_grad()
@@ -234,6 +244,13 @@ def _average(average: nn.Module, network: nn.Module, keep: float) -> None:
             mean.lerp_(new, 1 - keep)
         else:
             mean.copy_(new)
+
+
+@torch.inference_mode()
+def score(network: nn.Module, batches: Iterable[Batch], task: Task) -> float:
+    """How good a network in evaluation mode is, larger is better: the accuracy, 0 to 1, or else."""
+    answers = ((called(network, tensors(x)), tensors(y)) for x, y in batches)
+    return task.score_of(answers)
 
 
 @torch.inference_mode()

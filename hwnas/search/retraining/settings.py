@@ -5,7 +5,9 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Lt
 
+from hwnas.errors import OptionError
 from hwnas.search.settings import check_fields, setting
+from hwnas.search.shared_settings import AugmentationSettings
 from hwnas.supernet.kinds import OptimizerKind, Schedule
 
 __all__ = ["Autocast", "RankSettings", "RetrainSettings"]
@@ -14,7 +16,7 @@ Autocast = Literal["none", "bf16", "fp16"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetrainSettings:
+class RetrainSettings(AugmentationSettings):
     """How one network is trained alone."""
 
     steps: Annotated[int, Ge(1)] = setting(1000, "Training steps.", most=10_000_000)
@@ -29,7 +31,22 @@ class RetrainSettings:
         key="base_rate",
         most=1000,
     )
+    micro_batches: Annotated[int, Ge(1)] = setting(
+        1,
+        "Equal parts of a batch, whose gradients are averaged: a batch that does not fit at once "
+        "does in parts  [default: 1, or the workers of torchrun]",
+        metavar="N",
+        most=65_536,
+        later=True,
+    )
     schedule: Schedule = setting("linear", "How the learning rate falls.", later=True)
+    lr_warm_up: Annotated[int, Ge(0)] | None = setting(
+        None,
+        "Steps in which the learning rate rises  [default: 30, at most a tenth of all]",
+        metavar="N",
+        most=10_000_000,
+        later=True,
+    )
     weight_decay: Annotated[float, Ge(0)] | None = setting(
         None,
         "Of all weights but batch-norms and biases  [default: 4e-5 for sgd, 0 for adam]",
@@ -68,6 +85,11 @@ class RetrainSettings:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.batch_size % self.micro_batches or self.batch_size < 2 * self.micro_batches:
+            raise OptionError(
+                f"micro_batches divide a batch into equal parts of at least 2 images, got a batch "
+                f"of {self.batch_size} and {self.micro_batches} parts"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le
 
 from hwnas.documents import Document, parse_document, read_regular
-from hwnas.search.runs.schema import OWN, AtLeastOne, Count, Ms, Seconds, Share, Text
+from hwnas.search.runs.schema import OWN, AtLeastOne, Count, Ms, Score, Scored, Seconds, Text
 
 __all__ = ["EVENTS", "MOST_LOG_BYTES", "Event", "read_events"]
 
@@ -33,11 +33,14 @@ class Event(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Evaluated(Event):
+class _Evaluated(Event, Scored):
     """An accuracy, with shared weights or trained alone."""
 
     architecture: Text
-    accuracy: Share
+    accuracy: Score
+
+    def __post_init__(self) -> None:
+        self.check_scores(self.accuracy)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,10 +62,13 @@ class _Waited(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Imported(Event):
+class _Imported(Event, Scored):
     """Accuracies of an earlier search, by architecture."""
 
-    accuracies: dict[str, Share]
+    accuracies: dict[str, Score]
+
+    def __post_init__(self) -> None:
+        self.check_scores(*self.accuracies.values())
 
 
 @dataclass(frozen=True, kw_only=True)

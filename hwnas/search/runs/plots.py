@@ -1,18 +1,21 @@
 """What a search found, as a picture."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hwnas.arrays import FloatArray
+from hwnas.data import ACCURACY, Metric
 from hwnas.documents import inside
 from hwnas.pictures import picture, said_if_not_drawn
 from hwnas.search.runs.run import Run
 from hwnas.search.runs.schema import OWN
 
 __all__ = [
+    "Scale",
     "lacks_picture",
     "plot_accuracy_over_latency",
     "plot_against_table",
@@ -23,7 +26,29 @@ __all__ = [
 ]
 
 _SIZE = (7.0, 4.5)
-_LABELS = ("latency (ms)", "validation accuracy with shared weights (%)")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What the two axes of a picture hold.
+
+    Attributes:
+        cost: words at the first.
+        metric: what the scores at the second are of.
+        score: words there; None for those of the metric.
+    """
+
+    cost: str = "latency (ms)"
+    metric: Metric = ACCURACY
+    score: str | None = None
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """The words at both."""
+        return self.cost, self.score or self.metric.label("validation", "with shared weights")
+
+
+_USUAL = Scale()
 
 
 def write_and_draw(
@@ -69,33 +94,33 @@ def plot_accuracy_over_latency(
     measured_ms: float | None,
     limit_ms: float | None,
     title: str,
-    labels: tuple[str, str] = _LABELS,
+    scale: Scale = _USUAL,
 ) -> None:
     """Draw every evaluated architecture, the budget and the winner into a PNG file.
 
     Args:
         path: of the file.
         latency_ms: predicted, (n,); another cost where no latency is known.
-        accuracies: 0 to 1, (n,).
-        winner: its predicted ms and its accuracy.
+        accuracies: scores, (n,).
+        winner: its predicted ms and its score.
         measured_ms: the winner on the device, if it was measured.
         limit_ms: the latency budget, if there is one.
         title: above the picture.
-        labels: of both axes.
+        scale: of both axes.
     """
+    drawn = scale.metric.plotted
+    shown, best = drawn(np.asarray(accuracies)), drawn(winner[1])
     with picture(path, _SIZE) as figure:
         axes = figure.subplots()
-        axes.scatter(latency_ms, 100 * np.asarray(accuracies), s=9, alpha=0.5, label="evaluated")
+        axes.scatter(latency_ms, shown, s=9, alpha=0.5, label="evaluated")
         if limit_ms is not None:
             axes.axvline(limit_ms, color="tab:red", linestyle="--", label=f"budget {limit_ms:g} ms")
         axes.scatter(
-            *_point(winner), marker="*", s=160, color="tab:orange", label="winner, predicted"
+            winner[0], best, marker="*", s=160, color="tab:orange", label="winner, predicted"
         )
         if measured_ms is not None:
-            axes.scatter(
-                *_point((measured_ms, winner[1])), marker="x", s=60, color="black", label="measured"
-            )
-        _finish(axes, title, labels)
+            axes.scatter(measured_ms, best, marker="x", s=60, color="black", label="measured")
+        _finish(axes, title, scale.labels)
 
 
 def plot_front(
@@ -106,25 +131,27 @@ def plot_front(
     *,
     limits_ms: Sequence[float],
     title: str,
+    scale: Scale = _USUAL,
 ) -> None:
     """Draw every evaluated architecture, and the Pareto front as steps, into a PNG file.
 
     Args:
         path: of the file.
         latency_ms: predicted, (n,).
-        accuracies: 0 to 1, (n,).
+        accuracies: scores, (n,).
         front: positions of the front, by rising latency.
         limits_ms: latency budgets.
         title: above the picture.
+        scale: of both axes.
     """
-    percent = 100 * np.asarray(accuracies)
+    shown = scale.metric.plotted(np.asarray(accuracies))
     chosen = np.asarray(front, np.int64)
     with picture(path, _SIZE) as figure:
         axes = figure.subplots()
-        axes.scatter(latency_ms, percent, s=9, alpha=0.4, label="evaluated")
+        axes.scatter(latency_ms, shown, s=9, alpha=0.4, label="evaluated")
         axes.step(
             latency_ms[chosen],
-            percent[chosen],
+            shown[chosen],
             where="post",
             color="tab:orange",
             marker="o",
@@ -132,10 +159,10 @@ def plot_front(
         )
         for limit in limits_ms:
             axes.axvline(limit, color="tab:red", linestyle="--", linewidth=0.8)
-        _finish(axes, title)
+        _finish(axes, title, scale.labels)
 
 
-def _finish(axes: Any, title: str, labels: tuple[str, str] = _LABELS) -> None:
+def _finish(axes: Any, title: str, labels: tuple[str, str]) -> None:
     """Name the axes."""
     axes.set(xlabel=labels[0], ylabel=labels[1])
     axes.set_title(title, fontsize=9)
@@ -180,6 +207,7 @@ def plot_alphas(
             left.set_ylabel(name, fontsize=8)
             for axes in (left, right):
                 axes.tick_params(labelsize=6)
+                axes.locator_params(nbins=3)  # each tick takes milliseconds to draw
             if names != before:
                 right.legend(fontsize=6, loc="upper left", bbox_to_anchor=(1, 1))
             before = names
@@ -191,20 +219,27 @@ def plot_alphas(
         figure.suptitle(title, y=1 - 0.1 / height, fontsize=9)
 
 
-def plot_ranking(path: Path, shared: FloatArray, alone: FloatArray, kendall: float | None) -> None:
+def plot_ranking(
+    path: Path,
+    shared: FloatArray,
+    alone: FloatArray,
+    kendall: float | None,
+    metric: Metric = ACCURACY,
+) -> None:
     """Draw accuracies of networks trained alone over those with shared weights into a PNG file.
 
     Args:
         path: of the file.
-        shared, alone: 0 to 1, (n,).
+        shared, alone: scores, (n,).
         kendall: their rank correlation; None where all are level.
+        metric: what the scores are of.
     """
     with picture(path, (5, 4.5)) as figure:
         axes = figure.subplots()
-        axes.scatter(100 * shared, 100 * alone, s=16)
+        axes.scatter(metric.plotted(shared), metric.plotted(alone), s=16)
         axes.set(
-            xlabel="validation accuracy with shared weights (%)",
-            ylabel="test accuracy trained alone (%)",
+            xlabel=metric.label("validation", "with shared weights"),
+            ylabel=metric.label("test", "trained alone"),
         )
         axes.set_title("all level" if kendall is None else f"Kendall {kendall:.2f}", fontsize=9)
         axes.grid(alpha=0.3)
@@ -241,7 +276,3 @@ def plot_against_table(
 def _smoothed(values: FloatArray, width: int = 5) -> FloatArray:
     """The mean of each value and those just before it."""
     return np.array([values[max(0, at + 1 - width) : at + 1].mean() for at in range(len(values))])
-
-
-def _point(winner: tuple[float, float]) -> tuple[float, float]:
-    return winner[0], 100 * winner[1]

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le, Len, MinLen
 
 from hwnas.documents import Document
-from hwnas.search.runs.schema import Count, Seconds, Share, Text
+from hwnas.search.runs.schema import Count, Score, Scored, Seconds, Share, Text
 
 __all__ = ["Rank", "TableRank"]
 
@@ -26,12 +26,12 @@ class _Ranked(Document):
     """One architecture that was trained alone."""
 
     architecture: Text
-    supernet_accuracy: Share
-    alone_accuracy: Share
+    supernet_accuracy: Score
+    alone_accuracy: Score
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rank(Document):
+class Rank(Scored):
     """``rank.json``."""
 
     count: Count
@@ -40,6 +40,10 @@ class Rank(Document):
     architectures: Annotated[list[_Ranked], MinLen(1)]
     seconds: Seconds
     files: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for one in self.architectures:
+            self.check_scores(one.supernet_accuracy, one.alone_accuracy)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,8 +25,11 @@ __all__ = [
     "Found",
     "Ms",
     "Network",
+    "OwnMetric",
     "PathText",
     "Preprocessing",
+    "Score",
+    "Scored",
     "Seconds",
     "Several",
     "Share",
@@ -50,8 +53,31 @@ Ms = Annotated[float, Gt(0), Le(1e9)]
 Seconds = Annotated[float, Ge(0), Le(1e10)]
 Count = Annotated[int, Ge(0), Le(2**63 - 1)]
 AtLeastOne = Annotated[int, Ge(1), Le(2**63 - 1)]
+#: An accuracy, or by an own metric a number of any size.
+Score = Annotated[float, Ge(-1e300), Le(1e300)]
 PathText = Annotated[str, Predicate(_is_path)]
 Text = Annotated[str, MinLen(1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnMetric(Document):
+    """What scores are of, where they are no accuracies: a `hwnas.data.Metric`."""
+
+    name: Text
+    lower_is_better: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored(Document):
+    """What holds scores: accuracies, 0 to 1, if it does not name another metric."""
+
+    metric: OwnMetric | None = None
+
+    def check_scores(self, *scores: float | None) -> None:
+        """Raise `ValueError` for an accuracy that is none."""
+        for score in scores if self.metric is None else ():
+            if score is not None and not 0 <= score <= 1:
+                raise ValueError(f"an accuracy is from 0 to 1, got {score}")
 
 
 # config.json
@@ -114,9 +140,9 @@ class _Paths(Document):
     """The accuracies of random architectures."""
 
     count: Count
-    least: Share
-    median: Share
-    most: Share
+    least: Score
+    median: Score
+    most: Score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +161,7 @@ class _Largest(Document):
     """The largest network within the budgets; results of earlier versions have none."""
 
     architecture: Text
-    accuracy: Share
+    accuracy: Score
     macs: Count
     params: Count
     predicted_ms: Ms | None
@@ -147,7 +173,7 @@ class _LookedUp(Document):
     """A number as it stands in a table."""
 
     table: Text
-    value: Annotated[float, Ge(0), Le(1e9)]
+    value: Annotated[float, Ge(-1e9), Le(1e9)]
     unit: Literal["%", "0 to 1", "ms"]
 
 
@@ -165,7 +191,7 @@ class Preprocessing(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found(Network):
+class Found(Network, Scored):
     """The result of a search for one network, as it is printed and handed to a program."""
 
     predicted_interval_ms: Annotated[list[Ms], Len(2, 2)] | None = None
@@ -175,14 +201,14 @@ class Found(Network):
     params: Count
     bitops: Count | None = None
     memory_bytes: Count | None = None
-    accuracy: Share
+    accuracy: Score
     rank_by: Literal["accuracy", "separation"] = "accuracy"
-    test_accuracy: Share | None
+    test_accuracy: Score | None
     validation_images: AtLeastOne | None = None
     random_paths: _Paths
     largest: _Largest | None = None
     looked_up: dict[str, _LookedUp] = field(default_factory=dict)
-    finalists: dict[str, Share] = field(default_factory=dict)
+    finalists: dict[str, Score] = field(default_factory=dict)
     data_notes: list[str] = field(default_factory=list)
     preprocessing: Preprocessing | None = None
     verify: str | None = None
@@ -192,6 +218,10 @@ class Found(Network):
     files: dict[str, str]
 
     def __post_init__(self) -> None:
+        paths, largest = self.random_paths, self.largest
+        of_others = () if largest is None else (largest.accuracy,)
+        self.check_scores(self.accuracy, self.test_accuracy, *of_others, *self.finalists.values())
+        self.check_scores(paths.least, paths.median, paths.most)
         if (self.measured is None) != (self.measured_ms is None):
             raise ValueError("measured and measured_ms are not both there")
         if self.test_accuracy is None and "accuracy" not in self.looked_up:
@@ -218,12 +248,12 @@ class _Point(Document):
 
     architecture: Text
     predicted_ms: Ms
-    accuracy: Share
+    accuracy: Score
     macs: Count
 
 
 @dataclass(frozen=True, kw_only=True)
-class Several(Document):
+class Several(Scored):
     """The result of a supernet that was searched again."""
 
     front: list[_Point]
@@ -232,6 +262,9 @@ class Several(Document):
     seconds: Seconds
     budgets: list[_OfBudget] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.check_scores(*(point.accuracy for point in self.front))
 
 
 def with_defaults(content: Mapping[str, Any], shape: type) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from hwnas import spaces
 from hwnas.arrays import IntArray
-from hwnas.data import Dataset, has_digest, load_data
+from hwnas.data import READINGS, Dataset, has_digest, load_data
 from hwnas.documents import inside, read_document
 from hwnas.errors import ArchitectureError, CheckpointError, DataError, HwnasError, OptionError
 from hwnas.latency_tables import LatencyTable
@@ -29,6 +29,8 @@ _MORE = (
     *("method", "train_batch", "base_rate", "optimizer", "shares", "label_smoothing"),
     *("weight_decay", "max_norm", "initial_weights", "batch_norms"),
     *("calibration_images", "validation_images", "rank_by", "paths"),
+    *("random_crop", "flip", "colour", "mixup", "cutmix", "plain_end"),
+    *("lr_schedule", "lr_warm_up"),
 )
 
 
@@ -102,26 +104,25 @@ class StoredRun:
                 "and there are no images; search with --data in place of --accuracies"
             )
         spec = str(self.config["data"]) if self.given is None else self.given
-        for stratified in (
-            True,
-            False,
-        ):  # an image folder may have been split by an earlier version
-            data = self._loaded(spec, self.proxy, stratified)
+        for reading in READINGS:
+            data = self._loaded(spec, self.proxy, reading)
             if has_digest(data, str(self.config["data_digest"])):
-                return self._loaded(spec, self.deployed, stratified) if full else data
+                return self._loaded(spec, self.deployed, reading) if full else data
         raise CheckpointError(
             f"{spec if isinstance(spec, str) else data.name} holds other images than "
             f"{self.config['data']} did when the supernet of {self.home} was trained: give the "
             "same data, or train a supernet on these"
         )
 
-    def _loaded(self, spec: str | Dataset, space: SearchSpace, stratified: bool) -> Dataset:
+    def _loaded(
+        self, spec: str | Dataset, space: SearchSpace, reading: Mapping[str, bool]
+    ) -> Dataset:
         """The data as the networks of a space read them."""
         if not isinstance(spec, str):
             return spec
         typed, shape = self.given is not None, space.input_shape
         try:
-            return load_data(spec, input_shape=shape, typed=typed, stratified=stratified)
+            return load_data(spec, input_shape=shape, typed=typed, **reading)
         except DataError as error:
             if typed:
                 raise

@@ -24,6 +24,8 @@ FOLDER = "tensorboard"
 _FILES = "events.out.tfevents.*"
 #: What an event always has, or has as its step.
 _FRAME = {"event", "seconds", "step"}
+#: What is beyond is no number that anyone plots: files hold single precision.
+_MOST, _MOST_STEPS = 1e38, 2**63
 #: Seconds after which what was written is on the disk.
 _FLUSHED = 10
 
@@ -66,7 +68,9 @@ class Scalars:
             self._sessions += self._seconds
         self._seconds = event["seconds"]
         self._counts[kind] += 1
-        step = event.get("step", self._counts[kind])
+        step = event.get("step")
+        if not isinstance(step, int) or not 0 <= step < _MOST_STEPS:
+            step = self._counts[kind]
         facts = {key: value for key, value in event.items() if key not in _FRAME}
         if kind == "alpha":
             facts |= _of_alphas(facts)
@@ -82,8 +86,8 @@ class Scalars:
 
 
 def _is_number(value: object) -> bool:
-    whole = isinstance(value, int | float) and not isinstance(value, bool)
-    return whole and math.isfinite(value)  # type: ignore[arg-type] # mypy does not see through whole
+    """Whether it is one that a file holds, which is finite; own events may hold anything."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _MOST
 
 
 def _of_alphas(facts: Mapping[str, Any]) -> dict[str, float]:

@@ -3,31 +3,44 @@
 from dataclasses import dataclass, field
 
 from hwnas.documents import Document
-from hwnas.search.runs.schema import Count, PathText, Preprocessing, Seconds, Share, Text
+from hwnas.search.runs.schema import (
+    Count,
+    PathText,
+    Preprocessing,
+    Score,
+    Scored,
+    Seconds,
+    Share,
+    Text,
+)
 
 __all__ = ["Accuracy", "Train"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Accuracy(Document):
+class Accuracy(Scored):
     """``accuracy.json`` of a finalist."""
 
-    validation: Share
+    validation: Score
+
+    def __post_init__(self) -> None:
+        self.check_scores(self.validation)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Accuracies(Accuracy):
+class _Accuracies(Document):
     """On the two kinds of images that are not trained on."""
 
-    test: Share
+    validation: Score
+    test: Score
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Export(Document):
     """How the exported network answers."""
 
-    accuracy: Share
-    torch_accuracy: Share
+    accuracy: Score
+    torch_accuracy: Score
     same_answers: Share
     images: Count
 
@@ -49,7 +62,7 @@ class _NetworkFile(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train(Document):
+class Train(Scored):
     """``train.json``."""
 
     architecture: Text
@@ -64,3 +77,9 @@ class Train(Document):
     export: _Export
     seconds: Seconds
     files: _NetworkFile
+
+    def __post_init__(self) -> None:
+        for found in (self.accuracy, self.supernet_accuracy):
+            if found is not None:
+                self.check_scores(found.validation, found.test)
+        self.check_scores(self.export.accuracy, self.export.torch_accuracy)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hwnas.arrays import FloatArray, IntArray
-from hwnas.search.searchers.worth import accuracies_of, log_worth
+from hwnas.search.searchers.worth import accuracies_of, are_shares, log_worth
 
 __all__ = ["ArchitectureMap", "Decoding", "Fit", "Scale", "ascend", "centres", "fit"]
 
@@ -44,29 +44,36 @@ class Fit:
 class Scale:
     """Accuracies as targets from 0 to 1, which keep differences among the best apart.
 
-    A target is linear in -log(1.01 - accuracy), 0 for the least and 1 for the most accurate.
+    A target is linear in -log(1.01 - accuracy), 0 for the least and 1 for the most accurate; in the
+    score itself where scores are no shares.
 
     Attributes:
         low, high: that logarithm for target 0 and 1.
+        shares: whether it is a logarithm.
     """
 
     low: float
     high: float
+    shares: bool = True
 
     @classmethod
     def of(cls, accuracies: FloatArray) -> "Scale":
         """The scale on which accuracies (n,), 0 to 1, span 0 to 1."""
-        values = log_worth(accuracies)
-        return cls(float(values.min()), float(max(values.max(), values.min() + 1e-9)))
+        shares = are_shares(accuracies)
+        values = log_worth(accuracies) if shares else accuracies
+        low, high = float(values.min()), float(max(values.max(), values.min() + 1e-9))
+        return cls(low, high, shares)
 
     def targets(self, accuracies: FloatArray) -> FloatArray:
         """Targets (n,) of accuracies (n,)."""
-        scaled: FloatArray = (log_worth(accuracies) - self.low) / (self.high - self.low)
+        values = log_worth(accuracies) if self.shares else accuracies
+        scaled: FloatArray = (values - self.low) / (self.high - self.low)
         return scaled
 
     def accuracies(self, targets: FloatArray) -> FloatArray:
         """Accuracies (n,) of targets (n,)."""
-        return accuracies_of(self.low + targets * (self.high - self.low))
+        values: FloatArray = self.low + targets * (self.high - self.low)
+        return accuracies_of(values) if self.shares else values
 
 
 class ArchitectureMap(nn.Module):

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import FeasibleSet
+from hwnas.data import ACCURACY
 from hwnas.errors import MissingPackageError
 from hwnas.progress import Progress, silent
 from hwnas.search.candidates.evaluation import Evaluate
@@ -66,10 +67,11 @@ def evolve_front(
     from hwnas.search.searchers.nsga2 import make_algorithm
 
     drawn = feasible.sample(settings.population, np.random.default_rng([seed, 0x4E5]))
+    text = getattr(evaluate, "metric", ACCURACY).text
 
     def tell(algorithm: Any) -> None:
         best = 1 - algorithm.pop.get("F")[:, 1].min()
-        progress("evolution", algorithm.n_gen / settings.generations, f"best {best:.1%}")
+        progress("evolution", algorithm.n_gen / settings.generations, f"best {text(best)}")
 
     algorithm = make_algorithm(
         feasible,

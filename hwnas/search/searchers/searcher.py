@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy.typing as npt
 
 from hwnas.arrays import FloatArray, IntArray
+from hwnas.data import ACCURACY
 from hwnas.progress import Progress, silent
 
 __all__ = ["Searcher", "rank", "search_generations"]
@@ -47,13 +48,14 @@ def search_generations(
         generations, population: how often, and how many architectures each time.
         progress: told after every generation.
     """
+    text = getattr(evaluate, "metric", ACCURACY).text
     for generation in range(generations):
         archs = searcher.suggest(population)
         if not len(archs):
             break
         searcher.update(archs, evaluate(archs))
         best = searcher.best()[1]
-        progress("evolution", (generation + 1) / generations, f"best {best:.1%}")
+        progress("evolution", (generation + 1) / generations, f"best {text(best)}")
 
 
 def rank(archs: IntArray, accuracies: FloatArray, costs: FloatArray) -> list[int]:

@@ -9,7 +9,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import FeasibleSet
 from hwnas.search.searchers.archive import Archive
-from hwnas.search.searchers.worth import log_worth
+from hwnas.search.searchers.worth import worth
 
 __all__ = ["Trees", "features"]
 
@@ -67,14 +67,14 @@ class Trees:
         archive, n_choices = self._archive, self.feasible.n_choices
         archs, accuracies = archive.told
         trees = ExtraTreesRegressor(_TREES, random_state=self._seed % 2**32)
-        trees.fit(features(archive.canonical(archs), n_choices), log_worth(accuracies))
+        trees.fit(features(archive.canonical(archs), n_choices), worth(accuracies))
         drawn = archive.unknown(np.unique(self._candidates(), axis=0))
         if not len(drawn):
             return drawn
         offered = features(archive.canonical(drawn), n_choices)
         votes = np.stack([tree.predict(offered) for tree in trees.estimators_])
-        worth = votes.mean(axis=0) + _DOUBT * votes.std(axis=0)
-        ranked: IntArray = drawn[np.argsort(-worth, kind="stable")]
+        hoped = votes.mean(axis=0) + _DOUBT * votes.std(axis=0)
+        ranked: IntArray = drawn[np.argsort(-hoped, kind="stable")]
         return ranked
 
     def _candidates(self) -> IntArray:

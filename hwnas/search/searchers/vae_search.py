@@ -13,7 +13,7 @@ from hwnas.search.searchers.archive import Archive
 from hwnas.search.searchers.vae import ArchitectureVAE, predicted, train_vae
 from hwnas.search.searchers.vae_draws import VAEDraws
 from hwnas.search.searchers.vae_settings import VAESettings
-from hwnas.search.searchers.worth import log_worth
+from hwnas.search.searchers.worth import worth
 from hwnas.search.settings import setting
 
 __all__ = ["VAESearch", "VAESearchSettings", "best_of", "worths_of"]
@@ -132,7 +132,7 @@ def best_of(accuracies: FloatArray, share: float) -> npt.NDArray[np.bool_]:
 
 
 def worths_of(accuracies: FloatArray) -> FloatArray:
-    """What predictors learn: `log_worth`, of mean 0 and variance 1."""
-    values = log_worth(accuracies)
+    """What predictors learn: `worth`, of mean 0 and variance 1."""
+    values = worth(accuracies)
     worths: FloatArray = (values - values.mean()) / (values.std() + 1e-9)
     return worths

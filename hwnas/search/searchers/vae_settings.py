@@ -6,7 +6,7 @@ from typing import Annotated
 from annotated_types import Ge, Gt, Le, Lt
 
 from hwnas.search.settings import check_fields, setting
-from hwnas.search.shared_settings import EvaluationSettings, TrainingSettings
+from hwnas.search.shared_settings import EvaluationSettings, PathTrainingSettings
 
 __all__ = ["PathSettings", "VAESettings"]
 
@@ -30,7 +30,7 @@ class VAESettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PathSettings(VAESettings, EvaluationSettings, TrainingSettings):
+class PathSettings(VAESettings, EvaluationSettings, PathTrainingSettings):
     """How a supernet is trained on paths that a VAE learns, and what it learns them from."""
 
     metric_share: Annotated[float, Gt(0), Le(1)] = setting(

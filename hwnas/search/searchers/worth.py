@@ -4,10 +4,20 @@ import numpy as np
 
 from hwnas.arrays import FloatArray
 
-__all__ = ["accuracies_of", "log_worth"]
+__all__ = ["accuracies_of", "are_shares", "log_worth", "worth"]
 
 #: Above the highest accuracy, so that the logarithm is finite.
 _ABOVE = 1.01
+
+
+def are_shares(scores: FloatArray) -> bool:
+    """Whether scores (n,) may be accuracies; those of another metric may be any numbers."""
+    return bool(((scores >= 0) & (scores <= 1)).all())
+
+
+def worth(scores: FloatArray) -> FloatArray:
+    """`log_worth` of shares; other scores (n,) are worth themselves."""
+    return log_worth(scores) if are_shares(scores) else scores
 
 
 def log_worth(accuracies: FloatArray) -> FloatArray:

@@ -18,10 +18,13 @@ from hwnas.errors import (
     OptionError,
 )
 from hwnas.predictors import load_predictor
+from hwnas.predictors.looked_up import UnknownLatency
 from hwnas.profilers import Plan, profile_space
+from hwnas.search.auxiliary import mixed_head
 from hwnas.search.context import Context
 from hwnas.search.gradient.alphas import history
-from hwnas.search.methods.amended_darts import Settings, check
+from hwnas.search.gradient.cost_weights import FixedWeights
+from hwnas.search.methods.amended_darts import Settings, check, train_mixed
 from hwnas.search.methods.amended_darts import search as amended_darts
 from hwnas.search.runs.run import Run
 from hwnas.supernet import Supernet, load_weights
@@ -200,3 +203,52 @@ def test_a_mixture_that_no_machine_holds_is_refused(digits, predictor, monkeypat
     searched = problem(CELLS, predictor, ["latency<=9s"], data=digits)
     with pytest.raises(OptionError, match="mixing all operators of nasbench201 at 8 pixels takes"):
         check(searched, Settings(**QUICK))
+
+
+# The auxiliary head
+
+
+class StoppedError(Exception):
+    """Ends a training in the middle."""
+
+
+FIXED = spaces.space("darts-s1", input_size=8, classes=10, channels=4, cells=3)
+
+
+def mixed(folder, data, stop_at=1.0, **options):
+    """Train the mixture of a space that has reductions, up to a share of its steps."""
+
+    def tell(task, share, remark):
+        if stop_at < share < 1:
+            raise StoppedError(task)
+
+    searched = problem(FIXED, UnknownLatency(FIXED), ["macs<=1G"], data=data)
+    few = {"steps": 3, "batch_size": 4, "alpha_batch": 4}
+    settings = Settings(**{**QUICK, **few, "auxiliary": 0.4, **options})
+    check(searched, settings)
+    supernet = Supernet(FIXED, sharing="separate", seed=0)
+    run = Run(folder, {})
+    alphas = train_mixed(
+        Context(searched, run, progress=tell), supernet, settings, [], FixedWeights([])
+    )
+    return alphas.alpha.tolist(), supernet.state_dict(), load_file(folder / "supernet.safetensors")
+
+
+def test_an_auxiliary_head_learns_and_is_resumed(digits, tmp_path):
+    alpha, weights, stored = mixed(tmp_path / "whole", digits)
+    with pytest.raises(StoppedError):
+        mixed(tmp_path / "cut", digits, stop_at=0.3)
+    again, resumed, stored_again = mixed(tmp_path / "cut", digits)
+    assert alpha == again
+    assert all(torch.equal(tensor, resumed[name]) for name, tensor in weights.items())
+    fresh = mixed_head(FIXED, seed=0)[0].state_dict()
+    for name, tensor in fresh.items():
+        learned = stored[f"extra auxiliary {name}"]
+        assert not torch.equal(learned, tensor), name
+        assert torch.equal(learned, stored_again[f"extra auxiliary {name}"]), name
+
+
+def test_an_auxiliary_head_has_no_place_in_nasbench201(digits, predictor):
+    searched = problem(CELLS, predictor, ["latency<=9s"], data=digits)
+    with pytest.raises(OptionError, match="nasbench201 has none: train with auxiliary 0"):
+        check(searched, Settings(**QUICK, auxiliary=0.4))

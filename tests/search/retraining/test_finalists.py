@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hwnas.costs import Budget, Constraint, FeasibleSet
+from hwnas.data import ACCURACY, CLASSIFICATION
 from hwnas.errors import OptionError
 from hwnas.search.candidates.evaluation import LoggedEvaluation
 from hwnas.search.retraining import finalists
@@ -54,12 +55,17 @@ def setting(tmp_path, small_space, monkeypatch):
         return arch
 
     monkeypatch.setattr(finalists, "retrain", retrain)
-    monkeypatch.setattr(finalists, "logits", lambda network, batches: (network, None))
-    truth = lambda arch, labels: float(1 / cost(arch[None])[0])  # noqa: E731 - small is good
-    monkeypatch.setattr(finalists, "accuracy", truth)
+    truth = lambda arch, images, task: float(1 / cost(arch[None])[0])  # noqa: E731 - small is good
+    monkeypatch.setattr(finalists, "score", truth)
 
     problem = SimpleNamespace(
-        space=small_space, proxy=small_space, data=NoData(), feasible=feasible, seed=3
+        space=small_space,
+        proxy=small_space,
+        data=NoData(),
+        feasible=feasible,
+        seed=3,
+        task=CLASSIFICATION,
+        metric=ACCURACY,
     )
 
     def rank(count, progress=lambda *_: None):

@@ -38,6 +38,10 @@ def test_it_learns(tmp_path, space, arch, data):
         {"ema": 0.9, "optimizer": "adam"},
         {"autocast": "fp16", "ema": 0.5},
         {"schedule": "cosine", "dropout": 0.2, "weight_decay": 2e-5, "max_norm": 0.0},
+        {
+            **{"random_crop": 0.4, "flip": 0.5, "colour": 0.3, "mixup": 0.2, "cutmix": 1.0},
+            **{"plain_end": 0.3, "micro_batches": 2, "ema": 0.9, "lr_warm_up": 20},
+        },
     ],
 )
 def test_interrupted_it_ends_with_equal_weights(tmp_path, space, arch, data, options):
@@ -58,7 +62,7 @@ def test_dropout_zeroes_its_share_of_what_the_classifier_reads_and_scales_the_re
     dropped = _Dropout(0.2, seed=3)
     layer.register_forward_pre_hook(dropped)
     layer.register_forward_pre_hook(lambda layer, given: seen.append(given[0]))
-    for dropped.step in (0, 0, 1):
+    for dropped.draw in (0, 0, 1):
         layer(x)
     assert set(seen[0].unique().tolist()) == {0.0, 1.25}  # 1 / (1 - 0.2)
     assert (seen[0] == 0).float().mean().item() == pytest.approx(0.2, abs=0.02)
@@ -129,9 +133,9 @@ def test_half_precision_learns_too(tmp_path, space, arch, data, autocast):
 
 
 def test_the_loss_scale_halves_when_a_gradient_overflows():
-    from hwnas.search.retraining.retrain import _LossScale
+    from hwnas.search.retraining.precision import LossScale
 
-    scale, layer = _LossScale(True), torch.nn.Linear(1, 1)
+    scale, layer = LossScale(True), torch.nn.Linear(1, 1)
     layer.weight.grad = torch.tensor([[2.0**15]])
     assert scale.unscale(layer)
     assert layer.weight.grad.item() == 2.0

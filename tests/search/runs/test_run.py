@@ -89,7 +89,10 @@ def write_log(folder, *events):
     ("event", "says"),
     [
         ({"event": "evaluated", "accuracy": 0.5}, "architecture is missing"),
-        ({"event": "evaluated", "architecture": "a", "accuracy": 1.5}, "accuracy should be less"),
+        (
+            {"event": "evaluated", "architecture": "a", "accuracy": 1.5},
+            "an accuracy is from 0 to 1",
+        ),
         ({"event": "evaluated", "architecture": 3, "accuracy": 0.5}, "architecture should be a"),
         ({"event": "trained alone", "architecture": "a"}, "accuracy is missing"),
         ({"event": "measured", "architecture": "a", "latency_ms": 0}, "latency_ms should be gre"),

@@ -10,7 +10,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Axis", "Chart", "Dot", "Line", "Rule", "axis", "band", "dots", "line", "thinned"]
+from hwnas.data import Metric
+
+__all__ = [
+    "Axis",
+    "Chart",
+    "Dot",
+    "Line",
+    "Rule",
+    "axis",
+    "band",
+    "dots",
+    "line",
+    "score_axis",
+    "thinned",
+]
 
 WIDTH, HEIGHT = 640, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 10, 40
@@ -133,6 +147,13 @@ def axis(
         for at in range(first, math.floor(high / step + 1e-9) + 1)
     ]
     return Axis(label, low, high, tuple(ticks))
+
+
+def score_axis(metric: Metric, values: Iterable[float], how: str = "") -> Axis:
+    """An axis of values of a metric, such as ``accuracy with shared weights (%)``."""
+    name = f"{metric.name} {how}".rstrip()
+    percent = metric.is_accuracy
+    return axis(f"{name} (%)" if percent else name, values, percent=percent)
 
 
 def _round_step(size: float) -> float:

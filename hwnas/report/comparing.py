@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hwnas.report.charts import Chart, axis, dots
+from hwnas.data import Metric
+from hwnas.report.charts import Chart, axis, dots, score_axis
 from hwnas.report.sections import OfSearch, Section
 
 __all__ = ["Compared", "Entry", "compared"]
@@ -60,16 +61,18 @@ def _entries(section: OfSearch) -> list[Entry]:
 
 def _chart(entries: Sequence[Entry]) -> Chart | None:
     found = [(entry, entry.result) for entry in entries if entry.result is not None]
+    metrics = {Metric.of(result) for _, result in found}
     known = [(e, _ms(r), r["accuracy"]) for e, r in found if _ms(r) is not None]
-    if len(known) < 2:
+    if len(known) < 2 or len(metrics) > 1:
         return None
+    (metric,) = metrics
     at = (
         axis("latency, measured where it was (ms)", [ms for _, ms, _ in known]),
-        axis("accuracy (%)", [accuracy for *_, accuracy in known], percent=True),
+        score_axis(metric, [metric.value(score) for *_, score in known]),
     )
-    texts = [f"{e.run}, {e.budgets}\n{ms:.3f} ms, {a:.1%}" for e, ms, a in known]
-    points = [(ms, accuracy) for _, ms, accuracy in known]
-    return Chart("accuracy over latency of what was found", *at, dots=dots(at, points, texts))
+    texts = [f"{e.run}, {e.budgets}\n{ms:.3f} ms, {metric.text(a)}" for e, ms, a in known]
+    points = [(ms, metric.value(score)) for _, ms, score in known]
+    return Chart(f"{metric.name} over latency of what was found", *at, dots=dots(at, points, texts))
 
 
 def _ms(result: Mapping[str, Any]) -> Any:

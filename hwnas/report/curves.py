@@ -7,7 +7,7 @@ import numpy as np
 
 from hwnas.arrays import FloatArray
 from hwnas.errors import CheckpointError
-from hwnas.report.charts import Chart, Rule, axis, band, line
+from hwnas.report.charts import Chart, Rule, axis, band, line, score_axis
 from hwnas.report.searched import Searched
 from hwnas.search.runs.run import LOG
 from hwnas.search.runs.schema import ANOTHER
@@ -40,9 +40,10 @@ def search_chart(source: Searched, winner: float | None) -> Chart | None:
 
     Args:
         source: of the evaluations.
-        winner: the accuracy of the network that was found.
+        winner: the score of the network that was found.
     """
-    accuracies = source.evaluated.accuracies
+    metric, scores = source.metric, source.evaluated.accuracies
+    accuracies = metric.value(scores)
     if len(accuracies) < 2:
         return None
     size = source.asked["population"]
@@ -53,13 +54,17 @@ def search_chart(source: Searched, winner: float | None) -> Chart | None:
         [(end, float(np.quantile(group, q))) for end, group in zip(ends, groups, strict=True)]
         for q in (0.1, 0.5, 0.9)
     )
-    best = _best_so_far(accuracies)
+    best = [(at, metric.value(score)) for at, score in _best_so_far(scores)]
     paths = source.results[0]["random_paths"] if source.results else None
-    levels = [] if paths is None else [paths[key] for key in ("least", "median", "most")]
-    shown = [y for _, y in (*low, *high, *best)] + levels + ([] if winner is None else [winner])
+    levels = [] if paths is None else [metric.value(paths[k]) for k in ("least", "median", "most")]
+    shown = (
+        [y for _, y in (*low, *high, *best)]
+        + levels
+        + ([] if winner is None else [metric.value(winner)])
+    )
     at = (
         axis("networks evaluated", [0, len(accuracies)], least=0),
-        axis("accuracy (%)", shown, percent=True),
+        score_axis(metric, shown),
     )
     lines = (
         band("80 of 100 of a generation", 0, at, low, high),

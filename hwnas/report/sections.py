@@ -7,12 +7,13 @@ from typing import Any
 import numpy.typing as npt
 
 from hwnas.costs import parse_budget
+from hwnas.data import Metric
 from hwnas.errors import HwnasError
 from hwnas.predictors.breakdown import Breakdown, breakdown
 from hwnas.report.agreement import Agreement, agreement_of
 from hwnas.report.answer import Fact, Kept, budgets_kept, facts_of
 from hwnas.report.cell_graph import CellGraph, cells_of
-from hwnas.report.charts import Chart, axis, dots
+from hwnas.report.charts import Chart, axis, dots, score_axis
 from hwnas.report.curves import alpha_charts, loss_chart, search_chart
 from hwnas.report.drawing import Drawn, drawn
 from hwnas.report.repeat import command_of
@@ -201,6 +202,7 @@ def _scatter(source: Searched) -> dict[str, Any] | None:
     evaluated = source.evaluated
     if not len(evaluated.archs):
         return None
+    metric = source.metric
     limits = _limits_ms(source) if evaluated.latency_ms is not None else []
     measured = [r["measured_ms"] for r in source.results if r["measured_ms"] is not None]
     spans = [*evaluated.costs, *limits, *(measured if evaluated.latency_ms is not None else [])]
@@ -208,16 +210,16 @@ def _scatter(source: Searched) -> dict[str, Any] | None:
     label = "MACs (millions)" if evaluated.latency_ms is None else f"latency, {word} (ms)"
     winners = [evaluated.position(r["architecture"]) for r in source.results]
     return {
-        **evaluated.as_data(),
+        **evaluated.as_data(metric),
         "limits": limits,
         "winners": [at for at in winners if at is not None],
         "measured": [
-            [r["measured_ms"], r["accuracy"]]
+            [r["measured_ms"], metric.value(r["accuracy"])]
             for r in source.results
             if r["measured_ms"] is not None and evaluated.latency_ms is not None
         ],
         "x": asdict(axis(label, spans)),
-        "y": asdict(axis("accuracy (%)", evaluated.accuracies, percent=True)),
+        "y": asdict(score_axis(metric, metric.value(evaluated.accuracies))),
     }
 
 
@@ -230,22 +232,18 @@ def _ranking(source: Ranked) -> Chart | None:
     """True accuracies over those with shared weights."""
     if source.content is None:
         return None
-    looked_up = "accuracies" in source.content
+    looked_up, metric = "accuracies" in source.content, Metric.of(source.content)
     truth = "true_accuracy" if looked_up else "alone_accuracy"
     rows = source.content["architectures"]
-    points = [(row["supernet_accuracy"], row[truth]) for row in rows]
+    points = [(metric.value(r["supernet_accuracy"]), metric.value(r[truth])) for r in rows]
     at = (
-        axis("accuracy with shared weights (%)", [x for x, _ in points], percent=True),
-        axis(
-            "looked up (%)" if looked_up else "trained alone, test (%)",
-            [y for _, y in points],
-            percent=True,
-        ),
+        score_axis(metric, [x for x, _ in points], "with shared weights"),
+        score_axis(metric, [y for _, y in points], "looked up" if looked_up else "trained alone"),
     )
     texts = [
-        f"{row['architecture']}\n{x:.2%} with shared weights, {y:.2%} in truth"
-        for row, (x, y) in zip(rows, points, strict=True)
+        f"{row['architecture']}\n{metric.text(row['supernet_accuracy'], 2)} with shared weights, "
+        f"{metric.text(row[truth], 2)} in truth"
+        for row in rows
     ]
-    return Chart(
-        "accuracies in truth over those with shared weights", *at, dots=dots(at, points, texts)
-    )
+    title = f"{metric.name} in truth over that with shared weights"
+    return Chart(title, *at, dots=dots(at, points, texts))

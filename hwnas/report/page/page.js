@@ -6,7 +6,6 @@
   const CELL = 24; // pixels: points are looked up by the square of the canvas they lie in
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const percent = (share) => `${(100 * share).toFixed(2)} %`;
 
   function element(kind, text, className) {
     const made = document.createElement(kind);
@@ -157,7 +156,8 @@
       };
       const signed = (value, digits) => (value < 0 ? "" : "+") + value.toFixed(digits);
       for (const [name, values, digits, scale] of [
-        [data.unit, data.costs, 3, 1], ["accuracy (%)", data.accuracies, 2, 100],
+        [data.unit, data.costs, 3, 1],
+        data.percent ? [`${data.metric} (%)`, data.accuracies, 2, 100] : [data.metric, data.accuracies, 4, 1],
         ["M MACs", data.macs, 2, 1e-6], ["M parameters", data.params, 3, 1e-6]]) {
         const [one, other] = [values[left], right === null ? 0 : values[right]].map((value) => value * scale);
         row(name, one.toFixed(digits), other.toFixed(digits), signed(other - one, digits), false);
@@ -185,7 +185,6 @@
     const pointed = (event) => nearest(event.offsetX, event.offsetY);
     over.addEventListener("pointermove", (event) => {
       const at = state.kept ? state.right : pointed(event);
-      over.title = at === null ? "" : `${data.costs[at].toFixed(3)} ${data.unit}, ${percent(data.accuracies[at])}`;
       if (at !== state.right) { state.right = at; drawChosen(); }
     });
     over.addEventListener("click", (event) => {

@@ -152,3 +152,31 @@ def test_thousands_of_networks_are_small_and_soon_there(browser, make_search, tm
     assert page.stat().st_size < 500_000
     assert browser.open(page) < 10_000  # milliseconds, on a busy machine
     assert browser.run("return document.querySelectorAll('canvas').length") == 2
+
+
+def test_an_own_metric_is_shown_as_it_is_and_not_its_score(browser, make_search, tmp_path):
+    metric = {"metric": {"name": "mean error", "lower_is_better": True}}
+    folder = make_search(tmp_path / "run")
+    events = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    errors = [300 - 300 * e["accuracy"] for e in events if e["event"] == "evaluated"]
+    scores = iter([-error for error in errors])
+    for event in events:
+        if event["event"] == "evaluated":
+            event |= {"accuracy": next(scores), **metric}
+    (folder / "log.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    result = json.loads((folder / "result.json").read_text())
+    result |= {"accuracy": -min(errors), "test_accuracy": -77.5, **metric}
+    result["random_paths"] = {"count": 10, "least": -90.0, "median": -80.0, "most": -70.0}
+    (folder / "result.json").write_text(json.dumps(result))
+    write_report([str(folder)], tmp_path / "report.html")
+    browser.open(tmp_path / "report.html")
+    data = json.loads(browser.run("return document.getElementById('data-1').textContent"))
+    assert data["accuracies"] == errors
+    assert browser.numbers(".facts")[2:4] == [min(errors), 77.5]
+    text = browser.run("return document.body.innerText")
+    assert "validation mean error" in text
+    assert "10 random networks: 90 to 70" in text
+    rows = browser.run(POINT_AT, 5)
+    assert rows[1][0] == "mean error"
+    assert float(rows[1][2]) == pytest.approx(errors[5], abs=1e-4)
+    assert browser.complaints() == []

@@ -65,7 +65,7 @@ def command(
     written = write_report(paths, out, Latencies(table, latencies, accuracies))
     size = out.stat().st_size
     if as_json:
-        sources = [{"name": name, "kind": kind} for name, kind in written.items()]
+        sources = [{"name": name, "kind": kind} for name, kind in written]
         print_json({"file": str(out), "bytes": size, "sources": sources})
     else:
         say(f"written: {out}, {size / 1e3:.0f} kB; open it in a browser")

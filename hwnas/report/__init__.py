@@ -14,7 +14,7 @@ __all__ = ["Latencies", "require_jinja", "write_report"]
 
 def write_report(
     paths: Sequence[str], out: Path, latencies: Latencies | None = None
-) -> dict[str, str]:
+) -> list[tuple[str, str]]:
     """Write the page of some runs, latency tables and measurements.
 
     Args:
@@ -24,7 +24,7 @@ def write_report(
         latencies: of runs whose folder holds no latency table.
 
     Returns:
-        The name of each source, and what it is: ``search``, ``training``, ``ranking``, ``table`` or
+        The name of each source and what it is, in order: ``search``, ``training``, ``ranking``, ``table`` or
         ``models``.
 
     Raises:
@@ -35,4 +35,4 @@ def write_report(
     require_jinja()
     sections = [section_of(source) for source in open_sources(paths, latencies)]
     write_atomically(out, render(sections).encode())
-    return {section.source.name: section.kind for section in sections}
+    return [(section.source.name, section.kind) for section in sections]

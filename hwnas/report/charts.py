@@ -85,7 +85,6 @@ class Dot:
     x: float
     y: float
     text: str
-    colour: int = 0
     ends: tuple[tuple[float, float], ...] = ()
 
 
@@ -109,11 +108,6 @@ class Chart:
     rules: tuple[Rule, ...] = ()
     width: int = WIDTH
     height: int = HEIGHT
-
-    def upright(self, value: float, name: str) -> Rule:
-        """A vertical rule at a number of the x axis."""
-        at = self.x.x(value)
-        return Rule(name, ((at, self.y.y(self.y.low)), (at, self.y.y(self.y.high))))
 
     @property
     def named(self) -> tuple[Line, ...]:

@@ -16,13 +16,23 @@ from hwnas.report.cell_graph import CellGraph, cells_of
 from hwnas.report.charts import Chart, axis, dots, score_axis
 from hwnas.report.curves import alpha_charts, loss_chart, search_chart
 from hwnas.report.drawing import Drawn, drawn
+from hwnas.report.measured import MeasuredModels
 from hwnas.report.repeat import command_of
 from hwnas.report.searched import Searched
 from hwnas.report.sources import Source, Tabled
 from hwnas.report.trained import Ranked, Trained
 from hwnas.spaces import SearchSpace
 
-__all__ = ["Answer", "OfRanking", "OfSearch", "OfTable", "OfTraining", "section_of"]
+__all__ = [
+    "Answer",
+    "OfModels",
+    "OfRanking",
+    "OfSearch",
+    "OfTable",
+    "OfTraining",
+    "Section",
+    "section_of",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +107,7 @@ class OfTable:
 class OfModels:
     """Measured ONNX models."""
 
-    source: Any
+    source: MeasuredModels
     kind: str = "models"
 
 

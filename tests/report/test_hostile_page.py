@@ -76,7 +76,7 @@ def test_a_training_with_hostile_classes(browser, small_space, tmp_path):
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "train.json").write_text(json.dumps(train))
     page = tmp_path / "report.html"
-    assert write_report([str(folder)], page) == {folder.name: "training"}
+    assert write_report([str(folder)], page) == [(folder.name, "training")]
     browser.open(page)
     cells = (
         "return [...document.querySelectorAll('.classes td:first-child')].map((c) => c.textContent)"

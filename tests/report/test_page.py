@@ -16,7 +16,7 @@ def shown(make_search, browser, tmp_path_factory):
     """The page of a finished search, and what its files say."""
     folder = make_search(tmp_path_factory.mktemp("shown") / "run")
     page = folder / "report.html"
-    assert write_report([str(folder)], page) == {"run": "search"}
+    assert write_report([str(folder)], page) == [("run", "search")]
     return page, json.loads((folder / "result.json").read_text())
 
 
@@ -136,7 +136,7 @@ def test_runs_are_compared_and_tables_beside_them(browser, make_search, small_ta
     other = make_search(tmp_path / "other", result={"measured_ms": None, "measured": None})
     small_table.save(tmp_path / "mine.json")
     kinds = write_report([str(one), str(other), str(tmp_path / "mine.json")], tmp_path / "r.html")
-    assert kinds == {"one": "search", "other": "search", "mine": "table"}
+    assert kinds == [("one", "search"), ("other", "search"), ("mine", "table")]
     browser.open(tmp_path / "r.html")
     results = [json.loads((run / "result.json").read_text()) for run in (one, other)]
     keys = ("predicted_ms", "measured_ms", "accuracy", "macs", "params")

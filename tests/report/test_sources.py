@@ -62,7 +62,7 @@ def test_measured_models(tmp_path):
     }
     content = {"models": [model], "comparisons": [], "not_measured": {}, "remarks": []}
     (tmp_path / "m.json").write_text(json.dumps(content))
-    assert write_report([str(tmp_path / "m.json")], tmp_path / "r.html") == {"m": "models"}
+    assert write_report([str(tmp_path / "m.json")], tmp_path / "r.html") == [("m", "models")]
     assert '<data value="1.25">1.250</data>' in (tmp_path / "r.html").read_text()
     (tmp_path / "m.json").write_text(json.dumps({**content, "models": [{**model, "runs": -1}]}))
     with pytest.raises(CheckpointError, match="runs"):

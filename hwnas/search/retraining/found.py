@@ -94,7 +94,7 @@ def retrain_found(
         "seconds": round(run.seconds, 1),
         "files": {"network": path.name},
     }
-    run.log("tested", step=settings.steps, **report["accuracy"])
+    run.log("tested alone", step=settings.steps, **report["accuracy"], **task.scored.facts)
     run.write_json("train.json", report)
     return report
 

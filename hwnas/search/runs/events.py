@@ -82,6 +82,18 @@ class _Trained(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Tested(Event, Scored):
+    """What a network that was trained alone ends with."""
+
+    step: AtLeastOne
+    validation: Score
+    test: Score
+
+    def __post_init__(self) -> None:
+        self.check_scores(self.validation, self.test)
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Alpha(Event):
     """Architecture parameters and what moved them; rows are decisions, null is pruned."""
 
@@ -101,6 +113,7 @@ EVENTS: Mapping[str, type[Event]] = {
     "waited": _Waited,
     "imported": _Imported,
     "trained": _Trained,
+    "tested alone": _Tested,
     "alpha": _Alpha,
 }
 

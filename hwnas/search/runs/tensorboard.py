@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from hwnas.data import Metric
 from hwnas.documents import inside
 from hwnas.errors import MissingPackageError
 from hwnas.search.runs.run import Run
@@ -24,6 +25,8 @@ FOLDER = "tensorboard"
 _FILES = "events.out.tfevents.*"
 #: What an event always has, or has as its step.
 _FRAME = {"event", "seconds", "step"}
+#: Events whose numbers are all scores.
+_SCORED = {"evaluated", "evaluated aside", "tested alone", "trained alone"}
 #: What is beyond is no number that anyone plots: files hold single precision.
 _MOST, _MOST_STEPS = 1e38, 2**63
 #: Seconds after which what was written is on the disk.
@@ -51,14 +54,14 @@ class Scalars:
     """Turns the events of a log, one after the other, into scalars.
 
     Every finite number of an event is one, whatever the kind, so that what a person's own method
-    logs is shown as well. Accuracies also have their best so far, and architecture parameters a
-    summary. What a resumed run does again is there once.
+    logs is shown as well. Accuracies, or what stands for them by an own metric, also have their
+    best so far, and architecture parameters a summary. What a resumed run does again is there once.
     """
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._known: set[tuple[str, int]] = set()
-        self._best = 0.0
+        self._best = -math.inf
         self._sessions = self._seconds = 0.0
 
     def __call__(self, event: Mapping[str, Any]) -> list[Scalar]:
@@ -76,6 +79,8 @@ class Scalars:
             facts |= _of_alphas(facts)
         if kind == "evaluated":
             self._best = facts["best"] = max(self._best, facts["accuracy"])
+        if kind in _SCORED:
+            facts = _by_metric(facts)
         found = []
         for name, value in facts.items():
             tag = f"{kind}/{name}"
@@ -88,6 +93,16 @@ class Scalars:
 def _is_number(value: object) -> bool:
     """Whether it is one that a file holds, which is finite; own events may hold anything."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _MOST
+
+
+def _by_metric(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Scores as the metric that they are of, under its name."""
+    metric = Metric.of(facts)
+    names = {"accuracy": metric.name}
+    return {
+        names.get(name, name): metric.value(value) if _is_number(value) else value
+        for name, value in facts.items()
+    }
 
 
 def _of_alphas(facts: Mapping[str, Any]) -> dict[str, float]:

@@ -50,6 +50,18 @@ def test_accuracies_are_counted_and_their_best_is_kept():
     assert [s[1:3] for s in found if s[0] == "evaluated/best"] == [(0.5, 1), (0.75, 2), (0.75, 3)]
 
 
+def test_of_an_own_metric_the_metric_is_shown_and_not_the_score():
+    error = {"metric": {"name": "miles off", "lower_is_better": True}}
+    evaluated = [{"event": "evaluated", "accuracy": -far, **error} for far in (4.0, 2.0, 3.0)]
+    tested = {"event": "tested alone", "step": 9, "validation": -1.5, "test": -1.75, **error}
+    assert [s[:3] for s in scalars_of(*evaluated, tested)] == [
+        *(("evaluated/miles off", 4.0, 1), ("evaluated/best", 4.0, 1)),
+        *(("evaluated/miles off", 2.0, 2), ("evaluated/best", 2.0, 2)),
+        *(("evaluated/miles off", 3.0, 3), ("evaluated/best", 2.0, 3)),
+        *(("tested alone/validation", 1.5, 9), ("tested alone/test", 1.75, 9)),
+    ]
+
+
 def test_what_a_resumed_run_does_again_is_there_once_and_time_goes_on():
     found = scalars_of(
         {"event": "start"},
@@ -151,8 +163,9 @@ def test_a_search_writes_what_it_evaluates_and_one_that_is_finished_may_be_asked
     assert written == []
     config = json.loads((plain.folder / "config.json").read_text())
     events = Run(plain.folder, config).events
-    again = searched(tensorboard=True)  # the same run: it changes nothing of the search
-    assert again.content == plain.content
+    before = (plain.folder / "result.json").read_bytes()
+    searched(tensorboard=True)  # the same run: it changes nothing of the search
+    assert (plain.folder / "result.json").read_bytes() == before
     accuracies = [e["accuracy"] for e in events if e["event"] == "evaluated"]
     told = [point for point in written if point[1] == "evaluated/accuracy"]
     assert [value for _, _, value, _ in told] == accuracies

@@ -24,8 +24,8 @@ def write_report(
         latencies: of runs whose folder holds no latency table.
 
     Returns:
-        The name of each source and what it is, in order: ``search``, ``training``, ``ranking``, ``table`` or
-        ``models``.
+        The name of each source and what it is, in order: ``search``, ``training``, ``ranking``,
+        ``table`` or ``models``.
 
     Raises:
         MissingPackageError: jinja2 is not installed.

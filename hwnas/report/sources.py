@@ -14,7 +14,7 @@ from hwnas.search.runs.run import CONFIG
 from hwnas.search.runs.schema import ANOTHER
 from hwnas.spaces import SearchSpace, remake
 
-__all__ = ["Source", "Tabled", "open_source", "open_sources"]
+__all__ = ["Source", "Tabled", "open_source", "open_sources", "same_decisions"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,12 +45,21 @@ def open_sources(paths: Sequence[str], latencies: Latencies | None = None) -> li
     sources = [open_source(path, latencies) for path in dict.fromkeys(paths)]
     known = [(source.name, source.space) for source in sources if source.space is not None]
     for name, space in known[1:]:
-        if space.decisions != known[0][1].decisions:
+        if not same_decisions(space, known[0][1]):
             raise OptionError(
                 f"{known[0][0]} is of {known[0][1].name} and {name} of {space.name}, whose "
                 "decisions are others: one page shows runs and tables of one space, make two"
             )
     return sources
+
+
+def same_decisions(one: SearchSpace, other: SearchSpace) -> bool:
+    """Whether an architecture of one is one of the other, as of a space and its proxy."""
+    first, second = (
+        [(d.name, [choice.token for choice in d.choices]) for d in space.decisions]
+        for space in (one, other)
+    )
+    return first == second
 
 
 def open_source(path: str, latencies: Latencies | None = None) -> Source:

@@ -7,12 +7,13 @@ import sys
 import numpy as np
 import pytest
 
+from hwnas import spaces
 from hwnas.errors import CheckpointError, MissingPackageError, OptionError
 from hwnas.report import Latencies, write_report
 from hwnas.report.curves import alpha_charts, search_chart
 from hwnas.report.repeat import command_of
 from hwnas.report.searched import read_search
-from hwnas.report.sources import open_source, open_sources
+from hwnas.report.sources import open_source, open_sources, same_decisions
 
 
 def test_what_is_no_run_is_named(tmp_path):
@@ -29,6 +30,14 @@ def test_two_spaces_are_refused(make_search, tmp_path):
     run = make_search(tmp_path / "run")
     with pytest.raises(OptionError, match="decisions are others"):
         open_sources([str(run), "amd-epyc-1thread"])
+
+
+def test_a_proxy_has_the_decisions_of_its_space():
+    darts = spaces.space("darts-s1")
+    proxy = spaces.proxy(darts, 16, 10, 0.25)
+    assert proxy.decisions != darts.decisions  # its poolings have batch-norms
+    assert same_decisions(proxy, darts)
+    assert not same_decisions(darts, spaces.space("darts-s2"))
 
 
 def test_without_a_table_the_costs_are_macs(make_search, tmp_path, small_space):

@@ -20,7 +20,7 @@ FLOORS = (
     {"profilers", "predictors", "supernet"},
     {"devices"},
     {"search"},
-    {"testing"},
+    {"report", "testing"},
     {"cli"},
     {"__main__"},
 )

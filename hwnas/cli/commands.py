@@ -13,6 +13,7 @@ _COMMANDS = {
     "predict": "predicted latency of architectures",
     "profile": "measure this machine into a latency table",
     "rank": "how well a supernet ranks architectures",
+    "report": "one HTML page of runs, tables and measurements",
     "search": "find a network that keeps a latency budget",
     "show": "where the milliseconds of a network go",
     "verify": "measure a found network on the machine that it is for",

@@ -9,6 +9,7 @@ from hwnas import spaces
 from hwnas.cli.flags import typed_options
 from hwnas.cli.options import budget_lists_of
 from hwnas.cli.output import print_json, progress_bars
+from hwnas.cli.reporting import Reporting
 from hwnas.cli.search_report import print_front
 from hwnas.costs import QUANTITIES, Budget
 from hwnas.errors import OptionError
@@ -47,7 +48,7 @@ _ALLOWED = {
     *_DESCRIBING,
     *_EVOLUTION,
     *(_OPTIONS - {"proxy_input_size", "proxy_width"}),
-    *("data", "device", "table", "out", "seed", "supernet", "pareto", "as_json"),
+    *("data", "device", "table", "out", "seed", "supernet", "pareto", "report", "as_json"),
 }
 
 
@@ -86,8 +87,13 @@ def _search(flags: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
         flags["seed"],
         flags["pareto"],
     )
+    reporting = Reporting(out, flags) if flags["report"] else None
     with progress_bars() as progress:
-        return out, search_again(request, progress)
+        tell = progress if reporting is None else reporting.watching(progress)
+        result = search_again(request, tell)
+    if reporting is not None:
+        reporting.write()
+    return out, result
 
 
 def _has_table(source: Any, precision: str | None) -> bool:
@@ -121,7 +127,7 @@ def _unwritten(name: str, value: Any) -> bool:
 
 def _default_name(source: Path, flags: dict[str, Any], lists: Sequence[Sequence[Budget]]) -> str:
     """A folder name that the same flags give again; those of other methods say nothing here."""
-    named = _ALLOWED - {"out", *UNIMPORTANT}
+    named = _ALLOWED - {"out", "report", *UNIMPORTANT}
     kept = {k: str(v) for k, v in flags.items() if k in named and not _unwritten(k, v)}
     digest = hashlib.sha256(repr((sorted(kept.items()), lists)).encode()).hexdigest()[:6]
     return f"{source.name}-{'pareto' if flags['pareto'] else 'again'}-{digest}"

@@ -1,15 +1,16 @@
 """``hwnas search``."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hwnas.cli.flags import Flag, RecordedCommand, flags_of, typed_options
 from hwnas.cli.numbers import seed_type
 from hwnas.cli.options import budget_flags, budgets_of
-from hwnas.cli.output import print_json
+from hwnas.cli.output import print_json, progress_bars
 from hwnas.cli.search_report import print_result
 from hwnas.errors import OptionError
 from hwnas.search.job import Request
@@ -17,6 +18,9 @@ from hwnas.search.methods import METHODS, Method
 from hwnas.search.options import SearchOptions
 from hwnas.search.settings import fields_of
 from hwnas.search.torchrun import leads, world_size
+
+if TYPE_CHECKING:
+    from hwnas.search.result import Result
 
 __all__ = ["command"]
 
@@ -81,6 +85,11 @@ _SEARCH = [
         ["--pareto"],
         is_flag=True,
         help="With --supernet: find the whole front of accuracy and latency (NSGA-II).",
+    ),
+    Flag(
+        ["--report"],
+        is_flag=True,
+        help="Write report.html into the folder of the run, again and again while it runs.",
     ),
     Flag(["--json", "as_json"], is_flag=True, help="Print one JSON document on stdout."),
 ]
@@ -165,14 +174,36 @@ def command(**flags: Any) -> None:
         raise OptionError(
             "--blocks-then-channels is two trainings: start each of them under torchrun"
         )
+    if two_steps and flags["report"]:
+        raise OptionError(
+            "--blocks-then-channels is two searches: leave --report out, and give each of their "
+            "folders to 'hwnas report'"
+        )
     if not leads():
         return help_training(request)
-    result = (find_blocks_then_channels if two_steps else find)(request)
+    if flags["report"]:
+        result = _reported(request, flags)
+    else:
+        result = (find_blocks_then_channels if two_steps else find)(request)
     if flags["as_json"]:
         print_json(result.content)
     else:
         print_result(result.content, result.folder)
     return None
+
+
+def _reported(request: Request, flags: dict[str, Any]) -> "Result":
+    """Search, and keep the page of the run up to date."""
+    from hwnas.cli.reporting import Reporting
+    from hwnas.search.find import find
+    from hwnas.search.job import prepare
+
+    request = replace(request, out=request.out or prepare(request).out)
+    reporting = Reporting(Path(str(request.out)), flags)
+    with progress_bars() as progress:
+        result = find(request, reporting.watching(progress))
+    reporting.write()
+    return result
 
 
 def _request(flags: dict[str, Any]) -> Request:

@@ -74,6 +74,7 @@ def conclude(
         "test_accuracy": None
         if validation is None
         else tested_accuracy(validation, problem.data, winner.architecture),
+        "validation_images": None if validation is None else validation.image_count,
         "random_paths": {
             "count": len(random_accuracies),
             "least": float(random_accuracies.min()),

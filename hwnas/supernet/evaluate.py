@@ -103,6 +103,11 @@ class Evaluator:
         if rank_by == "separation":
             self._check_ends()
 
+    @property
+    def image_count(self) -> int:
+        """Images that each accuracy is counted on."""
+        return sum(length(batch) for batch in self._labels)
+
     def inputs(self) -> tuple[Any, Any, Any, int]:
         """What the evaluator was made with: calibration images, images, labels, batch."""
         calibration, images, labels = (

@@ -204,6 +204,7 @@ class Found(Network, Scored):
     accuracy: Score
     rank_by: Literal["accuracy", "separation"] = "accuracy"
     test_accuracy: Score | None
+    validation_images: AtLeastOne | None = None
     random_paths: _Paths
     largest: _Largest | None = None
     looked_up: dict[str, _LookedUp] = field(default_factory=dict)

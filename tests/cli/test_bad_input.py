@@ -122,7 +122,7 @@ def test_an_unknown_name(refused, flag, says):
     [
         ("method", "lacks Settings, check, search"),
         ("space", "cannot be made: KeyError: 'what I need'"),
-        ("data", "a function that needs 0 arguments"),
+        ("data", "cannot read own.py:raises: KeyError: 'what I need'"),
         ("runtime", "cannot be made for 1 threads: KeyError: 'what I need'"),
         ("table", "an object with predict"),
     ],

@@ -63,9 +63,10 @@ class MapPart:
 
     def batch(self, step: int, size: int, seed: int) -> Batch:
         """The examples of one training step."""
+        rows = self.rows  # a plan that knew this part would keep its processes until a collection
 
         def plan(at: int) -> _Plan:
-            return (_TRAINED, seed, at), self.rows[batch_indices(self.count, size, at, seed)]
+            return (_TRAINED, seed, at), rows[batch_indices(len(rows), size, at, seed)]
 
         # who asks for one example at a time asks in any order: nothing can be read ahead
         one = size == 1

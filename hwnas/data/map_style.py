@@ -71,6 +71,8 @@ class MapPart:
         # who asks for one example at a time asks in any order: nothing can be read ahead
         one = size == 1
         batch = self._read(plan(step)) if one else self._ahead.batch(step, (size, seed), plan)
+        if isinstance(batch, _Failed):
+            self._ahead = Ahead(self._read, self.workers)  # the processes end now
         return self._checked(batch, f"batch {step} of the {self.what} part")
 
     def batches(self, most: int | None = None) -> Iterator[Batch]:

@@ -63,13 +63,16 @@ class MapPart:
 
     def batch(self, step: int, size: int, seed: int) -> Batch:
         """The examples of one training step."""
+        rows = self.rows  # a plan that knew this part would keep its processes until a collection
 
         def plan(at: int) -> _Plan:
-            return (_TRAINED, seed, at), self.rows[batch_indices(self.count, size, at, seed)]
+            return (_TRAINED, seed, at), rows[batch_indices(len(rows), size, at, seed)]
 
         # who asks for one example at a time asks in any order: nothing can be read ahead
         one = size == 1
         batch = self._read(plan(step)) if one else self._ahead.batch(step, (size, seed), plan)
+        if isinstance(batch, _Failed):
+            self._ahead = Ahead(self._read, self.workers)  # the processes end now
         return self._checked(batch, f"batch {step} of the {self.what} part")
 
     def batches(self, most: int | None = None) -> Iterator[Batch]:

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from nasbench201_supernet import INPUT_SIZE, SETTINGS, TRUTH, LookedUp, Truth, read_truth
+from scipy.stats import kendalltau
 
 import hwnas
 from hwnas.data import Dataset, load_data
@@ -28,6 +29,9 @@ from hwnas.search.runs.stored import StoredRun
 #: Of the supernet that ranks best here, but for what TNAS-OS does not have: several paths a step.
 SUPERNET = {name: value for name, value in SETTINGS.items() if name not in ("sampler", "paths")}
 TOP = 50
+#: Networks of the first generation, which both methods draw alike.
+UNIFORM = 50
+SPACE = hwnas.space("nasbench201")
 
 
 def asked(steps: int, generations: int) -> dict[str, dict[str, Any]]:
@@ -45,13 +49,10 @@ def asked(steps: int, generations: int) -> dict[str, dict[str, Any]]:
 def searched(
     out: Path, truth: Truth, data: Dataset, method: str, seed: int, settings: dict[str, Any]
 ) -> dict[str, float]:
-    """One search; what its first 50 are worth in truth, in percent."""
-    facts = out / "facts.json"
-    if facts.exists():
-        return dict(json.loads(facts.read_text()))
-    began = time.process_time()
+    """One search, or what it left; what its first 50 are worth in truth, in percent."""
+    began, took = time.process_time(), out / "seconds.json"
     found = hwnas.find_network(
-        "nasbench201",
+        SPACE,
         data,
         ["latency<=999ms"],
         method=method,
@@ -62,21 +63,20 @@ def searched(
         **SUPERNET,
         **settings,
     )
-    seconds = time.process_time() - began
-    space = hwnas.space("nasbench201")
-    true = dict(zip(map(space.format, truth.archs), truth.accuracy, strict=True))
+    if not took.exists():
+        took.write_text(json.dumps(time.process_time() - began))
+    true = dict(zip(map(SPACE.format, truth.archs), truth.accuracy, strict=True))
     ranked = StoredRun.open(out, data).accuracies()
     first = sorted(ranked, key=lambda name: -ranked[name])[:TOP]
-    values = np.array([true[name] for name in first])
-    known = {
-        "mean": values.mean(),
-        "best": values.max(),
+    values, uniform = [true[name] for name in first], list(ranked)[:UNIFORM]
+    return {
+        "mean": np.mean(values),
+        "best": max(values),
         "winner": true[found.architecture],
+        "kendall": kendalltau([ranked[n] for n in uniform], [true[n] for n in uniform]).statistic,
         "evaluated": len(ranked),
-        "seconds": seconds,
+        "seconds": json.loads(took.read_text()),
     }
-    facts.write_text(json.dumps(known))
-    return known
 
 
 def main(flags: argparse.Namespace) -> None:
@@ -85,7 +85,8 @@ def main(flags: argparse.Namespace) -> None:
     methods = asked(flags.steps, flags.generations)
     print(f"{SUPERNET}; {methods}")
     print(f"{TRUTH} of the {TOP} that a search puts first, in percent")
-    print("seed  method     mean   best  its winner  networks evaluated  CPU s")
+    print(f"and Kendall of the {UNIFORM} random networks that are evaluated first")
+    print("seed  method     mean   best  its winner  Kendall  networks evaluated  CPU s")
     means: dict[str, list[float]] = {name: [] for name in methods}
     for seed in range(flags.first, flags.first + flags.seeds):
         for name, settings in methods.items():
@@ -93,7 +94,7 @@ def main(flags: argparse.Namespace) -> None:
             means[name].append(row["mean"])
             print(
                 f"{seed:4}  {name:8} {row['mean']:6.2f} {row['best']:6.2f} {row['winner']:11.2f} "
-                f"{row['evaluated']:19} {row['seconds']:6.0f}",
+                f"{row['kendall']:8.2f} {row['evaluated']:19} {row['seconds']:6.0f}",
                 flush=True,
             )
     for name, values in means.items():

@@ -1,6 +1,7 @@
 """All methods on one ground: NAS-Bench-201, whose every accuracy and latency is known.
 
 python benchmarks/methods.py ACCURACIES LATENCIES [--part table] [--seeds 5] [--searchers ...]
+    [--neighbour-share 0.3]
 python benchmarks/methods.py ACCURACIES LATENCIES --part supernets --data CIFAR10 [--seconds 120]
 
 ACCURACIES is nb201_archs_accuracy.csv.gz, LATENCIES nb201_latency.csv.gz. Ten budgets: the first
@@ -42,6 +43,8 @@ EVALUATIONS, BATCH = 150, 10
 #: A quantile for each of the first ten devices.
 QUANTILES = np.linspace(0.05, 0.95, 10)[np.arange(10) * 3 % 10]
 SEARCHERS = ("random", "evolution", "trees", "nao", "vae", "tpe")
+#: Those of them that take ``neighbour_share``.
+NEIGHBOURLY = ("trees", "nao", "vae")
 METHODS = ("spos", "betanas", "amended-darts", "nao", "tnas-os", "tnas-g")
 #: What is alike in all methods: the proxy.
 PROXY = {"proxy_width": 1.0, "proxy_input_size": 16}
@@ -75,20 +78,21 @@ def cpu_seconds() -> float:
     )
 
 
-def searcher(name: str, problem: Problem) -> Searcher:
-    """A searcher of hwnas with its defaults, or Optuna's."""
+def searcher(name: str, problem: Problem, neighbour_share: float) -> Searcher:
+    """A searcher of hwnas, with its defaults but for one share, or Optuna's."""
     if name == "tpe":
         from tpe import TPE
 
         return TPE(problem.feasible, problem.seed)
-    settings = EvolutionSettings(searcher=name)  # type: ignore[arg-type]
+    share = neighbour_share if name in NEIGHBOURLY else 0.0
+    settings = EvolutionSettings(searcher=name, neighbour_share=share)  # type: ignore[arg-type]
     return make_searcher(settings, problem)
 
 
-def looked_up(name: str, problem: Problem) -> np.ndarray:
+def looked_up(name: str, problem: Problem, neighbour_share: float) -> np.ndarray:
     """What a searcher finds (n_decisions,)."""
     assert problem.accuracies is not None
-    made = searcher(name, problem)
+    made = searcher(name, problem, neighbour_share)
     generations = EVALUATIONS // BATCH
     search_generations(made, problem.accuracies, generations=generations, population=BATCH)
     return made.best()[0]
@@ -207,7 +211,8 @@ def main(flags: argparse.Namespace) -> None:
 
         def find(name: str, device: str, problem: Problem) -> tuple[np.ndarray, float]:
             before = cpu_seconds()
-            return looked_up(name, problem), cpu_seconds() - before
+            found = looked_up(name, problem, flags.neighbour_share)
+            return found, cpu_seconds() - before
 
         compare(find, flags.searchers, grounds, flags.seeds)
     else:
@@ -231,6 +236,7 @@ if __name__ == "__main__":
     parser.add_argument("--budgets", type=int, default=10, help="of the ten, for supernets")
     parser.add_argument("--seconds", type=float, default=120, help="of training a supernet")
     parser.add_argument("--searchers", nargs="+", choices=SEARCHERS, default=list(SEARCHERS))
+    parser.add_argument("--neighbour-share", type=float, default=0.0, help="of trees, nao and vae")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--out", type=Path, default=Path("runs/methods"))
     main(parser.parse_args())

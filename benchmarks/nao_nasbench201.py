@@ -1,7 +1,7 @@
 """Balanced NAO on the tabular NAS-Bench-201: what a map learns, and what searches on it find.
 
 python benchmarks/nao_nasbench201.py ACCURACIES LATENCIES [--part map|free|budgets|kept]
-    [--searchers nao trees evolution random] [--seeds N] [--devices NAME ...]
+    [--searchers nao trees evolution random] [--seeds N] [--first SEED] [--devices NAME ...]
 
 ACCURACIES and LATENCIES are nb201_archs_accuracy.csv.gz and nb201_latency.csv.gz: accuracies after
 200 epochs on CIFAR-10, and ms of every network on 14 devices. Every search evaluates 20 random
@@ -33,11 +33,19 @@ FIRST, BATCH, POINTS = 20, 10, (50, 100, 150)
 QUANTILES = (0.1, 0.25, 0.5, 0.75)
 LEARNED, UNSEEN, DRAWS = 300, 2000, 5
 KEPT = 10_000
+#: Of each batch that ``-near`` searchers propose; chosen for trees, by seeds 100 to 119.
+NEIGHBOUR_SHARE = 0.3
 SEARCHERS = {
     "nao": lambda feasible, seed: MapSearch(
         feasible, seed, ascent=QUICK, canonical=SPACE.canonical
     ),
     "trees": lambda feasible, seed: Trees(feasible, seed, canonical=SPACE.canonical),
+    "nao-near": lambda feasible, seed: MapSearch(
+        feasible, seed, ascent=QUICK, canonical=SPACE.canonical, neighbour_share=NEIGHBOUR_SHARE
+    ),
+    "trees-near": lambda feasible, seed: Trees(
+        feasible, seed, canonical=SPACE.canonical, neighbour_share=NEIGHBOUR_SHARE
+    ),
     "evolution": lambda feasible, seed: Evolution(feasible, seed=seed),
     "random": RandomSearch,
 }
@@ -138,7 +146,10 @@ def search_freely(table: Table, flags: argparse.Namespace) -> None:
     """The best of 50, 100 and 150 evaluations without a budget."""
     for name in flags.searchers:
         rows = np.array(
-            [best_after(SEARCHERS[name](everything(), s), table) for s in range(flags.seeds)]
+            [
+                best_after(SEARCHERS[name](everything(), seed), table)
+                for seed in range(flags.first, flags.first + flags.seeds)
+            ]
         )
         tell(name, rows, f"{len(rows)} seeds")
 
@@ -196,6 +207,7 @@ if __name__ == "__main__":
     parser.add_argument("--part", choices=PARTS, nargs="+", default=list(PARTS))
     parser.add_argument("--searchers", choices=SEARCHERS, nargs="+", default=list(SEARCHERS))
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--first", type=int, default=0, help="seed of the first search of free")
     parser.add_argument("--devices", nargs="+", help="of LATENCIES; all without")
     flags = parser.parse_args()
     torch.set_num_threads(1)

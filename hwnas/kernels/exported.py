@@ -78,9 +78,14 @@ def _check(proto: ModelProto) -> None:
 
 
 def _shapes(proto: ModelProto) -> dict[str, tuple[int, ...] | None]:
-    """Sizes of all tensors; None where one is not fixed."""
+    """Sizes of all tensors; None where one is not fixed. What the model says itself counts not."""
+    bare = ModelProto()
+    bare.CopyFrom(proto)
+    del bare.graph.value_info[:]
+    for value in bare.graph.output:
+        value.type.tensor_type.ClearField("shape")
     try:
-        graph: GraphProto = onnx.shape_inference.infer_shapes(proto, data_prop=True).graph
+        graph: GraphProto = onnx.shape_inference.infer_shapes(bare, data_prop=True).graph
     except Exception as error:  # its errors share no class but this one
         reason = " ".join(str(error).split())[:200]
         raise ModelFormatError(f"its shapes contradict each other ({reason})") from None

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, Le, Lt
 
 from hwnas.data import Augmentation
+from hwnas.errors import OptionError
 from hwnas.search.settings import check_fields, setting
 from hwnas.supernet.kinds import (
     BatchNorms,
@@ -193,6 +194,17 @@ class EvolutionSettings:
         most=1000,
         later=True,
     )
+    neighbour_share: Annotated[float, Ge(0), Le(1)] = setting(
+        0.0,
+        "Of --searcher trees, nao and vae: share of what is proposed that differs from the best in "
+        "one decision, drawn by chance.",
+        later=True,
+    )
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.neighbour_share and self.searcher in ("evolution", "random"):
+            raise OptionError(
+                f"neighbour_share is of --searcher trees, nao and vae, got {self.neighbour_share:g}"
+                f" for {self.searcher}: name one of these, or leave it out"
+            )

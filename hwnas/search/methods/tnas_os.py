@@ -32,6 +32,9 @@ class Settings(PathSettings, EvolutionSettings):
         0.05, "By how much the share of paths that the VAE draws rises each time it has learned."
     )
 
+    def __post_init__(self) -> None:
+        EvolutionSettings.__post_init__(self)  # which checks all fields
+
 
 def check(problem: Problem, settings: Settings) -> Settings:
     """The settings as they are: whatever fits a supernet and evolution fits."""

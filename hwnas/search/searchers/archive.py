@@ -1,6 +1,6 @@
 """What a searcher was told, and what it suggested: shared by the searchers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import FeasibleSet
 from hwnas.search.searchers.searcher import rank
 
-__all__ = ["ANY", "Archive", "Choose"]
+__all__ = ["ANY", "Archive", "Choose", "neighbours_of"]
 
 #: Draws for one wanted architecture before a caller must look elsewhere.
 _DRAWS_EACH = 20
@@ -126,7 +126,26 @@ class Archive:
         """Up to ``count`` new architectures, uniform over the feasible set."""
         return self.new(count, lambda n: self.feasible.sample(n, self.rng))
 
+    def neighbours(self, count: int) -> list[tuple[int, ...]]:
+        """Up to ``count`` new architectures that differ from the best in one decision, by chance.
+
+        They are nobody's guess: what a model of accuracies misjudges next to the best is met, too.
+        """
+        if not count or not len(self):
+            return []
+        near = self.unknown(neighbours_of(self.best()[0], self.feasible.n_choices))
+        return self.new(count, lambda _: self.rng.permutation(near))
+
     def rows(self, keys: list[tuple[int, ...]]) -> IntArray:
         """Architectures (n, n_decisions) of tuples."""
         n_decisions = len(self.feasible.n_choices)
         return np.array(keys, np.int64).reshape(len(keys), n_decisions)
+
+
+def neighbours_of(arch: IntArray, n_choices: Sequence[int]) -> IntArray:
+    """All architectures (n, n_decisions) that differ from one (n_decisions,) in one decision."""
+    rows = np.repeat(arch[None], sum(n_choices), axis=0)
+    at = np.repeat(np.arange(len(n_choices)), n_choices)
+    rows[np.arange(len(rows)), at] = np.concatenate([np.arange(count) for count in n_choices])
+    changed: IntArray = rows[(rows != arch).any(axis=1)]
+    return changed

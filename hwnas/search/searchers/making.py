@@ -23,6 +23,7 @@ def make_searcher(
         misses: searches before this one, whose winners missed their budget; they change the seed.
     """
     feasible, seed = feasible or problem.feasible, problem.seed + misses
+    canonical, share = problem.space.canonical, settings.neighbour_share
     if settings.searcher == "random":
         from hwnas.search.searchers.random_search import RandomSearch
 
@@ -30,15 +31,15 @@ def make_searcher(
     if settings.searcher == "trees":
         from hwnas.search.searchers.trees import Trees
 
-        return Trees(feasible, seed, canonical=problem.space.canonical)
+        return Trees(feasible, seed, canonical=canonical, neighbour_share=share)
     if settings.searcher == "nao":
         from hwnas.search.searchers.nao import QUICK, MapSearch
 
-        return MapSearch(feasible, seed, ascent=QUICK, canonical=problem.space.canonical)
+        return MapSearch(feasible, seed, ascent=QUICK, canonical=canonical, neighbour_share=share)
     if settings.searcher == "vae":
-        from hwnas.search.searchers.vae_search import VAESearch
+        from hwnas.search.searchers.vae_search import VAESearch, VAESearchSettings
 
-        return VAESearch(feasible, seed=seed)
+        return VAESearch(feasible, VAESearchSettings(neighbour_share=share), seed=seed)
     from hwnas.search.searchers.archive import Choose
     from hwnas.search.searchers.evolution import Evolution
 

@@ -64,6 +64,7 @@ class MapSearch:
         ascent: how.
         canonical: writes architectures that describe equal networks as one, such as
             ``space.canonical``; None where none are equal.
+        neighbour_share: of what is proposed at once, see `Archive.neighbours`; beside the paper.
 
     Attributes:
         maps: as they were trained last.
@@ -78,8 +79,10 @@ class MapSearch:
         *,
         ascent: Ascent | None = None,
         canonical: Callable[[IntArray], IntArray] | None = None,
+        neighbour_share: float = 0.0,
     ):
         self.feasible = feasible
+        self.neighbour_share = neighbour_share
         self.ascent = Ascent() if ascent is None else ascent
         n_choices = feasible.n_choices
         self.maps = [
@@ -98,7 +101,8 @@ class MapSearch:
         self.learn()
         proposed = iter([self._ranked(self._decoded())])
         nothing = archive.rows([])
-        taken = archive.new(count, lambda _: next(proposed, nothing))
+        taken = archive.neighbours(round(self.neighbour_share * count))
+        taken += archive.new(count - len(taken), lambda _: next(proposed, nothing))
         taken += archive.uniform(count - len(taken))
         return archive.rows(taken)
 

@@ -32,6 +32,7 @@ class Trees:
         feasible: what may be suggested.
         seed: of the draws and the trees.
         canonical: see `Archive`.
+        neighbour_share: of what is proposed at once, see `Archive.neighbours`.
     """
 
     def __init__(
@@ -40,8 +41,10 @@ class Trees:
         seed: int = 0,
         *,
         canonical: Callable[[IntArray], IntArray] | None = None,
+        neighbour_share: float = 0.0,
     ):
         self.feasible = feasible
+        self.neighbour_share = neighbour_share
         self._archive = Archive(feasible, seed, canonical)
         self._seed = seed
 
@@ -50,7 +53,8 @@ class Trees:
         archive = self._archive
         if not len(archive):
             return archive.rows(archive.uniform(count))
-        taken = archive.new(count, lambda _: self._ranked())
+        taken = archive.neighbours(round(self.neighbour_share * count))
+        taken += archive.new(count - len(taken), lambda _: self._ranked())
         taken += archive.uniform(count - len(taken))
         return archive.rows(taken)
 

@@ -39,6 +39,9 @@ class VAESearchSettings(VAESettings):
     candidates: Annotated[int, Ge(1)] = setting(
         500, "Architectures that the VAE draws to be ranked.", most=1_000_000
     )
+    neighbour_share: Annotated[float, Ge(0), Le(1)] = setting(
+        0.0, "Share of what is proposed that differs from the best in one decision."
+    )
 
 
 class VAESearch:
@@ -77,11 +80,13 @@ class VAESearch:
         if len(archive) < settings.start:
             return archive.rows(archive.uniform(count))
         model = self._learned()
+        chosen = archive.neighbours(round(settings.neighbour_share * count))
+        left = count - len(chosen)
         if settings.predictors:
-            chosen = archive.new(count, lambda _: self._ranked(model))
+            chosen += archive.new(left, lambda _: self._ranked(model))
         else:
-            drawn = count - round(settings.explore * count)
-            chosen = archive.new(drawn, lambda n: self._drawn(model, n))
+            drawn = left - round(settings.explore * left)
+            chosen += archive.new(drawn, lambda n: self._drawn(model, n))
         chosen += archive.uniform(count - len(chosen))
         return archive.rows(chosen)
 

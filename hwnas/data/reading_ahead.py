@@ -75,7 +75,7 @@ def in_order(read: Callable[[P], T], plans: Iterable[P], workers: int) -> Iterat
             result = next(found)
         except StopIteration:
             return
-        except RuntimeError as error:
+        except (RuntimeError, OSError, EOFError) as error:  # it died before or amid handing over
             raise WorkerLostError(
                 f"a process that reads images ended ({' '.join(str(error).split())}): start the "
                 "same command again, it goes on from the last checkpoint; with fewer "

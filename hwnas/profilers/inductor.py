@@ -111,7 +111,7 @@ def keep_freed_memory() -> None:
     """Have glibc keep what is freed, as the allocators do that torch is deployed with.
 
     Else each run may give its maps back to the system and be given them anew, page by page, or not,
-    as the end of the heap happens to be: the same network then takes 8 ms or 16.
+    as the end of the heap happens to be, and the same network takes once or twice as long.
     """
     with suppress(OSError, AttributeError, TypeError):  # another system's C library
         mallopt = ctypes.CDLL(None).mallopt

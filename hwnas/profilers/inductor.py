@@ -1,11 +1,12 @@
 """Inductor, the compiler of torch: a model compiled, its kernels timed, its C++ compiler named."""
 
+import ctypes
 import os
 import re
 import subprocess
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from hwnas.kernels.model import read_model
 from hwnas.kernels.optimise import FOLDED, optimise
 from hwnas.profilers.gpu.engine_cache import cache_folder
 from hwnas.profilers.onnx_torch import OnnxFunction, as_module
+from hwnas.reading import MIB
 
 __all__ = [
     "Compiled",
@@ -27,12 +29,16 @@ __all__ = [
     "compiling",
     "cpp_compiler",
     "first_run",
+    "keep_freed_memory",
     "kernel_times",
     "torch_threads",
 ]
 
 #: What torch's profiler calls all kernels of one run, and inductor one kernel of a graph.
 _RUN, _KERNEL = "## Call CompiledFxGraph", re.compile(r"graph_\d+_(.*?)(_\d+)?")
+
+#: Numbers of glibc's settings.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 
 #: A compiled function of the inputs, and made-up inputs.
 Compiled = tuple[Callable[[Any], Any], tuple[torch.Tensor, ...]]
@@ -99,6 +105,18 @@ def kernel_times(made: Compiled, threads: int) -> list[tuple[str, float]]:
             known = _KERNEL.fullmatch(event.name)
             times.append((known[1] if known else event.name, event.cpu_time_total / 1e3))
     return times
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep what is freed, as the allocators do that torch is deployed with.
+
+    Else each run may give its maps back to the system and be given them anew, page by page, or not,
+    as the end of the heap happens to be, and the same network takes once or twice as long.
+    """
+    with suppress(OSError, AttributeError, TypeError):  # another system's C library
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_MMAP_THRESHOLD, 32 * MIB)  # the most that it takes
+        mallopt(_TRIM_THRESHOLD, 1024 * MIB)
 
 
 @contextmanager

@@ -8,7 +8,13 @@ import torch
 from hwnas.errors import OptionError
 from hwnas.latency_tables import Target
 from hwnas.profilers.host import cpu_cores, cpu_name, machine_digest
-from hwnas.profilers.inductor import compiled, cpp_compiler, kernel_times, torch_threads
+from hwnas.profilers.inductor import (
+    compiled,
+    cpp_compiler,
+    keep_freed_memory,
+    kernel_times,
+    torch_threads,
+)
 from hwnas.profilers.layers import LayerTime, middle_half
 from hwnas.profilers.protocol import Job
 
@@ -32,6 +38,7 @@ class TorchCompile:
         if not 1 <= threads <= cpu_cores():
             raise OptionError(f"threads are 1 to {cpu_cores()} (cores here), got {threads}")
         self.threads, self._compiler = threads, cpp_compiler()
+        keep_freed_memory()
 
     def target(self, precision: str, batch: int) -> Target:
         """This machine's processor; the version is torch's, and the C++ compiler's."""

@@ -51,6 +51,19 @@ def dynamic():
     return made
 
 
+def lying():
+    """How large ``z`` is, its input says; the model says four numbers."""
+    nodes = [
+        node("ArgMax", "x", "s", axis=0, keepdims=1),
+        node("ReduceMax", "x", "m", keepdims=1),
+        node("Expand", "m s", "z"),
+        node("ReduceMax", "z", "y", keepdims=0),
+    ]
+    made = model(nodes)
+    made.graph.value_info.append(info("z"))
+    return made
+
+
 WEIGHTS = numpy_helper.from_array(np.ones(4, np.float32), "w")
 BAD = {
     "loop": (loop, "operator '(Constant|Loop)'"),
@@ -68,6 +81,7 @@ BAD = {
     "a tensor of a terabyte": (huge, "'z' holds 1,099,511,627,776 numbers"),
     "a run of hours": (slow, "takes 2.* multiply-accumulates"),
     "dynamic sizes": (dynamic, "sizes of 'x' are not known"),
+    "sizes that it only claims": (lying, "sizes of 'z' are not known"),
     "contradictions": (lambda: model([node("Conv", "x x", "y")]), "not known"),
     "nothing": (onnx.ModelProto, "not an ONNX model"),
 }  # fmt: skip

@@ -8,6 +8,7 @@ import os
 import signal
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sized
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Generic, TypeVar
@@ -69,13 +70,15 @@ def in_order(read: Callable[[P], T], plans: Iterable[P], workers: int) -> Iterat
             worker_init_fn=_leave_signals,
             generator=torch.Generator(),  # or it would draw from the one that training draws from
         )
-        found = iter(loader)
+        found: Any = iter(loader)
     while True:
         try:
             result = next(found)
         except StopIteration:
             return
         except (RuntimeError, OSError, EOFError) as error:  # it died before or amid handing over
+            with suppress(RuntimeError):  # said again while the others are ended
+                found._shutdown_workers()
             raise WorkerLostError(
                 f"a process that reads images ended ({' '.join(str(error).split())}): start the "
                 "same command again, it goes on from the last checkpoint; with fewer "

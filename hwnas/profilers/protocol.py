@@ -37,7 +37,8 @@ Job = Callable[[], float]
 
 #: The reference runs again when the jobs since its last run took this many times as long.
 _REFERENCE_EVERY = 2.0
-#: Whole networks take most of a pass, and fewer of them say as much: they run in each second one.
+#: Whole networks take most of a pass, and fewer runs of them say as much: they run in each second
+#: one where parts are more.
 _NETWORKS_EVERY = 2
 
 
@@ -144,8 +145,8 @@ def run_rounds(
 ) -> Iterator[Round]:
     """Measure until every job is finished; each round is added to ``samples`` and yielded.
 
-    A pass over all jobs is a round of those that are not whole networks, and in each second pass
-    one of those that are.
+    A pass over all jobs is a round of those that are not whole networks, and one of those that are:
+    in each second pass where the former are more.
 
     Args:
         jobs: what to measure, by name.
@@ -165,7 +166,8 @@ def run_rounds(
     while pending:
         parts = [key for key in pending if not key.startswith(NETWORK)]
         wholes = [key for key in pending if key.startswith(NETWORK)]
-        due = not parts or samples.runs(wholes) * _NETWORKS_EVERY <= samples.runs(parts)
+        few_parts = len(parts) < len(wholes)
+        due = few_parts or samples.runs(wholes) * _NETWORKS_EVERY <= samples.runs(parts)
         for company in (parts, wholes if due else []):
             if company:
                 order = [company[at] for at in rng.permutation(len(company))]

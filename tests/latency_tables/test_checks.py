@@ -64,7 +64,8 @@ def test_thousands_of_workloads_are_checked_in_a_moment(small_table):
 
 
 def loosened(table, count):
-    some = list(table.workloads)[:count]
+    longest = sorted(table.workloads, key=lambda key: -table.workloads[key].latency_ms)
+    some = longest[:count]  # of what takes no time at all, a loose median is not told
     loose = {key: replace(table.workloads[key], relative_error=0.05) for key in some}
     return replace(table, workloads={**table.workloads, **loose})
 

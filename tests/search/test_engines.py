@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 
 import hwnas
-from hwnas.cli.verify import _target
 from hwnas.errors import OptionError
 from hwnas.latency_tables import Target
 from hwnas.predictors import Engine, EnginePredictor, load_predictor
 from hwnas.progress import silent
 from hwnas.search.deployment import deploy
 from hwnas.search.options import TargetOptions
-from hwnas.search.runs.network import read_result
+from hwnas.search.runs.network import read_result, target_of
 
 QUICK = {
     "steps": 4,
@@ -84,7 +83,7 @@ def test_the_exported_network_is_in_the_engines_precision(searched):
 
 def test_a_run_is_verified_on_what_it_is_of(searched):
     result, _ = searched
-    target = _target(result.folder, read_result(result.folder))
+    target = target_of(result.folder, read_result(result.folder))
     assert target == Engine("fp16").target
 
 

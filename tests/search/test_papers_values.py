@@ -51,7 +51,8 @@ def test_what_earlier_versions_lacked_is_written_where_it_is_not_the_default(set
     assert not {f.key for f in later} & stored(settings()).keys()
     for field in later:
         other = field.choices[-1] if field.choices else 2 if field.kind is int else 0.25
-        given = stored(settings(**{field.name: other}))
+        beside = {"searcher": "trees"} if field.name == "neighbour_share" else {}
+        given = stored(settings(**{field.name: other, **beside}))
         assert given[field.key] == other != field.default
 
 
@@ -128,7 +129,7 @@ def test_who_follows_a_leader_whose_sampler_learns_goes_on_from_its_weights(
     tiny, digits, tmp_path, monkeypatch
 ):
     """The leader's checkpoint holds what its sampler learned; others may have a plain sampler."""
-    from hwnas.search.supernet_training import _resumed
+    from hwnas.search.supernet_training import resumed
     from hwnas.supernet import save_checkpoint
 
     settings = TrainingSettings(**QUICK)
@@ -141,7 +142,7 @@ def test_who_follows_a_leader_whose_sampler_learns_goes_on_from_its_weights(
     monkeypatch.setattr(Workers, "shared_bytes", lambda self, given: content)
     for own in ({}, {"sampler loss": torch.zeros(3)}):
         follower = make_supernet(tiny, settings, seed=5)
-        step = _resumed(None, follower, make_optimizer(follower), own, Workers(1, 2), 8)
+        step = resumed(None, follower, make_optimizer(follower), Workers(1, 2), steps=8, state=own)
         assert step == 8
         for name, tensor in led.state_dict().items():
             assert torch.equal(tensor, follower.state_dict()[name]), name

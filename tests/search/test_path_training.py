@@ -74,9 +74,9 @@ def test_the_learning_rate_follows_the_schedule(tmp_path, tiny, digits, monkeypa
     )
 
 
-def test_a_batch_is_mixed_until_the_plain_end(digits):
+def test_a_batch_is_mixed_until_the_plain_end(tiny, digits):
     how = settings(mixup=1.0, plain_end=0.5)
-    mixed, plain = (training_batch(digits, step, how, classes=10, seed=0) for step in (2, 3))
+    mixed, plain = (training_batch(digits, step, how, space=tiny, seed=0) for step in (2, 3))
     assert mixed[1].shape == (8, 10)
     assert torch.allclose(mixed[1].sum(1), torch.ones(8))
     assert plain[1].tolist() == digits.train_batch(3, 8, 0)[1].tolist()

@@ -40,7 +40,7 @@ __all__ = [
 #: A table that holds this share of a space's workloads is completed instead of measured anew.
 _WORTH_COMPLETING = 0.75
 #: Slow spells last seconds; a profile shorter than this may see little else.
-PROFILE_SECONDS = 24.0
+PROFILE_SECONDS = 38.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,9 +37,6 @@ Job = Callable[[], float]
 
 #: The reference runs again when the jobs since its last run took this many times as long.
 _REFERENCE_EVERY = 2.0
-#: Whole networks take most of a pass, and fewer runs of them say as much: they run in each second
-#: one where parts are more.
-_NETWORKS_EVERY = 2
 
 
 @dataclass(frozen=True)
@@ -118,10 +115,6 @@ class Samples:
         runs_ms = sum(taken.reference_ms) + sum(taken.runs_ms.values())
         self.total_ms += runs_ms if taken.busy_ms is None else taken.busy_ms
 
-    def runs(self, jobs: Iterable[str]) -> int:
-        """The most runs that one of the jobs had."""
-        return max((len(self.quotients.get(key, ())) for key in jobs), default=0)
-
     def pending(self, jobs: Iterable[str], plan: Plan) -> list[str]:
         """The jobs that need another run; all of them while ``plan.min_seconds`` are not over."""
         unfinished = [key for key in jobs if not self.finished(key, plan)]
@@ -145,8 +138,7 @@ def run_rounds(
 ) -> Iterator[Round]:
     """Measure until every job is finished; each round is added to ``samples`` and yielded.
 
-    A pass over all jobs is a round of those that are not whole networks, and one of those that are:
-    in each second pass where the former are more.
+    A pass over all jobs is a round of those that are not whole networks, and one of those that are.
 
     Args:
         jobs: what to measure, by name.
@@ -164,11 +156,8 @@ def run_rounds(
         for _ in range(plan.warm_up):
             job()
     while pending:
-        parts = [key for key in pending if not key.startswith(NETWORK)]
         wholes = [key for key in pending if key.startswith(NETWORK)]
-        few_parts = len(parts) < len(wholes)
-        due = few_parts or samples.runs(wholes) * _NETWORKS_EVERY <= samples.runs(parts)
-        for company in (parts, wholes if due else []):
+        for company in ([key for key in pending if not key.startswith(NETWORK)], wholes):
             if company:
                 order = [company[at] for at in rng.permutation(len(company))]
                 taken = _round({key: jobs[key] for key in order}, reference, plan.again)

@@ -139,22 +139,6 @@ def test_whole_networks_run_among_themselves():
     assert measured_beside(["x", "y", "z"]) == measured_beside([]) == pytest.approx(3.0 * 1.1)
 
 
-def test_whole_networks_run_in_every_second_pass_and_none_falls_short():
-    jobs = {"a": lambda: 1.0, "b": lambda: 1.0, f"{NETWORK}c": lambda: 9.0}
-    samples = Samples()
-    plan = Plan(min_runs=20, max_runs=20)
-    rounds = [set(taken.runs_ms) for taken in run_rounds(jobs, lambda: 5.0, samples, plan)]
-    both = [{"a", "b"}, {f"{NETWORK}c"}, {"a", "b"}]
-    assert rounds == 10 * both + 10 * [{f"{NETWORK}c"}]  # which then have no parts beside them
-    assert {len(found) for found in samples.quotients.values()} == {20}
-    # interrupted between the two rounds of a pass, it goes on with what is due
-    half = Samples()
-    for taken in [Round({"a": 1.0, "b": 1.0}, (5.0,)), Round({f"{NETWORK}c": 9.0}, (5.0,))]:
-        half.add(taken)
-    resumed = [set(taken.runs_ms) for taken in run_rounds(jobs, lambda: 5.0, half, plan)]
-    assert resumed[:3] == [{"a", "b"}, {"a", "b"}, {f"{NETWORK}c"}]
-
-
 def test_of_runs_in_a_row_the_second_counts():
     """The first run of a model finds what the one before left in the cache."""
     last = []

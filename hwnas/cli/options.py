@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from hwnas.cli.flags import Flag, settings_options, typed_options
-from hwnas.cli.numbers import seconds_type, seed_type
+from hwnas.cli.numbers import Whole, seconds_type, seed_type
 from hwnas.costs import QUANTITIES, Budget, parse_budget
 from hwnas.errors import BudgetError
 from hwnas.search.options import SpaceOptions, TargetOptions
@@ -16,10 +16,12 @@ __all__ = [
     "budget_flags",
     "budget_lists_of",
     "budgets_of",
+    "engine_batch_option",
     "measured_seconds_option",
     "measuring_options",
     "own_space_option",
     "seed_option",
+    "shape_option",
     "space_options",
     "stacked",
     "typed_options",
@@ -51,6 +53,23 @@ measured_seconds_option = click.option(
     default=6.0,
     show_default=True,
     help="Measure for at least so long; slow spells of a machine last seconds.",
+)
+
+#: What a model's dynamic inputs are given.
+shape_option = click.option(
+    "--shape",
+    "shapes",
+    multiple=True,
+    metavar="[INPUT=]NxCxHxW",
+    help="Sizes of a model's input that is dynamic, such as 1x3x224x224.",
+)
+
+#: What an engine's name leaves open.
+engine_batch_option = click.option(
+    "--batch",
+    type=Whole(min=1, most=65_536),
+    metavar="N",
+    help="Images a run, of v100-tensorrt-fp32, -fp16 and -int8  [default: the model's, else 1]",
 )
 
 #: What is profiled.

@@ -7,8 +7,8 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from hwnas.cli.numbers import Number, Whole
-from hwnas.cli.options import own_space_option
+from hwnas.cli.numbers import Number
+from hwnas.cli.options import engine_batch_option, own_space_option, shape_option
 from hwnas.cli.output import json_option, print_json, say, stdout
 from hwnas.cli.predict_models import Asked, is_file, predict_models
 from hwnas.cli.resources import make_predictor
@@ -32,19 +32,8 @@ __all__ = ["command"]
     show_default=True,
     help="Of the interval.",
 )
-@click.option(
-    "--shape",
-    "shapes",
-    multiple=True,
-    metavar="[INPUT=]NxCxHxW",
-    help="Sizes of a model's input that is dynamic, such as 1x3x224x224.",
-)
-@click.option(
-    "--batch",
-    type=Whole(min=1, most=65_536),
-    metavar="N",
-    help="Images a run, of v100-tensorrt-fp32, -fp16 and -int8  [default: the model's, else 1]",
-)
+@shape_option
+@engine_batch_option
 @click.option(
     "--copies",
     is_flag=True,

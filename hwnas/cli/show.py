@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwnas.cli.flags import settings_options
-from hwnas.cli.numbers import Whole
+from hwnas.cli.options import engine_batch_option, shape_option
 from hwnas.cli.output import json_option, print_json, say
 from hwnas.cli.predict_models import Asked, is_file, predict_models, shapes_of
 from hwnas.cli.resources import know_space, make_predictor, make_space
@@ -50,19 +50,8 @@ _COSTLIEST = 12
     metavar="FILE.csv[.gz]:COLUMN",
     help="Look latencies in ms up in a column of a table of architectures.",
 )
-@click.option(
-    "--batch",
-    type=Whole(min=1, most=65_536),
-    metavar="N",
-    help="Images a run, of v100-tensorrt-fp32, -fp16 and -int8  [default: the model's, else 1]",
-)
-@click.option(
-    "--shape",
-    "shapes",
-    multiple=True,
-    metavar="[INPUT=]NxCxHxW",
-    help="Sizes of a model's input that is dynamic, such as 1x3x224x224.",
-)
+@engine_batch_option
+@shape_option
 @settings_options(SpaceOptions)
 @json_option
 def command(

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from hwnas.errors import ModelRejectedError, OptionError
+from hwnas.errors import ModelRejectedError
 from hwnas.latency_tables import Target
-from hwnas.profilers.host import cpu_cores, cpu_name, machine_digest
 from hwnas.profilers.layers import LayerTime
 from hwnas.profilers.onnxruntime_profile import profiled
 from hwnas.profilers.onnxruntime_sessions import load_session
 from hwnas.profilers.protocol import Job
+from hwnas.profilers.this_cpu import check_threads, cpu_target
 
 __all__ = ["OnnxRuntimeCpu"]
 
@@ -27,22 +27,12 @@ class OnnxRuntimeCpu:
     precisions = ("fp32", "int8")
 
     def __init__(self, threads: int = 1, provider: str = "cpu"):
-        if not 1 <= threads <= cpu_cores():
-            raise OptionError(f"threads are 1 to {cpu_cores()} (cores here), got {threads}")
-        self.threads, self._provider = threads, provider
+        self.threads, self._provider = check_threads(threads), provider
 
     def target(self, precision: str, batch: int) -> Target:
         """This machine's processor."""
-        return Target(
-            kind="cpu",
-            device=cpu_name(),
-            device_id=machine_digest(),
-            runtime="onnxruntime" if self._provider == "cpu" else self._provider,
-            runtime_version=ort.__version__,
-            precision=precision,  # type: ignore[arg-type]
-            batch=batch,
-            threads=self.threads,
-        )
+        runtime = "onnxruntime" if self._provider == "cpu" else self._provider
+        return cpu_target(runtime, ort.__version__, precision, batch, self.threads)
 
     def load(self, model: bytes, *, warm: bool = False) -> Job:
         """A session of this number of threads.

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto
 
-from hwnas.errors import MissingPackageError, ModelRejectedError, OptionError
+from hwnas.errors import MissingPackageError, ModelRejectedError
 from hwnas.latency_tables import Target
-from hwnas.profilers.host import cpu_cores, cpu_name, machine_digest
 from hwnas.profilers.layers import LayerTime, middle_half
 from hwnas.profilers.onnxruntime_sessions import BELOW, made_up
 from hwnas.profilers.protocol import Job
+from hwnas.profilers.this_cpu import check_threads, cpu_target
 
 __all__ = ["OpenVinoCpu"]
 
@@ -40,24 +40,13 @@ class OpenVinoCpu:
                 f"the runtime openvino needs a package that cannot be imported here ({error}): "
                 "pip install openvino"
             ) from None
-        if not 1 <= threads <= cpu_cores():
-            raise OptionError(f"threads are 1 to {cpu_cores()} (cores here), got {threads}")
-        self.threads = threads
+        self.threads = check_threads(threads)
         self._core: Any = openvino.Core()
         self._version = str(openvino.__version__).partition("-")[0]
 
     def target(self, precision: str, batch: int) -> Target:
         """This machine's processor."""
-        return Target(
-            kind="cpu",
-            device=cpu_name(),
-            device_id=machine_digest(),
-            runtime="openvino",
-            runtime_version=self._version,
-            precision=precision,  # type: ignore[arg-type]
-            batch=batch,
-            threads=self.threads,
-        )
+        return cpu_target("openvino", self._version, precision, batch, self.threads)
 
     def load(self, model: bytes, *, warm: bool = False) -> Job:
         """A request with its inputs set; ``warm`` touches them before each run.

@@ -5,9 +5,7 @@ from collections.abc import Callable
 
 import torch
 
-from hwnas.errors import OptionError
 from hwnas.latency_tables import Target
-from hwnas.profilers.host import cpu_cores, cpu_name, machine_digest
 from hwnas.profilers.inductor import (
     compiled,
     cpp_compiler,
@@ -17,6 +15,7 @@ from hwnas.profilers.inductor import (
 )
 from hwnas.profilers.layers import LayerTime, middle_half
 from hwnas.profilers.protocol import Job
+from hwnas.profilers.this_cpu import check_threads, cpu_target
 
 __all__ = ["TorchCompile"]
 
@@ -35,23 +34,13 @@ class TorchCompile:
     precisions = ("fp32",)
 
     def __init__(self, threads: int = 1):
-        if not 1 <= threads <= cpu_cores():
-            raise OptionError(f"threads are 1 to {cpu_cores()} (cores here), got {threads}")
-        self.threads, self._compiler = threads, cpp_compiler()
+        self.threads, self._compiler = check_threads(threads), cpp_compiler()
         keep_freed_memory()
 
     def target(self, precision: str, batch: int) -> Target:
         """This machine's processor; the version is torch's, and the C++ compiler's."""
-        return Target(
-            kind="cpu",
-            device=cpu_name(),
-            device_id=machine_digest(),
-            runtime="torch-compile",
-            runtime_version=f"{torch.__version__} ({self._compiler})",
-            precision=precision,  # type: ignore[arg-type]
-            batch=batch,
-            threads=self.threads,
-        )
+        version = f"{torch.__version__} ({self._compiler})"
+        return cpu_target("torch-compile", version, precision, batch, self.threads)
 
     def load(self, model: bytes, *, warm: bool = False) -> Job:
         """The compiled function, which has run once; ``warm`` touches its inputs before each run.

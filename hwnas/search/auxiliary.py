@@ -13,7 +13,7 @@ from hwnas.ops.module import initialise
 from hwnas.spaces import SearchSpace
 from hwnas.supernet import concat_values
 
-__all__ = ["AuxiliaryHead", "auxiliary_place", "mixed_head"]
+__all__ = ["AuxiliaryHead", "auxiliary_join", "auxiliary_place", "mixed_head"]
 
 
 class AuxiliaryHead(nn.Module):
@@ -68,6 +68,21 @@ class AuxiliaryHead(nn.Module):
         return logits
 
 
+def auxiliary_join(space: SearchSpace) -> str:
+    """The name of the join whose value the head reads, whatever is chosen.
+
+    Raises:
+        OptionError: the layout has no place for one.
+    """
+    name: str | None = getattr(space.layout, "auxiliary", None)
+    if name is None:
+        raise OptionError(
+            f"an auxiliary head reads the second reduction of networks like DARTS', {space.name} "
+            "has none: train with auxiliary 0"
+        )
+    return name
+
+
 def auxiliary_place(space: SearchSpace, arch: IntArray) -> tuple[int, int]:
     """The node whose value the head reads, and its channels.
 
@@ -75,7 +90,7 @@ def auxiliary_place(space: SearchSpace, arch: IntArray) -> tuple[int, int]:
         OptionError: the layout has no place for one.
     """
     graph = space.graph(arch)
-    at = _last_below(graph, _place(space))
+    at = _last_below(graph, auxiliary_join(space))
     return at, graph.shape(at)[0]
 
 
@@ -95,17 +110,7 @@ def mixed_head(
     _, channels = auxiliary_place(space, any_arch)
     head = AuxiliaryHead(channels, space.classes)
     initialise(head, seed)
-    return head, head.concat_at(_place(space))
-
-
-def _place(space: SearchSpace) -> str:
-    name: str | None = getattr(space.layout, "auxiliary", None)
-    if name is None:
-        raise OptionError(
-            f"an auxiliary head reads the second reduction of networks like DARTS', {space.name} "
-            "has none: train with auxiliary 0"
-        )
-    return name
+    return head, head.concat_at(auxiliary_join(space))
 
 
 def _last_below(graph: Graph, name: str) -> int:

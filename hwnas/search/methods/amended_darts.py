@@ -115,9 +115,9 @@ def check(problem: Problem, settings: Settings) -> Settings:
 
     suits(problem.proxy)
     if settings.auxiliary:
-        from hwnas.search.auxiliary import mixed_head
+        from hwnas.search.auxiliary import auxiliary_join
 
-        mixed_head(problem.proxy, problem.seed)
+        auxiliary_join(problem.proxy)
     check_halves(problem.data, settings.batch_size, settings.alpha_batch)
     check_memory(
         mixed_bytes(problem.proxy, max(settings.batch_size, settings.alpha_batch)),

@@ -15,7 +15,14 @@ from hwnas.spaces import SearchSpace
 if TYPE_CHECKING:
     from hwnas.predictors import LatencyPredictor
 
-__all__ = ["asking_for_space", "findings_in", "know_space", "make_predictor", "make_space"]
+__all__ = [
+    "asking_for_space",
+    "findings_in",
+    "know_space",
+    "make_predictor",
+    "make_space",
+    "named_source",
+]
 
 
 def make_space(text: str, **said: Any) -> SearchSpace:
@@ -43,6 +50,22 @@ def know_space(text: str | None, wanted: str | None = None) -> None:
         raise OptionError(f"--space {text} is {name}, and the run searched {wanted}")
 
 
+def named_source(table: str, batch: int | None) -> str:
+    """What a typed table or predictor is called, an engine with its batch.
+
+    Raises:
+        click.UsageError: a batch of what is no engine.
+    """
+    from hwnas.predictors import is_engine, parse_engine
+
+    source = str(table_path(table))
+    if is_engine(source):
+        return parse_engine(source, batch).name
+    if batch is not None:
+        raise click.UsageError("--batch is of engines such as v100-tensorrt-fp16")
+    return source
+
+
 def make_predictor(
     table: str, space: str | None, batch: int | None, **said: Any
 ) -> "LatencyPredictor":
@@ -58,14 +81,11 @@ def make_predictor(
         click.UsageError: a batch of what is no engine.
         OptionError: it does not say its space, or knows nothing of the one that is typed.
     """
-    from hwnas.predictors import is_csv, is_engine, load_predictor, parse_engine
+    from hwnas.predictors import is_csv, is_engine, load_predictor
 
-    source = table_path(table)
+    source = named_source(table, batch)
     if is_engine(source):
-        known = None if space is None else make_space(space, **said)
-        return load_predictor(parse_engine(source, batch).name, known)
-    if batch is not None:
-        raise click.UsageError("--batch is of engines such as v100-tensorrt-fp16")
+        return load_predictor(source, None if space is None else make_space(space, **said))
     know_space(space)
     sized = any(value not in (None, False) for value in said.values())
     knows_none = is_csv(source) or is_typed_object(source)

@@ -1,5 +1,6 @@
 """``hwnas show``."""
 
+from collections.abc import Set
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwnas.cli.flags import settings_options
-from hwnas.cli.options import engine_batch_option, shape_option
+from hwnas.cli.options import engine_batch_option, shape_option, typed_options
 from hwnas.cli.output import json_option, print_json, say
 from hwnas.cli.predict_models import Asked, is_file, predict_models, shapes_of
-from hwnas.cli.resources import know_space, make_predictor, make_space
+from hwnas.cli.resources import know_space, make_predictor, make_space, named_source
 from hwnas.cli.show_report import print_breakdown, print_operators, weights_of
 from hwnas.latency_tables import table_path
 from hwnas.search.options import SpaceOptions
@@ -29,6 +30,8 @@ _HOW = (
 )
 #: Kernels of a model that are printed one by one.
 _COSTLIEST = 12
+#: What is typed of a space.
+_SIZES = {field.name for field in fields(SpaceOptions)}
 
 
 @click.command("show")
@@ -74,10 +77,12 @@ def command(
     """
     if table is not None and latencies is not None:
         raise click.UsageError("latencies are of --latencies or of --table: leave one of them out")
+    if batch is not None and table is None:
+        raise click.UsageError("--batch is of engines such as v100-tensorrt-fp16: give --table")
+    if shapes and (not is_file(what) or Path(what).is_dir()):
+        raise click.UsageError("--shape belongs to ONNX models")
     if not is_file(what):
-        if shapes:
-            raise click.UsageError("--shape belongs to ONNX models")
-        said = {field.name: flags[field.name] for field in fields(SpaceOptions)}
+        said = {name: flags[name] for name in _SIZES}
         if table is None:
             made = _typed_space(what, space, said)
             predictor = None if latencies is None else _looked_up(latencies, made)
@@ -86,11 +91,20 @@ def command(
             made = predictor.space
         _show(made, made.parse(what), predictor, {}, as_json)
     elif Path(what).is_dir():
+        _refuse_typed(_SIZES, "architectures: a run has its own")
         _show_run(Path(what), space, table, latencies, batch, as_json)
     elif latencies is not None:
         raise click.UsageError("--latencies belongs to architectures")
     else:
+        _refuse_typed({"space", *_SIZES}, "architectures")
         _show_model(what, table, batch, shapes, as_json)
+
+
+def _refuse_typed(names: Set[str], whose: str) -> None:
+    """Refuse flags that say nothing of what is shown."""
+    for name, flag in typed_options().items():
+        if name in names:
+            raise click.UsageError(f"{flag} belongs to {whose}")
 
 
 def _typed_space(what: str, space: str | None, said: dict[str, Any]) -> SearchSpace:
@@ -132,15 +146,13 @@ def _show_run(
 
 def _predictor(run: "StoredRun", table: str | None, batch: int | None) -> "LatencyPredictor | None":
     """Of the table that is typed, or of the run's own; None where it keeps none."""
-    from hwnas.predictors import is_engine, load_predictor, parse_engine
+    from hwnas.predictors import load_predictor
     from hwnas.search.runs.run import TABLE
 
     if table is None:
         kept = (run.folder / TABLE).exists()
         return load_predictor(run.table(), run.deployed) if kept else None
-    source = table_path(table)
-    named = parse_engine(source, batch).name if is_engine(source) else source
-    return load_predictor(named, run.deployed)
+    return load_predictor(named_source(table, batch), run.deployed)
 
 
 def _show(

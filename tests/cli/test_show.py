@@ -110,6 +110,12 @@ def test_an_architecture_may_be_longer_than_any_path(hwnas):
         (("k3e3", "--space", "fbnet", "--latencies", "no.csv:ms"), "no.csv"),
         (("none.onnx",), "no ONNX model at 'none.onnx'"),
         (("none.onnx", "--latencies", "a.csv:ms"), "--latencies belongs to architectures"),
+        (("none.onnx", "--space", "fbnet"), "--space belongs to architectures"),
+        (("none.onnx", "--input-size", "64"), "--input-size belongs to architectures"),
+        (("k3e3", "--space", "fbnet", "--batch", "4"), "--batch is of engines"),
+        ((".", "--shape", "1x3x8x8"), "--shape belongs to ONNX models"),
+        ((".", "--cells", "2"), "--cells belongs to architectures: a run has its own"),
+        ((".", "--batch", "4"), "--batch is of engines"),
         (("folder",), "there is no run in folder"),
     ],
 )

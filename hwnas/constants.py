@@ -20,6 +20,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 #: The array of a node by its leaf, such as ``weight``; raises `OptionError` where there is none.
 Weight = Callable[[Node, str], Array]
 
+#: Kinds of nodes that make zeros of zeros.
+_KEEP_ZERO = frozenset({"add", "avg_pool", "conv", "max_pool", "relu"})
 _BN_EPSILON = 1e-5  # torch's default
 
 
@@ -39,6 +41,7 @@ def fold_constants(
 
     A constant has one value a channel. It is folded where the same sum adds a batch-norm that
     nobody else reads; elsewhere, and where a window makes it differ at the border, it is left.
+    What is zero whatever the weights is left out of every sum.
 
     Args:
         graph: any.
@@ -50,6 +53,7 @@ def fold_constants(
     """
     uses = Counter(i for node in graph.nodes for i in node.inputs)
     constants: dict[int, Array] = {}
+    zeros: set[int] = set()
     nodes = list(graph.nodes)
     shifted = dict(weights)
     for at, node in enumerate(nodes):
@@ -58,16 +62,18 @@ def fold_constants(
             value = _constant(node, [v for v in given if v is not None], weight)
             if value is not None:
                 constants[at] = value
+            if node.kind == "zero" or (node.kind in _KEEP_ZERO and zeros.issuperset(node.inputs)):
+                zeros.add(at)
         elif node.kind == "add" and any(value is not None for value in given):
             taker = _taker(nodes, [i for i in node.inputs if i not in constants], uses)
             if taker is not None:
                 more = np.sum([value for value in given if value is not None], axis=0)
                 shifted[f"{taker.name}.bias"] = weight(taker, "bias") + more
-                kept = (i for i, v in zip(node.inputs, given, strict=True) if v is None)
-                nodes[at] = replace(node, inputs=tuple(kept))
-    folded = Graph(graph.input_shape)
-    folded.nodes[:] = nodes
-    return folded, shifted
+            gone = zeros if taker is None else constants.keys()
+            nodes[at] = replace(node, inputs=tuple(i for i in node.inputs if i not in gone))
+    shorter = Graph(graph.input_shape)
+    shorter.nodes[:] = nodes
+    return shorter, shifted
 
 
 def _taker(nodes: list[Node], terms: list[int], uses: Counter[int]) -> Node | None:

@@ -66,6 +66,17 @@ def test_sums_are_shorter_where_a_convolution_takes_the_constants():
     )
 
 
+def test_zeros_are_added_to_nothing():
+    # node 1 is zeros, and so is what a pooling makes of it
+    pooled = "|none~0|+|skip_connect~0|avg_pool_3x3~1|+|avg_pool_3x3~0|avg_pool_3x3~1|none~2|"
+    alone = "|none~0|+|none~0|none~1|+|avg_pool_3x3~0|none~1|none~2|"
+    kinds = [
+        Counter(node.op_type for node in onnx.load_from_string(model).graph.node)
+        for model in (CELLS.to_onnx(CELLS.parse(arch)) for arch in (pooled, alone))
+    ]
+    assert kinds[0] == kinds[1]
+
+
 def test_a_batch_norm_that_others_read_keeps_its_shift():
     graph = Graph((2, 4, 4))
     x = graph.conv_bn(0, "a", 2)

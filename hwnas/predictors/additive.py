@@ -18,8 +18,8 @@ from hwnas.ops import Workload
 from hwnas.predictors.calibrated import Calibration, calibrate, calibrate_without_each
 from hwnas.predictors.expectation import sampled_expectation
 from hwnas.predictors.intervals import student_quantile
-from hwnas.predictors.joins import JOINS, JoinedBytes
-from hwnas.predictors.live_sums import LiveSums
+from hwnas.predictors.joins import JOINS, MAPS, JoinedBytes
+from hwnas.predictors.live_sums import LiveSums, executed
 from hwnas.predictors.parts import Alone, Networks, Part, SlotLatency
 from hwnas.spaces import SearchSpace
 from hwnas.spaces.workload_sums import WorkloadSums
@@ -43,8 +43,9 @@ class AdditivePredictor:
     rounded to a power of two (below a thousandth of a millisecond), so that minima, counts, samples
     and expectations agree to the last digit with `predict`. Where the space's workloads are no sums
     over decisions, `predict` sums those of each architecture, and `cost` is the nearest sum; so it
-    is in cells of edges, where dead operators cost nothing. Sums and concatenations between
-    workloads (`JoinedBytes`) have a factor of their own, 0 unless the networks say otherwise.
+    is in cells of edges, where dead and repeated operators cost nothing. Sums and concatenations
+    between workloads (`JoinedBytes`) have factors of their own, 0 unless the networks say
+    otherwise.
 
     Where entries of the table are estimated, intervals are wider by what these are uncertain, as if
     all were wrong in the same direction.
@@ -108,8 +109,9 @@ class AdditivePredictor:
 
     def _joins(self, archs: IntArray) -> FloatArray:
         """What the joins of architectures (n, n_decisions) take, in ms (n,)."""
-        factor = self.calibration.scale * self.calibration.deltas.get(JOINS, 0.0)
-        return factor * self._networks.join_ms * self._joined(archs)
+        deltas, join_ms = self.calibration.deltas, self._networks.join_ms
+        per_byte = [deltas.get(group, 0.0) * join_ms.get(group, 0.0) for group in (JOINS, MAPS)]
+        return self.calibration.scale * (self._joined(archs) @ np.array(per_byte))
 
     def _joined_always(self) -> float:
         """The same of any architecture, where all join as much."""
@@ -217,7 +219,7 @@ class AdditivePredictor:
 
         The rest of `predict` is the runtime's call, and what joins slots.
         """
-        (row,) = self.space.live(arch).tolist()
+        (row,) = executed(self.space, arch).tolist()
         slots, path = self.space.layout.slots, self.space.layout.path(row)
         return [
             None if at is None else self._alone.in_slot(slot.workloads[at], self.calibration)
@@ -257,7 +259,7 @@ class AdditivePredictor:
         if not self.space.additive:
             return self._sums(0.0, _spread_ms)(archs)
         fixed, entries = self._spreads
-        columns = self.space.live(archs).T
+        columns = executed(self.space, archs).T
         return np.asarray(fixed + sum(row[c] for row, c in zip(entries, columns, strict=True)))
 
     def _sums(self, fixed: float, value: Callable[[Part], float]) -> WorkloadSums:

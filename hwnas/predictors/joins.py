@@ -8,13 +8,16 @@ from math import prod
 import numpy as np
 
 from hwnas.arrays import FloatArray, IntArray
+from hwnas.costs import workload_costs
 from hwnas.ops import Shape, Workload
 from hwnas.spaces import Layout, SearchSpace
 
-__all__ = ["JOINS", "JoinedBytes"]
+__all__ = ["JOINS", "MAPS", "JoinedBytes"]
 
-#: The group that joins make beside those of workloads.
+#: The groups that joins make beside those of workloads: values that differ from image to image, and
+#: maps that are added to them.
 JOINS = "joins"
+MAPS = "maps"
 _FLOAT = 4  # bytes
 #: Architectures that the mean is of.
 _SOME = 16
@@ -26,7 +29,7 @@ class JoinedBytes:
 
     Of cells of edges those that lead nowhere are left out. What reads zeros gives the same for all
     images: it is added to the shift of a batch-norm of the same sum (`hwnas.constants`), or, where
-    there is none, as a map. In other layouts all
+    there is none, as a map, in a layout of its own. In other layouts all
     architectures are taken to join as much, the mean of some. So they do where workloads are sums
     over decisions; elsewhere what differs is mostly told by the workloads behind a join.
 
@@ -35,15 +38,15 @@ class JoinedBytes:
     """
 
     space: SearchSpace
-    _known: dict[tuple[int, ...], float] = field(default_factory=dict, init=False)
+    _known: dict[tuple[int, ...], tuple[int, int]] = field(default_factory=dict, init=False)
 
     def __call__(self, archs: IntArray) -> FloatArray:
-        """Bytes (n,) of architectures (n, n_decisions)."""
+        """Bytes (n, 2) of architectures (n, n_decisions): of `JOINS` and of `MAPS`."""
         layout = self.space.layout
         if layout.sequential:
-            return np.zeros(len(archs))
+            return np.zeros((len(archs), 2))
         if layout.cell is None:
-            return np.full(len(archs), self._mean)
+            return np.repeat(self._mean[None], len(archs), axis=0)
         alike = _alike(layout, layout.cell.leading(self.space.check(archs)))
         distinct, of = np.unique(alike, axis=0, return_inverse=True)
         moved = np.array([self._moved(tuple(arch)) for arch in distinct.tolist()], np.float64)
@@ -51,11 +54,12 @@ class JoinedBytes:
         return values
 
     @property
-    def _mean(self) -> float:
+    def _mean(self) -> FloatArray:
         some = self.space.sample(1 if self.space.additive else _SOME, seed=0)
-        return float(np.mean([self._moved(tuple(arch)) for arch in some.tolist()]))
+        mean: FloatArray = np.mean([self._moved(tuple(arch)) for arch in some.tolist()], axis=0)
+        return mean
 
-    def _moved(self, arch: tuple[int, ...]) -> float:
+    def _moved(self, arch: tuple[int, ...]) -> tuple[int, int]:
         if arch not in self._known:
             self._known[arch] = _bytes_of(self.space.layout, arch)
         return self._known[arch]
@@ -66,7 +70,9 @@ def _alike(layout: Layout, archs: IntArray) -> IntArray:
     columns = []
     for decision, column in enumerate(archs.T):
         slot = next(slot for slot in layout.slots if slot.decision == decision)
-        kinds = [(w.op.no_op, _gives_zeros(w), _ends_in_norm(w)) for w in slot.workloads]
+        kinds = [
+            (w.op.no_op, _gives_zeros(w), _ends_in_norm(w), has_weights(w)) for w in slot.workloads
+        ]
         columns.append(np.array([kinds.index(kind) for kind in kinds])[column])
     return np.stack(columns, axis=1)
 
@@ -86,28 +92,29 @@ class _Value:
     takes: bool = False
 
 
-def _bytes_of(layout: Layout, arch: Sequence[int]) -> int:
+def _bytes_of(layout: Layout, arch: Sequence[int]) -> tuple[int, int]:
     """Of one network: each join reads its terms and writes its value; None are zeros, left out."""
     path = layout.path(arch)
-    moved = 0
+    moved = mapped = 0
 
     def run(at: int, x: _Value | None) -> _Value | None:
         choice = path[at]
         assert choice is not None
         workload = layout.slots[at].workloads[choice]
-        if _gives_zeros(workload) or (x is None and workload.op.no_op):
+        if _gives_zeros(workload) or (x is None and not has_weights(workload)):
             return None
         return _Value(_given(workload), x is not None and x.varies, _ends_in_norm(workload))
 
     def add(name: str, terms: Sequence[_Value | None]) -> _Value | None:
-        nonlocal moved
+        nonlocal moved, mapped
         some = [term for term in terms if term is not None]
         if not some:
             return None
         varying = [term for term in some if term.varies]
-        added = varying if any(term.takes for term in varying) else some
         if varying:  # a model adds two at a time
-            moved += _FLOAT * 3 * (len(added) - 1) * prod(some[0].shape)
+            moved += _FLOAT * 3 * (len(varying) - 1) * prod(some[0].shape)
+            if not any(term.takes for term in varying):
+                mapped += _FLOAT * 3 * (len(some) - len(varying)) * prod(some[0].shape)
         return _Value(some[0].shape, bool(varying))
 
     def concat(name: str, parts: Sequence[_Value | None]) -> _Value | None:
@@ -122,7 +129,13 @@ def _bytes_of(layout: Layout, arch: Sequence[int]) -> int:
 
     start: _Value | None = _Value(layout.input_shape, True)
     layout.wire(path, start, run, add, concat)
-    return moved
+    return moved, mapped
+
+
+@cache
+def has_weights(workload: Workload) -> bool:
+    """Whether the workload has parameters: without, it is done once for all who want the same."""
+    return workload_costs(workload)["params"] > 0
 
 
 @cache

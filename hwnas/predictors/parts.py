@@ -11,7 +11,8 @@ from hwnas.latency_tables import LatencyTable
 from hwnas.ops import Workload
 from hwnas.predictors.calibrated import Calibration, workload_groups
 from hwnas.predictors.intervals import NORMAL_95
-from hwnas.predictors.joins import JOINS, JoinedBytes
+from hwnas.predictors.joins import JOINS, MAPS, JoinedBytes
+from hwnas.predictors.live_sums import executed
 from hwnas.spaces import SearchSpace
 
 __all__ = ["Alone", "Networks", "Part", "SlotLatency"]
@@ -100,15 +101,16 @@ class Networks:
         parts: for each network its milliseconds by group; a workload counts in all its groups.
         sums: ms, (n,), each workload counted once.
         wholes: ms, (n,), measured, the runtime's call taken off.
-        join_ms: of a byte that joins move, so that joins take as long as all workloads: what
-            the factor of their group, whose prior is 0, is to be multiplied by.
+        join_ms: of a byte that the joins of each group move, by group, so that they take as long
+            as all workloads: what the factor of the group, whose prior is 0, is to be multiplied
+            by. Without a group that nothing is joined in.
     """
 
     archs: IntArray
     parts: list[Mapping[Hashable, float]]
     sums: list[float]
     wholes: list[float]
-    join_ms: float
+    join_ms: Mapping[Hashable, float]
 
     @classmethod
     def of(cls, alone: Alone, origin: SearchSpace) -> "Networks":
@@ -130,7 +132,7 @@ class Networks:
             raise TableTargetError(f"the table's networks are of another space: {error}") from None
         rows: list[Mapping[Hashable, float]] = []
         sums = []
-        for arch in origin.live(archs):
+        for arch in executed(origin, archs):
             row: dict[Hashable, float] = {}
             found = [alone[workload] for workload in origin.workloads(arch)]
             for part in found:
@@ -140,9 +142,11 @@ class Networks:
             sums.append(sum(part.ms for part in found))
         call_ms = table.call.latency_ms
         wholes = [m.latency_ms - call_ms for m in table.networks.values()]
-        joined = JoinedBytes(origin)(archs)
-        join_ms = float(np.mean(sums) / joined.mean()) if joined.any() else 0.0
-        if join_ms > 0:
-            every = zip(rows, joined, strict=True)
-            rows = [{**row, JOINS: join_ms * float(moved)} for row, moved in every]
+        join_ms: dict[Hashable, float] = {}
+        for group, joined in zip((JOINS, MAPS), JoinedBytes(origin)(archs).T, strict=True):
+            per_byte = float(np.mean(sums) / joined.mean()) if joined.any() else 0.0
+            if per_byte > 0:
+                join_ms[group] = per_byte
+                every = zip(rows, joined, strict=True)
+                rows = [{**row, group: per_byte * float(moved)} for row, moved in every]
         return cls(archs, rows, sums, wholes, join_ms)

@@ -37,6 +37,8 @@ __all__ = [
 
 #: Where the cheapest cannot be told, so many times more are drawn, and the cheapest of them taken.
 _DRAWS = 10
+#: Whole networks of a profile.
+_NETWORKS, _NETWORKS_OF_EDGES = 12, 40
 #: How often architectures without a path are drawn again.
 _REDRAWS = 100
 #: Estimates need some measured operators of every family.
@@ -49,7 +51,7 @@ def profile_space(
     *,
     precision: str = "fp32",
     batch: int = 1,
-    n_networks: int = 12,
+    n_networks: int | None = None,
     n_workloads: int | None = None,
     plan: Plan | None = None,
     seed: int = 0,
@@ -67,7 +69,8 @@ def profile_space(
         runtime: what runs them.
         precision: of weights and activations.
         batch: images a run.
-        n_networks: random architectures measured whole, a third of them among the cheapest.
+        n_networks: random architectures measured whole, a third of them among the cheapest; 12
+            if not given, 40 in cells of edges, where more hangs on how operators are joined.
         n_workloads: measure only so many, drawn at random, three of each family first; None: all.
         plan: when a median is tight enough.
         seed: of the workloads, the networks and of the order of the runs.
@@ -104,10 +107,15 @@ def profile_space(
 
 
 def profile_graphs(
-    space: SearchSpace, n_networks: int, seed: int, workloads: Sequence[Workload] | None = None
+    space: SearchSpace,
+    n_networks: int | None,
+    seed: int,
+    workloads: Sequence[Workload] | None = None,
 ) -> dict[str, Graph]:
     """What a profile measures, by name: an almost empty model, workloads, and whole networks."""
     graphs = {w.key: w.graph() for w in workloads or space.distinct_workloads}
+    if n_networks is None:
+        n_networks = _NETWORKS_OF_EDGES if space.may_be_cut else _NETWORKS
     networks = [space.format(arch) for arch in _calibration_networks(space, n_networks, seed)]
     graphs |= {NETWORK + name: space.graph(space.parse(name)) for name in networks}
     return graphs | {CALL: empty_graph()}

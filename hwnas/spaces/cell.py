@@ -1,5 +1,6 @@
 """A cell: a directed acyclic graph whose edges are the decisions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -76,6 +77,25 @@ class Cell:
                     reached[node] |= there[:, edge] & reached[source]
         alive = np.stack([reached[source] for source, _ in self.edges], axis=1)
         return np.where(there & alive, codes, np.array(self.zero))
+
+    def without_repeats(self, codes: IntArray, plain: Sequence[BoolArray]) -> IntArray:
+        """The live architectures with equal work done once, (n, n_decisions).
+
+        Two edges of one source that have the same operator, without weights, give the same:
+        runtimes run it once, so here the later becomes "no edge".
+
+        Args:
+            codes: (n, n_decisions); a choice means the same operator on all edges.
+            plain: for each decision which of its choices have no weights, (n_choices,).
+        """
+        live = self.live(codes)
+        once = live.copy()
+        for later, (source, _) in enumerate(self.edges):
+            for first in range(later):
+                if self.edges[first][0] == source:
+                    again = (live[:, first] == live[:, later]) & plain[later][live[:, later]]
+                    once[again, later] = self.zero[later]
+        return once
 
     def leading(self, codes: IntArray) -> IntArray:
         """The same architectures without operators that lead nowhere, (n, n_decisions).

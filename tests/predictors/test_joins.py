@@ -7,8 +7,10 @@ import pytest
 
 from hwnas import spaces
 from hwnas.latency_tables import Measurement
+from hwnas.ops.nasbench201 import AvgPool
 from hwnas.predictors import load_predictor
 from hwnas.predictors.joins import JoinedBytes
+from hwnas.predictors.live_sums import executed
 from hwnas.profilers import profile_space
 from hwnas.testing import SyntheticRuntime, check_predictor
 
@@ -24,48 +26,65 @@ def test_bytes_of_sums_and_concatenations() -> None:
     # two terms of node 2 and three of node 3: three additions a cell, each of three maps of floats;
     # 2 cells of 4 channels at 8x8, of 8 at 4x4 and of 16 at 2x2
     values = 2 * (4 * 64 + 8 * 16 + 16 * 4)
-    arch = CELLS.parse(SKIPS)
-    assert JoinedBytes(CELLS)(arch[None]) == 3 * 3 * 4 * values
+    addition = 3 * 4 * values
+
+    def joined(*archs: object) -> list[list[float]]:
+        return JoinedBytes(CELLS)(np.array(archs)).tolist()
+
+    assert joined(CELLS.parse(SKIPS)) == [[3 * addition, 0]]
     one = CELLS.parse(SKIPS.replace("|skip_connect~2|", "|none~2|"))
     # node 2 leads nowhere: two terms of node 3 are left
-    assert JoinedBytes(CELLS)(one[None]) == 1 * 3 * 4 * values
-    # node 1 is zeros, and so is node 2; two convolutions of zeros and the identity are added
-    constant = np.array([[0, 0, 1, 1, 3, 3]])
-    assert JoinedBytes(CELLS)(constant) == 2 * 3 * 4 * values
-    assert not JoinedBytes(CELLS)(CELLS.live(constant)).any()
+    assert joined(one) == [[addition, 0]]
+    # node 1 is zeros, and so is node 2; maps of two convolutions of zeros are added to the identity
+    constant = [0, 0, 1, 1, 3, 3]
+    assert joined(constant) == [[0, 2 * addition]]
+    assert joined(*CELLS.live(constant)) == [[0, 0]]
+    # a pooling makes zeros of zeros
+    assert joined([0, 0, 1, 1, 4, 3]) == [[0, addition]]
     # where node 3 adds a convolution of the image, that takes the constants in
-    assert not JoinedBytes(CELLS)(np.array([[0, 0, 1, 3, 3, 3]])).any()
+    assert joined([0, 0, 1, 3, 3, 3]) == [[0, 0]]
     # four nodes of two terms, and a concatenation of them that reads and writes all
     nodes = 4 * 64 + 8 * 16 + 16 * 4
     archs = S1.sample(3, seed=0)
-    assert JoinedBytes(S1)(archs).tolist() == [4 * (4 * 3 + 4 * 2) * nodes] * 3
+    assert JoinedBytes(S1)(archs).tolist() == [[4 * (4 * 3 + 4 * 2) * nodes, 0]] * 3
     chain = spaces.space("proxyless")
     assert not JoinedBytes(chain)(chain.sample(2, seed=0)).any()
+
+
+def test_equal_work_is_done_once() -> None:
+    pool = CELLS.decisions[0].choices.index(AvgPool(3))
+    archs = np.array([[pool, pool, 3, pool, pool, pool], [3, 3, 1, 3, pool, 0]])
+    # three poolings of node 0 are one; convolutions have weights of their own
+    once = [[pool, 0, 3, 0, pool, pool], [3, 3, 1, 3, pool, 0]]
+    live = CELLS.live(archs)
+    assert executed(CELLS, archs)[0].tolist() == once[0]
+    assert executed(CELLS, archs)[1].tolist() == live[1].tolist()
+    assert executed(S1, S1.sample(2, seed=0)).tolist() == S1.sample(2, seed=0).tolist()
 
 
 @pytest.mark.parametrize("space", [CELLS, S1, NAO], ids=lambda space: space.name)
 def test_joins_are_learned_from_whole_networks(space: spaces.SearchSpace, plan) -> None:
     table = profile_space(space, SyntheticRuntime(noise=0.0, spell=1.0, outliers=0.0), plan=plan)
     call_ms = table.call.latency_ms
-    archs = space.sample(80, seed=5)
+    archs = space.sample(100, seed=5)
     archs = archs[space.connected(archs)]
 
     def alone(arch: np.ndarray) -> float:
-        parts = (w for w in space.workloads(space.live(arch)) if not w.op.no_op)
+        parts = (w for w in space.workloads(executed(space, arch)[0]) if not w.op.no_op)
         return sum(table.latency_ms(w) - call_ms for w in parts)
 
     sums = np.array([alone(arch) for arch in archs])
-    joined = JoinedBytes(space)(archs)
+    joined = JoinedBytes(space)(archs) @ [1, 3]  # a map is added in a layout of its own
     truth = call_ms + 0.9 * sums + 0.2 * sums.mean() * joined / joined.mean()
     known = {
         space.format(arch): Measurement(ms, 0.001, ms, ms, 9)
-        for arch, ms in zip(archs[:15], truth, strict=False)
+        for arch, ms in zip(archs[:30], truth, strict=False)
     }
     predictor = load_predictor(replace(table, networks=known), space)
-    error = np.abs(predictor.predict(archs[15:]) / truth[15:] - 1)
-    scaled = sums[15:] * np.mean(truth[:15] / sums[:15])
+    error = np.abs(predictor.predict(archs[30:]) / truth[30:] - 1)
+    scaled = sums[30:] * np.mean(truth[:30] / sums[:30])
     assert error.mean() < 0.02
-    assert error.mean() < np.abs(scaled / truth[15:] - 1).mean() / 2
+    assert error.mean() < np.abs(scaled / truth[30:] - 1).mean() / 2
     check_predictor(predictor, space)
 
 

@@ -26,7 +26,7 @@ def space_bundle(
     *,
     precision: str = "fp32",
     batch: int = 1,
-    n_networks: int = 12,
+    n_networks: int | None = None,
     plan: Plan | None = None,
     seed: int = 0,
 ) -> Bundle:

@@ -111,7 +111,8 @@ class AdditivePredictor:
         """What the joins of architectures (n, n_decisions) take, in ms (n,)."""
         deltas, join_ms = self.calibration.deltas, self._networks.join_ms
         per_byte = [deltas.get(group, 0.0) * join_ms.get(group, 0.0) for group in (JOINS, MAPS)]
-        return self.calibration.scale * (self._joined(archs) @ np.array(per_byte))
+        ms: FloatArray = self.calibration.scale * (self._joined(archs) @ np.array(per_byte))
+        return ms
 
     def _joined_always(self) -> float:
         """The same of any architecture, where all join as much."""

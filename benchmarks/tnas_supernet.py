@@ -7,9 +7,9 @@ CIFAR10 is a folder that ``--data cifar10:DIR`` takes; ACCURACIES and LATENCIES 
 nb201_archs_accuracy.csv.gz and nb201_latency.csv.gz. Both methods search through
 `hwnas.find_network` with the settings that are printed and else with their defaults. Several paths
 a step are balanced. What TNAS-OS pays for its metric (a fifth of its training) SPOS trains longer,
-and as many networks are evaluated at the end. The top 50 are those that a search itself puts first of all that
-it evaluated with its trained supernet; printed are their true accuracies, after 200 epochs alone.
-Killed, the same command goes on.
+and as many networks are evaluated at the end. The top 50 are those that a search itself puts first
+of all that it evaluated with its trained supernet; printed are their true accuracies, after 200
+epochs alone. Killed, the same command goes on.
 """
 
 import argparse

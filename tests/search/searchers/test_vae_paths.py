@@ -102,15 +102,15 @@ def test_what_is_evaluated_keeps_the_budgets_and_is_told(feasible):
 
 def test_rounds_go_by_steps_however_many_paths_each_trains(feasible):
     told = []
-    paths = paths_of(feasible, Numbered(), eps_inc=0.2, told=told, paths=3)
-    run(paths, 3 * 20 - 1)
+    paths = paths_of(feasible, Numbered(), told=told, paths=3)
+    run(paths, 3 * 15 - 1)
+    assert [facts["step"] for facts in told] == [5, 10]
+    paths.update(3 * 15 - 1, paths.sample(3 * 15 - 1), 1.0)
     assert [facts["step"] for facts in told] == [5, 10, 15]
-    paths.update(3 * 20 - 1, paths.sample(3 * 20 - 1), 1.0)
-    assert [facts["step"] for facts in told] == [5, 10, 15, 20]
-    # four rounds: 0.8 of the paths are drawn, and the others are those of their places
-    firsts = np.array([paths.sample(draw)[0] for draw in range(400)])
+    # three rounds: 0.75 of the paths are drawn, and the others are those of their places
+    firsts = np.array([paths.sample(draw)[0] for draw in range(160)])
     own = firsts >= 0
-    assert own.mean() == pytest.approx(0.8, abs=0.08)
+    assert own.mean() == pytest.approx(0.75, abs=0.1)
     assert (firsts[~own] == -1 - np.flatnonzero(~own)).all()
     mixed = own.reshape(-1, 4).sum(axis=1)
     assert len(np.unique(mixed)) > 2  # a group holds some of both

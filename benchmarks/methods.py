@@ -35,7 +35,7 @@ from hwnas.search.looked_up import Accuracies, Tables
 from hwnas.search.problem import Problem
 from hwnas.search.searchers.making import make_searcher
 from hwnas.search.searchers.searcher import Searcher, search_generations
-from hwnas.search.shared_settings import EvolutionSettings
+from hwnas.search.shared_settings import EvolutionSettings, as_begun
 from hwnas.spaces.tabulated import read_tables
 
 COLUMN = "cifar10_test_200"
@@ -78,18 +78,18 @@ def cpu_seconds() -> float:
     )
 
 
-def searcher(name: str, problem: Problem, neighbour_share: float) -> Searcher:
+def searcher(name: str, problem: Problem, neighbour_share: float | None) -> Searcher:
     """A searcher of hwnas, with its defaults but for one share, or Optuna's."""
     if name == "tpe":
         from tpe import TPE
 
         return TPE(problem.feasible, problem.seed)
-    share = neighbour_share if name in NEIGHBOURLY else 0.0
+    share = neighbour_share if name in NEIGHBOURLY else None
     settings = EvolutionSettings(searcher=name, neighbour_share=share)  # type: ignore[arg-type]
-    return make_searcher(settings, problem)
+    return make_searcher(as_begun(settings, None), problem)
 
 
-def looked_up(name: str, problem: Problem, neighbour_share: float) -> np.ndarray:
+def looked_up(name: str, problem: Problem, neighbour_share: float | None) -> np.ndarray:
     """What a searcher finds (n_decisions,)."""
     assert problem.accuracies is not None
     made = searcher(name, problem, neighbour_share)
@@ -236,7 +236,7 @@ if __name__ == "__main__":
     parser.add_argument("--budgets", type=int, default=10, help="of the ten, for supernets")
     parser.add_argument("--seconds", type=float, default=120, help="of training a supernet")
     parser.add_argument("--searchers", nargs="+", choices=SEARCHERS, default=list(SEARCHERS))
-    parser.add_argument("--neighbour-share", type=float, default=0.0, help="of trees, nao and vae")
+    parser.add_argument("--neighbour-share", type=float, help="of trees, nao and vae")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--out", type=Path, default=Path("runs/methods"))
     main(parser.parse_args())

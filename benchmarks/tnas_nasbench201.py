@@ -29,19 +29,17 @@ from hwnas.search.searchers.vae_search import VAESearch, VAESearchSettings
 
 EVALUATIONS, BATCH = (50, 100, 150), 10
 QUANTILES = (0.1, 0.25, 0.5, 0.75)
-#: Of each batch, where a searcher is named so; chosen for extra trees, by seeds 100 to 119.
-NEIGHBOUR_SHARE = 0.3
 Make = Callable[[FeasibleSet, int], Searcher]
 SEARCHERS: dict[str, Make] = {
     "random": RandomSearch,
     "evolution": lambda feasible, seed: Evolution(feasible, seed=seed),
     "VAE alone": lambda feasible, seed: VAESearch(
-        feasible, VAESearchSettings(predictors=0, explore=0.1), seed=seed
+        feasible, VAESearchSettings(predictors=0, explore=0.1, neighbour_share=0.0), seed=seed
     ),
-    "VAE, ranked": lambda feasible, seed: VAESearch(feasible, seed=seed),
-    "VAE, ranked, and neighbours": lambda feasible, seed: VAESearch(
-        feasible, VAESearchSettings(neighbour_share=NEIGHBOUR_SHARE), seed=seed
+    "VAE, ranked": lambda feasible, seed: VAESearch(
+        feasible, VAESearchSettings(neighbour_share=0.0), seed=seed
     ),
+    "VAE, ranked, and neighbours": lambda feasible, seed: VAESearch(feasible, seed=seed),
 }
 
 

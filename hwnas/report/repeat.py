@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,8 @@ def _settings(
         known = restored(settings, config)
     except HwnasError:  # of another version
         return
+    if getattr(known, "searcher", None) == "vae" and known.neighbour_share is None:
+        known = replace(known, neighbour_share=0.0)  # a run that begins would have another
     defaults = settings() if space is None else filled(settings(), space)
     for field in fields_of(settings):
         value = getattr(known, field.name)

@@ -14,12 +14,12 @@ from hwnas.search.options import SearchOptions
 from hwnas.search.problem import Problem
 from hwnas.search.reuse import Reuse, feasible_front, search_front, search_supernet
 from hwnas.search.runs.plots import lacks_picture
-from hwnas.search.runs.run import RESULT, TABLE, Run
+from hwnas.search.runs.run import RESULT, TABLE, Run, begun_with
 from hwnas.search.runs.schema import Several
 from hwnas.search.runs.stored import StoredRun
 from hwnas.search.runs.tensorboard import require_tensorboard, tensorboard
 from hwnas.search.settings import stored
-from hwnas.search.shared_settings import EvolutionSettings
+from hwnas.search.shared_settings import EvolutionSettings, as_begun
 
 __all__ = ["Again", "search_again"]
 
@@ -92,8 +92,9 @@ def search_again(request: Again, progress: Progress) -> dict[str, Any]:
     ]
     for problem in problems:  # before a folder is made
         feasible_front(problem)
+    settings = as_begun(request.settings, begun_with(out))
     config = {
-        **stored(request.settings),
+        **stored(settings),
         "seed": request.seed,
         "confidence": options.confidence,
         **source.identity(out),
@@ -111,7 +112,7 @@ def search_again(request: Again, progress: Progress) -> dict[str, Any]:
         deployment.tell(out if request.front else out / "BUDGET")
         say(f"searching the supernet of {source.home} again; nothing is trained")
         parallel = Parallel(options.workers, options.worker_backend) if options.workers else None
-        reuse = Reuse(run, source, deployment, request.settings, parallel, progress)
+        reuse = Reuse(run, source, deployment, settings, parallel, progress)
         if request.front:
             return search_front(reuse, problems[0])
         return search_supernet(reuse, problems)

@@ -16,10 +16,11 @@ from hwnas.search.precisions import precisions_of, search_precisions
 from hwnas.search.problem import Problem
 from hwnas.search.result import Result
 from hwnas.search.runs.plots import lacks_picture
-from hwnas.search.runs.run import CHECKPOINT, RESULT, TABLE, Run
+from hwnas.search.runs.run import CHECKPOINT, RESULT, TABLE, Run, begun_with
 from hwnas.search.runs.schema import OWN, Found, parse_of_file
 from hwnas.search.runs.tensorboard import tensorboard
 from hwnas.search.settings import stored
+from hwnas.search.shared_settings import as_begun
 from hwnas.spaces import SearchSpace
 
 __all__ = ["find", "find_blocks_then_channels", "find_network", "help_training"]
@@ -163,7 +164,7 @@ def _search(job: Job, progress: Progress) -> Result:
         job.accuracies,
     )
     _ = problem.feasible  # fails here, before there is a folder
-    settings = job.method.check(problem, job.settings)
+    settings = as_begun(job.method.check(problem, job.settings), begun_with(job.out))
     parallel = Parallel(options.workers, options.worker_backend) if options.workers else None
     with torchrun_workers() as workers, ExitStack() as until_done:
         _refuse_several(job, workers.count)

@@ -1,7 +1,8 @@
 """Settings that methods share: how a supernet is trained and evaluated, and evolution."""
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal, TypeVar
 
 from annotated_types import Ge, Gt, Le, Lt
 
@@ -18,12 +19,19 @@ from hwnas.supernet.kinds import (
 )
 
 __all__ = [
+    "VAE_NEIGHBOUR_SHARE",
     "AugmentationSettings",
     "EvaluationSettings",
     "EvolutionSettings",
     "PathTrainingSettings",
     "TrainingSettings",
+    "as_begun",
 ]
+
+S = TypeVar("S")
+
+#: Of what the VAE's searcher proposes, unless another share is given.
+VAE_NEIGHBOUR_SHARE = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +177,10 @@ class EvaluationSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class EvolutionSettings:
-    """How architectures are evolved."""
+    """How architectures are evolved.
+
+    A ``neighbour_share`` of None is 0; `as_begun` puts in what a search begins with.
+    """
 
     population: Annotated[int, Ge(2)] = setting(50, "Architectures a generation.", most=100_000)
     generations: Annotated[int, Ge(1)] = setting(
@@ -194,10 +205,10 @@ class EvolutionSettings:
         most=1000,
         later=True,
     )
-    neighbour_share: Annotated[float, Ge(0), Le(1)] = setting(
-        0.0,
+    neighbour_share: Annotated[float, Ge(0), Le(1)] | None = setting(
+        None,
         "Of --searcher trees, nao and vae: share of what is proposed that differs from the best in "
-        "one decision, drawn by chance.",
+        f"one decision, drawn by chance  [default: {VAE_NEIGHBOUR_SHARE:g} for vae, else 0]",
         later=True,
     )
 
@@ -208,3 +219,24 @@ class EvolutionSettings:
                 f"neighbour_share is of --searcher trees, nao and vae, got {self.neighbour_share:g}"
                 f" for {self.searcher}: name one of these, or leave it out"
             )
+
+
+def as_begun(settings: S, config: Mapping[str, Any] | None) -> S:
+    """Settings with the share of neighbours that a run was begun with, or begins with.
+
+    Runs of earlier versions, whose VAE had a share of 0, do not say it, and go on with that.
+
+    Args:
+        settings: as they were asked for; those of methods that do not evolve stay as they are.
+        config: what ``config.json`` holds; None for a run that begins.
+
+    Raises:
+        OptionError: the file says what is no share.
+    """
+    if not isinstance(settings, EvolutionSettings) or settings.searcher != "vae":
+        return settings
+    begun = VAE_NEIGHBOUR_SHARE if config is None else config.get("neighbour_share")
+    asked = settings.neighbour_share
+    if asked is None or not (asked or begun):  # 0 and none are one
+        return replace(settings, neighbour_share=begun)
+    return settings

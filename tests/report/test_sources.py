@@ -94,6 +94,18 @@ def test_the_command_names_what_is_not_the_default(make_search, tmp_path):
     assert "--method" not in words
 
 
+@pytest.mark.parametrize(
+    ("written", "typed"),
+    [({}, "0.0"), ({"neighbour_share": 0.0}, "0.0"), ({"neighbour_share": 0.3}, "0.3")],
+)
+def test_the_command_names_the_share_of_neighbours_of_the_vae(
+    make_search, tmp_path, written, typed
+):
+    run = make_search(tmp_path / "run", config={"searcher": "vae", **written})
+    words = shlex.split(command_of(read_search(run)))
+    assert words[words.index("--neighbour-share") + 1] == typed
+
+
 def test_probabilities_are_the_softmax_of_what_was_logged(make_search, tmp_path):
     run = make_search(tmp_path / "run")
     rows = [[0.0, np.log(3.0), None, None, None, None, None]] * 4

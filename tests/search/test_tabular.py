@@ -242,3 +242,37 @@ def test_the_examples_of_the_docs_run(files, tmp_path, monkeypatch):
     assert names["result"].predicted_ms <= 7
     _, latencies = truth()
     assert names["feasible"].count == np.sum((latencies <= 7) & SPACE.connected(EVERY))
+
+
+def test_a_search_by_the_vae_goes_on_as_an_earlier_version_began_it(tables, tmp_path, monkeypatch):
+    monkeypatch.setattr("hwnas.search.searchers.proposals.RANDOM_PATHS", 20)
+    asked = {"searcher": "vae", "generations": 2}
+    folder = tmp_path / "old"
+    config, log = folder / "config.json", folder / "log.jsonl"
+
+    def evaluated():
+        events = map(json.loads, log.read_text().splitlines())
+        return [e["architecture"] for e in events if e["event"] == "evaluated"]
+
+    find(tables, folder, neighbour_share=0.0, **asked)
+    whole, written = evaluated(), json.loads(config.read_text())
+    assert len(whole) == 40
+    # as it was written, when there was no such setting, and killed
+    assert written.pop("neighbour_share") == 0
+    config.write_text(json.dumps(written))
+    (folder / "result.json").unlink()
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:12]))
+    find(tables, folder, **asked)
+    assert evaluated() == whole
+    assert json.loads(config.read_text()) == written
+    with pytest.raises(CheckpointError, match=r"neighbour_share was None and is now 0\.3"):
+        find(tables, folder, neighbour_share=0.3, **asked)
+
+    # one that begins now says it at once
+    def kill(*_):
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        find(tables, tmp_path / "new", **asked, progress=kill)
+    begun = json.loads((tmp_path / "new" / "config.json").read_text())
+    assert begun == {**written, "neighbour_share": 0.3}

@@ -7,7 +7,7 @@ once.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Le
 
@@ -30,6 +30,19 @@ class Settings(PathSettings, EvolutionSettings):
 
     eps_inc: Annotated[float, Ge(0), Le(1)] = setting(
         0.05, "By how much the share of paths that the VAE draws rises each time it has learned."
+    )
+    sampler: Literal["uniform", "balanced"] = setting(
+        "uniform",
+        "Other paths than the VAE's are uniform over the choices, or have each choice equally "
+        "often.",
+        later=True,
+    )
+    paths: Annotated[int, Ge(1)] = setting(
+        1,
+        "Paths a training step, whose gradients are averaged; each of them may be the VAE's.",
+        metavar="N",
+        most=1000,
+        later=True,
     )
 
     def __post_init__(self) -> None:
@@ -57,9 +70,17 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     problem, progress, run = context.problem, context.progress, context.run
     seed = problem.seed
 
-    # one path a step, eq. 11
+    # one path a step, or a few, eq. 11
     supernet = make_supernet(problem.proxy, settings, seed=seed)
-    paths = learned_paths(problem, run, supernet, settings, settings.eps_inc)
+    paths = learned_paths(
+        problem,
+        run,
+        supernet,
+        settings,
+        settings.eps_inc,
+        sampler=settings.sampler,
+        paths=settings.paths,
+    )
     train_supernet(run, supernet, paths, problem.data, settings, seed=seed, progress=progress)
 
     # evolution within the budgets, from what the VAE draws

@@ -27,6 +27,7 @@ __all__ = [
     "TABLE",
     "WEIGHTS",
     "Run",
+    "begun_with",
 ]
 
 #: The files of a run.
@@ -36,6 +37,16 @@ NETWORK, PROXY_NETWORK, PLOT = "best.onnx", "proxy.onnx", "accuracy_latency.png"
 
 #: Settings that are paths, and may change on resume.
 _PATHS = {"supernet"}
+
+
+def begun_with(folder: Path) -> dict[str, Any] | None:
+    """What the run of a folder was asked for when it began; None where there is none yet.
+
+    Raises:
+        CheckpointError: its configuration cannot be read.
+    """
+    path = inside(folder, CONFIG, advice=OWN)
+    return read_document(path, Document, OWN) if path.exists() else None
 
 
 class Run:
@@ -59,7 +70,7 @@ class Run:
         self._listeners: list[Callable[[Mapping[str, Any]], None]] = []
         path, self._log = (inside(folder, name, advice=OWN) for name in (CONFIG, LOG))
         wanted = json.loads(json.dumps(dict(config)))
-        found = read_document(path, Document, OWN) if path.exists() else None
+        found = begun_with(folder)
         if found is not None:
             differing = sorted(
                 key

@@ -23,7 +23,7 @@ def make_searcher(
         misses: searches before this one, whose winners missed their budget; they change the seed.
     """
     feasible, seed = feasible or problem.feasible, problem.seed + misses
-    canonical, share = problem.space.canonical, settings.neighbour_share
+    canonical, share = problem.space.canonical, settings.neighbour_share or 0.0
     if settings.searcher == "random":
         from hwnas.search.searchers.random_search import RandomSearch
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from hwnas.search.runs.schema import OWN
 from hwnas.search.searchers.vae import ArchitectureVAE, train_vae
 from hwnas.search.searchers.vae_draws import VAEDraws
 from hwnas.search.searchers.vae_settings import PathSettings
-from hwnas.supernet import PathSampler, Supernet, UniformSampler
+from hwnas.supernet import PathSampler, Supernet, make_sampler
 
 __all__ = ["Rounds", "VAEPaths", "learned_paths"]
 
@@ -37,29 +37,32 @@ class Rounds:
         after: how many training steps are done at each of the rounds, rising.
         each: architectures evaluated in a round.
         eps_inc: by how much eps rises after each.
+        paths: that a training step trains.
     """
 
     after: tuple[int, ...]
     each: int
     eps_inc: float
+    paths: int = 1
 
     @classmethod
-    def of(cls, settings: PathSettings, images: int, eps_inc: float) -> "Rounds":
+    def of(cls, settings: PathSettings, images: int, eps_inc: float, paths: int = 1) -> "Rounds":
         """Even rounds that evaluate as much as a share of the training steps pays for.
 
-        A training step passes its images forward, and backward at twice the cost; an evaluation
-        passes its own forward.
+        A training step passes its images forward, and backward at twice the cost, through each of
+        its paths; an evaluation passes its own forward.
 
         Args:
             settings: steps and batch of the training; how many rounds, what share, from when on.
             images: that an evaluation passes.
             eps_inc: by how much eps rises after each round.
+            paths: that a training step trains.
 
         Raises:
             OptionError: the share pays for no evaluation in each round.
         """
         steps, count = settings.steps, settings.rounds
-        passes = settings.metric_share * steps * _PASSES_OF_A_STEP * settings.batch_size
+        passes = settings.metric_share * steps * _PASSES_OF_A_STEP * settings.batch_size * paths
         bought, first = int(passes / images), max(1, int(settings.vae_start * steps))
         if min(bought, steps - first) < count:
             raise OptionError(
@@ -68,7 +71,7 @@ class Rounds:
                 "from the first round on: give fewer rounds, more steps, or a larger metric_share"
             )
         after = (first + (steps - first) * at // count for at in range(count))
-        return cls(tuple(after), bought // count, eps_inc)
+        return cls(tuple(after), bought // count, eps_inc, paths)
 
 
 class VAEPaths:
@@ -76,7 +79,9 @@ class VAEPaths:
 
     In each round, architectures within the budgets are drawn in the same proportion and evaluated;
     the VAE learns the best of every round, since accuracies of different rounds are of different
-    weights. Then eps rises. It is 0 until the VAE knows 10 architectures.
+    weights. Then eps rises. It is 0 until the VAE knows 10 architectures. A step may train several
+    paths, numbered through all steps; each that the VAE draws takes the place of a uniform one, so
+    that of a group of balanced paths the others still have each choice once at most.
 
     Args:
         draws: of the VAE, within the budgets.
@@ -157,10 +162,10 @@ class VAEPaths:
         return archs.reshape(-1)
 
     def update(self, step: int, arch: IntArray, loss: float) -> None:
-        """Told after each step; some of them end with a round."""
-        done = int(self._done)
-        if step + 1 in self._rounds.after[done:]:
-            self._round(step + 1)
+        """Told of each path after its step; some steps end with a round."""
+        trained, others = divmod(step + 1, self._rounds.paths)
+        if not others and trained in self._rounds.after[int(self._done) :]:
+            self._round(trained)
 
     def draw(self, count: int) -> IntArray:
         """Draws (count, n_decisions) of the VAE within the budgets, as it is now."""
@@ -211,7 +216,14 @@ class VAEPaths:
 
 
 def learned_paths(
-    problem: Problem, run: Run, supernet: Supernet, settings: PathSettings, eps_inc: float
+    problem: Problem,
+    run: Run,
+    supernet: Supernet,
+    settings: PathSettings,
+    eps_inc: float,
+    *,
+    sampler: Literal["uniform", "balanced"] = "uniform",
+    paths: int = 1,
 ) -> VAEPaths:
     """The paths of a search: U(alpha) is uniform over the space, the metric validation accuracy.
 
@@ -221,6 +233,8 @@ def learned_paths(
         supernet: whose weights evaluate, as they are at the time.
         settings: of the training and of the VAE.
         eps_inc: by how much the VAE's share of the paths rises after each round.
+        sampler: how U(alpha) is drawn, see `hwnas.supernet.make_sampler`.
+        paths: that a training step trains.
 
     Raises:
         OptionError: the metric's share pays for too little.
@@ -229,9 +243,9 @@ def learned_paths(
     calibration, images, _, _ = validation.inputs()
     return VAEPaths(
         VAEDraws(problem.feasible),
-        UniformSampler(problem.proxy, seed=problem.seed),
+        make_sampler(sampler, problem.proxy, problem.constraints[0], seed=problem.seed),
         validation.accuracies,
-        Rounds.of(settings, len(calibration) + len(images), eps_inc),
+        Rounds.of(settings, len(calibration) + len(images), eps_inc, paths),
         settings,
         seed=problem.seed,
         tell=lambda **facts: run.log("vae", **facts),

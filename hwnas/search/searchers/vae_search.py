@@ -15,6 +15,7 @@ from hwnas.search.searchers.vae_draws import VAEDraws
 from hwnas.search.searchers.vae_settings import VAESettings
 from hwnas.search.searchers.worth import worth
 from hwnas.search.settings import setting
+from hwnas.search.shared_settings import VAE_NEIGHBOUR_SHARE
 
 __all__ = ["VAESearch", "VAESearchSettings", "best_of", "worths_of"]
 
@@ -40,7 +41,8 @@ class VAESearchSettings(VAESettings):
         500, "Architectures that the VAE draws to be ranked.", most=1_000_000
     )
     neighbour_share: Annotated[float, Ge(0), Le(1)] = setting(
-        0.0, "Share of what is proposed that differs from the best in one decision."
+        VAE_NEIGHBOUR_SHARE,
+        "Share of what is proposed that differs from the best in one decision; 0 in TNAS.",
     )
 
 

@@ -13,6 +13,7 @@ from hwnas.search.candidates.evaluation import calibration_images
 from hwnas.search.context import Context
 from hwnas.search.methods import METHODS, tnas_g, tnas_os
 from hwnas.search.runs.run import CHECKPOINT, Run
+from hwnas.search.settings import stored
 from hwnas.spaces import space
 from hwnas.testing import check_method
 
@@ -57,6 +58,42 @@ def logged(folder, kind):
 @BOTH
 def test_it_keeps_what_methods_promise(name):
     check_method(METHODS.get(name), settings=SMALL[name])
+
+
+def test_tnas_os_keeps_it_with_several_balanced_paths_a_step():
+    grouped = replace(SMALL["tnas-os"], steps=20, paths=2, sampler="balanced")
+    check_method(tnas_os, settings=grouped)
+
+
+def test_a_step_trains_each_choice_once_where_the_vae_draws_nothing(asked, tmp_path, monkeypatch):
+    from hwnas.search import supernet_training
+
+    trained, train_path = [], supernet_training.train_path
+
+    def spied(supernet, optimizer, batch, archs, *rest, **more):
+        trained.append(archs)
+        return train_path(supernet, optimizer, batch, archs, *rest, **more)
+
+    monkeypatch.setattr(supernet_training, "train_path", spied)
+    most = max(asked.proxy.n_choices)
+    settings = replace(
+        DIGITS["tnas-os"], steps=4, rounds=1, eps_inc=0.0, paths=most, sampler="balanced"
+    )
+    tnas_os.search(Context(asked, Run(tmp_path, {})), settings)
+    assert [archs.shape for archs in trained] == [(most, len(asked.proxy.n_choices))] * 4
+    for column, count in zip(np.concatenate(trained).T, asked.proxy.n_choices, strict=True):
+        turns = column[: len(column) // count * count].reshape(-1, count)
+        assert (np.sort(turns) == np.arange(count)).all()
+
+
+def test_what_tnas_os_took_before_is_stored_as_it_was():
+    assert not {"paths", "sampler"} & stored(tnas_os.Settings()).keys()
+    several = stored(tnas_os.Settings(paths=5, sampler="balanced"))
+    assert (several["paths"], several["sampler"]) == (5, "balanced")
+    with pytest.raises(OptionError, match="sampler is one of uniform, balanced, got 'feasible'"):
+        tnas_os.Settings(sampler="feasible")
+    with pytest.raises(OptionError, match="paths is a whole number of at least 1, got 0"):
+        tnas_os.Settings(paths=0)
 
 
 @BOTH

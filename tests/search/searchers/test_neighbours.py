@@ -7,13 +7,14 @@ import pytest
 
 from hwnas.costs import AdditiveCost, Budget, Constraint, FeasibleSet
 from hwnas.errors import OptionError
-from hwnas.search.methods import spos, tnas_os
+from hwnas.search.methods import betanas, spos, tnas_os
 from hwnas.search.searchers.archive import Archive, neighbours_of
 from hwnas.search.searchers.nao import Ascent, MapSearch
 from hwnas.search.searchers.nao_model import Fit
 from hwnas.search.searchers.trees import Trees
 from hwnas.search.searchers.vae_search import VAESearch, VAESearchSettings
 from hwnas.search.settings import stored
+from hwnas.search.shared_settings import as_begun
 from hwnas.testing import check_searcher
 
 #: Choice 0 costs 1, choice 1 costs 2, ...
@@ -103,3 +104,36 @@ def test_it_is_of_the_searchers_that_have_it_and_earlier_runs_go_on(settings):
         settings(neighbour_share=0.3)
     with pytest.raises(OptionError, match="neighbour_share is a number"):
         settings(searcher="vae", neighbour_share=1.5)
+
+
+@pytest.mark.parametrize(
+    ("searcher", "asked", "config", "begun"),
+    [
+        # a run that begins: three of ten by the VAE, none by others, or what was asked for
+        ("vae", None, None, 0.3),
+        ("vae", 0.0, None, 0.0),
+        ("vae", 0.5, None, 0.5),
+        ("trees", None, None, None),
+        ("evolution", None, None, None),
+        # one of earlier versions, which had none and did not write it
+        ("vae", None, {}, None),
+        ("vae", 0.0, {}, None),
+        ("vae", 0.3, {}, 0.3),
+        # one of this version
+        ("vae", None, {"neighbour_share": 0.3}, 0.3),
+        ("vae", None, {"neighbour_share": 0.0}, 0.0),
+        ("vae", 0.0, {"neighbour_share": 0.3}, 0.0),
+    ],
+)
+def test_a_run_goes_on_with_the_share_that_it_was_begun_with(searcher, asked, config, begun):
+    settings = spos.Settings(searcher=searcher, neighbour_share=asked)
+    assert as_begun(settings, config).neighbour_share == begun
+
+
+def test_methods_that_do_not_evolve_have_no_share():
+    settings = betanas.Settings()
+    assert as_begun(settings, None) is settings
+
+
+def test_the_searcher_of_the_vae_has_a_share_by_itself():
+    assert VAESearchSettings().neighbour_share == 0.3

@@ -36,8 +36,15 @@ def first_choices(archs):
     return (archs == 0).mean(1)
 
 
-def paths_of(feasible, uniform, evaluate=first_choices, seed=0, eps_inc=0.25, told=None):
-    rounds = Rounds((5, 10, 15, 20), 8, eps_inc)
+class Numbered:
+    """Every path is marked with its number as none of the VAE's."""
+
+    def sample(self, step):
+        return np.full(3, -1 - step)
+
+
+def paths_of(feasible, uniform, evaluate=first_choices, seed=0, eps_inc=0.25, told=None, paths=1):
+    rounds = Rounds((5, 10, 15, 20), 8, eps_inc, paths)
     tell = (lambda **facts: None) if told is None else lambda **facts: told.append(facts)
     return VAEPaths(VAEDraws(feasible), uniform, evaluate, rounds, SETTINGS, seed=seed, tell=tell)
 
@@ -93,6 +100,22 @@ def test_what_is_evaluated_keeps_the_budgets_and_is_told(feasible):
     assert paths.limited_share == told[-1]["limited"] / told[-1]["of_vae"]
 
 
+def test_rounds_go_by_steps_however_many_paths_each_trains(feasible):
+    told = []
+    paths = paths_of(feasible, Numbered(), told=told, paths=3)
+    run(paths, 3 * 15 - 1)
+    assert [facts["step"] for facts in told] == [5, 10]
+    paths.update(3 * 15 - 1, paths.sample(3 * 15 - 1), 1.0)
+    assert [facts["step"] for facts in told] == [5, 10, 15]
+    # three rounds: 0.75 of the paths are drawn, and the others are those of their places
+    firsts = np.array([paths.sample(draw)[0] for draw in range(160)])
+    own = firsts >= 0
+    assert own.mean() == pytest.approx(0.75, abs=0.1)
+    assert (firsts[~own] == -1 - np.flatnonzero(~own)).all()
+    mixed = own.reshape(-1, 4).sum(axis=1)
+    assert len(np.unique(mixed)) > 2  # a group holds some of both
+
+
 def test_nobody_was_drawn_yet(feasible):
     assert paths_of(feasible, Uniform()).limited_share is None
 
@@ -114,6 +137,9 @@ def test_rounds_cost_their_share_of_the_training():
     assert int(0.2 * 600 * 3 * 128 / 692) == 66
     assert rounds.each == 6
     assert rounds.after == tuple(range(150, 600, 45))
+    # each of five paths passes the batch, which pays for 332 at the same steps
+    assert int(5 * 0.2 * 600 * 3 * 128 / 692) == 332
+    assert Rounds.of(settings, 692, 0.05, 5) == Rounds(rounds.after, 33, 0.05, 5)
 
 
 def test_every_round_has_its_own_step():

@@ -24,6 +24,7 @@ from hwnas.data.no_images import NoImages
 from hwnas.data.own import OwnData, from_batches
 from hwnas.data.preparation import PREPROCESSING, Preparation, preparation_metadata, preparation_of
 from hwnas.data.protocol import Batch, Dataset, InputShape, TrainableValidation, is_image, shapes_of
+from hwnas.data.shares import share_of, train_share
 from hwnas.data.sources import DATA, DataEntry, data_specs, register_data
 from hwnas.data.streamed import StreamedImages, with_data_workers
 from hwnas.data.task import ACCURACY, CLASSIFICATION, Metric, Task, task_of
@@ -75,8 +76,10 @@ __all__ = [
     "resized",
     "rows_of",
     "shapes_of",
+    "share_of",
     "suited",
     "task_of",
     "tensors",
+    "train_share",
     "with_data_workers",
 ]

@@ -77,6 +77,15 @@ class OwnData:
         """Whether single training examples can be asked for."""
         return self.train_part.in_any_order
 
+    @property
+    def one_sequence(self) -> bool:
+        """Whether no training example draws anything, so that parts of a batch can be read alone.
+
+        That is known of arrays; what a person's own code draws or collates, it does for a batch.
+        """
+        part = self.train_part
+        return isinstance(part, MapPart) and isinstance(part.source, _Pairs) and not part.collate
+
     @cached_property
     def digest(self) -> str:
         """Of the counts, and of a few examples of each part; 16 hex digits."""

@@ -16,7 +16,17 @@ import torch
 from torch import nn
 
 from hwnas.arrays import IntArray
-from hwnas.data import CLASSIFICATION, Batch, Dataset, Task, augmented, task_of, tensors
+from hwnas.data import (
+    CLASSIFICATION,
+    Batch,
+    Dataset,
+    Task,
+    augmented,
+    share_of,
+    task_of,
+    tensors,
+    train_share,
+)
 from hwnas.documents import read_regular
 from hwnas.ops.module import seeded
 from hwnas.progress import Progress, silent
@@ -110,7 +120,9 @@ def train_supernet(
     while step < settings.steps:
         draws = range(step * paths, (step + 1) * paths)
         archs = workers.shared(np.stack([sampler.sample(draw) for draw in draws]))
-        batch = training_batch(data, step, settings, space=supernet.space, seed=seed)
+        batch = training_batch(
+            data, step, settings, space=supernet.space, seed=seed, workers=workers
+        )
         with seeded(seed, _DROPOUT_STREAM, step):
             loss = train_path(
                 supernet,
@@ -159,7 +171,10 @@ def train_path(
     task: Task = CLASSIFICATION,
     workers: Workers = SINGLE_PROCESS,
 ) -> float:
-    """`hwnas.supernet.train_step` of one step, 0 to ``settings.steps - 1``; returns the loss."""
+    """`hwnas.supernet.train_step` of one step, 0 to ``settings.steps - 1``; returns the loss.
+
+    The batch is what `training_batch` returns to this worker.
+    """
     return train_step(
         supernet,
         optimizer,
@@ -172,6 +187,7 @@ def train_path(
         workers=workers,
         task=task,
         half=getattr(settings, "autocast", "none") == "bf16",
+        own_share=True,
     )
 
 
@@ -193,9 +209,17 @@ def lr_at(
 
 
 def training_batch(
-    data: Dataset, step: int, settings: TrainingSettings, *, space: SearchSpace, seed: int
+    data: Dataset,
+    step: int,
+    settings: TrainingSettings,
+    *,
+    space: SearchSpace,
+    seed: int,
+    workers: Workers = SINGLE_PROCESS,
 ) -> Batch:
-    """The images of a step, 0 to ``settings.steps - 1``, mixed in pairs if that is asked for.
+    """A worker's images of a step, 0 to ``settings.steps - 1``, mixed if that is asked for.
+
+    It reads no others, but where they are mixed: a pair may be any two of the whole batch.
 
     Args:
         data: see `hwnas.data.augmented` for what changes each image alone.
@@ -203,14 +227,18 @@ def training_batch(
         settings: of the training.
         space: of the networks.
         seed: of the order of the images, and of what is mixed.
+        workers: who train together.
+
+    Raises:
+        OptionError: the workers cannot have equally many.
     """
-    batch = data.train_batch(step, settings.batch_size, seed)
+    size, own = settings.batch_size, {"share": workers.rank, "of": workers.count}
     if not isinstance(settings, AugmentationSettings) or not (settings.mixup or settings.cutmix):
-        return batch
-    images, labels = to_tensors(batch)
+        return train_share(data, step, size, seed, **own)
+    images, labels = to_tensors(data.train_batch(step, size, seed))
     done = step / settings.steps
     of = {"classes": space.classes, "seed": seed, "draw": step}
-    return mixed(images, labels, settings, **of, done=done)
+    return share_of(mixed(images, labels, settings, **of, done=done), **own)
 
 
 def checkpoint_due(step: int, steps: int, every: int = _CHECKPOINT_EVERY) -> bool:

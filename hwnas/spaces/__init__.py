@@ -104,7 +104,13 @@ def resolve(text: str) -> SpaceEntry:
         return entry(text)
     found = SPACES.typed(text)
     made = _made(found, text, {})
-    return register_space(made.name, replace(found, name=made.name))
+    added = replace(found, name=made.name)
+    if made.name in SPACES and SPACES.get(made.name) != added:
+        raise OptionError(
+            f"the space {text} is called {made.name!r}, as another is: give it a name of its own, "
+            f"such as dataclasses.replace(space, name='my-{made.name}')"
+        )
+    return register_space(made.name, added)
 
 
 def space(name: str, **arguments: Any) -> SearchSpace:

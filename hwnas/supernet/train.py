@@ -76,6 +76,7 @@ def train_step(
     workers: Workers = SINGLE_PROCESS,
     task: Task = CLASSIFICATION,
     half: bool = False,
+    own_share: bool = False,
 ) -> float:
     """Train the weights of one path, or of several at once, on one batch.
 
@@ -83,7 +84,7 @@ def train_step(
         supernet: changed in place; left in training mode.
         optimizer: of the supernet's parameters.
         images: float32 (n, channels, height, width), or what else the networks read; of the whole
-            batch, on every worker.
+            batch, on every worker, or see ``own_share``.
         labels: int64 (n,), or what an own loss reads.
         arch: the path, one index per decision; or several (paths, n_decisions), each of which sees
             the whole batch, and whose gradients are averaged before the weights move.
@@ -95,6 +96,7 @@ def train_step(
         workers: who compute the micro-batches.
         task: whose loss is trained.
         half: whether layers that gain by it compute in bfloat16.
+        own_share: whether images and labels are those of this worker's micro-batches alone.
 
     Returns:
         The loss, cross-entropy in nats or a person's own, mean of the paths.
@@ -106,7 +108,7 @@ def train_step(
         supernet.train()
     for group in optimizer.param_groups:
         group["lr"] = lr
-    count = length(labels)
+    count = length(labels) * (workers.count if own_share else 1)
     if count % micro_batches:
         raise OptionError(
             f"a batch of {count} images is not divisible by {micro_batches} micro-batches"
@@ -116,8 +118,10 @@ def train_step(
     each = count // micro_batches
     paths = np.atleast_2d(arch)
     parts = micro_batches * len(paths)
-    for share in workers.own_micro_batches(micro_batches):
-        rows = slice(share * each, (share + 1) * each)
+    shares = workers.own_micro_batches(micro_batches)
+    first = shares.start if own_share else 0
+    for share in shares:
+        rows = slice((share - first) * each, (share - first + 1) * each)
         x, target = (moved(rows_of(one, rows), workers.device) for one in (images, labels))
         for path in paths:
             with torch.autocast(workers.device.partition(":")[0], torch.bfloat16, enabled=half):

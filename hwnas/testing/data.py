@@ -9,6 +9,7 @@ import numpy as np
 
 from hwnas.data import Batch, Dataset, TrainableValidation, check_dataset, length, parts_of
 from hwnas.data.checking import check_batch
+from hwnas.data.shares import is_one_sequence
 
 __all__ = ["check_data"]
 
@@ -34,6 +35,7 @@ def check_data(data: Dataset, *, augmented: bool = False) -> None:
     check_dataset(data)
     digest = data.digest
     _check_steps(data, augmented)
+    _check_sequence(data)
     validation, test = (_check_part(data, part) for part in ("validation", "test"))
     if not augmented:
         train = _check_calibration(data)
@@ -75,6 +77,18 @@ def _check_steps(data: Dataset, augmented: bool) -> None:
     if n > _FEW:
         other = list(_examples(data, "train_batch", steps=range(-(-n // _BATCH)), seed=1))
         assert other != seen[: len(other)], "seeds 0 and 1 give the same order"
+
+
+def _check_sequence(data: Dataset) -> None:
+    """Data that say that they are one sequence hand out the same in batches of another size."""
+    if not is_one_sequence(data):
+        return
+    whole = data.train_batch(1, 2 * _BATCH, 0)
+    parts = [data.train_batch(step, _BATCH, 0) for step in (2, 3)]
+    for half, halves in zip(whole, zip(*parts, strict=True), strict=True):
+        assert list(_digests(half)) == [text for part in halves for text in _digests(part)], (
+            "one_sequence is said, and a batch is not the two of half its size"
+        )
 
 
 def _check_part(data: Dataset, part: str) -> Counter[tuple[str, str]]:

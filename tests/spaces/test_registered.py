@@ -12,6 +12,7 @@ from hwnas.errors import OptionError, UnknownNameError
 from hwnas.spaces import SearchSpace, SpaceEntry
 
 FILE = """
+from dataclasses import replace
 from hwnas.spaces import SearchSpace, SpaceEntry, space
 
 def mine(input_size=16, classes=4):
@@ -20,6 +21,7 @@ def mine(input_size=16, classes=4):
 
 ready = mine(8)
 entry = SpaceEntry("my-space", mine, base_lr=0.5)
+renamed = replace(space("proxyless", input_size=8), name="my-space")
 number = 3
 
 def no_space():
@@ -86,7 +88,7 @@ def test_what_is_no_space_is_refused(thing: object) -> None:
         hwnas.spaces.register_space("mine", thing)
 
 
-@pytest.mark.parametrize("name", ["mine", "ready", "entry"])
+@pytest.mark.parametrize("name", ["mine", "ready", "entry", "renamed"])
 def test_a_typed_space_gets_its_own_name(file: Path, name: str) -> None:
     found = hwnas.spaces.resolve(f"{file}:{name}")
     assert found.name == "my-space"
@@ -101,7 +103,7 @@ def test_a_typed_space_gets_its_own_name(file: Path, name: str) -> None:
     [
         ("number", "number is a int"),
         ("no_space", "a function that returns a SearchSpace, got a int"),
-        ("taken", "there is a space 'proxyless' already"),
+        ("taken", r"taken is called 'proxyless', as another is: .*replace\(space, name='my-prox"),
         ("absent", "has no 'absent'"),
     ],
 )

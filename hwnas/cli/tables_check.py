@@ -10,6 +10,7 @@ from hwnas.cli.numbers import Whole
 from hwnas.cli.options import own_space_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.cli.resources import asking_for_space, findings_in, know_space
+from hwnas.cli.shipped import measured_table
 from hwnas.latency_tables import (
     Finding,
     LatencyTable,
@@ -17,7 +18,6 @@ from hwnas.latency_tables import (
     agreement,
     drift_tolerance,
     only_noise,
-    table_path,
 )
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def command(
       hwnas tables check my.json --device ssh://me@board
     """
     know_space(space)
-    table = LatencyTable.load(table_path(table_name))
+    table = measured_table(table_name)
     if device is not None:
         runtime = _runtime(table.target, device, python, runtime_name)
         _check_again(table, runtime, entries, as_json)

@@ -15,8 +15,9 @@ from hwnas.cli.numbers import Number, Whole
 from hwnas.cli.options import own_space_option, seed_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.cli.resources import asking_for_space, know_space
+from hwnas.cli.shipped import measured_table
 from hwnas.errors import TableTargetError
-from hwnas.latency_tables import LatencyTable, table_path
+from hwnas.latency_tables import LatencyTable
 
 if TYPE_CHECKING:
     from hwnas.predictors.additivity import AdditivityReport
@@ -87,7 +88,7 @@ def command(
     from hwnas.predictors.plots import plot_measured_over_predicted
 
     know_space(space)
-    table = LatencyTable.load(table_path(table_name))
+    table = measured_table(table_name)
     with asking_for_space(), progress_bars() as progress:
         own = leave_out(table, confidence, progress)
     found = {"the table's own, each left out": own}

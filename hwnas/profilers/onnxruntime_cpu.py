@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import onnxruntime as ort
 
 from hwnas.errors import ModelRejectedError
@@ -12,7 +11,7 @@ from hwnas.profilers.layers import LayerTime
 from hwnas.profilers.onnxruntime_profile import profiled
 from hwnas.profilers.onnxruntime_sessions import load_session
 from hwnas.profilers.protocol import Job
-from hwnas.profilers.this_cpu import check_threads, cpu_target
+from hwnas.profilers.this_cpu import check_threads, cpu_target, warmed
 
 __all__ = ["OnnxRuntimeCpu"]
 
@@ -35,11 +34,7 @@ class OnnxRuntimeCpu:
         return cpu_target(runtime, ort.__version__, precision, batch, self.threads)
 
     def load(self, model: bytes, *, warm: bool = False) -> Job:
-        """A session of this number of threads.
-
-        ``warm`` touches its input and output before each run. A kernel then finds its input in the
-        cache, where a network's kernel before it would have left it, and its weights where they
-        were.
+        """A session; ``warm`` touches its inputs and outputs before each run.
 
         Raises:
             ModelRejectedError: the bytes are no model that ONNX Runtime can load.
@@ -51,15 +46,7 @@ class OnnxRuntimeCpu:
             raise
         except Exception as error:  # its errors share no class but this one
             raise _rejected(error) from None
-
-        memory = [array.reshape(-1).view(np.uint8) for array, _ in kept]  # that is bound
-
-        def job() -> float:
-            for values in memory:
-                values |= 0
-            return run()
-
-        return job if warm else run
+        return warmed(run, (array for array, _ in kept)) if warm else run  # what is bound
 
     def explain(
         self, model: bytes, between: Callable[[], object] = lambda: None

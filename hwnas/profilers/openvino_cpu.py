@@ -12,7 +12,7 @@ from hwnas.latency_tables import Target
 from hwnas.profilers.layers import LayerTime, middle_half
 from hwnas.profilers.onnxruntime_sessions import BELOW, made_up
 from hwnas.profilers.protocol import Job
-from hwnas.profilers.this_cpu import check_threads, cpu_target
+from hwnas.profilers.this_cpu import check_threads, cpu_target, warmed
 
 __all__ = ["OpenVinoCpu"]
 
@@ -56,16 +56,13 @@ class OpenVinoCpu:
         """
         request, arrays = self._request(model)
         run = request.infer
-        memory = [array.reshape(-1).view(np.uint8) for array in arrays] if warm else []
 
         def job(_kept: Any = arrays) -> float:
-            for values in memory:
-                values |= 0
             start = time.perf_counter_ns()
             run()
             return (time.perf_counter_ns() - start) / 1e6
 
-        return job
+        return warmed(job, arrays) if warm else job
 
     def explain(
         self, model: bytes, between: Callable[[], object] = lambda: None

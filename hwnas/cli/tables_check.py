@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hwnas.cli.numbers import Whole
-from hwnas.cli.options import own_space_option
+from hwnas.cli.options import own_space_option, table_runtime_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.cli.resources import asking_for_space, findings_in, know_space
 from hwnas.cli.shipped import measured_table
@@ -33,12 +33,7 @@ __all__ = ["command"]
     metavar="DEVICE",
     help="Measure some entries again there: cpu, ssh://user@host[:port], adb[:serial].",
 )
-@click.option(
-    "--runtime",
-    "runtime_name",
-    metavar="NAME|FILE.py:NAME",
-    help="What measures, where the name in the table does not say it  [default: the table's]",
-)
+@table_runtime_option
 @click.option(
     "--entries",
     type=Whole(min=3, most=100_000),

@@ -5,15 +5,17 @@ from typing import Any
 
 import onnxruntime as ort
 
-from hwnas.errors import ModelRejectedError
 from hwnas.latency_tables import Target
 from hwnas.profilers.layers import LayerTime
 from hwnas.profilers.onnxruntime_profile import profiled
 from hwnas.profilers.onnxruntime_sessions import load_session
 from hwnas.profilers.protocol import Job
+from hwnas.profilers.runtime import rejecting
 from hwnas.profilers.this_cpu import check_threads, cpu_target, warmed
 
 __all__ = ["OnnxRuntimeCpu"]
+
+_REJECTED = "ONNX Runtime cannot load the model"
 
 
 class OnnxRuntimeCpu:
@@ -40,12 +42,8 @@ class OnnxRuntimeCpu:
             ModelRejectedError: the bytes are no model that ONNX Runtime can load.
         """
         kept: list[Any] = []
-        try:
+        with rejecting(_REJECTED):
             run = load_session(model, self.threads, self._provider, kept)
-        except MemoryError:
-            raise
-        except Exception as error:  # its errors share no class but this one
-            raise _rejected(error) from None
         return warmed(run, (array for array, _ in kept)) if warm else run  # what is bound
 
     def explain(
@@ -60,14 +58,5 @@ class OnnxRuntimeCpu:
         Raises:
             ModelRejectedError: ONNX Runtime cannot load or run the model.
         """
-        try:
+        with rejecting(_REJECTED):
             return profiled(model, self.threads, between, self._provider)
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise _rejected(error) from None
-
-
-def _rejected(error: Exception) -> ModelRejectedError:
-    reason = " ".join(str(error).split())[:300]
-    return ModelRejectedError(f"ONNX Runtime cannot load the model: {reason}")

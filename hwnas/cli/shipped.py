@@ -21,12 +21,14 @@ def shipped_predictor(name: str) -> ShippedPredictor | None:
     from hwnas.predictors import is_engine, parse_engine
 
     source = table_path(name)
+    if Path(source).exists():
+        return None
     known = {entry.name: entry for entry in shipped_notes()}
-    if not is_engine(source):
-        return None if Path(source).exists() else known.get(source)
+    if source in known or not is_engine(source):
+        return known.get(source)
     engine = parse_engine(source)
     entry = known[replace(engine, batch=1).name]
-    return replace(entry, name=engine.name, target=f"{entry.target}, batch {engine.batch}")
+    return replace(entry, name=source, target=f"{entry.target}, batch {engine.batch}")
 
 
 def measured_table(name: str) -> LatencyTable:
@@ -63,7 +65,7 @@ def show_shipped(known: ShippedPredictor, as_json: bool) -> None:
     if known.space is None:
         predicts = (
             "any ONNX model, and architectures of any space (--space NAME); up to "
-            f"{MOST_IMAGES} images a run (--batch N)"
+            f"{MOST_IMAGES} images a run (--batch N, or -bN behind the name)"
         )
         example = f"hwnas predict --table {known.name} model.onnx"
     say(f"{known.name} is a predictor made of others' measurements; hwnas measured nothing of it")

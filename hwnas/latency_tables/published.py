@@ -30,19 +30,19 @@ class ShippedPredictor:
         name: what ``--table`` takes.
         path: of its file.
         target: card, runtime, precision or batch.
-        space: whose architectures it predicts; None for those of any space, and for any model.
         source: where the measurements were published.
         samples: what was measured, and how often.
         held_out: how far it is off on measurements that it was not fitted to.
+        space: whose architectures it predicts; None for those of any space, and for any model.
     """
 
     name: str
     path: Path
     target: str
-    space: str | None
     source: str
     samples: str
     held_out: str
+    space: str | None = None
 
     @property
     def runtime(self) -> str:
@@ -69,7 +69,7 @@ def shipped_notes() -> Iterator[ShippedPredictor]:
         target, source, samples, held_out = (
             notes.get(key, "not said") for key in ("target", "source", "samples", "held out")
         )
-        yield ShippedPredictor(name, path, target, notes.get("space"), source, samples, held_out)
+        yield ShippedPredictor(name, path, target, source, samples, held_out, notes.get("space"))
 
 
 def _notes(path: Path) -> Mapping[str, str]:

@@ -267,6 +267,7 @@ def model(
 
 def models() -> Iterator[Try]:
     predict = ("predict", "--table", "amd-epyc-1thread", "m.onnx")
+    verify = ("verify", ".", "--seconds", "0")
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("mine", 1)]
     truth = node("Constant", "", "c", value=helper.make_tensor("t", TensorProto.BOOL, [], [True]))
 
@@ -299,28 +300,27 @@ def models() -> Iterator[Try]:
                 Path("best.onnx").write_bytes(content)
                 result_file()
 
-            for words in (predict, ("verify", ".", "--seconds", "0")):
+            for words in (predict, verify):
                 yield Try("external data", f"{name} {location!r} {words[0]}", write, words)
     for name, content in bombs(function, call):
-
-        def write_bomb(content: bytes = content) -> None:
-            write_file("m.onnx", content)
-            write_file("best.onnx", content)
-            result_file()
-
-        yield Try("bomb", name, write_bomb, predict)
-        yield Try("bomb", f"verify {name}", write_bomb, ("verify", ".", "--seconds", "0"))
+        yield Try("bomb", name, model_and_run(content), predict)
+        yield Try("bomb", f"verify {name}", model_and_run(content), verify)
     space = spaces.space("nasbench201", input_size=8)
     whole = space.to_onnx([3, 1, 0, 2, 4, 3])
     for name, content in damaged(whole, 60, 3):
+        yield Try("model bytes", name, model_and_run(content), predict)
+        yield Try("model bytes", f"verify {name}", model_and_run(content), verify)
 
-        def write_damaged(content: bytes = content) -> None:
-            write_file("m.onnx", content)
-            write_file("best.onnx", content)
-            result_file()
 
-        yield Try("model bytes", name, write_damaged, predict)
-        yield Try("model bytes", f"verify {name}", write_damaged, ("verify", ".", "--seconds", "0"))
+def model_and_run(content: bytes) -> Callable[[], None]:
+    """Writes a model that stands alone, and as that of a run."""
+
+    def write() -> None:
+        write_file("m.onnx", content)
+        write_file("best.onnx", content)
+        result_file()
+
+    return write
 
 
 def bombs(function: Any, call: onnx.NodeProto) -> Iterator[tuple[str, bytes]]:

@@ -8,15 +8,14 @@ NAS-Bench-201 whose convolutions read zeros take up to half as long again.
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from hwnas.ops import Graph, Node
+from hwnas.ops.weights import Array
 
 __all__ = ["Weight", "fold_constants", "scale_and_shift"]
 
-Array = np.ndarray[Any, np.dtype[Any]]
 #: The array of a node by its leaf, such as ``weight``; raises `OptionError` where there is none.
 Weight = Callable[[Node, str], Array]
 

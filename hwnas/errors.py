@@ -4,6 +4,9 @@ Each message says what was wrong, what is allowed, what was got, and what to do.
 ``exit_status`` is what the command line leaves with: 2 for bad input, 1 for work that failed.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 __all__ = [
     "ArchitectureError",
     "BudgetError",
@@ -28,6 +31,7 @@ __all__ = [
     "UnknownNameError",
     "WorkerLostError",
     "WorkloadNotInTableError",
+    "quoting",
 ]
 
 
@@ -147,3 +151,20 @@ class WorkerLostError(HwnasError, RuntimeError):
 
 class MissingPackageError(HwnasError, ImportError):
     """A package is not installed that only this feature needs."""
+
+
+@contextmanager
+def quoting(kind: type[HwnasError], said: str, more: str = "") -> Iterator[None]:
+    """Make an error of ours of whatever a person's own code raises; ours pass as they are.
+
+    Args:
+        kind: of the error, which is told ``SAID ValueError: what it says MORE``.
+        said: whose code it was, and what it was to do.
+        more: with its own space or comma.
+    """
+    try:
+        yield
+    except HwnasError:
+        raise
+    except Exception as error:
+        raise kind(f"{said} {type(error).__name__}: {error}{more}") from error

@@ -5,7 +5,6 @@ precision from the graph alone. int8 models carry QuantizeLinear / DequantizeLin
 every tensor between kernels, the form that ONNX Runtime and TensorRT turn into integer kernels.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,71 +17,18 @@ from onnx import TensorProto, helper, numpy_helper
 from hwnas.constants import fold_constants, scale_and_shift
 from hwnas.errors import OptionError
 from hwnas.ops import Graph, Node
-from hwnas.ops.graph import INITIAL_ALPHA, LEAST_ALPHA, padding
+from hwnas.ops.graph import LEAST_ALPHA, padding
+from hwnas.ops.weights import Array, Weights, random_weights, weight_of
 
-__all__ = ["IR_VERSION", "OPSET", "PRECISIONS", "Precision", "random_weights", "to_onnx"]
+__all__ = ["IR_VERSION", "OPSET", "PRECISIONS", "Precision", "Weights", "random_weights", "to_onnx"]
 
 OPSET = 17
 IR_VERSION = 8
 PRECISIONS = ("fp32", "fp16", "int8")
-#: Random weights of one dimension; the others are 0. Quantised activations lie between 0 and alpha.
-_CONSTANTS = {"weight": 1.0, "running_var": 1.0, "alpha": INITIAL_ALPHA}
 #: Kinds whose values are not negative.
 _RECTIFIERS = ("relu", "relu6", "pact")
 
 Precision = Literal["fp32", "fp16", "int8"]
-Array = np.ndarray[Any, np.dtype[Any]]
-Weights = Mapping[str, Array]
-
-
-def random_weights(graph: Graph, seed: int = 0) -> dict[str, Array]:
-    """Weights of all nodes, named as the torch module names them, He-initialised from ``seed``."""
-    rng = np.random.default_rng(seed)
-    weights: dict[str, Array] = {}
-    for node in graph.nodes[1:]:
-        for leaf, shape in _weight_shapes(graph, node).items():
-            if len(shape) > 1:
-                scale = 0.01 if node.kind == "linear" else (2.0 / math.prod(shape[1:])) ** 0.5
-                value = rng.normal(0, scale, shape)
-            else:
-                value = np.full(shape, _CONSTANTS.get(leaf, 0.0))
-            weights[f"{node.name}.{leaf}"] = value.astype(np.float32)
-    return weights
-
-
-def _weight_shapes(graph: Graph, node: Node) -> dict[str, tuple[int, ...]]:
-    """What a node holds, named as torch names it."""
-    channels, *_ = node.shape
-    if node.kind == "conv":
-        source = graph.shape(node.inputs[0])[0] // node.groups
-        return {"weight": (channels, source, node.kernel, node.kernel)}
-    if node.kind == "linear":
-        shapes: dict[str, tuple[int, ...]] = {"weight": (channels, graph.shape(node.inputs[0])[0])}
-        return shapes | ({"bias": (channels,)} if node.bias else {})
-    if node.kind == "pact":
-        return {"alpha": (1,)}
-    if node.kind == "batch_norm":
-        learned = ("weight", "bias") if node.affine else ()
-        return dict.fromkeys((*learned, "running_mean", "running_var"), (channels,))
-    return {}
-
-
-def _weight_of(graph: Graph, weights: Weights, node: Node, leaf: str) -> Array:
-    """The array of a node.
-
-    Raises:
-        OptionError: it is not given, or has another shape.
-    """
-    name = f"{node.name}.{leaf}"
-    if name not in weights:
-        raise OptionError(
-            f"no weight named {name!r} was given; take them from the module's state_dict()"
-        )
-    value = np.asarray(weights[name], np.float32)
-    shape = _weight_shapes(graph, node)[leaf]
-    if value.shape != shape:
-        raise OptionError(f"weight {name!r} has shape {value.shape} instead of {shape}")
-    return value
 
 
 def to_onnx(
@@ -121,7 +67,7 @@ def to_onnx(
         raise OptionError(f"batch is at least 1, got {batch}")
     given = random_weights(graph, seed) if weights is None else weights
     if precision != "int8":  # there the ranges are those of the tensors as they were
-        graph, given = fold_constants(graph, given, partial(_weight_of, graph, given))
+        graph, given = fold_constants(graph, given, partial(weight_of, graph, given))
     writer = _Writer(graph.pruned(), given, batch, ranges or {}, precision, symmetric)
     data: bytes = writer.model(metadata or {}).SerializeToString()
     return data
@@ -351,7 +297,7 @@ class _Writer:
         return self._initializer(name, np.array(values, np.int64))
 
     def _weight(self, node: Node, leaf: str) -> Array:
-        return _weight_of(self.graph, self.weights, node, leaf)
+        return weight_of(self.graph, self.weights, node, leaf)
 
     def _alpha(self, node: Node) -> Any:
         """Where a quantised activation ends."""

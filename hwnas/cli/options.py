@@ -20,10 +20,12 @@ __all__ = [
     "measured_seconds_option",
     "measuring_options",
     "own_space_option",
+    "run_data_option",
     "seed_option",
     "shape_option",
     "space_options",
     "stacked",
+    "table_runtime_option",
     "typed_options",
 ]
 
@@ -94,6 +96,19 @@ own_space_option = click.option(
     metavar="FILE.py:NAME",
     help="The space of the run or table, where it is your own: nothing that a file names is "
     "imported.",
+)
+
+#: For commands that go on from a run with its data.
+run_data_option = click.option(
+    "--data", "data_spec", metavar="SPEC", help="Where the data are  [default: as in the search]"
+)
+
+#: For commands that measure again what a table holds.
+table_runtime_option = click.option(
+    "--runtime",
+    "runtime_name",
+    metavar="NAME|FILE.py:NAME",
+    help="What measures, where the name in the table does not say it  [default: the table's]",
 )
 
 _BUDGET_HELP = {

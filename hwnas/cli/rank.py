@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 
 from hwnas.cli.flags import RecordedCommand, settings_options, typed_options
-from hwnas.cli.options import own_space_option, seed_option
+from hwnas.cli.options import own_space_option, run_data_option, seed_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.cli.rank_report import print_table_ranking
 from hwnas.cli.resources import know_space
@@ -34,9 +34,7 @@ _LOOKED_UP = 200
 @settings_options(RankSettings)
 @settings_options(TableOptions)
 @settings_options(StreamingOptions)
-@click.option(
-    "--data", "data_spec", metavar="SPEC", help="Where the data are  [default: as in the search]"
-)
+@run_data_option
 @seed_option()
 @click.option(
     "--out",

@@ -13,6 +13,7 @@ from rich.text import Text
 from hwnas.cli.options import space_options
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.cli.resources import make_space
+from hwnas.cli.shipped import described, measured_table, shipped_predictor, show_shipped
 from hwnas.cli.tables_check import command as check
 from hwnas.cli.tables_report import command as report
 from hwnas.devices import filled
@@ -73,15 +74,7 @@ def list_tables(as_json: bool) -> None:
                 }
                 for name, path, table in found
             ]
-            + [
-                {
-                    **asdict(known),
-                    "path": str(known.path),
-                    "runtime": known.runtime,
-                    "transferred": False,
-                }
-                for known in predictors
-            ]
+            + [described(known) for known in predictors]
         )
         return
     rows = Table(Column("table", overflow="fold"), "made (UTC)", box=box.SIMPLE)
@@ -108,10 +101,17 @@ def list_tables(as_json: bool) -> None:
 def show(table_name: str, as_json: bool) -> None:
     """Show one table: every workload, its latency and how well it is known.
 
+    Of a predictor that ships, what it was made of and how far it is off.
+
     \b
-    Example:
+    Examples:
       hwnas tables show my.json
+      hwnas tables show v100-tensorrt-fp16
     """
+    known = shipped_predictor(table_name)
+    if known is not None:
+        show_shipped(known, as_json)
+        return
     table = LatencyTable.load(table_path(table_name))
     if as_json:
         click.echo(table.to_json(), nl=False)
@@ -166,7 +166,7 @@ def fill(table_name: str, space: str, out: Path, as_json: bool, **sizes: Any) ->
     Example:
       hwnas tables fill my.json --input-size 192 --out my-192.json
     """
-    table = LatencyTable.load(table_path(table_name))
+    table = measured_table(table_name)
     wanted = make_space(space, **sizes)  # whatever flags a space takes
     with progress_bars() as progress:
         result = filled(table, wanted, progress)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from hwnas.cli.numbers import Whole
-from hwnas.cli.options import own_space_option
+from hwnas.cli.options import own_space_option, table_runtime_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.cli.resources import asking_for_space, findings_in, know_space
+from hwnas.cli.shipped import measured_table
 from hwnas.latency_tables import (
     Finding,
     LatencyTable,
@@ -17,7 +18,6 @@ from hwnas.latency_tables import (
     agreement,
     drift_tolerance,
     only_noise,
-    table_path,
 )
 
 if TYPE_CHECKING:
@@ -33,12 +33,7 @@ __all__ = ["command"]
     metavar="DEVICE",
     help="Measure some entries again there: cpu, ssh://user@host[:port], adb[:serial].",
 )
-@click.option(
-    "--runtime",
-    "runtime_name",
-    metavar="NAME|FILE.py:NAME",
-    help="What measures, where the name in the table does not say it  [default: the table's]",
-)
+@table_runtime_option
 @click.option(
     "--entries",
     type=Whole(min=3, most=100_000),
@@ -79,7 +74,7 @@ def command(
       hwnas tables check my.json --device ssh://me@board
     """
     know_space(space)
-    table = LatencyTable.load(table_path(table_name))
+    table = measured_table(table_name)
     if device is not None:
         runtime = _runtime(table.target, device, python, runtime_name)
         _check_again(table, runtime, entries, as_json)

@@ -12,11 +12,12 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from hwnas.cli.numbers import Number, Whole
-from hwnas.cli.options import own_space_option, seed_option
+from hwnas.cli.options import own_space_option, seed_option, table_runtime_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.cli.resources import asking_for_space, know_space
+from hwnas.cli.shipped import measured_table
 from hwnas.errors import TableTargetError
-from hwnas.latency_tables import LatencyTable, table_path
+from hwnas.latency_tables import LatencyTable
 
 if TYPE_CHECKING:
     from hwnas.predictors.additivity import AdditivityReport
@@ -40,12 +41,7 @@ _PASS_SECONDS = 10.0
     help="Also measure N random networks here, twice, that the table has never seen.",
 )
 @click.option("--device", metavar="cpu|gpu", help="What to measure on  [default: the table's]")
-@click.option(
-    "--runtime",
-    "runtime_name",
-    metavar="NAME|FILE.py:NAME",
-    help="What measures, where the name in the table does not say it  [default: the table's]",
-)
+@table_runtime_option
 @click.option(
     "--confidence",
     type=Number(min=0, max=1, min_open=True, max_open=True, most=1),
@@ -87,7 +83,7 @@ def command(
     from hwnas.predictors.plots import plot_measured_over_predicted
 
     know_space(space)
-    table = LatencyTable.load(table_path(table_name))
+    table = measured_table(table_name)
     with asking_for_space(), progress_bars() as progress:
         own = leave_out(table, confidence, progress)
     found = {"the table's own, each left out": own}

@@ -11,7 +11,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from hwnas.cli.flags import settings_options
-from hwnas.cli.options import own_space_option, seed_option
+from hwnas.cli.options import own_space_option, run_data_option, seed_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.cli.resources import know_space
 from hwnas.data import Metric
@@ -35,9 +35,7 @@ _MOST_CLASSES = 10
     is_flag=True,
     help="Train the deployed network at its own input size, not the proxy that was searched.",
 )
-@click.option(
-    "--data", "data_spec", metavar="SPEC", help="Where the data are  [default: as in the search]"
-)
+@run_data_option
 @own_space_option
 @settings_options(RetrainSettings)
 @settings_options(StreamingOptions)

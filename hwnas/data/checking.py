@@ -11,7 +11,7 @@ from hwnas.data.batches import EVALUATION_BATCH
 from hwnas.data.nested import mapped, parts_of
 from hwnas.data.protocol import ATTRIBUTES, METHODS, Batch, Dataset, InputShape, shapes_of
 from hwnas.data.task import task_of
-from hwnas.errors import DataError
+from hwnas.errors import DataError, quoting
 
 __all__ = ["check_batch", "check_dataset", "check_facts", "lacking"]
 
@@ -171,14 +171,8 @@ def _first(data: Dataset, part: str) -> Batch | None:
 
 def _ran(data: Dataset, what: str, function: Callable[[], Any]) -> Any:
     """What a person's code returns."""
-    try:
+    with quoting(DataError, f"data {data.name!r}: {what} raises"):
         return function()
-    except DataError:
-        raise
-    except Exception as error:  # whatever a person's own code raises
-        raise DataError(
-            f"data {data.name!r}: {what} raises {type(error).__name__}: {error}"
-        ) from error
 
 
 def _is_count(value: Any, least: int) -> bool:

@@ -15,7 +15,7 @@ from hwnas.data.batches import even_slices
 from hwnas.data.form import Form
 from hwnas.data.nested import cut, length, rows_of
 from hwnas.data.protocol import Batch
-from hwnas.errors import DataError, HwnasError
+from hwnas.errors import DataError, quoting
 
 __all__ = ["IterablePart"]
 
@@ -103,7 +103,7 @@ class IterablePart:
         """What the source hands out in one epoch."""
         from hwnas.data.draws import drawing_from
 
-        try:
+        with quoting(DataError, f"{self._called} raises"):
             with drawing_from(_STREAM, seed, epoch, 0):
                 batches = self._new()
             for at in count(1):
@@ -112,10 +112,6 @@ class IterablePart:
                 if batch is _END:
                     return
                 yield batch if self.tidy is None else self.tidy(batch)
-        except HwnasError:
-            raise
-        except Exception as error:  # whatever a person's own code raises
-            raise DataError(f"{self._called} raises {type(error).__name__}: {error}") from error
 
     def _new(self) -> Iterator[Any]:
         """The source from its beginning.

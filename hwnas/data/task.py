@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hwnas.data.nested import length, parts_of
-from hwnas.errors import HwnasError, OptionError
+from hwnas.errors import OptionError, quoting
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -194,7 +194,9 @@ class Task:
         self.metric.reset()
         for outputs, targets in answers:
             _called("metric", self.metric.update, outputs, targets)
-        return _number(self.metric, _ran("metric", self.metric.compute, "was told all batches"))
+        with quoting(OptionError, "the metric raises", "; it was told all batches"):
+            value = self.metric.compute()
+        return _number(self.metric, value)
 
 
 CLASSIFICATION = Task()
@@ -215,18 +217,8 @@ def _gathers(metric: Any) -> bool:
 def _called(what: str, function: Callable[[Any, Any], Any], outputs: Any, targets: Any) -> Any:
     """What a person's own function makes of a batch."""
     told = f"was called with {_both(outputs, targets)}"
-    return _ran(f"{what} {_name(function)}", lambda: function(outputs, targets), told)
-
-
-def _ran(what: str, function: Callable[[], Any], told: str) -> Any:
-    try:
-        return function()
-    except HwnasError:
-        raise
-    except Exception as error:  # whatever a person's own function raises
-        raise OptionError(
-            f"the {what} raises {type(error).__name__}: {error}; it {told}"
-        ) from error
+    with quoting(OptionError, f"the {what} {_name(function)} raises", f"; it {told}"):
+        return function(outputs, targets)
 
 
 def _number(metric: Any, value: Any) -> float:

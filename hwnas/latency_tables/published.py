@@ -33,6 +33,7 @@ class ShippedPredictor:
         source: where the measurements were published.
         samples: what was measured, and how often.
         held_out: how far it is off on measurements that it was not fitted to.
+        space: whose architectures it predicts; None for those of any space, and for any model.
     """
 
     name: str
@@ -41,6 +42,7 @@ class ShippedPredictor:
     source: str
     samples: str
     held_out: str
+    space: str | None = None
 
     @property
     def runtime(self) -> str:
@@ -67,7 +69,7 @@ def shipped_notes() -> Iterator[ShippedPredictor]:
         target, source, samples, held_out = (
             notes.get(key, "not said") for key in ("target", "source", "samples", "held out")
         )
-        yield ShippedPredictor(name, path, target, source, samples, held_out)
+        yield ShippedPredictor(name, path, target, source, samples, held_out, notes.get("space"))
 
 
 def _notes(path: Path) -> Mapping[str, str]:

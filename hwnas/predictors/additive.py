@@ -279,12 +279,8 @@ class AdditivePredictor:
 
     def _entries(self, value: Callable[[Part], float]) -> tuple[float, list[FloatArray]]:
         """Fixed ms, and one array (n_choices,) of ms a decision, each part as within a network."""
-        space, within = self.space, self._within(value)
-        rows = [
-            np.array([sum(map(within, space.choice_workloads(d, c))) for c in range(n)])
-            for d, n in enumerate(space.n_choices)
-        ]
-        return sum(map(within, space.fixed_workloads)), rows
+        fixed, rows = self.space.sums_of(self._within(value))
+        return fixed, [np.array(row, np.float64) for row in rows]
 
     def _check_additive(self) -> None:
         if not self.additive:

@@ -13,7 +13,6 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import numpy.typing as npt
 
 from hwnas.arrays import FloatArray
@@ -106,13 +105,8 @@ class MeansPredictor:
     @cached_property
     def cost(self) -> AdditiveCost:
         """The prediction in ms as a sum over decisions."""
-        space = self.space
-        fixed = self.means.call_ms + sum(map(self._ms, space.fixed_workloads))
-        rows = [
-            np.array([sum(map(self._ms, space.choice_workloads(d, c))) for c in range(n)])
-            for d, n in enumerate(space.n_choices)
-        ]
-        return AdditiveCost.from_floats(fixed, rows)
+        fixed, rows = self.space.sums_of(self._ms)
+        return AdditiveCost.from_floats(self.means.call_ms + fixed, rows)
 
     def predict(self, archs: npt.ArrayLike) -> FloatArray:
         """Latencies in ms, (n,), of an integer array (n, n_decisions)."""

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from hwnas.arrays import FloatArray
 from hwnas.costs import AdditiveCost, Approximation, nearest_sum
-from hwnas.errors import HwnasError, OptionError
+from hwnas.errors import OptionError, quoting
 from hwnas.latency_tables import Target
 from hwnas.predictors.intervals import check_confidence
 from hwnas.predictors.protocol import predictor_name
@@ -132,12 +132,8 @@ class OwnPredictor:
         """Mean latency in ms, a scalar."""
         import torch
 
-        try:
+        with quoting(OptionError, f"expected of {self.name} raised"):
             mean: Any = self.source.expected(probabilities)
-        except HwnasError:
-            raise
-        except Exception as error:  # whatever a person's own object raises
-            raise OptionError(_raised(self.name, "expected", error)) from error
         if not isinstance(mean, torch.Tensor) or mean.numel() != 1 or not torch.isfinite(mean):
             raise OptionError(
                 f"expected of {self.name} gives one finite ms as a scalar tensor, got {mean!r}"
@@ -148,12 +144,8 @@ class OwnPredictor:
         self, method: str, call: Callable[..., Any], shape: tuple[int, ...], *arguments: Any
     ) -> FloatArray:
         """What a method of the object gives, as finite numbers above 0 of a shape."""
-        try:
+        with quoting(OptionError, f"{method} of {self.name} raised"):
             numbers = np.asarray(call(*arguments), np.float64)
-        except HwnasError:
-            raise
-        except Exception as error:  # whatever a person's own object raises
-            raise OptionError(_raised(self.name, method, error)) from error
         if numbers.shape != shape:
             raise OptionError(
                 f"{method} of {self.name} gives ms of shape {shape} for {shape[0]} architectures, "
@@ -195,7 +187,3 @@ class OwnPredictor:
                 f"{self.name} says that it is additive, but cost and predict differ by up to "
                 f"{off.max():.2g} ms: let predict return cost(archs), or leave additive away"
             )
-
-
-def _raised(name: str, method: str, error: Exception) -> str:
-    return f"{method} of {name} raised {type(error).__name__}: {error}"

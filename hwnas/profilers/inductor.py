@@ -16,11 +16,12 @@ from torch._inductor.cpp_builder import get_cpp_compiler
 from torch._inductor.exc import InvalidCxxCompiler
 from torch.profiler import ProfilerActivity, profile
 
-from hwnas.errors import DeviceUnavailableError, HwnasError, ModelRejectedError
+from hwnas.errors import DeviceUnavailableError
 from hwnas.kernels.model import read_model
 from hwnas.kernels.optimise import FOLDED, optimise
 from hwnas.profilers.gpu.engine_cache import cache_folder
 from hwnas.profilers.onnx_torch import OnnxFunction, as_module
+from hwnas.profilers.runtime import rejecting
 from hwnas.reading import MIB
 
 __all__ = [
@@ -55,18 +56,13 @@ def compiled(model: bytes, threads: int, *, profiled: bool = False) -> Compiled:
     Raises:
         ModelRejectedError: torch has no such operator, or cannot compile the model.
     """
-    try:
+    with rejecting("torch does not compile the model"):
         function = OnnxFunction(_folded(model), "cpu")
         inputs = function.examples()
         run = compiling(function)
         compiles = first_run(**{"cpp.enable_kernel_profile": profiled})
         with torch_threads(threads), torch.inference_mode(), compiles:
             run(inputs)
-    except (MemoryError, HwnasError):
-        raise
-    except Exception as error:  # compilers raise what they like
-        reason = " ".join(str(error).split())[:300]
-        raise ModelRejectedError(f"torch does not compile the model: {reason}") from None
     return run, inputs
 
 

@@ -3,18 +3,19 @@
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import onnxruntime as ort
 
-from hwnas.errors import ModelRejectedError
 from hwnas.latency_tables import Target
 from hwnas.profilers.layers import LayerTime
 from hwnas.profilers.onnxruntime_profile import profiled
 from hwnas.profilers.onnxruntime_sessions import load_session
 from hwnas.profilers.protocol import Job
-from hwnas.profilers.this_cpu import check_threads, cpu_target
+from hwnas.profilers.runtime import rejecting
+from hwnas.profilers.this_cpu import check_threads, cpu_target, warmed
 
 __all__ = ["OnnxRuntimeCpu"]
+
+_REJECTED = "ONNX Runtime cannot load the model"
 
 
 class OnnxRuntimeCpu:
@@ -35,31 +36,15 @@ class OnnxRuntimeCpu:
         return cpu_target(runtime, ort.__version__, precision, batch, self.threads)
 
     def load(self, model: bytes, *, warm: bool = False) -> Job:
-        """A session of this number of threads.
-
-        ``warm`` touches its input and output before each run. A kernel then finds its input in the
-        cache, where a network's kernel before it would have left it, and its weights where they
-        were.
+        """A session; ``warm`` touches its inputs and outputs before each run.
 
         Raises:
             ModelRejectedError: the bytes are no model that ONNX Runtime can load.
         """
         kept: list[Any] = []
-        try:
+        with rejecting(_REJECTED):
             run = load_session(model, self.threads, self._provider, kept)
-        except MemoryError:
-            raise
-        except Exception as error:  # its errors share no class but this one
-            raise _rejected(error) from None
-
-        memory = [array.reshape(-1).view(np.uint8) for array, _ in kept]  # that is bound
-
-        def job() -> float:
-            for values in memory:
-                values |= 0
-            return run()
-
-        return job if warm else run
+        return warmed(run, (array for array, _ in kept)) if warm else run  # what is bound
 
     def explain(
         self, model: bytes, between: Callable[[], object] = lambda: None
@@ -73,14 +58,5 @@ class OnnxRuntimeCpu:
         Raises:
             ModelRejectedError: ONNX Runtime cannot load or run the model.
         """
-        try:
+        with rejecting(_REJECTED):
             return profiled(model, self.threads, between, self._provider)
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise _rejected(error) from None
-
-
-def _rejected(error: Exception) -> ModelRejectedError:
-    reason = " ".join(str(error).split())[:300]
-    return ModelRejectedError(f"ONNX Runtime cannot load the model: {reason}")

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto
 
-from hwnas.errors import MissingPackageError, ModelRejectedError
+from hwnas.errors import MissingPackageError
 from hwnas.latency_tables import Target
 from hwnas.profilers.layers import LayerTime, middle_half
 from hwnas.profilers.onnxruntime_sessions import BELOW, made_up
 from hwnas.profilers.protocol import Job
-from hwnas.profilers.this_cpu import check_threads, cpu_target
+from hwnas.profilers.runtime import rejecting
+from hwnas.profilers.this_cpu import check_threads, cpu_target, warmed
 
 __all__ = ["OpenVinoCpu"]
 
@@ -56,16 +57,13 @@ class OpenVinoCpu:
         """
         request, arrays = self._request(model)
         run = request.infer
-        memory = [array.reshape(-1).view(np.uint8) for array in arrays] if warm else []
 
         def job(_kept: Any = arrays) -> float:
-            for values in memory:
-                values |= 0
             start = time.perf_counter_ns()
             run()
             return (time.perf_counter_ns() - start) / 1e6
 
-        return job
+        return warmed(job, arrays) if warm else job
 
     def explain(
         self, model: bytes, between: Callable[[], object] = lambda: None
@@ -107,7 +105,7 @@ class OpenVinoCpu:
             "INFERENCE_PRECISION_HINT": "f32",
             **more,
         }
-        try:
+        with rejecting("OpenVINO cannot load the model"):
             compiled = self._core.compile_model(self._core.read_model(model), "CPU", settings)
             request = compiled.create_infer_request()
             said = {p.key: p.value for p in ModelProto.FromString(model).metadata_props}
@@ -117,11 +115,6 @@ class OpenVinoCpu:
                 rows = next((said[BELOW + n] for n in place.names if BELOW + n in said), None)
                 arrays.append(made_up(list(place.shape), kind, rows, rng))
                 request.set_tensor(place, _tensor(arrays[-1]))
-        except MemoryError:
-            raise
-        except Exception as error:  # its errors are RuntimeErrors, and others
-            reason = " ".join(str(error).split())[:300]
-            raise ModelRejectedError(f"OpenVINO cannot load the model: {reason}") from None
         return request, arrays
 
 

@@ -5,10 +5,11 @@ a session there (`NeedsSession`). `is_remote` tells such a runtime from one of t
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from inspect import getattr_static
 from typing import Any, Protocol, TypeGuard, runtime_checkable
 
-from hwnas.errors import OptionError
+from hwnas.errors import HwnasError, ModelRejectedError, OptionError
 from hwnas.latency_tables import Conditions, Target
 from hwnas.profilers.protocol import Job, Plan, Round, Samples
 from hwnas.progress import Progress
@@ -25,6 +26,7 @@ __all__ = [
     "Watched",
     "check_precision",
     "is_remote",
+    "rejecting",
 ]
 
 #: Name -> what writes the ONNX model, when it is needed.
@@ -154,3 +156,22 @@ def check_precision(runtime: AnyRuntime, precision: str) -> None:
         raise OptionError(
             f"{type(runtime).__name__} runs {', '.join(runtime.precisions)}, got {precision!r}"
         )
+
+
+@contextmanager
+def rejecting(said: str) -> Iterator[None]:
+    """Make a `ModelRejectedError` of what a library raises of a model.
+
+    Libraries raise errors that share no class. Ours pass as they are, and so does the lack of
+    memory, which says nothing of the model.
+
+    Args:
+        said: who does not do what with the model; the library's reason follows, on one line.
+    """
+    try:
+        yield
+    except (MemoryError, HwnasError):
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ModelRejectedError(f"{said}: {reason}") from None

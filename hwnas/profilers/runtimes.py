@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from hwnas.errors import HwnasError, OptionError, UnknownNameError
+from hwnas.errors import OptionError, UnknownNameError, quoting
 from hwnas.profilers.gpu import GPU_RUNTIMES, gpu_runtime
 from hwnas.profilers.onnxruntime_provider import provider_of, provider_runtime
 from hwnas.profilers.remote.adb import PerfTest, adb_runtime
@@ -120,17 +120,11 @@ def runtime(device: str, threads: int = 1, name: str | None = None) -> Runtime:
 
 def _made(make: Make, device: str, threads: int, name: str) -> Runtime:
     """What a registered or typed callable makes, if it is a runtime of this device."""
-    try:
+    with quoting(OptionError, f"runtime {name} cannot be made for {threads} threads:"):
         made = make(threads)
         lacking = [part for part in ("precisions", "target", "load") if not hasattr(made, part)]
         if not lacking:
             kind = made.target(made.precisions[0], 1).kind
-    except HwnasError:
-        raise
-    except Exception as error:  # whatever a person's own runtime raises
-        raise OptionError(
-            f"runtime {name} cannot be made for {threads} threads: {type(error).__name__}: {error}"
-        ) from error
     if lacking:
         raise OptionError(
             f"runtime {name}: what it returns is no runtime, for it lacks {', '.join(lacking)}: "

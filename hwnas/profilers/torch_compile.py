@@ -15,7 +15,7 @@ from hwnas.profilers.inductor import (
 )
 from hwnas.profilers.layers import LayerTime, middle_half
 from hwnas.profilers.protocol import Job
-from hwnas.profilers.this_cpu import check_threads, cpu_target
+from hwnas.profilers.this_cpu import check_threads, cpu_target, warmed
 
 __all__ = ["TorchCompile"]
 
@@ -49,17 +49,14 @@ class TorchCompile:
             ModelRejectedError: torch has no such operator, or cannot compile the model.
         """
         run, inputs = compiled(model, self.threads)
-        memory = [x.numpy().reshape(-1).view("uint8") for x in inputs] if warm else []
 
         def job() -> float:
-            for values in memory:
-                values |= 0
             with torch_threads(self.threads), torch.inference_mode():
                 start = time.perf_counter_ns()
                 run(inputs)
                 return (time.perf_counter_ns() - start) / 1e6
 
-        return job
+        return warmed(job, (x.numpy() for x in inputs)) if warm else job
 
     def explain(
         self, model: bytes, between: Callable[[], object] = lambda: None

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import Budget
 from hwnas.data import ACCURACY, Metric, NoImages
-from hwnas.errors import DataError, HwnasError, OptionError
+from hwnas.errors import DataError, OptionError, quoting
 from hwnas.predictors import LookedUpLatency, UnknownLatency
 from hwnas.spaces import SearchSpace
 from hwnas.spaces.tabulated import ArchitectureTable, read_tables
@@ -147,15 +147,9 @@ class OwnAccuracies:
         assert modules is not None, f"{self.space.name} has operators"
         assert modules.evaluate is not None, f"{self.space.name} has no function of its own"
         text = self.space.format(arch)
-        try:
+        with quoting(OptionError, f"{self.name} failed for {text}:"):
             value: Any = modules.evaluate(self.space.drawn(arch, seed=0))
             accuracy = float(value)
-        except HwnasError:
-            raise
-        except Exception as error:  # whatever a person's own function raises
-            raise OptionError(
-                f"{self.name} failed for {text}: {type(error).__name__}: {error}"
-            ) from error
         if not math.isfinite(accuracy) or (self.metric.is_accuracy and not 0 <= accuracy <= 1):
             raise OptionError(
                 f"{self.name} gives an accuracy from 0 to 1, got {accuracy:g} for {text}: scale it"

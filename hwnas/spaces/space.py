@@ -3,23 +3,24 @@
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hwnas.arrays import BoolArray, FloatArray, IntArray
-from hwnas.costs import COSTS, AdditiveCost, workload_costs
+from hwnas.costs import COSTS, AdditiveCost
 from hwnas.errors import ArchitectureError, OptionError, UnknownNameError
 from hwnas.html_text import html_table
 from hwnas.onnx_graph import Precision, Weights, random_weights, to_onnx
 from hwnas.ops import FAMILIES, Graph, Op, Shape, Workload
 from hwnas.spaces.architectures import checked_rows, rows_of
 from hwnas.spaces.emission import emit
-from hwnas.spaces.layout import Decision, Layout, Modules, Slot, followed
+from hwnas.spaces.layout import Decision, Layout, Modules
+from hwnas.spaces.layout_workloads import LayoutWorkloads, N
 from hwnas.spaces.memory import MemoryOf
 from hwnas.spaces.workload_sums import WorkloadSums
 
@@ -146,22 +147,12 @@ class SearchSpace:
 
         First those that follow no decision, then those that follow the first decision, and so on.
         """
-        path = self.layout.path(self._one(arch))
-        used = [(s, c) for s, c in zip(self.layout.slots, path, strict=True) if c is not None]
-        used.sort(key=lambda pair: -1 if pair[0].decision is None else pair[0].decision)
-        return [slot.workloads[choice] for slot, choice in used]
+        return self._workloads.of(self._one(arch))
 
-    @cached_property
+    @property
     def distinct_workloads(self) -> tuple[Workload, ...]:
         """Every workload of the space that costs time, once: what a profiler measures."""
-        others = [w for s in self.layout.slots if s.decision is None for w in s.workloads]
-        chosen = [
-            workload
-            for decision, n in enumerate(self.n_choices)
-            for choice in range(n)
-            for workload in self._workloads_of(decision, choice)
-        ]
-        return tuple(dict.fromkeys(w for w in (*others, *chosen) if not w.op.no_op))
+        return self._workloads.distinct
 
     @cached_property
     def families(self) -> dict[str, type[Op]]:
@@ -213,7 +204,7 @@ class SearchSpace:
         """Whether costs are sums over decisions; see `Layout.additive`."""
         return self.layout.additive
 
-    @cached_property
+    @property
     def fixed_workloads(self) -> tuple[Workload, ...]:
         """The workloads that every architecture has.
 
@@ -221,7 +212,7 @@ class SearchSpace:
             OptionError: the space is not additive.
         """
         self._check_additive("what a choice adds depends on others, take workloads(arch)")
-        return tuple(s.workloads[0] for s in self.layout.slots if s.decision is None)
+        return self._workloads.fixed
 
     def choice_workloads(self, decision: int, choice: int) -> tuple[Workload, ...]:
         """The workloads that one choice adds, one entry per execution.
@@ -230,7 +221,19 @@ class SearchSpace:
             OptionError: the space is not additive.
         """
         self._check_additive("what a choice adds depends on others, take workloads(arch)")
-        return self._workloads_of(decision, choice)
+        return self._workloads.of_choice(decision, choice)
+
+    def sums_of(self, value: Callable[[Workload], N]) -> tuple[N, list[list[N]]]:
+        """What a number of each workload adds up to.
+
+        Returns:
+            The sum that every architecture has, and of each decision the sum that each choice adds.
+
+        Raises:
+            OptionError: the space is not additive.
+        """
+        self._check_additive("what a choice adds depends on others, take workloads(arch)")
+        return self._workloads.sums_of(value)
 
     def graph(self, arch: npt.ArrayLike) -> Graph:
         """The nodes of one network.
@@ -320,7 +323,7 @@ class SearchSpace:
     @cached_property
     def quantised(self) -> bool:
         """Whether any convolution of the space has few-bit weights."""
-        return any(costs["bitops"] > 0 for costs in self._workload_costs.values())
+        return any(costs["bitops"] > 0 for costs in self._workloads.costs.values())
 
     def cost(self, quantity: str) -> AdditiveCost:
         """An analytic cost (``macs``, ``params``, ``bytes``, ``bitops``) as a sum over decisions.
@@ -333,12 +336,8 @@ class SearchSpace:
         self._check_additive(f"{quantity} are no AdditiveCost, take exact({quantity!r})")
         if not self._sums:
             for name in COSTS:
-                entries = [
-                    [self._total(name, self.choice_workloads(d, c)) for c in range(n)]
-                    for d, n in enumerate(self.n_choices)
-                ]
-                fixed = self._total(name, self.fixed_workloads)
-                self._sums[name] = AdditiveCost.from_integers(fixed, entries)
+                sums = self.sums_of(partial(self._workloads.cost, name))
+                self._sums[name] = AdditiveCost.from_integers(*sums)
         return self._sums[quantity]
 
     def exact(self, quantity: str) -> Callable[[npt.ArrayLike], FloatArray]:
@@ -353,24 +352,12 @@ class SearchSpace:
         check_quantity(quantity)
         if self.additive:
             return self.cost(quantity)
-        known = self._workload_costs
+        known = self._workloads.costs
         return WorkloadSums.of(self.name, self.layout, known, 0.0, lambda w: known[w][quantity])
 
     @cached_property
-    def _followed(self) -> tuple[tuple[Slot, ...], ...]:
-        return followed(self.layout.slots, len(self.decisions))
-
-    def _workloads_of(self, decision: int, choice: int) -> tuple[Workload, ...]:
-        """The workloads of the slots that follow a decision, for one of its choices."""
-        picked = [(slot, slot.candidate(choice)) for slot in self._followed[decision]]
-        return tuple(slot.workloads[at] for slot, at in picked if at is not None)
-
-    @cached_property
-    def _workload_costs(self) -> dict[Workload, dict[str, int]]:
-        return {workload: workload_costs(workload) for workload in self.distinct_workloads}
-
-    def _total(self, quantity: str, workloads: Iterable[Workload]) -> int:
-        return sum(self._workload_costs[w][quantity] for w in workloads if not w.op.no_op)
+    def _workloads(self) -> LayoutWorkloads:
+        return LayoutWorkloads(self.layout)
 
     def _check_additive(self, what: str) -> None:
         if not self.additive:

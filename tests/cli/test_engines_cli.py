@@ -153,3 +153,53 @@ def test_a_few_networks_of_a_card_at_hand_make_a_table(hwnas, card, tmp_path):
     measured = table.networks[arch].latency_ms
     assert found["predicted_ms"] == pytest.approx(measured, rel=0.3)
     assert "not measured" in found["notes"]["estimated"]
+
+
+@pytest.mark.parametrize("name", [NAME, f"{NAME}-b32", "v100-ofa-b1"])
+def test_a_page_tells_what_a_predictor_was_made_of_and_what_it_predicts(hwnas, name):
+    listed = {e["name"]: e for e in json.loads(hwnas("tables", "list", "--json")[1])}
+    entry = listed[name.removesuffix("-b32")]
+    status, out, said = hwnas("tables", "show", name)
+    assert status == 0, said
+    for fact in ("target", "runtime", "samples", "held_out", "source"):
+        assert entry[fact] in out
+    assert f"{name} is a predictor made of others' measurements" in said
+    found = json.loads(hwnas("tables", "show", name, "--json")[1])
+    batch = ", batch 32" if name.endswith("-b32") else ""
+    assert found == entry | {"name": name, "target": entry["target"] + batch}
+    if name == "v100-ofa-b1":
+        assert found["space"] == "ofa"
+        assert "architectures of ofa" in out
+    else:
+        assert found["space"] is None
+        assert "any ONNX model" in out
+        assert "up to 128 images" in out
+
+
+def test_the_example_of_a_page_runs(hwnas, network):
+    out = hwnas("tables", "show", NAME)[1]
+    program, *words = out.split("example")[1].split()
+    assert (program, words.pop()) == ("hwnas", "model.onnx")
+    assert hwnas(*words, network)[0] == 0
+
+
+@pytest.mark.parametrize("words", [("check",), ("report",), ("fill", "--out", "never.json")])
+@pytest.mark.parametrize("name", [NAME, f"{NAME}-b8", "titanxp-fbnet-b32"])
+def test_what_is_no_table_is_not_judged_as_one(hwnas, words, name):
+    status, out, said = hwnas("tables", words[0], name, *words[1:])
+    assert (status, out) == (2, "")
+    assert said.count("\n") == 1
+    assert f"{name} is a predictor made of others' measurements" in said
+    assert f"hwnas tables show {name}" in said
+
+
+def test_a_table_of_that_name_is_a_table(hwnas, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    table = LatencyTable.load("amd-epyc-1thread")
+    for name in (NAME, "v100-ofa-b1"):
+        table.save(tmp_path / name)
+        assert json.loads(hwnas("tables", "show", name, "--json")[1]) == json.loads(table.to_json())
+        assert hwnas("tables", "check", name)[0] == 0
+    status, _, said = hwnas("tables", "show", "v100-tensorrt-bf16")
+    assert status == 2
+    assert "a V100 was measured as v100-tensorrt-fp32" in " ".join(said.split())

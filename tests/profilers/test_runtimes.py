@@ -1,5 +1,6 @@
 """Runtimes by name, registered, typed, and what is none."""
 
+import numpy as np
 import pytest
 
 from hwnas.errors import ModelRejectedError, OptionError, UnknownNameError
@@ -15,6 +16,7 @@ from hwnas.profilers.onnxruntime_cpu import OnnxRuntimeCpu
 from hwnas.profilers.remote.runtime import RemoteRuntime
 from hwnas.profilers.remote.transport import Transport
 from hwnas.profilers.runtime import MeasuresRounds
+from hwnas.profilers.this_cpu import warmed
 from hwnas.testing import SyntheticRuntime
 
 FILE = """
@@ -155,3 +157,20 @@ def test_a_model_that_onnxruntime_refuses_is_one_line():
         ) as said:
             OnnxRuntimeCpu(1).load(data)
         assert "\n" not in str(said.value)
+
+
+def test_all_bytes_are_touched_before_each_run_and_keep_their_values():
+    done = []
+
+    class Watched(np.ndarray):
+        def __ior__(self, other):
+            done.append(f"{self.size} bytes")
+            return super().__ior__(other)
+
+    values = np.arange(6, dtype=np.float32).reshape(2, 3)
+    length = np.array(7, np.int64)
+    job = warmed(lambda: done.append("run") or 0.5, [values.view(Watched), length.view(Watched)])
+    assert [job(), job()] == [0.5, 0.5]
+    assert done == 2 * ["24 bytes", "8 bytes", "run"]
+    assert values.tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert length == 7

@@ -2,17 +2,18 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from hwnas import spaces
-from hwnas.devices.any_model.answers import Accuracy, accuracies_of
+from hwnas.devices.any_model.answers import accuracies_of
 from hwnas.devices.any_model.cases import Case, MeasureOptions, Model, make_cases, make_runtimes
 from hwnas.devices.any_model.keeping import keep_converted
-from hwnas.devices.any_model.latency import Comparison, Latency, compare, latency_of
+from hwnas.devices.any_model.latency import Latency, compare, latency_of
+from hwnas.devices.any_model.measured import Measured, Report
+from hwnas.devices.any_model.pairs import no_effect, pairs
 from hwnas.devices.any_model.probe import Probe, Way, probe, probe_here
 from hwnas.errors import HwnasError, ModelRejectedError, OptionError
 from hwnas.latency_tables import Target
@@ -36,75 +37,6 @@ _SLOW_MS, _FEWEST_RUNS = 60_000.0, 20
 #: Loads share what a model takes; all together may take this much of the machine's memory.
 _MEMORY_SHARE = 0.25
 _REFERENCE = "reference"
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One model as it was measured.
-
-    Attributes:
-        label: tells it from what was measured beside it.
-        model: its file's name.
-        target: what it was measured on.
-        inputs: name -> sizes.
-        latency: of its runs.
-        probe: loading, first run, memory, operators; None where the runtime is on another machine.
-        reference: of the network that ran between all runs; what it has in common with another
-            measurement's is the machine's.
-        accuracy: on test images, where data were given.
-    """
-
-    label: str
-    model: str
-    target: Target
-    inputs: Mapping[str, tuple[int, ...]]
-    latency: Latency
-    probe: Probe | None
-    reference: Latency
-    accuracy: Accuracy | None = None
-
-    @property
-    def median_ms(self) -> float:
-        """By the clock."""
-        return self.latency.median_ms
-
-    @property
-    def interval_ms(self) -> tuple[float, float]:
-        """Of the median, 95 %."""
-        factor = 1 + self.latency.median_error
-        return self.latency.median_ms / factor, self.latency.median_ms * factor
-
-    @property
-    def steady_ms(self) -> float:
-        """While nothing else slows the device: what budgets of a search limit."""
-        return self.latency.steady_ms
-
-    @property
-    def p90_ms(self) -> float:
-        """90 of 100 runs take no longer, by the clock."""
-        return self.latency.p90_ms
-
-    @property
-    def p99_ms(self) -> float:
-        """99 of 100 runs take no longer, by the clock."""
-        return self.latency.p99_ms
-
-
-@dataclass(frozen=True)
-class Report:
-    """Several models as they were measured together.
-
-    Attributes:
-        measured: in the order they were given.
-        comparisons: of models with one setting, and of one model with settings that differ in one.
-        refused: what could not be measured, and why.
-        remarks: settings that had no effect, and what is to be known of models that were converted.
-    """
-
-    measured: tuple[Measured, ...]
-    comparisons: tuple[Comparison, ...]
-    refused: Mapping[str, str] = field(default_factory=dict)
-    remarks: tuple[str, ...] = ()
 
 
 def measure(
@@ -168,7 +100,7 @@ def report(models: Sequence[Model], options: MeasureOptions, progress: Progress 
     remarks += dict.fromkeys(note for case in cases for note in case.notes)
     remarks += keep_converted(cases, options.save)
     own = {label: latency for label, (latency, _) in latencies.items()}
-    compared = [compare(a.label, b.label, own) for a, b in _pairs(cases)]
+    compared = [compare(a.label, b.label, own) for a, b in pairs(cases)]
     return Report(
         measured=tuple(
             Measured(
@@ -185,7 +117,7 @@ def report(models: Sequence[Model], options: MeasureOptions, progress: Progress 
         ),
         comparisons=tuple(compared),
         refused=refused,
-        remarks=(*remarks, *_no_effect(cases, own)),
+        remarks=(*remarks, *no_effect(cases, own)),
     )
 
 
@@ -328,33 +260,3 @@ def _plan(
         max_runs=-(-most // loads),
         min_seconds=seconds,
     )
-
-
-def _pairs(cases: Sequence[Case]) -> Iterator[tuple[Case, Case]]:
-    """Models with one setting; and one model with settings that differ in one part."""
-    for one, other in combinations(cases, 2):
-        if one.model != other.model:
-            if one.setting == other.setting:
-                yield one, other
-        elif len(_differing(one, other)) == 1:
-            yield one, other
-
-
-def _differing(one: Case, other: Case) -> list[str]:
-    parts = ("threads", "batch", "precision")
-    return [p for p in parts if getattr(one.setting, p) != getattr(other.setting, p)]
-
-
-def _no_effect(cases: Sequence[Case], latencies: Mapping[str, Latency]) -> Iterator[str]:
-    """Settings of a model whose latencies cannot be told apart."""
-    for one, other in _pairs(cases):
-        if one.model != other.model:
-            continue
-        (part,) = _differing(one, other)
-        found = compare(one.label, other.label, latencies)
-        if not found.differs:
-            values = (getattr(one.setting, part), getattr(other.setting, part))
-            yield (
-                f"{one.model}: no effect seen of {part} {values[1]} against {values[0]} "
-                f"({found.change:+.1%} +-{found.error:.1%})"
-            )

@@ -3,7 +3,7 @@
 import warnings
 
 from hwnas.data import Dataset, mapped, task_of, tensors
-from hwnas.errors import OptionError
+from hwnas.errors import OptionError, quoting
 from hwnas.spaces import SearchSpace
 
 __all__ = ["check_task"]
@@ -36,13 +36,9 @@ def check_task(space: SearchSpace, data: Dataset) -> None:
     x, y = map(tensors, data.train_batch(0, _EXAMPLES, 0))
     with seeded(0), warnings.catch_warnings():
         warnings.filterwarnings("error", _BROADCAST)
-        try:
+        named = f"{space.format(arch)} of {space.name}"
+        with quoting(OptionError, f"{named} does not run on the training examples of {data.name}:"):
             outputs = called(network, x)
-        except Exception as error:  # whatever a person's own module raises
-            raise OptionError(
-                f"{space.format(arch)} of {space.name} does not run on the training examples of "
-                f"{data.name}: {type(error).__name__}: {error}"
-            ) from error
         task.loss_of(tensors(outputs), y)
         with torch.no_grad():
             task.score_of([(mapped(torch.Tensor.detach, outputs), y)])

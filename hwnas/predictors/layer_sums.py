@@ -25,7 +25,7 @@ __all__ = ["LayerSums", "left_out"]
 _BLOCK = 16
 _KINDS = ("conv", "depthwise", "linear", "matmul", "other")
 #: Of the logarithms of lengths, the spread and the noise: where they are expected, and how surely.
-_LENGTH, _SPREAD, _NOISE, _DOUBT = 1.0, math.log(0.5), math.log(0.03), 1.5
+_LENGTH, _SPREAD, _NOISE, _DOUBT = 1.0, math.log(0.5), math.log(0.01), 1.0
 #: Share of the mean latency that layers are given by the numbers they move, whatever the fit says.
 _BY_SIZE = 0.05
 #: Predictions are never below this share of the lowest sample.
@@ -136,7 +136,9 @@ def _numbers(layers: Sequence[Layer]) -> FloatArray:
     rows = []
     for layer in layers:
         blocks = [_BLOCK * -(-size // _BLOCK) for size in (layer.inputs, layer.outputs)]
-        sizes = (layer.inputs, layer.outputs, layer.kernel, layer.positions, layer.groups, *blocks)
+        read = layer.positions * layer.stride
+        shape = (layer.kernel, layer.positions, read, layer.stride, layer.groups)
+        sizes = (layer.inputs, layer.outputs, *shape, *blocks)
         rows.append([math.log(size) for size in sizes])
     return np.array(rows)
 

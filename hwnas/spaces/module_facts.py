@@ -57,6 +57,7 @@ class Layer:
         kernel: its area, in pixels.
         positions: at which channels are written; of ``other`` numbers that are.
         groups: that do not see each other.
+        stride: its area, in pixels.
     """
 
     kind: str
@@ -65,6 +66,7 @@ class Layer:
     kernel: int = 1
     positions: int = 1
     groups: int = 1
+    stride: int = 1
 
     @property
     def macs(self) -> int:
@@ -297,14 +299,15 @@ def _known_layer(layer: nn.Module, shape: tuple[int, ...]) -> tuple[tuple[int, .
     if min(sizes) < 1:
         raise ValueError(f"nothing is left of {shape} behind {layer}")
     output = (shape[0], layer.out_channels, *sizes)
-    area = math.prod(layer.kernel_size)
-    return output, _conv(layer.in_channels, output, area, layer.groups)
+    areas = math.prod(layer.kernel_size), math.prod(layer.stride)
+    return output, _conv(layer.in_channels, output, areas, layer.groups)
 
 
-def _conv(channels: int, output: Sequence[int], area: int, groups: int) -> Layer:
+def _conv(channels: int, output: Sequence[int], areas: tuple[int, int], groups: int) -> Layer:
     kind = "depthwise" if 1 < groups == channels else "conv"
     positions = math.prod(output) // output[1]
-    return Layer(kind, channels // groups, output[1] // groups, area, positions, groups)
+    area, stride = areas
+    return Layer(kind, channels // groups, output[1] // groups, area, positions, groups, stride)
 
 
 def _layer_of(name: str, args: Sequence[Any], result: Tensor, macs: int) -> Layer:
@@ -314,7 +317,9 @@ def _layer_of(name: str, args: Sequence[Any], result: Tensor, macs: int) -> Laye
         batch, (rows, inner) = math.prod(left.shape[:-2]), left.shape[-2:]
         return Layer("matmul", inner, right.shape[-1], 1, rows, batch)
     if name == "convolution" and not args[6]:
-        weight, groups = args[1], args[8]
-        return _conv(args[0].shape[1], result.shape, math.prod(weight.shape[2:]), groups)
+        kernel, stride, groups = args[1].shape[2:], args[3], args[8]
+        of_all = stride * len(kernel) if len(stride) == 1 else stride
+        areas = math.prod(kernel), math.prod(of_all)
+        return _conv(args[0].shape[1], result.shape, areas, groups)
     side = max(1, round(macs ** (1 / 3)))
     return Layer("matmul", side, side, 1, max(1, macs // side**2))

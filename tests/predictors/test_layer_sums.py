@@ -94,8 +94,8 @@ def test_the_layers_of_a_module() -> None:
     space = cnn_space()
     layers = space.layout.facts([0, 0, 1, 1]).layers
     assert layers == {
-        Layer("conv", 3, 8, 25, 16): 1,
-        Layer("conv", 8, 12, 25, 4): 1,
+        Layer("conv", 3, 8, 25, 16, stride=4): 1,
+        Layer("conv", 8, 12, 25, 4, stride=4): 1,
         Layer("linear", 12, 10, 1, 1): 1,
         # batch-norms and ReLUs of both stages, and the mean
         Layer("other", positions=2 * (8 * 16 + 12 * 4) + 12): 1,

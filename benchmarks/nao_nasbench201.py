@@ -1,7 +1,8 @@
 """Balanced NAO on the tabular NAS-Bench-201: what a map learns, and what searches on it find.
 
 python benchmarks/nao_nasbench201.py ACCURACIES LATENCIES [--part map|free|spread|budgets|kept]
-    [--searchers nao nao-ranked trees evolution random] [--seeds N] [--first SEED] [--devices NAME ...]
+    [--searchers nao nao-ranked trees evolution random] [--seeds N] [--first SEED]
+    [--devices NAME ...]
 
 ACCURACIES and LATENCIES are nb201_archs_accuracy.csv.gz and nb201_latency.csv.gz: accuracies after
 200 epochs on CIFAR-10, and ms of every network on 14 devices. Every search evaluates 20 random

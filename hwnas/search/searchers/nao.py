@@ -27,7 +27,7 @@ class Ascent:
         maps: several are trained from different weights, each proposes, and all judge.
         doubt: standard deviations over the maps that are added to their mean.
         ranked_draws: uniform draws within the budgets that the maps judge beside what they propose.
-            Under a tight budget the ascents end at few architectures that are new; beside the paper.
+            Beside the paper: under a tight budget the ascents end at few that are new.
         fit: how a map is trained, before each proposal anew from where it was.
     """
 

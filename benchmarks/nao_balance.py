@@ -98,7 +98,12 @@ def main() -> None:
                 )
                 text = ", ".join(f"{p:.1%} ({s:+.2f})" for p, s in results[kind, sampler][-1])
                 seconds = time.process_time() - started
-                print(f"pool {seed}, {kind} sizes, {sampler}: {text}; {seconds:.0f} s", flush=True)
+                most = weights.max() / weights.min()
+                print(
+                    f"pool {seed}, {kind} sizes, {sampler}, 1 to {most:.1f}: {text}; "
+                    f"{seconds:.0f} s",
+                    flush=True,
+                )
     print(f"\npairs in order after {', '.join(f'{e:g}' for e in flags.epochs)} epochs, all pools")
     for kind in flags.sizes:
         pairs = {sampler: np.array(results[kind, sampler])[..., 0] for sampler in flags.samplers}

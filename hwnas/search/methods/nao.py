@@ -199,9 +199,9 @@ def _paths(problem: Problem, settings: Settings, archs: "IntArray") -> "PoolSamp
     """Which paths a round trains."""
     from hwnas.supernet import PoolSampler
 
-    weights = {
-        "proportional": problem.proxy.params,
-        "deployed": problem.space.params,
-        "uniform": lambda archs: np.ones(len(archs)),
-    }[settings.pool_sampler]
-    return PoolSampler(archs, weights(archs), seed=problem.seed)
+    if settings.pool_sampler == "uniform":
+        weights = np.ones(len(archs))
+    else:  # a proxy's sizes differ less: what does not change is a larger part of it
+        sized = problem.space if settings.pool_sampler == "deployed" else problem.proxy
+        weights = sized.params(archs)
+    return PoolSampler(archs, weights, seed=problem.seed)

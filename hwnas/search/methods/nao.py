@@ -199,9 +199,8 @@ def _paths(problem: Problem, settings: Settings, archs: "IntArray") -> "PoolSamp
     """Which paths a round trains."""
     from hwnas.supernet import PoolSampler
 
-    if settings.pool_sampler == "uniform":
-        weights = np.ones(len(archs))
-    else:  # a proxy's sizes differ less: what does not change is a larger part of it
-        sized = problem.space if settings.pool_sampler == "deployed" else problem.proxy
-        weights = sized.params(archs)
+    # a proxy's sizes differ less: what all its networks have is a larger part of it
+    sized = problem.space if settings.pool_sampler == "deployed" else problem.proxy
+    sizes = sized.params(archs)
+    weights = np.ones(len(archs)) if settings.pool_sampler == "uniform" else sizes
     return PoolSampler(archs, weights, seed=problem.seed)

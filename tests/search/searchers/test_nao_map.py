@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ import torch
 from hwnas.costs import AdditiveCost, Budget, Constraint, FeasibleSet, decode, nearest_sum
 from hwnas.errors import OptionError
 from hwnas.search.methods import nao, spos
+from hwnas.search.searchers import nao as nao_searcher
+from hwnas.search.searchers.making import make_searcher
 from hwnas.search.searchers.nao import Ascent, MapSearch
 from hwnas.search.searchers.nao_model import ArchitectureMap, Decoding, Fit, Scale, ascend, fit
 from hwnas.search.searchers.random_search import RandomSearch
@@ -171,6 +174,14 @@ def test_with_enough_ranked_draws_the_maps_best_of_all_that_is_left_are_proposed
         best = left[np.argsort(-votes.mean(axis=0) - votes.std(axis=0), kind="stable")[:20]]
         alike = sorted(proposed.tolist()) == sorted(best.tolist())
         assert alike == (draws > 0)  # the ascents alone do not come to all of them
+
+
+def test_both_ways_to_a_search_on_maps_rank_as_many_draws_as_is_asked_for():
+    problem = SimpleNamespace(feasible=within(20), seed=0, space=SimpleNamespace(canonical=None))
+    made = make_searcher(spos.Settings(searcher="nao", ranked_draws=9), problem)
+    assert made.ascent == replace(nao_searcher.QUICK, ranked_draws=9)
+    of_method = nao._searcher(problem, nao.Settings(ranked_draws=9), problem.feasible)
+    assert of_method.ascent.ranked_draws == 9
 
 
 def test_draws_are_ranked_by_maps_alone_and_earlier_runs_go_on():

@@ -1,7 +1,7 @@
 """All methods on one ground: NAS-Bench-201, whose every accuracy and latency is known.
 
 python benchmarks/methods.py ACCURACIES LATENCIES [--part table] [--seeds 5] [--searchers ...]
-    [--neighbour-share 0.3]
+    [--neighbour-share 0.3] [--ranked-draws 1000]
 python benchmarks/methods.py ACCURACIES LATENCIES --part supernets --data CIFAR10 [--seconds 120]
 
 ACCURACIES is nb201_archs_accuracy.csv.gz, LATENCIES nb201_latency.csv.gz. Ten budgets: the first
@@ -78,21 +78,22 @@ def cpu_seconds() -> float:
     )
 
 
-def searcher(name: str, problem: Problem, neighbour_share: float | None) -> Searcher:
-    """A searcher of hwnas, with its defaults but for one share, or Optuna's."""
+def searcher(name: str, problem: Problem, flags: argparse.Namespace) -> Searcher:
+    """A searcher of hwnas, with its defaults but for what flags give, or Optuna's."""
     if name == "tpe":
         from tpe import TPE
 
         return TPE(problem.feasible, problem.seed)
-    share = neighbour_share if name in NEIGHBOURLY else None
-    settings = EvolutionSettings(searcher=name, neighbour_share=share)  # type: ignore[arg-type]
+    given = {"neighbour_share": flags.neighbour_share} if name in NEIGHBOURLY else {}
+    given |= {"ranked_draws": flags.ranked_draws} if name == "nao" else {}
+    settings = EvolutionSettings(searcher=name, **given)  # type: ignore[arg-type]
     return make_searcher(as_begun(settings, None), problem)
 
 
-def looked_up(name: str, problem: Problem, neighbour_share: float | None) -> np.ndarray:
+def looked_up(name: str, problem: Problem, flags: argparse.Namespace) -> np.ndarray:
     """What a searcher finds (n_decisions,)."""
     assert problem.accuracies is not None
-    made = searcher(name, problem, neighbour_share)
+    made = searcher(name, problem, flags)
     generations = EVALUATIONS // BATCH
     search_generations(made, problem.accuracies, generations=generations, population=BATCH)
     return made.best()[0]
@@ -211,7 +212,7 @@ def main(flags: argparse.Namespace) -> None:
 
         def find(name: str, device: str, problem: Problem) -> tuple[np.ndarray, float]:
             before = cpu_seconds()
-            found = looked_up(name, problem, flags.neighbour_share)
+            found = looked_up(name, problem, flags)
             return found, cpu_seconds() - before
 
         compare(find, flags.searchers, grounds, flags.seeds)
@@ -237,6 +238,7 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=120, help="of training a supernet")
     parser.add_argument("--searchers", nargs="+", choices=SEARCHERS, default=list(SEARCHERS))
     parser.add_argument("--neighbour-share", type=float, help="of trees, nao and vae")
+    parser.add_argument("--ranked-draws", type=int, default=0, help="of nao")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--out", type=Path, default=Path("runs/methods"))
     main(parser.parse_args())

@@ -1,14 +1,15 @@
 """Small networks win in a supernet unless large ones are trained more (Balanced NAO, table 6).
 
 python benchmarks/nao_balance.py CIFAR10 ACCURACIES [--pools N] [--first SEED]
-    [--sizes diverse similar] [--epochs N ...] [--out FOLDER]
+    [--sizes diverse similar] [--samplers uniform proportional deployed] [--epochs N ...]
+    [--out FOLDER]
 
 Pools of 50 networks of nasbench201 are trained one path a step, uniformly and in proportion to
-their parameters, and ranked after so many epochs: the share of their pairs that is in the order of
-their accuracies after 200 epochs alone (ACCURACIES is nb201_archs_accuracy.csv.gz). Pools are of
-diverse sizes, and of sizes within a tenth of the median (table 3). CIFAR10 is a folder that
-``--data cifar10:DIR`` takes; images of 16 pixels, a cell a stage, 8 channels. Killed, the same
-command goes on.
+their parameters, those of the trained network or those that they are deployed with, and ranked
+after so many epochs: the share of their pairs that is in the order of their accuracies after 200
+epochs alone (ACCURACIES is nb201_archs_accuracy.csv.gz). Pools are of diverse sizes, and of sizes
+within a tenth of the median (table 3). CIFAR10 is a folder that ``--data cifar10:DIR`` takes;
+images of 16 pixels, a cell a stage, 8 channels. Killed, the same command goes on.
 """
 
 import argparse
@@ -34,6 +35,12 @@ DEPLOYED = spaces.space("nasbench201")
 SPACE = spaces.space("nasbench201", input_size=16, channels=8, cells=1)
 NETWORKS, NEAR = 50, 0.1
 SETTINGS = TrainingSettings(batch_size=128, optimizer="sgd", base_lr=0.1, steps=1)
+#: What a network of a pool is drawn in proportion to, as ``--pool-sampler`` names it.
+SAMPLERS = {
+    "uniform": lambda archs: np.ones(len(archs)),
+    "proportional": SPACE.params,
+    "deployed": DEPLOYED.params,
+}
 
 
 def pools(path: str, seed: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -81,8 +88,8 @@ def main() -> None:
         drawn = pools(flags.accuracies, seed)
         for kind in flags.sizes:
             pool = drawn[kind]
-            sizes = SPACE.params(pool[0])
-            for sampler, weights in (("uniform", np.ones(len(sizes))), ("proportional", sizes)):
+            for sampler in flags.samplers:
+                weights = SAMPLERS[sampler](pool[0])
                 started = time.process_time()
                 name = f"{kind}-{sampler}-{seed}-{flags.sharing}-{flags.initial_weights}"
                 run = Run(flags.out / name, {"seed": seed})
@@ -91,19 +98,25 @@ def main() -> None:
                 )
                 text = ", ".join(f"{p:.1%} ({s:+.2f})" for p, s in results[kind, sampler][-1])
                 seconds = time.process_time() - started
-                print(f"pool {seed}, {kind} sizes, {sampler}: {text}; {seconds:.0f} s", flush=True)
+                most = weights.max() / weights.min()
+                print(
+                    f"pool {seed}, {kind} sizes, {sampler}, 1 to {most:.1f}: {text}; "
+                    f"{seconds:.0f} s",
+                    flush=True,
+                )
     print(f"\npairs in order after {', '.join(f'{e:g}' for e in flags.epochs)} epochs, all pools")
     for kind in flags.sizes:
-        for sampler in ("uniform", "proportional"):
-            show(f"{kind}, {sampler}", np.array(results[kind, sampler])[..., 0])
-        gain = np.array(results[kind, "proportional"]) - np.array(results[kind, "uniform"])
-        show(f"{kind}, gain", gain[..., 0])
+        pairs = {sampler: np.array(results[kind, sampler])[..., 0] for sampler in flags.samplers}
+        for sampler, rows in pairs.items():
+            show(f"{kind}, {sampler}", rows)
+        for sampler in [name for name in pairs if "uniform" in pairs and name != "uniform"]:
+            show(f"{kind}, {sampler} - uniform", pairs[sampler] - pairs["uniform"])
 
 
 def show(name: str, rows: np.ndarray) -> None:
     errors = rows.std(axis=0, ddof=min(1, len(rows) - 1)) / len(rows) ** 0.5
     columns = zip(rows.mean(axis=0), errors, strict=True)
-    print(f"{name:>22}: " + ", ".join(f"{m:+.1%} +-{e:.1%}" for m, e in columns))
+    print(f"{name:>30}: " + ", ".join(f"{m:+.1%} +-{e:.1%}" for m, e in columns))
 
 
 if __name__ == "__main__":
@@ -113,6 +126,7 @@ if __name__ == "__main__":
     parser.add_argument("--pools", type=int, default=5)
     parser.add_argument("--first", type=int, default=0, help="seed of the first pool")
     parser.add_argument("--sizes", nargs="+", default=["diverse", "similar"])
+    parser.add_argument("--samplers", nargs="+", choices=SAMPLERS, default=list(SAMPLERS))
     parser.add_argument("--epochs", type=float, nargs="+", default=[5.0, 10.0, 20.0, 30.0, 50.0])
     parser.add_argument("--sharing", default="slices", choices=("slices", "separate"))
     parser.add_argument("--initial-weights", default="alike", choices=("alike", "drawn"))

@@ -108,7 +108,7 @@ def _check_flags(flags: dict[str, Any], typed: dict[str, str], source: Any) -> N
     for name, flag in typed.items():
         if name in other or (name not in _ALLOWED and name != "method"):
             raise OptionError(f"{flag} does not go together with --supernet")
-    for name in ("parents", "searcher", "largest_of", "neighbour_share"):
+    for name in ("parents", "searcher", "largest_of", "neighbour_share", "ranked_draws"):
         if not flags["pareto"] or name not in typed:
             continue
         flag = typed[name]

@@ -211,9 +211,21 @@ class EvolutionSettings:
         f"one decision, drawn by chance  [default: {VAE_NEIGHBOUR_SHARE:g} for vae, else 0]",
         later=True,
     )
+    ranked_draws: Annotated[int, Ge(0)] = setting(
+        0,
+        "Of --searcher nao: uniform draws that its maps rank beside what they propose, such as "
+        "1000, where a budget leaves them little that is new.",
+        most=1_000_000,
+        later=True,
+    )
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.ranked_draws and self.searcher != "nao":
+            raise OptionError(
+                f"ranked_draws are of --searcher nao, got {self.ranked_draws} for {self.searcher}: "
+                "name it, or leave them out"
+            )
         if self.neighbour_share and self.searcher in ("evolution", "random"):
             raise OptionError(
                 f"neighbour_share is of --searcher trees, nao and vae, got {self.neighbour_share:g}"

@@ -51,8 +51,8 @@ def test_what_earlier_versions_lacked_is_written_where_it_is_not_the_default(set
     assert not {f.key for f in later} & stored(settings()).keys()
     for field in later:
         other = field.choices[-1] if field.choices else 2 if field.kind is int else 0.25
-        beside = {"searcher": "trees"} if field.name == "neighbour_share" else {}
-        given = stored(settings(**{field.name: other, **beside}))
+        of = {"neighbour_share": {"searcher": "trees"}, "ranked_draws": {"searcher": "nao"}}
+        given = stored(settings(**{field.name: other, **of.get(field.name, {})}))
         assert given[field.key] == other != field.default
 
 

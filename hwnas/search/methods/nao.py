@@ -31,8 +31,10 @@ _ROUND = "round"
 class Settings(EvaluationSettings, PathTrainingSettings):
     """What Balanced NAO takes; ``steps`` are of all rounds together."""
 
-    pool_sampler: Literal["proportional", "uniform"] = setting(
-        "proportional", "Train the pool's networks in proportion to their parameters, or alike."
+    pool_sampler: Literal["proportional", "uniform", "deployed"] = setting(
+        "proportional",
+        "Train the pool's networks in proportion to their parameters, or alike, or in proportion "
+        "to the parameters that they are deployed with.",
     )
     pool: Annotated[int, Ge(2)] = setting(
         300, "Architectures of the first round, uniform within the budgets.", most=100_000
@@ -55,6 +57,13 @@ class Settings(EvaluationSettings, PathTrainingSettings):
     )
     map_steps: Annotated[int, Ge(1)] = setting(
         400, "Training steps of each map in each round.", most=1_000_000
+    )
+    ranked_draws: Annotated[int, Ge(0)] = setting(
+        0,
+        "Uniform draws that the maps rank beside what they propose, such as 1000, where a budget "
+        "leaves them little that is new.",
+        most=1_000_000,
+        later=True,
     )
 
     def __post_init__(self) -> None:
@@ -179,6 +188,7 @@ def _searcher(
         step=settings.ascent_step,
         steps=settings.ascent_steps,
         maps=settings.maps,
+        ranked_draws=settings.ranked_draws,
         fit=Fit(steps=settings.map_steps),
     )
     seed = problem.seed + misses
@@ -189,6 +199,8 @@ def _paths(problem: Problem, settings: Settings, archs: "IntArray") -> "PoolSamp
     """Which paths a round trains."""
     from hwnas.supernet import PoolSampler
 
-    sizes = problem.proxy.params(archs)
-    weights = sizes if settings.pool_sampler == "proportional" else np.ones(len(archs))
+    # a proxy's sizes differ less: what all its networks have is a larger part of it
+    sized = problem.space if settings.pool_sampler == "deployed" else problem.proxy
+    sizes = sized.params(archs)
+    weights = np.ones(len(archs)) if settings.pool_sampler == "uniform" else sizes
     return PoolSampler(archs, weights, seed=problem.seed)

@@ -1,5 +1,7 @@
 """A searcher of a kind by name; what each needs is imported when it is made."""
 
+from dataclasses import replace
+
 from hwnas.costs import FeasibleSet
 from hwnas.search.problem import Problem
 from hwnas.search.searchers.searcher import Searcher
@@ -35,7 +37,8 @@ def make_searcher(
     if settings.searcher == "nao":
         from hwnas.search.searchers.nao import QUICK, MapSearch
 
-        return MapSearch(feasible, seed, ascent=QUICK, canonical=canonical, neighbour_share=share)
+        ascent = replace(QUICK, ranked_draws=settings.ranked_draws)
+        return MapSearch(feasible, seed, ascent=ascent, canonical=canonical, neighbour_share=share)
     if settings.searcher == "vae":
         from hwnas.search.searchers.vae_search import VAESearch, VAESearchSettings
 

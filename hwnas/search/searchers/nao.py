@@ -26,6 +26,8 @@ class Ascent:
         steps: how many.
         maps: several are trained from different weights, each proposes, and all judge.
         doubt: standard deviations over the maps that are added to their mean.
+        ranked_draws: uniform draws within the budgets that the maps judge beside what they propose.
+            Beside the paper: under a tight budget the ascents end at few that are new.
         fit: how a map is trained, before each proposal anew from where it was.
     """
 
@@ -34,6 +36,7 @@ class Ascent:
     steps: int = 8
     maps: int = 3
     doubt: float = 1.0
+    ranked_draws: int = 0
     fit: Fit = field(default_factory=Fit)
 
     def __post_init__(self) -> None:
@@ -44,6 +47,8 @@ class Ascent:
                 f"an ascent has 1 or more starts, steps and maps, got {self.top}, {self.steps} "
                 f"and {self.maps}"
             )
+        if self.ranked_draws < 0:
+            raise OptionError(f"draws that are ranked are 0 or more, got {self.ranked_draws}")
 
 
 #: Seconds for each batch of proposals: where an evaluation costs little, or there are many batches.
@@ -56,7 +61,8 @@ class MapSearch:
     The first proposals are uniform over the feasible set. Later ones are decoded from the points of
     the ascents, those of the highest choice and a draw each, among the choices from which the
     budgets can be kept; what breaks one all the same, or describes a network that is known, is
-    dropped. Of the rest the maps' best are proposed, and uniform draws where too few are left.
+    dropped. Of the rest, and of uniform draws if they are ranked beside them, the maps' best are
+    proposed, and uniform draws where too few are left.
 
     Args:
         feasible: what may be suggested.
@@ -99,7 +105,7 @@ class MapSearch:
         if not len(archive):
             return self.uniform(count)
         self.learn()
-        proposed = iter([self._ranked(self._decoded())])
+        proposed = iter([self._ranked(self._offered())])
         nothing = archive.rows([])
         taken = archive.neighbours(round(self.neighbour_share * count))
         taken += archive.new(count - len(taken), lambda _: next(proposed, nothing))
@@ -137,8 +143,8 @@ class MapSearch:
         """The architectures that ascents start from, (n, n_decisions)."""
         return self.canonical(self._archive.top(self.ascent.top))
 
-    def _decoded(self) -> IntArray:
-        """Architectures (n, n_decisions) of the points of each map's ascents."""
+    def _offered(self) -> IntArray:
+        """Architectures (n, n_decisions) of the points of each map's ascents, and uniform draws."""
         archs = []
         for network in self.maps:
             path = ascend(network, self.starts(), self.ascent.step, self.ascent.steps)
@@ -146,6 +152,8 @@ class MapSearch:
             for rng in (None, self._archive.rng):
                 scores = Decoding(network, points)
                 archs.append(decode(self.feasible, scores, len(points), rng)[0])
+        if self.ascent.ranked_draws:
+            archs.append(self.feasible.sample(self.ascent.ranked_draws, self._archive.rng))
         return np.concatenate(archs)
 
     def _ranked(self, archs: IntArray) -> IntArray:

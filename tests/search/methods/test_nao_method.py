@@ -1,6 +1,7 @@
 """A whole search by Balanced NAO on a small space: rounds, what it leaves, and what is refused."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hwnas.search.context import Context
 from hwnas.search.methods.nao import Settings, check
 from hwnas.search.methods.nao import search as nao
 from hwnas.search.runs.run import Run
+from hwnas.spaces import space
 
 QUICK = {
     **{"steps": 12, "batch_size": 16, "base_lr": 2e-3, "pool": 20, "proposals": 6, "starts": 5},
@@ -95,6 +97,23 @@ def test_small_networks_are_trained_as_often_only_if_asked(searched):
     assert sizes.max() > 1.2 * sizes.min()
 
 
+def test_sizes_may_be_those_that_networks_are_deployed_with():
+    from hwnas.search.methods.nao import _paths
+
+    proxy = space("nasbench201", input_size=16, channels=8, cells=1)
+    cells = SimpleNamespace(space=space("nasbench201"), proxy=proxy, seed=1)
+    archs = np.array([[1] * 6, [3] * 6])  # skips and 3x3 convolutions
+    shares = {}
+    for sampler in ("proportional", "deployed"):
+        paths = _paths(cells, Settings(**QUICK, pool_sampler=sampler), archs)
+        drawn = np.array([(paths.sample(step) == 3).all() for step in range(2000)])
+        shares[sampler] = drawn.mean()
+    # parameters of NAS-Bench-201 as published
+    share = 1.531546 / (1.531546 + 0.073306)
+    assert abs(shares["deployed"] - share) < 5 * (share * (1 - share) / 2000) ** 0.5
+    assert shares["proportional"] < 0.9
+
+
 def test_a_pool_that_is_too_large_is_refused_before_anything_trains(searched, deeper_predictor):
     with pytest.raises(OptionError, match=r"pool of 90000 is more than keep the budgets, \d+ were"):
         check(searched, Settings(**{**QUICK, "pool": 90_000}))
@@ -124,7 +143,7 @@ def test_where_nothing_is_left_to_propose_all_is_trained_on(searched, deeper_pre
         ({"ascent_step": 0.0}, "ascent_step is a number above 0, got 0.0"),
         ({"rounds": 13}, "each round trains a step or more, got 13 rounds and 12 steps"),
         ({"pool": 1}, "pool is a whole number of at least 2, got 1"),
-        ({"pool_sampler": "fair"}, "pool_sampler is one of proportional, uniform, got 'fair'"),
+        ({"pool_sampler": "fair"}, "is one of proportional, uniform, deployed, got 'fair'"),
     ],
 )
 def test_wrong_settings_are_refused(wrong, says):

@@ -1,14 +1,22 @@
 """A map of architectures: what it learns, where its ascent leads, and what the search proposes."""
 
+from dataclasses import replace
+from itertools import product
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from hwnas.costs import AdditiveCost, Budget, Constraint, FeasibleSet, decode, nearest_sum
 from hwnas.errors import OptionError
+from hwnas.search.methods import nao, spos
+from hwnas.search.searchers import nao as nao_searcher
+from hwnas.search.searchers.making import make_searcher
 from hwnas.search.searchers.nao import Ascent, MapSearch
 from hwnas.search.searchers.nao_model import ArchitectureMap, Decoding, Fit, Scale, ascend, fit
 from hwnas.search.searchers.random_search import RandomSearch
+from hwnas.search.settings import stored
 from hwnas.spaces import space
 from hwnas.testing import check_searcher
 
@@ -150,6 +158,40 @@ def test_finds_the_best_within_a_budget_with_fewer_evaluations_than_random_searc
             values.append(searcher.best()[1])
         found.append(np.mean(values))
     assert found[0] > found[1]
+
+
+def test_with_enough_ranked_draws_the_maps_best_of_all_that_is_left_are_proposed():
+    feasible, few = within(20), replace(QUICK, top=1, steps=1)
+    every = np.array(list(product(*map(range, N_CHOICES))))
+    every = every[feasible.contains(every)]
+    for draws in (0, 15 * len(every)):
+        searcher = MapSearch(feasible, ascent=replace(few, ranked_draws=draws))
+        told = searcher.suggest(20)
+        searcher.update(told, worth(told))
+        proposed = searcher.suggest(20)
+        left = every[~(every[:, None] == told).all(axis=2).any(axis=1)]
+        votes = searcher.scale.targets(searcher.predict(left))
+        best = left[np.argsort(-votes.mean(axis=0) - votes.std(axis=0), kind="stable")[:20]]
+        alike = sorted(proposed.tolist()) == sorted(best.tolist())
+        assert alike == (draws > 0)  # the ascents alone do not come to all of them
+
+
+def test_both_ways_to_a_search_on_maps_rank_as_many_draws_as_is_asked_for():
+    problem = SimpleNamespace(feasible=within(20), seed=0, space=SimpleNamespace(canonical=None))
+    made = make_searcher(spos.Settings(searcher="nao", ranked_draws=9), problem)
+    assert made.ascent == replace(nao_searcher.QUICK, ranked_draws=9)
+    of_method = nao._searcher(problem, nao.Settings(ranked_draws=9), problem.feasible)
+    assert of_method.ascent.ranked_draws == 9
+
+
+def test_draws_are_ranked_by_maps_alone_and_earlier_runs_go_on():
+    assert "ranked_draws" not in stored(spos.Settings(searcher="nao"))
+    assert stored(spos.Settings(searcher="nao", ranked_draws=9))["ranked_draws"] == 9
+    assert "ranked_draws" not in stored(nao.Settings())
+    with pytest.raises(OptionError, match="of --searcher nao, got 9 for trees"):
+        spos.Settings(searcher="trees", ranked_draws=9)
+    with pytest.raises(OptionError, match="draws that are ranked are 0 or more, got -1"):
+        Ascent(ranked_draws=-1)
 
 
 def test_equal_networks_are_proposed_once():

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from traceback import clear_frames
 
 import numpy as np
 import numpy.typing as npt
@@ -131,6 +132,9 @@ def _lost_workers() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        # They hold the process group. Were it destroyed as late as the interpreter, its threads
+        # would still run at the exit, and now and then abort the process.
+        clear_frames(error.__traceback__)
         raise WorkerLostError(
             f"another worker of this training ended or cannot be reached ({error}): start the same "
             "command again, it goes on from the last checkpoint"

@@ -88,6 +88,7 @@ def run(words, *, cwd, home, path=(), status=0):
     distributions, and nothing is known of what was imported, typed or registered before.
     """
     forget()
+    typed = [*map(str, words), "--json"]
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(cwd)
         patched.setenv("HWNAS_HOME", str(home))
@@ -101,8 +102,7 @@ def run(words, *, cwd, home, path=(), status=0):
             redirect_stderr(StringIO()) as said,
             pytest.raises(SystemExit) as left,
         ):
-            words = [*map(str, words), "--json"]
-            guarded(lambda standalone_mode: group(words, standalone_mode=standalone_mode))
+            guarded(lambda standalone_mode: group(typed, standalone_mode=standalone_mode))
     forget()
     assert left.value.code == status, said.getvalue()
     return json.loads(out.getvalue()) if status == 0 else said.getvalue()

@@ -9,7 +9,6 @@ import time
 
 import pytest
 
-import hwnas as package
 from hwnas.profilers import Plan, profile_space
 from hwnas.testing import SyntheticRuntime
 
@@ -22,20 +21,11 @@ WORDS = (
 
 
 @pytest.fixture(scope="module")
-def table(tmp_path_factory):
+def table(shallow, tmp_path_factory):
     """Of a device that is not here, so that nothing is measured."""
-    space = package.space(
-        "proxyless",
-        input_size=32,
-        classes=10,
-        stage_widths=(24, 40, 80),
-        stage_depths=(2, 2, 2),
-        stage_strides=(2, 2, 1),
-        head_width=320,
-    )
     plan = Plan(tolerance=1.0, min_runs=3, max_runs=3)
     path = tmp_path_factory.mktemp("table") / "table.json"
-    profile_space(space, SyntheticRuntime(), plan=plan).save(path)
+    profile_space(shallow, SyntheticRuntime(), plan=plan).save(path)
     return path
 
 

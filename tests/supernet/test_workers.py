@@ -161,7 +161,7 @@ def test_the_death_of_a_worker_is_said_in_words(small_space, script):
     assert "goes on from the last checkpoint" in said[0][0]
     threads = said[0][0].partition("threads: ")[2]
     assert "python" in threads
-    assert "gloo" not in threads  # at the exit they abort the process now and then
+    assert "gloo" not in threads  # at the exit they may abort the process
 
 
 def test_shares_are_divided_among_the_workers():

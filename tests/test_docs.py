@@ -20,8 +20,7 @@ from hwnas.search.result import Result
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"```(python|bash)\n(.*?)```", re.DOTALL)
 #: What makes a search small; the examples say more.
-FEW = {"calibration_images": 64, "validation_images": 80}
-SMALL = {"steps": 2, "batch_size": 16, "verify_seconds": 0.0, **FEW}
+SMALL = {"steps": 2, "batch_size": 16, "verify_seconds": 0.0}
 SMALLER = {"spos": {"population": 3, "generations": 2}, "random": {"draws": 3}}
 TABLE = "elsewhere.json"  # this machine is measured for the notebook alone
 
@@ -77,7 +76,6 @@ def command_line(line: str, *more: str) -> None:
     words = line.partition("#")[0].split()[1:]
     if "--help" not in words:
         words += ["--steps", "2", "--train-batch", "16", "--proxy-input-size", "8", *more]
-        words += ["--calibration-images", "64", "--validation-images", "80"]
     with pytest.raises(SystemExit) as left:
         guarded(lambda standalone_mode: group(words, standalone_mode=standalone_mode))
     assert left.value.code == 0

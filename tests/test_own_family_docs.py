@@ -16,9 +16,7 @@ from hwnas.supernet import Supernet
 TEXT = (Path(__file__).parents[1] / "docs" / "own-family.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"In `(\w+)\.py`:\n\n```python\n(.*?)```", TEXT, re.DOTALL))
 OTHERS = list(re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL))
-FEW = {"calibration_images": 64, "validation_images": 80}
 SMALL = {"steps": 2, "batch_size": 8, "population": 3, "generations": 2, "verify_seconds": 0.0}
-SMALL |= FEW
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,6 @@ from io import StringIO
 
 import pytest
 
-from hwnas import spaces
 from hwnas.cli.errors import guarded
 from hwnas.profilers import Plan
 
@@ -54,20 +53,6 @@ def shell():
         return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
     return run
-
-
-@pytest.fixture(scope="session")
-def shallow():
-    """A network of six decisions, which a search takes from its table."""
-    return spaces.space(
-        "proxyless",
-        input_size=32,
-        classes=10,
-        stage_widths=(24, 40, 80),
-        stage_depths=(2, 2, 2),
-        stage_strides=(2, 2, 1),
-        head_width=320,
-    )
 
 
 @pytest.fixture(autouse=True)

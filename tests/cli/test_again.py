@@ -22,7 +22,7 @@ from hwnas.profilers import Plan, profile_space
 from hwnas.testing import SyntheticRuntime
 
 TRAINING = (
-    *("--proxy-input-size", "8", "--steps", "24", "--train-batch", "32"),
+    *("--input-size", "32", "--proxy-input-size", "8", "--steps", "24", "--train-batch", "32"),
     *("--shares", "2", "--seed", "3"),
     *("--calibration-images", "64", "--validation-images", "100"),
 )
@@ -47,16 +47,7 @@ def _few_random_paths():
 
 @pytest.fixture(scope="module")
 def deployed():
-    """Six decisions; a search finds it in its table."""
-    return library.space(
-        "proxyless",
-        input_size=32,
-        classes=10,
-        stage_widths=(24, 40, 80),
-        stage_depths=(2, 2, 2),
-        stage_strides=(2, 2, 1),
-        head_width=320,
-    )
+    return library.space("proxyless", input_size=32, classes=10)
 
 
 @pytest.fixture(scope="module")

@@ -235,8 +235,8 @@ def predictors() -> Iterator[Try]:
             yield Try("predictor", f"{name} {kind}", file("p.npz", make), words)
     for name, content in damaged(packed, 60, 2):
         yield Try("predictor bytes", name, file("p.npz", partial(bytes, content)), words)
-    bomb = npz({"description": np.zeros(2**29, np.uint8)})
-    yield Try("predictor bytes", "bomb", file("p.npz", partial(bytes, bomb)), words)
+    bomb = file("p.npz", lambda: npz({"description": np.zeros(2**29, np.uint8)}))
+    yield Try("predictor bytes", "bomb", bomb, words)
 
 
 def described_so(arrays: Any, described: Any, path: tuple[Any, ...], value: Any) -> bytes:
@@ -427,24 +427,25 @@ def images() -> Iterator[Try]:
     labels = struct.pack(">BBBBI", 0, 0, 8, 1, count) + bytes(range(10)) * (count // 10)
     mnist = ("search", "--latency", "0.000001ms", "--table", "t.json", "--data", "fashion-mnist:d")
 
-    def idx(name: str, content: bytes) -> Callable[[], None]:
+    def idx(name: str, make: Callable[[], bytes]) -> Callable[[], None]:
         def write() -> None:
             for part in ("train", "t10k"):
                 write_file(f"d/{part}-images-idx3-ubyte", pixels)
                 write_file(f"d/{part}-labels-idx1-ubyte", labels)
             Path(f"d/{name.removesuffix('.gz')}").unlink()
-            write_file(f"d/{name}", content)
+            write_file(f"d/{name}", make())
 
         return write
 
     for plain in ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"):
         content = pixels if "images" in plain else labels
         for name, bad in damaged(content, 15, 4):
-            yield Try("images", f"{plain} {name}", idx(plain, bad), mnist)
+            yield Try("images", f"{plain} {name}", idx(plain, partial(bytes, bad)), mnist)
         for name, bad in damaged(gzip.compress(content), 15, 5):
-            yield Try("images", f"{plain}.gz {name}", idx(f"{plain}.gz", bad), mnist)
-    bomb = gzip.compress(bytes(2**30), 9)
-    yield Try("images", "gzip bomb", idx("train-images-idx3-ubyte.gz", bomb), mnist)
+            packed = idx(f"{plain}.gz", partial(bytes, bad))
+            yield Try("images", f"{plain}.gz {name}", packed, mnist)
+    bomb = idx("train-images-idx3-ubyte.gz", lambda: gzip.compress(bytes(2**30), 9))
+    yield Try("images", "gzip bomb", bomb, mnist)
     folder = ("search", "--latency", "0.000001ms", "--data", "imagefolder:d")
     for width, height in ((9000, 9000), (2**20, 2**20), (2**31 - 1, 1), (0, 0), (8, 8)):
         picture = png(width, height)

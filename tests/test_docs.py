@@ -21,7 +21,13 @@ ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"```(python|bash)\n(.*?)```", re.DOTALL)
 #: What makes a search small; the examples say more.
 SMALL = {"steps": 2, "batch_size": 16, "verify_seconds": 0.0}
-SMALLER = {"spos": {"population": 3, "generations": 2}, "random": {"draws": 3}}
+SMALLER = {
+    "spos": {
+        **{"population": 3, "generations": 2},
+        **{"calibration_images": 64, "validation_images": 80},
+    },
+    "random": {"draws": 3},
+}
 TABLE = "elsewhere.json"  # this machine is measured for the notebook alone
 
 

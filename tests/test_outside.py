@@ -9,13 +9,18 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import make_dataclass, replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from joblib.externals.loky import get_reusable_executor
 
 import hwnas
-from hwnas import data, profilers, spaces
+from hwnas import data, profilers, registry, spaces
+from hwnas.cli import group
+from hwnas.cli.errors import guarded
 from hwnas.errors import OptionError
 from hwnas.latency_tables import LatencyTable, check_table
 from hwnas.ops import FAMILIES
@@ -26,6 +31,8 @@ from hwnas.search import methods
 from hwnas.testing import SyntheticRuntime, check_data, check_op, check_runtime, check_space
 
 FILES = Path(__file__).parent / "outside"
+OURS = [path.stem for path in FILES.glob("*.py")]
+REGISTRIES = (spaces.SPACES, data.DATA, methods.METHODS, profilers.RUNTIMES)
 ENTRY_POINTS = """
 [hwnas.spaces]
 fire = fire_space:ENTRY
@@ -75,19 +82,52 @@ def files(tmp_path_factory):
 
 
 def run(words, *, cwd, home, path=(), status=0):
-    """A command line in a process of its own, whose standard output is JSON."""
-    package = str(Path(hwnas.__file__).parents[1])
+    """A command line whose standard output is JSON, in this process as in a new one.
+
+    The working directory and the home are others, ``path`` is searched for modules and
+    distributions, and nothing is known of what was imported, typed or registered before.
+    """
+    forget()
+    typed = [*map(str, words), "--json"]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(cwd)
+        patched.setenv("HWNAS_HOME", str(home))
+        patched.setattr(sys, "path", [*map(str, path), *sys.path])
+        patched.setattr(registry, "_FILES", {})
+        patched.setattr(registry, "_NEIGHBOURS", [])
+        for known in REGISTRIES:
+            patched.setattr(known, "_registered", {})
+        with (
+            redirect_stdout(StringIO()) as out,
+            redirect_stderr(StringIO()) as said,
+            pytest.raises(SystemExit) as left,
+        ):
+            guarded(lambda standalone_mode: group(typed, standalone_mode=standalone_mode))
+    forget()
+    assert left.value.code == status, said.getvalue()
+    return json.loads(out.getvalue()) if status == 0 else said.getvalue()
+
+
+def forget():
+    """Import what is outside anew, and not by the processes that evaluated candidates so far."""
+    for name in OURS:
+        sys.modules.pop(name, None)
+    get_reusable_executor().shutdown()
+
+
+def run_alone(words, *, cwd, home):
+    """The same in a process of its own, where the working directory is not searched."""
     environment = {
         **os.environ,
         "HWNAS_HOME": str(home),
-        "PYTHONPATH": os.pathsep.join(map(str, [package, *path])),
+        "PYTHONPATH": str(Path(hwnas.__file__).parents[1]),
         "OMP_NUM_THREADS": "1",
     }
-    code = "from hwnas.cli import main; main()"  # the working directory is not on the path
+    code = "from hwnas.cli import main; main()"
     command = [sys.executable, "-P", "-c", code, *map(str, words), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment)
-    assert done.returncode == status, done.stderr
-    return json.loads(done.stdout) if status == 0 else done.stderr
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def test_what_is_outside_keeps_every_contract(monkeypatch):
@@ -209,8 +249,8 @@ def test_a_run_of_it_is_trained_ranked_searched_again_and_verified(searched, ins
     assert ranked["space"] == "fire"
     small = ("--population", "4", "--generations", "1", "--verify-seconds", "0")
     more = again(
-        *("search", "--supernet", "run", "--latency", f"{limit}ms", "--workers", "2"),
-        *("--runtime", "paper", "--out", "again", *small),
+        *("search", "--supernet", "run", "--latency", f"{limit}ms", "--runtime", "paper"),
+        *("--out", "again", *small),
     )
     assert more["budgets"][0]["measured_ms"] <= limit
     assert again("verify", "run", "--seconds", "0")["target"]["runtime"] == "paper"
@@ -232,7 +272,7 @@ def typed(searched, files, home, tmp_path_factory):
     words += ("--table", made["table"], "--runtime", own["runtime"], *TINY)
     words += ("--latency", f"{limit}ms", "--workers", "2", "--verify-seconds", "0")
     words += ("--tickets", "5", "--out", cwd / "run")
-    return own, run(words, cwd=cwd, home=home), made["table"], cwd
+    return own, run_alone(words, cwd=cwd, home=home), made["table"], cwd
 
 
 def test_typed_files_find_what_installed_names_find(searched, typed):
@@ -265,7 +305,7 @@ def test_a_run_of_an_own_space_asks_for_it_again(typed, home):
 
 def test_a_typed_module_lies_where_the_person_is(files, home):
     words = ("profile", "--space", "fire_space:fire", "--runtime", "paper:Paper", "--seconds", "0")
-    made = run((*words, "--out", "t.json"), cwd=files, home=home)
+    made = run_alone((*words, "--out", "t.json"), cwd=files, home=home)
     assert LatencyTable.load(files / made["table"]).space.name == "fire"
     checked = run(("tables", "check", "t.json", "--space", "fire_space:fire"), cwd=files, home=home)
     assert not [f for f in checked["findings"] if "not a workload" in f["problem"]]
@@ -274,12 +314,18 @@ def test_a_typed_module_lies_where_the_person_is(files, home):
 # As objects of a program
 
 
+@pytest.fixture(scope="module")
+def _forgotten():
+    """Both programs evaluate with the same processes, and none that an earlier test left."""
+    forget()
+
+
 @pytest.fixture
-def modules(monkeypatch):
+def modules(monkeypatch, _forgotten):
     """The modules, and registers that forget what was registered."""
     monkeypatch.syspath_prepend(FILES)
-    for registry in (spaces.SPACES, data.DATA, methods.METHODS, profilers.RUNTIMES):
-        monkeypatch.setattr(registry, "_registered", {})
+    for known in REGISTRIES:
+        monkeypatch.setattr(known, "_registered", {})
     import fire_space
     import lottery
     import paper

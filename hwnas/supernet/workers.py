@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from traceback import clear_frames
 
 import numpy as np
 import numpy.typing as npt
@@ -115,6 +116,9 @@ def torchrun_workers() -> Iterator[Workers]:
     if ranks.count == 1:
         yield SINGLE_PROCESS
         return
+    # Loaded later, as the optimizers do, its functions would keep the group as their default.
+    import torch.distributed.nn
+
     on_gpus = torch.cuda.is_available() and torch.cuda.device_count() >= ranks.local_count
     with _lost_workers():
         dist.init_process_group("nccl" if on_gpus else "gloo", timeout=_PATIENCE)
@@ -131,6 +135,9 @@ def _lost_workers() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        # They hold the process group, whose threads would still run at the exit of the process,
+        # and may abort it there.
+        clear_frames(error.__traceback__)
         raise WorkerLostError(
             f"another worker of this training ended or cannot be reached ({error}): start the same "
             "command again, it goes on from the last checkpoint"

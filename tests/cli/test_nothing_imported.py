@@ -23,11 +23,11 @@ def whole(tmp_path_factory):
     """A finished run, and its architecture."""
     from hwnas.profilers import Plan
 
-    space = spaces.space("nasbench201", input_size=8, classes=10)
+    space = spaces.space("nasbench201", input_size=8, classes=10, channels=4, cells=1)
     plan = Plan(tolerance=1.0, min_runs=5, max_runs=5)
     folder = tmp_path_factory.mktemp("runs") / "run"
     result = package.find_network(
-        "nasbench201",
+        space,
         "digits",
         ["latency<=9ms"],
         predictor=profile_space(space, SyntheticRuntime(), plan=plan),

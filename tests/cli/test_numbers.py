@@ -39,12 +39,21 @@ def options(command, words):
     return [p for p in command.get_params(context) if isinstance(p, click.Option)]
 
 
+def key(words, option):
+    """What is alike for all methods of a search that have a flag is one case."""
+    bounds = tuple(sorted(vars(option.type).items()))
+    return words[:1] if words[0] == "search" else words, option.opts[0], bounds
+
+
 ALL = list(commands())
-NUMERIC = [
-    pytest.param(words, option.opts[0], id=f"{'-'.join(words[:3])}{option.opts[0]}")
+EACH = {
+    key(words, option): (words, option.opts[0])
     for command, words in ALL
     for option in options(command, words)
     if isinstance(option.type, Whole | Number) and not option.hidden
+}
+NUMERIC = [
+    pytest.param(words, flag, id=f"{'-'.join(words[:3])}{flag}") for words, flag in EACH.values()
 ]
 
 

@@ -17,7 +17,7 @@ from hwnas.devices import profile_to_file
 from hwnas.latency_tables import LatencyTable
 from hwnas.profilers import Plan, runtime
 
-SIZE = ("--input-size", "32")
+SIZE = ("--input-size", "32", "--width-mult", "0.25")
 QUICK = (
     *SIZE,
     *("--steps", "12", "--train-batch", "32", "--population", "6", "--generations", "3"),
@@ -25,12 +25,12 @@ QUICK = (
     *("--calibration-images", "64", "--validation-images", "100"),
 )
 #: The latency budget is loose and the MACs are tight, so that noise decides nothing.
-BUDGET = ("--latency", "1s", "--macs", "7.5M")
+BUDGET = ("--latency", "1s", "--macs", "1.17M")
 
 
 @pytest.fixture(scope="module")
 def deployed():
-    return hwnas.space("proxyless", input_size=32, classes=10)
+    return hwnas.space("proxyless", input_size=32, classes=10, width_mult=0.25)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_the_result_is_whole_and_keeps_every_budget(undisturbed, deployed):
     assert set(needed.split()) <= set(result)
     assert json.loads((out / "result.json").read_text()) == result
     arch = deployed.parse(result["architecture"])
-    assert result["macs"] == deployed.macs(arch)[0] <= 7.5e6
+    assert result["macs"] == deployed.macs(arch)[0] <= 1.17e6
     assert result["params"] == deployed.params(arch)[0]
     table = LatencyTable.load(out / "table.json")
     predictor = hwnas.load_predictor(table, deployed)
@@ -97,7 +97,7 @@ def test_the_result_is_whole_and_keeps_every_budget(undisturbed, deployed):
 def test_nothing_infeasible_was_ever_evaluated(undisturbed, deployed):
     archs = np.array([deployed.parse(name) for name in evaluated(undisturbed[0])])
     assert len(archs) >= 50
-    assert deployed.macs(archs).max() <= 7.5e6
+    assert deployed.macs(archs).max() <= 1.17e6
 
 
 def test_random_paths_are_the_first_fifty_evaluations(undisturbed):

@@ -27,6 +27,7 @@ STEPS, BATCH, RATE = 16, 32, 2e-3
 #: Run by every process: trains, and writes its losses and a fingerprint of its weights.
 SCRIPT = """
 import json, os, signal, sys
+from pathlib import Path
 import numpy as np, torch
 from hwnas import spaces
 from hwnas.errors import WorkerLostError
@@ -34,7 +35,8 @@ from hwnas.supernet import *
 torch.set_num_threads(1)
 name, arguments, kind, dies_at = json.loads(sys.argv[1])
 space = spaces.space(name, **arguments)
-with torchrun_workers() as workers:
+
+def train(workers):
     supernet = Supernet(space, seed=0)
     optimizer = make_optimizer(supernet, kind)
     # only the leader knows the paths
@@ -46,17 +48,21 @@ with torchrun_workers() as workers:
             os.kill(os.getpid(), signal.SIGKILL)
         images = torch.randn(32, 3, 32, 32, generator=generator)
         labels = torch.randint(10, (32,), generator=generator)
-        try:
-            losses.append(train_step(
-                supernet, optimizer, images, labels, workers.shared(sampler.sample(step)),
-                lr=learning_rate(step, 16, 2e-3, 4), micro_batches=2, workers=workers))
-        except WorkerLostError as error:
-            print(f"lost: {error}")
-            sys.exit(1)
+        losses.append(train_step(
+            supernet, optimizer, images, labels, workers.shared(sampler.sample(step)),
+            lr=learning_rate(step, 16, 2e-3, 4), micro_batches=2, workers=workers))
     content = workers.shared_bytes(b"the leader's bytes" if workers.leads else b"")
-norm = float(sum(p.detach().norm() for p in supernet.parameters()))
-with open(f"{sys.argv[0]}.{workers.rank}", "w") as file:
-    json.dump([workers.rank, workers.count, losses, norm, content.decode()], file)
+    norm = float(sum(p.detach().norm() for p in supernet.parameters()))
+    with open(f"{sys.argv[0]}.{workers.rank}", "w") as file:
+        json.dump([workers.rank, workers.count, losses, norm, content.decode()], file)
+
+try:
+    with torchrun_workers() as workers:
+        train(workers)
+except WorkerLostError as error:
+    print(f"lost: {error}")
+    print("threads:", [path.read_text() for path in Path("/proc/self/task").glob("*/comm")])
+    sys.exit(1)
 """
 
 
@@ -67,13 +73,27 @@ def script(tmp_path):
     return path
 
 
-def settings(space, kind, dies_at=None):
-    return json.dumps([space.name, dict(space.arguments), kind, dies_at])
-
-
-def environment():
-    root = str(Path(__file__).parents[2])
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": root}
+def run_two(script, space, dies_at=None):
+    """Start the script twice, as torchrun would; exit statuses and what was said, by rank."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    known = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    known |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    known |= {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    words = [space.name, dict(space.arguments), "adam", dies_at]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, str(script), json.dumps(words)],
+            env={**known, "RANK": rank, "LOCAL_RANK": rank},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in "01"
+    ]
+    said = [process.communicate(timeout=200) for process in processes]
+    return [process.returncode for process in processes], said
 
 
 def accumulated(space, kind):
@@ -102,12 +122,8 @@ def accumulated(space, kind):
 
 
 def test_two_ranks_train_like_one_that_accumulates_their_half_batches(small_space, script):
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    command += ["--standalone", str(script), settings(small_space, "adam")]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=200, check=False, env=environment()
-    )
-    assert done.returncode == 0, done.stderr
+    statuses, said = run_two(script, small_space)
+    assert statuses == [0, 0], said
     printed = [json.loads(Path(f"{script}.{rank}").read_text()) for rank in range(2)]
     (rank0, count, losses, norm, content), (rank1, _, others, other_norm, heard) = printed
     assert (rank0, rank1, count) == (0, 1, 2)
@@ -139,31 +155,13 @@ def test_shares_of_one_process_are_accumulated_half_batches(small_space, kind):
 
 
 def test_the_death_of_a_worker_is_said_in_words(small_space, script):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, str(script), settings(small_space, "adam", dies_at=3)],
-            env={
-                **environment(),
-                **meeting,
-                "RANK": str(rank),
-                "LOCAL_RANK": str(rank),
-                "LOCAL_WORLD_SIZE": "2",
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    said = [process.communicate(timeout=200)[0] for process in processes]
-    assert processes[1].returncode == -9
-    assert processes[0].returncode == 1
-    assert "another worker of this training ended" in said[0]
-    assert "goes on from the last checkpoint" in said[0]
+    statuses, said = run_two(script, small_space, dies_at=3)
+    assert statuses == [1, -9], said
+    assert "another worker of this training ended" in said[0][0]
+    assert "goes on from the last checkpoint" in said[0][0]
+    threads = said[0][0].partition("threads: ")[2]
+    assert "python" in threads
+    assert "gloo" not in threads  # at the exit they may abort the process
 
 
 def test_shares_are_divided_among_the_workers():

@@ -40,6 +40,11 @@ SMALL = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _few_random_paths(monkeypatch):
+    monkeypatch.setattr("hwnas.search.searchers.proposals.RANDOM_PATHS", 12)
+
+
 @pytest.mark.parametrize("method", SMALL, ids=lambda method: method.__name__.split(".")[-1])
 def test_methods_that_ship(method):
     check_method(method, settings=SMALL[method])

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 __all__ = [
     "RELU", "SILU", "Branches", "Network", "efficientnet", "image", "inception", "keywords",
-    "mlp_mixer", "mnasnet", "repvgg", "resnet8", "resnext", "rows_of_blocks", "shufflenet",
-    "visual_wake_words", "xception",
+    "mlp_mixer", "mnasnet", "repvgg", "resnext", "rows_of_blocks", "shufflenet",
+    "visual_wake_words",
 ]  # fmt: skip
 
 Network = tuple[nn.Module, tuple[Tensor, ...]]
@@ -70,21 +70,6 @@ def inception() -> Network:
 
 def separable(inp: int, out: int, stride: int = 1, act: nn.Module | None = None) -> nn.Module:
     return nn.Sequential(conv(inp, inp, 3, stride, inp), conv(inp, out, act=act))
-
-
-def xception() -> Network:
-    layers: list[nn.Module] = [conv(3, 24, 3, 2, act=RELU), conv(24, 48, 3, act=RELU)]
-    inp = 48
-    for out in (96, 184, 368):
-        body = nn.Sequential(
-            separable(inp, out, act=RELU), separable(out, out), nn.MaxPool2d(3, 2, 1)
-        )
-        layers.append(Residual(body, conv(inp, out, 1, 2), act=False))
-        inp = out
-    for _ in range(3):
-        layers.append(Residual(nn.Sequential(RELU, separable(inp, inp, act=RELU),
-                                             separable(inp, inp)), None, act=False))  # fmt: skip
-    return nn.Sequential(*layers, *classifier(inp, 100)), image(160)
 
 
 def repvgg() -> Network:
@@ -190,17 +175,6 @@ def visual_wake_words() -> Network:
         layers.append(conv(inp, out, 1 if layers else 3, 1 if layers else stride, act=RELU))
         inp = out
     return nn.Sequential(*layers, *classifier(inp, 2)), image(96)
-
-
-def resnet8() -> Network:
-    """MLPerf Tiny's for images."""
-    layers: list[nn.Module] = [conv(3, 16, 3, act=RELU)]
-    inp = 16
-    for out, stride in ((16, 1), (32, 2), (64, 2)):
-        body = nn.Sequential(conv(inp, out, 3, stride, act=RELU), conv(out, out, 3))
-        layers.append(Residual(body, None if stride == 1 else conv(inp, out, 1, stride)))
-        inp = out
-    return nn.Sequential(*layers, *classifier(inp, 10)), image(32)
 
 
 def keywords() -> Network:

@@ -65,7 +65,7 @@ class Yolo(nn.Module):
         super().__init__()
         w = width
         self.stem = nn.Sequential(
-            conv(3, w, 6, 2, act=SILU), conv(w, 2 * w, 3, 2, act=SILU), C3(2 * w, 1)
+            conv(3, w, 3, 2, act=SILU), conv(w, 2 * w, 3, 2, act=SILU), C3(2 * w, 1)
         )
         self.down = nn.ModuleList(
             nn.Sequential(conv(n * w, 2 * n * w, 3, 2, act=SILU), C3(2 * n * w, 1))

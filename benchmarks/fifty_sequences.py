@@ -113,8 +113,10 @@ def llama() -> Network:
 
 
 def whisper_encoder() -> Network:
-    config = hf.WhisperConfig(d_model=256, encoder_layers=3, encoder_attention_heads=4,
-                              encoder_ffn_dim=1024, max_source_positions=200)  # fmt: skip
+    config = hf.WhisperConfig(
+        d_model=256, encoder_layers=3, encoder_attention_heads=4, decoder_attention_heads=4,
+        encoder_ffn_dim=1024, max_source_positions=200,
+    )  # fmt: skip
     encoder = hf.WhisperModel(config).get_encoder()
     return First(encoder), (torch.randn(1, 80, 400),)
 

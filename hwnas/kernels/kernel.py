@@ -35,6 +35,8 @@ _NARROW = {"bfloat16": "half", "float16": "half", "int8": "int8", "uint8": "int8
 #: Reads of a tensor no more than it writes; the places of its inputs are a table and positions.
 _LOOKUPS = {"Gather": (0, 1), "GatherElements": (0, 1)}
 _PICKS = frozenset({*_LOOKUPS, "EmbedLayerNormalization", "GatherND", "Slice"})
+#: Works along an axis; another one than the last is brought there first.
+_ALONG = frozenset({"LogSoftmax", "Softmax"})
 #: What holds graphs of its own: how much of these runs is not known before.
 _CONTROL = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 #: Types of numbers -> bytes of one.
@@ -115,6 +117,8 @@ class Kernel:
             name = "Gemm" if self.weights.elements else "MatMul"
         if self.op in _CONVOLUTIONS or self.op == "ConvTranspose":
             name += f" {self._kind_of_convolution()}"
+        if self.op in _ALONG and self._across():
+            name += " across"
         kind = next((value.dtype for value in self.inputs if not value.constant), "float")
         # whatever is cast is read and written, and no more
         narrow = None if self.op == "Cast" else _NARROW.get(kind)
@@ -127,6 +131,11 @@ class Kernel:
         channels, own = (0, self.groups) if self.op == "ConvTranspose" else (1, 1)
         return "depthwise" if weights[channels : channels + 1] == (own,) else "grouped"
 
+    def _across(self) -> bool:
+        """Whether its axis is not the last one: numbers that belong together lie apart."""
+        axis, rank = self.numbers("axis", -1)[0], len(self.inputs[0].shape or ())
+        return axis not in (-1, rank - 1)
+
     @property
     def positions(self) -> dict[int, int]:
         """Place of an input that holds positions -> what these lie below."""
@@ -136,6 +145,11 @@ class Kernel:
         shape = self.inputs[table].shape or (1,)
         axis = self.numbers("axis", 0)[0]
         return {at: shape[axis] if -len(shape) <= axis < len(shape) else 1}
+
+    @property
+    def branches(self) -> bool:
+        """Whether it goes two ways by the signs of its first input, so that these are time too."""
+        return self.op == "PRelu"
 
     @property
     def groups(self) -> int:

@@ -29,6 +29,9 @@ _AT_ONCE = 1000
 #: Standard deviation of what a call takes, over that of the almost empty model: others have more
 #: inputs.
 _CALL_UNSURE = 0.3
+#: And of a kernel that branches at signs: a model's may be all alike, or each random, which takes
+#: ten times as long; both lie within two of it.
+_SIGNS_UNSURE = 0.6
 
 
 class KernelPredictor:
@@ -93,7 +96,8 @@ class KernelPredictor:
             self._deviation_ms(family, list(shares), list(shares.values()))
             for family, shares in members.items()
         ]
-        deviations_ms.append(_CALL_UNSURE * self.call_ms)
+        branching = [v for k, v in zip(kernels, ms, strict=True) if k.branches and v > 0]
+        deviations_ms += [_CALL_UNSURE * self.call_ms, _SIGNS_UNSURE * sum(branching)]
         return math.hypot(*deviations_ms) / (self.call_ms + float(np.nansum(ms)))
 
     def _deviation_ms(self, family: str, kernels: Sequence[Kernel], ms: Sequence[float]) -> float:

@@ -28,8 +28,9 @@ __all__ = ["check_kernels", "choose_kernels", "profile_kernels"]
 
 #: Random networks that kernels are drawn from, in styles that take turns; graphs of single nodes.
 _POOL, _LOOSE = 105, 20
-#: The smallest number of kernels of each family; a family may have fewer.
-_LEAST = 3
+#: The smallest number of kernels of each family; a family may have fewer. Fewer than eight are a
+#: plain roofline, and three or four of such different sizes are hardly that.
+_LEAST = 8
 #: The weight of convolutions and matrix products when the other kernels are shared out.
 _WEIGHT = 3
 #: What a kernel takes, very roughly, by which kernels are shared out: ms each, per MAC, per byte.

@@ -29,6 +29,7 @@ _VECTOR = 8
 #: Of a stranger's kernel no more places of a window are looked at along one axis.
 _MOST_PLACES = 2000
 _CONTIGUOUS = ("Concat", "Split")  # their axis lies in what they copy at once
+_BY_CHANNEL = ("BatchNormalization", "InstanceNormalization")
 _ROWS = ("LayerNormalization", "LogSoftmax", "SkipLayerNormalization", "Softmax")
 
 
@@ -133,8 +134,9 @@ def _each(numbers: tuple[int, ...], rank: int) -> tuple[int, ...]:
 def _run(kernel: Kernel, source: Shape, result: Shape) -> int:
     """How many numbers that lie one after the other are treated alike.
 
-    Those behind the axis of an operator; those that a transposition leaves together; those over
-    which all operands of a sum or product are either numbers or one number.
+    Those behind the axis of an operator, or behind channels that are normed; those that a
+    transposition leaves together; those over which all operands of a sum or product are either
+    numbers or one number.
     """
     if kernel.attribute("perm", ""):
         order = kernel.numbers("perm")
@@ -145,6 +147,8 @@ def _run(kernel: Kernel, source: Shape, result: Shape) -> int:
     if kernel.attribute("axis", ""):
         place = kernel.numbers("axis")[0] % max(len(source), 1)
         return math.prod(source[place + (kernel.op not in _CONTIGUOUS) :])
+    if kernel.op in _BY_CHANNEL:
+        return math.prod(source[2:])
     if kernel.op.startswith("Reduce"):
         return _left_together(source, result)
     return _broadcast_run(result, [value.shape or () for value in kernel.inputs])

@@ -32,6 +32,9 @@ _ALIKE = {
 }
 #: Types of numbers with code of their own; others are as fast as their bytes are moved.
 _NARROW = {"bfloat16": "half", "float16": "half", "int8": "int8", "uint8": "int8"}
+#: Multiply bytes by bytes, which processors do for unsigned ones, and not always for signed ones.
+_OF_BYTES = frozenset({"MatMulInteger", "MatMulIntegerToFloat", "QGemm"})
+_OF_BYTES |= {"ConvInteger", "QLinearConv", "QLinearMatMul"}
 #: Reads of a tensor no more than it writes; the places of its inputs are a table and positions.
 _LOOKUPS = {"Gather": (0, 1), "GatherElements": (0, 1)}
 _PICKS = frozenset({*_LOOKUPS, "EmbedLayerNormalization", "GatherND", "Slice"})
@@ -122,6 +125,8 @@ class Kernel:
         kind = next((value.dtype for value in self.inputs if not value.constant), "float")
         # whatever is cast is read and written, and no more
         narrow = None if self.op == "Cast" else _NARROW.get(kind)
+        if kind == "int8" and self.op in _OF_BYTES:
+            narrow = "signed int8"
         return f"{name} {narrow}" if narrow else name
 
     def _kind_of_convolution(self) -> str:

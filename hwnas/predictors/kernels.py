@@ -21,6 +21,9 @@ _LEAST_KERNELS = 3
 _LEAST_NETWORKS = 5
 #: Subtracting the call from kernels that hardly take longer leaves noise; this share stays.
 _LEAST_SHARE = 0.1
+#: From one node of a network to the next, over what a call takes, one node included
+#: (`benchmarks/node_time.py`).
+_NODE = 0.1
 #: Few networks cannot tell that nothing is unsure but kernels: this share of their errors stays.
 _LEAST_SYSTEMATIC = 0.5
 #: Farther outside of all measured kernels than a factor of 1.5 is said.
@@ -42,6 +45,7 @@ class KernelPredictor:
 
     Attributes:
         call_ms: what a network costs before its first kernel.
+        node_ms: what it takes to come to a kernel, even to one that does nothing.
         calibration: from sums of kernels to whole networks.
         systematic: standard deviation of the logarithm of a network, beyond that of its kernels.
 
@@ -62,7 +66,8 @@ class KernelPredictor:
                 "none: measure them with 'hwnas profile --kernels 500'"
             )
         self.table = table
-        self.call_ms = record.call.latency_ms
+        self.node_ms = _NODE * record.call.latency_ms
+        self.call_ms = record.call.latency_ms - self.node_ms
         self._families = self._fit(record, progress)
         self.calibration, self.systematic = self._calibrate(record)
 
@@ -89,7 +94,7 @@ class KernelPredictor:
         """
         members: dict[str, dict[Kernel, float]] = {}
         for kernel, value in zip(kernels, ms, strict=True):
-            if value > 0:
+            if value > 0 and not kernel.no_op:
                 shares = members.setdefault(kernel.family, {})
                 shares[kernel] = shares.get(kernel, 0.0) + float(value)
         deviations_ms = [
@@ -129,7 +134,7 @@ class KernelPredictor:
         members: dict[str, list[int]] = {}
         for at, kernel in enumerate(kernels):
             if kernel.no_op:
-                ms[at] = 0.0
+                ms[at] = self.node_ms
             elif self.can_predict(kernel):
                 members.setdefault(kernel.family, []).append(at)
         for family, where in members.items():

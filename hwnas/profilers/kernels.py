@@ -35,6 +35,8 @@ _LEAST = 8
 _WEIGHT = 3
 #: What a kernel takes, very roughly, by which kernels are shared out: ms each, per MAC, per byte.
 _ROUGHLY = (0.002, 5e-8, 1e-7)
+#: What takes less is over before a call is.
+_TINY = _ROUGHLY[0] + 0.001
 #: Runtimes of CPUs that make other kernels than those of ONNX Runtime.
 _OF_OTHERS = ("openvino", "torch-compile")
 #: Larger kernels are not measured, only predicted: one takes as long as a hundred others.
@@ -165,7 +167,10 @@ def _roughly(kernel: Kernel) -> float:
 
 
 def _families(pieces: Sequence[Piece]) -> dict[str, dict[str, Piece]]:
-    """Family -> key -> kernel, sorted; of several pieces with one key the first by its content."""
+    """Family -> key -> kernel, sorted; of several pieces with one key the first by its content.
+
+    What hardly does anything tells nothing but a call's noise: it is left out where others are.
+    """
     found: dict[str, dict[str, dict[bytes, Piece]]] = {}
     for piece in pieces:
         kernel = piece.kernel
@@ -175,10 +180,12 @@ def _families(pieces: Sequence[Piece]) -> dict[str, dict[str, Piece]]:
             same = found.setdefault(kernel.family, {}).setdefault(kernel.key, {})
             plain = canonical(piece)
             same[content(plain)] = plain
-    return {
-        family: {key: same[min(same)] for key, same in sorted(members.items())}
-        for family, members in sorted(found.items())
-    }
+    families = {}
+    for family, members in sorted(found.items()):
+        every = {key: same[min(same)] for key, same in sorted(members.items())}
+        plain = {key: piece for key, piece in every.items() if _roughly(piece.kernel) > _TINY}
+        families[family] = plain if len(plain) >= _LEAST else every
+    return families
 
 
 def _spread_out(pieces: Sequence[Piece], count: int, rng: np.random.Generator) -> Iterator[int]:

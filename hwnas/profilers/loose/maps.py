@@ -118,11 +118,14 @@ def _normed(net: DrawnGraph) -> str:
 
 
 def _channels_normed(net: DrawnGraph) -> str:
-    """Of images, or of signals."""
+    """Of images, of signals, or of the rows of a table."""
     shape: tuple[int, ...] = any_image(net)
-    if net.pick(0, 0, 1):
-        shape = (*shape[:2], shape[2] * shape[3])
     kind, count = net.pick(("InstanceNormalization", 2), ("BatchNormalization", 4))
+    form = net.pick("image", "signal", "rows")
+    if form == "signal" or (form == "rows" and count == 2):
+        shape = (*shape[:2], shape[2] * shape[3])
+    elif form == "rows":
+        shape = (net.batch * min(shape[2] * shape[3], 4096), shape[1])
     parts = [half(net, shape[1]) for _ in range(count)]
     return net.op(kind, net.take(*shape), *parts, shape=shape)
 
@@ -151,7 +154,7 @@ MAPS: dict[Callable[[DrawnGraph], str], int] = {
     _reduced: 4,
     _largest: 2,
     _normed: 4,
-    _channels_normed: 1,
+    _channels_normed: 2,
     _biased: 1,
     _slopes: 1,
 }

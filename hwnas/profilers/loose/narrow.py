@@ -1,6 +1,7 @@
 """Single nodes of quantised numbers."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from onnx import TensorProto
@@ -28,14 +29,26 @@ def _bytes(net: DrawnGraph) -> str:
     return net.op("DynamicQuantizeLinear", net.take(*shape), shape=shape, outputs=3, kind=2)
 
 
+def _byte(net: DrawnGraph) -> tuple[int, Any]:
+    """A type of bytes and what stands for zero; signed ones take other kernels, and longer."""
+    unsigned, signed = (TensorProto.UINT8, np.uint8(128)), (TensorProto.INT8, np.int8(0))
+    found: tuple[int, Any] = net.pick(unsigned, unsigned, signed)
+    return found
+
+
 def _byte_product(net: DrawnGraph) -> str:
     inner, rows = net.size(4, 2048), net.batch * net.size(1, 512)
     out = max(1, min(net.size(1, 2048), 400_000_000 // (rows * inner)))
-    data = net.take(rows, inner, kind=TensorProto.UINT8)
-    scale, zero, low = net.const(np.float32(0.05)), net.const(np.uint8(128)), net.const(np.int8(0))
+    form = net.pick(
+        "MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul", "QLinearMatMul"
+    )
+    kind, middle = _byte(net)
+    scale, zero, low = net.const(np.float32(0.05)), net.const(middle), net.const(np.int8(0))
     weights = net.const(np.full((inner, out), 3, np.int8))
     shape = (rows, out)
-    form = net.pick("MatMulInteger", "MatMulIntegerToFloat", "QLinearMatMul", "QLinearMatMul")
+    if form == "DynamicQuantizeMatMul":
+        return net.microsoft(form, net.take(rows, inner), weights, scale, low, shape=shape)
+    data = net.take(rows, inner, kind=kind)
     if form == "MatMulInteger":
         return net.op(form, data, weights, zero, low, shape=shape, kind=_INT32)
     if form == "MatMulIntegerToFloat":
@@ -43,7 +56,7 @@ def _byte_product(net: DrawnGraph) -> str:
         bias = [half(net, out)] if net.pick(0, 1) else []
         return net.microsoft(form, *parts, *bias, shape=shape)
     parts = (data, scale, zero, weights, scale, low, scale, zero)
-    return net.op(form, *parts, shape=shape, kind=TensorProto.UINT8)
+    return net.op(form, *parts, shape=shape, kind=kind)
 
 
 def _byte_convolution(net: DrawnGraph) -> str:
@@ -55,17 +68,18 @@ def _byte_convolution(net: DrawnGraph) -> str:
     out = net.size(1, min(768, max(1, int(3e8 / (c * k * k * np.prod(size))))))
     out = c if group == c else out
     new = [(s + k // 2 * 2 - k) // stride + 1 for s in size]
-    known = (net.const(np.float32(0.05)), net.const(np.uint8(128)))
+    kind, middle = _byte(net)
+    known = (net.const(np.float32(0.05)), net.const(middle))
     weights = [np.full((out, c // group, k, k), 3, np.int8), np.float32(0.05), np.int8(0)]
     return net.op(
         "QLinearConv",
-        net.take(n, c, *size, kind=TensorProto.UINT8),
+        net.take(n, c, *size, kind=kind),
         *known,
         *map(net.const, weights),
         *known,
         net.const(np.full(out, 9, np.int32)),
         shape=(n, out, *new),
-        kind=TensorProto.UINT8,
+        kind=kind,
         kernel_shape=[k] * 2,
         strides=[stride] * 2,
         pads=[k // 2] * 4,
@@ -75,8 +89,8 @@ def _byte_convolution(net: DrawnGraph) -> str:
 
 def _byte_layer(net: DrawnGraph) -> str:
     """What joins convolutions of bytes, and what stands behind them."""
-    known = (net.const(np.float32(0.05)), net.const(np.uint8(128)))
-    byte = TensorProto.UINT8
+    byte, middle = _byte(net)
+    known = (net.const(np.float32(0.05)), net.const(middle))
     kind = net.pick(
         "QLinearAdd", "QLinearMul", "QLinearSigmoid", "QLinearGlobalAveragePool", "QGemm",
         "QLinearConcat", "NhwcMaxPool",
@@ -131,8 +145,8 @@ def _byte_recurrent(net: DrawnGraph) -> str:
 #: What draws a node, and how often in each graph.
 NARROW: dict[Callable[[DrawnGraph], str], int] = {
     _bytes: 3,
-    _byte_product: 3,
-    _byte_convolution: 3,
+    _byte_product: 4,
+    _byte_convolution: 4,
     _byte_layer: 4,
     _byte_recurrent: 1,
 }

@@ -1,8 +1,7 @@
 """Latency of kernels that nobody measured, from kernels of the same family that were."""
 
 import math
-from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,7 +9,7 @@ from hwnas.arrays import FloatArray
 from hwnas.errors import TableFormatError, TableTargetError, UnknownNameError
 from hwnas.kernels import NAMES, Kernel, features, parse_kernel, work
 from hwnas.latency_tables import KernelRecord, LatencyTable
-from hwnas.predictors.calibrated import Calibration, calibrate
+from hwnas.predictors.calibrated import Calibration, calibrate_by_median
 from hwnas.predictors.roofline import Roofline
 from hwnas.progress import Progress, silent
 
@@ -78,8 +77,7 @@ class KernelPredictor:
     def predict(self, kernels: Sequence[Kernel]) -> FloatArray:
         """Milliseconds of each kernel within a network, (n,); nan where it cannot be predicted."""
         distinct = list(dict.fromkeys(kernels))  # a model of many nodes repeats most of them
-        factors = [self.calibration.factor(_groups(kernel)) for kernel in distinct]
-        ms = self._alone(distinct) * np.array(factors, np.float64)
+        ms = self.calibration.scale * self._alone(distinct)
         place = {kernel: at for at, kernel in enumerate(distinct)}
         return ms[np.array([place[kernel] for kernel in kernels], np.int64)]
 
@@ -157,17 +155,12 @@ class KernelPredictor:
         return families
 
     def _calibrate(self, record: KernelRecord) -> tuple[Calibration, float]:
-        parts: list[Mapping[Hashable, float]] = []
         sums, wholes, known = [], [], []
         for network in record.networks.values():
             counts = {_parsed(key): count for key, count in network.kernels.items()}
             alone = self._alone(list(counts)) * np.array(list(counts.values()))
             if np.isnan(alone).any():
                 continue
-            row: Counter[Hashable] = Counter()
-            for kernel, ms in zip(counts, alone, strict=True):
-                row.update(dict.fromkeys(_groups(kernel), float(ms)))
-            parts.append(row)
             sums.append(float(alone.sum()))
             known.append(self.spread(list(counts), alone) ** 2)
             wholes.append(network.measurement.latency_ms - self.call_ms)
@@ -176,16 +169,9 @@ class KernelPredictor:
                 f"only {len(wholes)} of the table's networks consist of kernels that it can "
                 f"predict, {_LEAST_NETWORKS} are needed: profile again with more kernels"
             )
-        found = calibrate(parts, sums, wholes)
+        found = calibrate_by_median(sums, wholes)
         least = (_LEAST_SYSTEMATIC * found.residual) ** 2
         return found, max(found.residual**2 - float(np.median(known)), least) ** 0.5
-
-
-def _groups(kernel: Kernel) -> tuple[Hashable, ...]:
-    """What is corrected together: kinds of convolutions, matrix products, all that moves data."""
-    if "Conv" in kernel.op:
-        return (kernel.family.partition(" ")[2],)
-    return ("product" if kernel.macs else "other",)
 
 
 def _arrays(kernels: Sequence[Kernel]) -> tuple[FloatArray, FloatArray]:

@@ -31,8 +31,10 @@ _POOL, _LOOSE = 105, 20
 #: The smallest number of kernels of each family; a family may have fewer. Fewer than eight are a
 #: plain roofline, and three or four of such different sizes are hardly that.
 _LEAST = 8
-#: The weight of convolutions and matrix products when the other kernels are shared out.
+#: The weight of convolutions, of matrix products, and of what stands between them everywhere, when
+#: the other kernels are shared out.
 _WEIGHT = 3
+_EVERYWHERE = ("Add, Mul, Sub",)
 #: What a kernel takes, very roughly, by which kernels are shared out: ms each, per MAC, per byte.
 _ROUGHLY = (0.002, 5e-8, 1e-7)
 #: What takes less is over before a call is.
@@ -148,7 +150,7 @@ def choose_kernels(pieces: Sequence[Piece], count: int, rng: np.random.Generator
     families = _families(pieces)
     weights = {
         name: sum(_roughly(piece.kernel) ** 0.5 for piece in found.values()) ** 0.7
-        * (_WEIGHT if any(piece.kernel.macs for piece in found.values()) else 1)
+        * (_WEIGHT if name in _EVERYWHERE or any(p.kernel.macs for p in found.values()) else 1)
         for name, found in families.items()
     }
     free = max(0, count - len(families))

@@ -41,8 +41,10 @@ def _binary(net: DrawnGraph) -> str:
         shape, shape, (1, *shape[1:]), shape[-1:], channels, channels, (), (1,),
         (shape[0], *channels[1:]), (*shape[:-1], 1), (*shape[:-2], 1, shape[-1])[-len(shape):],
     )  # fmt: skip
-    constant = net.pick(0, 1) or kind == "Pow"
-    second = half(net, *other) if constant else net.take(*other)
+    if kind == "Pow":  # the exponents that people write have code of their own
+        second = net.const(np.float32(net.pick(2, 2, 3)))
+    else:
+        second = half(net, *other) if net.pick(0, 1) else net.take(*other)
     return net.op(kind, net.take(*shape), second, shape=shape)
 
 
@@ -147,7 +149,7 @@ def _slopes(net: DrawnGraph) -> str:
 #: What draws a node, and how often in each graph.
 MAPS: dict[Callable[[DrawnGraph], str], int] = {
     _unary: 11,
-    _binary: 6,
+    _binary: 8,
     _compared: 2,
     _chosen: 1,
     _cast: 2,

@@ -128,8 +128,9 @@ def test_dilation_rows_and_runs_are_features():
 
 
 def test_channels_that_lie_last_make_the_same_convolution():
-    first = "QLinearConv{group=1}(uint8:1x3x8x9,w1,wuint8:1,wint8:8x3x3x3)->(uint8:1x8x6x7)"
-    last = "QLinearConv{channels_last=1,group=1}(uint8:1x8x9x3,w1,wuint8:1,wint8:8x3x3x3)->(uint8:1x6x7x8)"
+    key = "QLinearConv{{{}group=1}}(uint8:{},w1,wuint8:1,wint8:8x3x3x3)->(uint8:{})"
+    first = key.format("", "1x3x8x9", "1x8x6x7")
+    last = key.format("channels_last=1,", "1x8x9x3", "1x6x7x8")
     one, other = parse_kernel(first), parse_kernel(last)
     assert (features(one) == features(other)).all()
     assert (work(one) == work(other)).all()

@@ -66,7 +66,8 @@ def profile_kernels(
         table: made on the runtime's target.
         origin: the space of the table; its middle network is the reference.
         runtime: what runs them.
-        count: how many kernels are measured alone, about; every family gets three at least.
+        count: how many kernels are measured alone, about; every family gets eight at least, where
+            so many were drawn.
         n_networks: random networks measured whole, to know how far sums of kernels are off.
         plan: when a median is tight enough.
         seed: of the kernels, the networks and the order of the runs.
@@ -185,8 +186,8 @@ def _families(pieces: Sequence[Piece]) -> dict[str, dict[str, Piece]]:
     families = {}
     for family, members in sorted(found.items()):
         every = {key: same[min(same)] for key, same in sorted(members.items())}
-        plain = {key: piece for key, piece in every.items() if _roughly(piece.kernel) > _TINY}
-        families[family] = plain if len(plain) >= _LEAST else every
+        large = {key: piece for key, piece in every.items() if _roughly(piece.kernel) > _TINY}
+        families[family] = large if len(large) >= _LEAST else every
     return families
 
 

@@ -279,6 +279,18 @@ def test_coming_to_a_node_takes_time_even_where_nothing_runs(predictor):
     assert predictor.node_ms > 0
 
 
+def test_kernels_of_a_family_share_what_it_takes_to_start_the_first(predictor):
+    kernel = kernel_of("Add{}(1x64x32x32,1x64x32x32)->(1x64x32x32)")
+    other = kernel_of("Softmax{axis=-1}(1x4x128x128)->(1x4x128x128)")
+    alone = predictor.predict([kernel])[0]
+    model = predictor._families[kernel.family]
+    spared = 0.8 * alone * float(model.start_share(work(kernel)[None])[0])
+    assert spared > 0
+    five = predictor.predict([kernel] * 5)
+    assert five == pytest.approx([alone - spared * 4 / 5] * 5)
+    assert predictor.predict([kernel, other])[0] == pytest.approx(alone)  # of another family
+
+
 def test_errors_of_one_kernel_that_runs_often_do_not_average_out(predictor):
     kernel = kernel_of("nchwc.Conv{group=1}(1x64x28x28,w64x64x3x3,w64)->(1x64x28x28)")
     other = kernel_of("Softmax{axis=-1}(1x4x128x128)->(1x4x128x128)")

@@ -55,8 +55,8 @@ def _byte_product(net: DrawnGraph) -> str:
         parts = (data, weights, net.take(1), scale, zero, low)
         bias = [half(net, out)] if net.pick(0, 1) else []
         return net.microsoft(form, *parts, *bias, shape=shape)
-    parts = (data, scale, zero, weights, scale, low, scale, zero)
-    return net.op(form, *parts, shape=shape, kind=kind)
+    every = (data, scale, zero, weights, scale, low, scale, zero)
+    return net.op(form, *every, shape=shape, kind=kind)
 
 
 def _byte_convolution(net: DrawnGraph) -> str:
@@ -113,11 +113,11 @@ def _byte_layer(net: DrawnGraph) -> str:
         return net.microsoft(kind, *known, *parts, *more, shape=wide, kind=byte, axis=1)
     if kind == "NhwcMaxPool":
         n, channels, *size = shape
-        last = (n, *size, channels)
+        turned = (n, *size, channels)
         k, stride = net.pick((2, 2), (3, 1))
         small = (n, *((s - k) // stride + 1 for s in size), channels)
         window = {"kernel_shape": [k] * 2, "strides": [stride] * 2}
-        return net.microsoft(kind, net.take(*last, kind=byte), shape=small, kind=byte, **window)
+        return net.microsoft(kind, net.take(*turned, kind=byte), shape=small, kind=byte, **window)
     if kind != "QLinearSigmoid":
         parts += [net.take(*shape, kind=byte), *known]
     return net.microsoft(kind, *parts, *known, shape=shape, kind=byte)

@@ -20,10 +20,16 @@ NAMES = (
     *("last size read", "last size written", "window", "longest side of it"),
     *("stride", "channels of a group", "operands", "dilation", "rows", "run", "heads"),
     *("activation", "costly activation", "interpolation", "transposed factor"),
+    *("window inside", "channels in no vector"),
 )
 #: What lies nearest to a core holds about so many bytes; more is moved at another rate.
 _CACHE = 2**20
+#: Channels that any blocked layout divides by.
+_VECTOR = 8
+#: Of a stranger's kernel no more places of a window are looked at along one axis.
+_MOST_PLACES = 2000
 _CONTIGUOUS = ("Concat", "Split")  # their axis lies in what they copy at once
+_BY_CHANNEL = ("BatchNormalization", "InstanceNormalization")
 _ROWS = ("LayerNormalization", "LogSoftmax", "SkipLayerNormalization", "Softmax")
 
 
@@ -45,8 +51,14 @@ def _unfolded(kernel: Kernel) -> int:
     if "Conv" not in kernel.op or math.prod(window) == 1:
         return 0
     side = kernel.inputs[0] if kernel.op == "ConvTranspose" else kernel.outputs[0]
-    channels = (side.shape or (1, 1))[1:2]
+    channels = _channels_first(kernel, side.shape or ())[1:2]
     return kernel.macs // max(1, *channels, 1)
+
+
+def _channels_first(kernel: Kernel, shape: Shape) -> Shape:
+    """Sizes of an image as (batch, channels, height, width), wherever the channels lie."""
+    last = kernel.attribute("channels_last", "0") == "1" or kernel.op.startswith("Nhwc")
+    return (*shape[:1], *shape[-1:], *shape[1:-1]) if last and len(shape) > 2 else shape
 
 
 def _pieces(kernel: Kernel) -> int:
@@ -63,8 +75,10 @@ def _pieces(kernel: Kernel) -> int:
 
 def features(kernel: Kernel) -> FloatArray:
     """What efficiency depends on, one number each of `NAMES`, (n_features,)."""
-    source = kernel.inputs[0].shape or () if kernel.inputs else ()
-    result = kernel.outputs[0].shape or () if kernel.outputs else ()
+    source, result = (
+        _channels_first(kernel, side[0].shape or ()) if side else ()
+        for side in (kernel.inputs, kernel.outputs)
+    )
     window = (kernel.weights.shape or ())[2:]
     if not window:
         window = kernel.numbers("kernel_shape")
@@ -92,15 +106,37 @@ def features(kernel: Kernel) -> FloatArray:
         bool(activation) and activation not in _CHEAP,
         kernel.attribute("mode", "") in ("linear", "cubic"),
         kernel.attribute("transB", "0") == "1",
+        math.log(_inside(kernel, source, result)),
+        "nchwc.Conv" in kernel.op and len(source) > 1 and source[1] % _VECTOR > 0,
     )
     return np.array([*(math.log(max(v, 1)) for v in sizes), *map(float, flags)])
+
+
+def _inside(kernel: Kernel, source: Shape, result: Shape) -> float:
+    """Share of the places of a window, over all outputs, that lie in the image and not beyond."""
+    if "Conv" not in kernel.op or kernel.op == "ConvTranspose":
+        return 1.0
+    share = 1.0
+    window, rank = (kernel.weights.shape or ())[2:], len(result) - 2
+    steps, gaps = (_each(kernel.numbers(name), rank) for name in ("strides", "dilations"))
+    for size, out, k, step, gap in zip(source[2:], result[2:], window, steps, gaps, strict=False):
+        before = ((out - 1) * step + (k - 1) * gap + 1 - size) // 2  # as wide behind it
+        starts = np.arange(min(out, _MOST_PLACES)) * step - before
+        places = starts[:, None] + np.arange(min(k, _MOST_PLACES)) * gap
+        share *= max(float(np.mean((places >= 0) & (places < size))), 1e-3)
+    return share
+
+
+def _each(numbers: tuple[int, ...], rank: int) -> tuple[int, ...]:
+    return numbers if len(numbers) == rank else (1,) * rank
 
 
 def _run(kernel: Kernel, source: Shape, result: Shape) -> int:
     """How many numbers that lie one after the other are treated alike.
 
-    Those behind the axis of an operator; those that a transposition leaves together; those over
-    which all operands of a sum or product are either numbers or one number.
+    Those behind the axis of an operator, or behind channels that are normed; those that a
+    transposition leaves together; those over which all operands of a sum or product are either
+    numbers or one number.
     """
     if kernel.attribute("perm", ""):
         order = kernel.numbers("perm")
@@ -111,6 +147,8 @@ def _run(kernel: Kernel, source: Shape, result: Shape) -> int:
     if kernel.attribute("axis", ""):
         place = kernel.numbers("axis")[0] % max(len(source), 1)
         return math.prod(source[place + (kernel.op not in _CONTIGUOUS) :])
+    if kernel.op in _BY_CHANNEL:
+        return math.prod(source[2:])
     if kernel.op.startswith("Reduce"):
         return _left_together(source, result)
     return _broadcast_run(result, [value.shape or () for value in kernel.inputs])

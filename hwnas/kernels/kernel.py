@@ -32,9 +32,14 @@ _ALIKE = {
 }
 #: Types of numbers with code of their own; others are as fast as their bytes are moved.
 _NARROW = {"bfloat16": "half", "float16": "half", "int8": "int8", "uint8": "int8"}
+#: Multiply bytes by bytes, which processors do for unsigned ones, and not always for signed ones.
+_OF_BYTES = frozenset({"MatMulInteger", "MatMulIntegerToFloat", "QGemm"})
+_OF_BYTES |= {"ConvInteger", "QLinearConv", "QLinearMatMul"}
 #: Reads of a tensor no more than it writes; the places of its inputs are a table and positions.
 _LOOKUPS = {"Gather": (0, 1), "GatherElements": (0, 1)}
 _PICKS = frozenset({*_LOOKUPS, "EmbedLayerNormalization", "GatherND", "Slice"})
+#: Works along an axis; another one than the last is brought there first.
+_ALONG = frozenset({"LogSoftmax", "Softmax"})
 #: What holds graphs of its own: how much of these runs is not known before.
 _CONTROL = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 #: Types of numbers -> bytes of one.
@@ -115,9 +120,13 @@ class Kernel:
             name = "Gemm" if self.weights.elements else "MatMul"
         if self.op in _CONVOLUTIONS or self.op == "ConvTranspose":
             name += f" {self._kind_of_convolution()}"
+        if self.op in _ALONG and self._across():
+            name += " across"
         kind = next((value.dtype for value in self.inputs if not value.constant), "float")
         # whatever is cast is read and written, and no more
         narrow = None if self.op == "Cast" else _NARROW.get(kind)
+        if kind == "int8" and self.op in _OF_BYTES:
+            narrow = "signed int8"
         return f"{name} {narrow}" if narrow else name
 
     def _kind_of_convolution(self) -> str:
@@ -126,6 +135,11 @@ class Kernel:
         weights = self.weights.shape or ()
         channels, own = (0, self.groups) if self.op == "ConvTranspose" else (1, 1)
         return "depthwise" if weights[channels : channels + 1] == (own,) else "grouped"
+
+    def _across(self) -> bool:
+        """Whether its axis is not the last one: numbers that belong together lie apart."""
+        axis, rank = self.numbers("axis", -1)[0], len(self.inputs[0].shape or ())
+        return axis not in (-1, rank - 1)
 
     @property
     def positions(self) -> dict[int, int]:
@@ -136,6 +150,11 @@ class Kernel:
         shape = self.inputs[table].shape or (1,)
         axis = self.numbers("axis", 0)[0]
         return {at: shape[axis] if -len(shape) <= axis < len(shape) else 1}
+
+    @property
+    def branches(self) -> bool:
+        """Whether it goes two ways by the signs of its first input, so that these are time too."""
+        return self.op == "PRelu"
 
     @property
     def groups(self) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto
 
 from hwnas.errors import ModelFormatError, OptionError
-from hwnas.kernels.inputs import BELOW, fix_shapes, model_inputs
+from hwnas.kernels.inputs import ALIKE, BELOW, fix_shapes, model_inputs
 from hwnas.kernels.model import nodes_and_tensors, read_model
 
 __all__ = ["BELOW", "RunnableModel", "runnable"]
@@ -75,7 +75,7 @@ def runnable(
     _fix_batch(inputs, shapes or {}, batch, source)
     fix_shapes(proto, shapes or {}, source)
     for at in reversed(range(len(proto.metadata_props))):
-        if proto.metadata_props[at].key.startswith(BELOW):
+        if proto.metadata_props[at].key.startswith((ALIKE, BELOW)):
             del proto.metadata_props[at]
     for name, rows in _rows(proto.graph, [value.name for value in inputs]).items():
         proto.metadata_props.add(key=BELOW + name, value=str(rows))

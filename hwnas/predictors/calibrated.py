@@ -19,7 +19,13 @@ import numpy.typing as npt
 from hwnas.arrays import FloatArray
 from hwnas.ops import Workload
 
-__all__ = ["Calibration", "calibrate", "calibrate_without_each", "workload_groups"]
+__all__ = [
+    "Calibration",
+    "calibrate",
+    "calibrate_by_median",
+    "calibrate_without_each",
+    "workload_groups",
+]
 
 #: Standard deviations of the deltas, and of a whole network's relative error, that are tried.
 _WIDTHS = (0.01, 0.02, 0.04, 0.08, 0.15)
@@ -64,6 +70,18 @@ def calibrate(
     """
     names, table, _ = _table(parts)
     return _fit(names, table, np.asarray(sums, np.float64), np.asarray(wholes, np.float64))
+
+
+def calibrate_by_median(sums: npt.ArrayLike, wholes: npt.ArrayLike) -> Calibration:
+    """One scale that the middle network has: of a few that are far off, none draws it.
+
+    Args:
+        sums, wholes: as `calibrate`, n at least 2.
+    """
+    ratios = np.log(np.asarray(wholes, np.float64) / np.asarray(sums, np.float64))
+    left_out = [np.median(np.delete(ratios, at)) - ratio for at, ratio in enumerate(ratios)]
+    residual = float(np.sqrt(np.mean(np.square(left_out))))
+    return Calibration(float(np.exp(np.median(ratios))), {}, residual, len(ratios))
 
 
 def calibrate_without_each(

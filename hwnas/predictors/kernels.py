@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from hwnas.arrays import FloatArray
 from hwnas.errors import TableFormatError, TableTargetError, UnknownNameError
 from hwnas.kernels import NAMES, Kernel, features, parse_kernel, work
 from hwnas.latency_tables import KernelRecord, LatencyTable
-from hwnas.predictors.calibrated import Calibration, calibrate
+from hwnas.predictors.calibrated import Calibration, calibrate_by_median
 from hwnas.predictors.roofline import Roofline
 from hwnas.progress import Progress, silent
 
@@ -21,6 +21,12 @@ _LEAST_KERNELS = 3
 _LEAST_NETWORKS = 5
 #: Subtracting the call from kernels that hardly take longer leaves noise; this share stays.
 _LEAST_SHARE = 0.1
+#: From one node of a network to the next, over what a call takes, one node included
+#: (`benchmarks/node_time.py`).
+_NODE = 0.1
+#: Of the time that does not depend on a kernel's work, what goes for code that is not in the cache:
+#: random networks of five tables are off least with 0.7 to all of it.
+_START = 0.8
 #: Few networks cannot tell that nothing is unsure but kernels: this share of their errors stays.
 _LEAST_SYSTEMATIC = 0.5
 #: Farther outside of all measured kernels than a factor of 1.5 is said.
@@ -29,6 +35,9 @@ _AT_ONCE = 1000
 #: Standard deviation of what a call takes, over that of the almost empty model: others have more
 #: inputs.
 _CALL_UNSURE = 0.3
+#: And of a kernel that branches at signs: a model's may be all alike, or each random, which takes
+#: ten times as long; both lie within two of it.
+_SIGNS_UNSURE = 0.6
 
 
 class KernelPredictor:
@@ -39,6 +48,7 @@ class KernelPredictor:
 
     Attributes:
         call_ms: what a network costs before its first kernel.
+        node_ms: what it takes to come to a kernel, even to one that does nothing.
         calibration: from sums of kernels to whole networks.
         systematic: standard deviation of the logarithm of a network, beyond that of its kernels.
 
@@ -59,7 +69,8 @@ class KernelPredictor:
                 "none: measure them with 'hwnas profile --kernels 500'"
             )
         self.table = table
-        self.call_ms = record.call.latency_ms
+        self.node_ms = _NODE * record.call.latency_ms
+        self.call_ms = record.call.latency_ms - self.node_ms
         self._families = self._fit(record, progress)
         self.calibration, self.systematic = self._calibrate(record)
 
@@ -68,11 +79,13 @@ class KernelPredictor:
         return kernel.no_op or (kernel.static and kernel.family in self._families)
 
     def predict(self, kernels: Sequence[Kernel]) -> FloatArray:
-        """Milliseconds of each kernel within a network, (n,); nan where it cannot be predicted."""
-        distinct = list(dict.fromkeys(kernels))  # a model of many nodes repeats most of them
-        factors = [self.calibration.factor(_groups(kernel)) for kernel in distinct]
-        ms = self._alone(distinct) * np.array(factors, np.float64)
-        place = {kernel: at for at, kernel in enumerate(distinct)}
+        """Milliseconds of each kernel within a network, (n,); nan where it cannot be predicted.
+
+        Kernels of one family share what it takes to start the first of them.
+        """
+        counts = Counter(kernels)  # a model of many nodes repeats most of them
+        ms = self.calibration.scale * self._within(counts)
+        place = {kernel: at for at, kernel in enumerate(counts)}
         return ms[np.array([place[kernel] for kernel in kernels], np.int64)]
 
     def spread(self, kernels: Sequence[Kernel], ms: FloatArray) -> float:
@@ -86,14 +99,15 @@ class KernelPredictor:
         """
         members: dict[str, dict[Kernel, float]] = {}
         for kernel, value in zip(kernels, ms, strict=True):
-            if value > 0:
+            if value > 0 and not kernel.no_op:
                 shares = members.setdefault(kernel.family, {})
                 shares[kernel] = shares.get(kernel, 0.0) + float(value)
         deviations_ms = [
             self._deviation_ms(family, list(shares), list(shares.values()))
             for family, shares in members.items()
         ]
-        deviations_ms.append(_CALL_UNSURE * self.call_ms)
+        branching = [v for k, v in zip(kernels, ms, strict=True) if k.branches and v > 0]
+        deviations_ms += [_CALL_UNSURE * self.call_ms, _SIGNS_UNSURE * sum(branching)]
         return math.hypot(*deviations_ms) / (self.call_ms + float(np.nansum(ms)))
 
     def _deviation_ms(self, family: str, kernels: Sequence[Kernel], ms: Sequence[float]) -> float:
@@ -119,18 +133,27 @@ class KernelPredictor:
                 far[kernel] = tuple(name for name, d in zip(NAMES, beyond, strict=True) if d > _FAR)
         return [far[kernel] for kernel in kernels]
 
-    def _alone(self, kernels: Sequence[Kernel]) -> FloatArray:
-        """Milliseconds of each kernel alone, without the call."""
+    def _within(self, counts: Mapping[Kernel, int]) -> FloatArray:
+        """Milliseconds of each distinct kernel of a network, without the call, (n,).
+
+        Alone, a kernel begins with its code outside of the cache. In a network the next one of the
+        family finds it there, so that all of them together pay for that once.
+        """
+        kernels = list(counts)
         ms = np.full(len(kernels), np.nan)
         members: dict[str, list[int]] = {}
         for at, kernel in enumerate(kernels):
             if kernel.no_op:
-                ms[at] = 0.0
+                ms[at] = self.node_ms
             elif self.can_predict(kernel):
                 members.setdefault(kernel.family, []).append(at)
         for family, where in members.items():
-            found = [kernels[at] for at in where]
-            ms[where], _ = self._families[family].predict(*_arrays(found))
+            rows = _arrays([kernels[at] for at in where])
+            model = self._families[family]
+            alone, _ = model.predict(*rows)
+            others = 1 - 1 / sum(counts[kernels[at]] for at in where)
+            spared = _START * others * model.start_share(rows[0]) * alone
+            ms[where] = np.maximum(alone - spared, np.minimum(alone, self.node_ms))
         return ms
 
     def _fit(self, record: KernelRecord, progress: Progress) -> dict[str, Roofline]:
@@ -148,35 +171,23 @@ class KernelPredictor:
         return families
 
     def _calibrate(self, record: KernelRecord) -> tuple[Calibration, float]:
-        parts: list[Mapping[Hashable, float]] = []
         sums, wholes, known = [], [], []
         for network in record.networks.values():
             counts = {_parsed(key): count for key, count in network.kernels.items()}
-            alone = self._alone(list(counts)) * np.array(list(counts.values()))
-            if np.isnan(alone).any():
+            ms = self._within(counts) * np.array(list(counts.values()))
+            if np.isnan(ms).any():
                 continue
-            row: Counter[Hashable] = Counter()
-            for kernel, ms in zip(counts, alone, strict=True):
-                row.update(dict.fromkeys(_groups(kernel), float(ms)))
-            parts.append(row)
-            sums.append(float(alone.sum()))
-            known.append(self.spread(list(counts), alone) ** 2)
+            sums.append(float(ms.sum()))
+            known.append(self.spread(list(counts), ms) ** 2)
             wholes.append(network.measurement.latency_ms - self.call_ms)
         if len(wholes) < _LEAST_NETWORKS:
             raise TableTargetError(
                 f"only {len(wholes)} of the table's networks consist of kernels that it can "
                 f"predict, {_LEAST_NETWORKS} are needed: profile again with more kernels"
             )
-        found = calibrate(parts, sums, wholes)
+        found = calibrate_by_median(sums, wholes)
         least = (_LEAST_SYSTEMATIC * found.residual) ** 2
         return found, max(found.residual**2 - float(np.median(known)), least) ** 0.5
-
-
-def _groups(kernel: Kernel) -> tuple[Hashable, ...]:
-    """What is corrected together: kinds of convolutions, matrix products, all that moves data."""
-    if "Conv" in kernel.op:
-        return (kernel.family.partition(" ")[2],)
-    return ("product" if kernel.macs else "other",)
 
 
 def _arrays(kernels: Sequence[Kernel]) -> tuple[FloatArray, FloatArray]:

@@ -16,6 +16,8 @@ from hwnas.predictors.tensorrt.models import predict_engine
 
 __all__ = ["predict_onnx", "predict_pieces"]
 
+_BRANCHES = "it goes two ways by the signs of its numbers, which nobody knows before"
+
 
 def predict_onnx(
     model: bytes | str | Path,
@@ -79,6 +81,7 @@ def predict_pieces(
             kernel.macs,
             None if np.isnan(ms) else float(ms),
             far,
+            _BRANCHES if kernel.branches else "",
         )
         for piece, kernel, ms, far in zip(pieces, found, known, outside, strict=True)
     )

@@ -86,6 +86,10 @@ class Roofline:
         rows = np.asarray(features, np.float64)
         return roof * np.exp(self.process.predict(rows)), self.process.deviation(rows)
 
+    def start_share(self, work: npt.ArrayLike) -> FloatArray:
+        """Share of the milliseconds that does not depend on the work, (n,)."""
+        return np.asarray(self.weights[-1] / _roof(self.weights, np.asarray(work, np.float64)))
+
     def covariance(self, features: npt.ArrayLike) -> FloatArray:
         """Of the logarithms at features (n, n_features), (n, n).
 

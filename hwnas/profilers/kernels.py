@@ -28,12 +28,17 @@ __all__ = ["check_kernels", "choose_kernels", "profile_kernels"]
 
 #: Random networks that kernels are drawn from, in styles that take turns; graphs of single nodes.
 _POOL, _LOOSE = 105, 20
-#: The smallest number of kernels of each family; a family may have fewer.
-_LEAST = 3
-#: The weight of convolutions and matrix products when the other kernels are shared out.
+#: The smallest number of kernels of each family; a family may have fewer. Fewer than eight are a
+#: plain roofline, and three or four of such different sizes are hardly that.
+_LEAST = 8
+#: The weight of convolutions, of matrix products, and of what stands between them everywhere, when
+#: the other kernels are shared out.
 _WEIGHT = 3
+_EVERYWHERE = ("Add, Mul, Sub",)
 #: What a kernel takes, very roughly, by which kernels are shared out: ms each, per MAC, per byte.
 _ROUGHLY = (0.002, 5e-8, 1e-7)
+#: What takes less is over before a call is.
+_TINY = _ROUGHLY[0] + 0.001
 #: Runtimes of CPUs that make other kernels than those of ONNX Runtime.
 _OF_OTHERS = ("openvino", "torch-compile")
 #: Larger kernels are not measured, only predicted: one takes as long as a hundred others.
@@ -61,7 +66,8 @@ def profile_kernels(
         table: made on the runtime's target.
         origin: the space of the table; its middle network is the reference.
         runtime: what runs them.
-        count: how many kernels are measured alone, about; every family gets three at least.
+        count: how many kernels are measured alone, about; every family gets eight at least, where
+            so many were drawn.
         n_networks: random networks measured whole, to know how far sums of kernels are off.
         plan: when a median is tight enough.
         seed: of the kernels, the networks and the order of the runs.
@@ -145,7 +151,7 @@ def choose_kernels(pieces: Sequence[Piece], count: int, rng: np.random.Generator
     families = _families(pieces)
     weights = {
         name: sum(_roughly(piece.kernel) ** 0.5 for piece in found.values()) ** 0.7
-        * (_WEIGHT if any(piece.kernel.macs for piece in found.values()) else 1)
+        * (_WEIGHT if name in _EVERYWHERE or any(p.kernel.macs for p in found.values()) else 1)
         for name, found in families.items()
     }
     free = max(0, count - len(families))
@@ -164,7 +170,10 @@ def _roughly(kernel: Kernel) -> float:
 
 
 def _families(pieces: Sequence[Piece]) -> dict[str, dict[str, Piece]]:
-    """Family -> key -> kernel, sorted; of several pieces with one key the first by its content."""
+    """Family -> key -> kernel, sorted; of several pieces with one key the first by its content.
+
+    What hardly does anything tells nothing but a call's noise: it is left out where others are.
+    """
     found: dict[str, dict[str, dict[bytes, Piece]]] = {}
     for piece in pieces:
         kernel = piece.kernel
@@ -174,10 +183,12 @@ def _families(pieces: Sequence[Piece]) -> dict[str, dict[str, Piece]]:
             same = found.setdefault(kernel.family, {}).setdefault(kernel.key, {})
             plain = canonical(piece)
             same[content(plain)] = plain
-    return {
-        family: {key: same[min(same)] for key, same in sorted(members.items())}
-        for family, members in sorted(found.items())
-    }
+    families = {}
+    for family, members in sorted(found.items()):
+        every = {key: same[min(same)] for key, same in sorted(members.items())}
+        large = {key: piece for key, piece in every.items() if _roughly(piece.kernel) > _TINY}
+        families[family] = large if len(large) >= _LEAST else every
+    return families
 
 
 def _spread_out(pieces: Sequence[Piece], count: int, rng: np.random.Generator) -> Iterator[int]:

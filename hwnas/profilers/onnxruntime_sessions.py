@@ -9,6 +9,7 @@ import onnxruntime as ort
 from hwnas.profilers.protocol import Job
 
 __all__ = [
+    "ALIKE",
     "BELOW",
     "bound",
     "input_arrays",
@@ -20,6 +21,8 @@ __all__ = [
 
 #: Behind this, a model's metadata says what the whole numbers of an input lie below.
 BELOW = "hwnas.below."
+#: And behind this, how many numbers of an input have one sign in a row.
+ALIKE = "hwnas.alike."
 
 
 def load_session(
@@ -100,10 +103,19 @@ def bound(session: Any, kept: list[Any] | None = None) -> Job:
 def input_arrays(session: Any) -> list[tuple[str, Any]]:
     """Made up values of each input, by name."""
     said, rng = session.get_modelmeta().custom_metadata_map, np.random.default_rng(0)
-    return [
-        (x.name, made_up(x.shape, number_type(x), said.get(BELOW + x.name), rng))
-        for x in session.get_inputs()
-    ]
+    found = []
+    for x in session.get_inputs():
+        values = made_up(x.shape, number_type(x), said.get(BELOW + x.name), rng)
+        if ALIKE + x.name in said:
+            values = in_stretches(values, int(said[ALIKE + x.name]))
+        found.append((x.name, values))
+    return found
+
+
+def in_stretches(values: Any, length: int) -> Any:
+    """The same numbers, so many of which in a row have the sign of the first one."""
+    flat = values.ravel()
+    return np.copysign(flat, np.repeat(flat[::length], length)[: flat.size]).reshape(values.shape)
 
 
 def output_arrays(session: Any) -> list[tuple[str, Any]]:

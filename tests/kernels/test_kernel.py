@@ -76,6 +76,12 @@ def test_families_tell_bytes_apart_and_join_what_runs_the_same_code():
         "Conv{group=8}(1x8x9x9,8x1x3x3)->(1x8x7x7)": "Conv depthwise",
         "ConvTranspose{group=8}(1x8x9x9,w8x1x2x2)->(1x8x10x10)": "ConvTranspose depthwise",
         "ConvTranspose{group=1}(1x8x9x9,w8x1x2x2)->(1x1x10x10)": "ConvTranspose dense",
+        "QLinearConv{group=1}(int8:1x3x8x8,w1,wint8:1,wint8:8x3x3x3)->(int8:1x8x6x6)":
+            "QLinearConv dense signed int8",
+        "QLinearAdd{}(int8:3,w1,int8:3,w1)->(int8:3)": "QLinearAdd int8",
+        "Softmax{axis=-1}(2x3x4)->(2x3x4)": "Softmax",
+        "Softmax{axis=2}(2x3x4)->(2x3x4)": "Softmax",
+        "Softmax{axis=1}(2x3x4)->(2x3x4)": "Softmax across",
         "Transpose{perm=1x0}(int8:2x3)->(int8:3x2)": "Transpose int8",
         "Transpose{perm=1x0}(int64:2x3)->(int64:3x2)": "Transpose",
         "Cast{}(uint8:3)->(3)": "Cast",
@@ -115,8 +121,39 @@ def test_dilation_rows_and_runs_are_features():
         ("Add{}(2x3x4x5,w5)->(2x3x4x5)", 5),
         ("Add{}(2x3x4x5,w1)->(2x3x4x5)", 120),
         ("Add{}(6x2x4x5,w6x1x4x5)->(6x2x4x5)", 20),
+        ("BatchNormalization{}(1x5x4x7,w5,w5,w5,w5)->(1x5x4x7)", 28),
+        ("BatchNormalization{}(9x7,w7,w7,w7,w7)->(9x7)", 1),
     ):
         assert feature(key, "run") == pytest.approx(math.log(run)), key
+
+
+def test_channels_that_lie_last_make_the_same_convolution():
+    key = "QLinearConv{{{}group=1}}(uint8:{},w1,wuint8:1,wint8:8x3x3x3)->(uint8:{})"
+    first = key.format("", "1x3x8x9", "1x8x6x7")
+    last = key.format("channels_last=1,", "1x8x9x3", "1x6x7x8")
+    one, other = parse_kernel(first), parse_kernel(last)
+    assert (features(one) == features(other)).all()
+    assert (work(one) == work(other)).all()
+    assert work(one)[-1] == 6 * 7 * 3 * 9  # windows: an input's channels at every output
+
+
+def test_how_much_of_a_window_lies_in_the_image():
+    for key, share in (
+        ("Conv{dilations=1x1}(1x3x8x8,w8x3x3x3)->(1x8x6x6)", 1),
+        # of three columns the outer two lie beyond a map that is narrower than the dilation
+        ("Conv{dilations=24x24}(1x3x14x14,w8x3x3x3)->(1x8x14x14)", 1 / 9),
+        # at both ends one of three is missing, of ten places along an axis
+        ("Conv{dilations=1,strides=1}(1x3x10,w8x3x3)->(1x8x10)", 28 / 30),
+        ("Conv{dilations=1x1,strides=2x2}(1x3x4x4,w8x3x1x1)->(1x8x2x2)", 1),
+        ("MatMul{}(2x3,3x4)->(2x4)", 1),
+    ):
+        assert feature(key, "window inside") == pytest.approx(math.log(share)), key
+
+
+def test_channels_that_fill_no_vector_are_told():
+    for channels, told in ((3, 1), (16, 0), (24, 0)):
+        key = f"nchwc.Conv{{group=1}}(1x{channels}x8x8,w16x{channels}x1x1)->(1x16x8x8)"
+        assert feature(key, "channels in no vector") == told
 
 
 def test_attributes_of_a_stranger_are_numbers_or_nothing():

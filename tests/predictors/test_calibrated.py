@@ -193,3 +193,15 @@ def test_workloads_share_what_they_have_in_common():
     assert set(workload_groups(parse_workload(key))) == {
         "MBConv", "MBConv kernel=5", "MBConv expand=3", "MBConv size=56", "MBConv stride=2",
     }  # fmt: skip
+
+
+def test_of_networks_that_are_far_off_none_draws_the_median():
+    """Four of five take 1.1 times their sum, one nine times; each left out, the scale is 1.1."""
+    sums = np.array([1.0, 2, 3, 4, 5])
+    wholes = 1.1 * sums
+    wholes[2] = 9 * sums[2]
+    found = calibrated.calibrate_by_median(sums, wholes)
+    assert found.scale == pytest.approx(1.1)
+    assert found.factor(()) == pytest.approx(1.1)
+    assert found.residual == pytest.approx(np.log(9 / 1.1) / 5**0.5)
+    assert found.count == 5

@@ -191,6 +191,14 @@ def test_loose_kernels_load_run_and_hold_many_kinds():
     pieces = split(data)
     families = {piece.kernel.family for piece in pieces}
     assert len(families) > 35
+    for seed in (4, 5):
+        more = split(random_networks.random_network(seed, random_networks.LOOSE))
+        families |= {piece.kernel.family for piece in more}
+    assert families >= {
+        *("DynamicQuantizeLSTM", "InstanceNormalization", "IsNaN", "MatMulIntegerToFloat int8"),
+        *("NhwcMaxPool int8", "QLinearConcat int8", "QLinearConv dense signed int8"),
+        *("BatchNormalization", "DynamicQuantizeMatMul", "nchwc.Conv grouped"),
+    }
     assert {"LSTM", "GRU", "Resize", "ConvTranspose dense", "MatMul"} & families
     assert all(piece.kernel.static for piece in pieces if not piece.kernel.no_op)
     cpu = OnnxRuntimeCpu(1)
@@ -213,6 +221,28 @@ def test_positions_are_drawn_from_the_rows_that_they_pick_from():
     assert len(np.unique(ids)) > 5
 
 
+def test_signs_that_a_kernel_branches_at_are_alike_in_stretches():
+    """Each at random they would take ten times as long as in a row."""
+    from hwnas.profilers.onnxruntime_sessions import in_stretches, load_session
+
+    values = np.array([[1.0, -2, 3], [-4, -5, 6]])
+    assert in_stretches(values, 2).tolist() == [[1, 2, 3], [4, -5, -6]]
+    net = random_networks.DrawnGraph(np.random.default_rng(0), 1, 8)
+    slope = net.const(np.full((1, 1), 0.1, np.float32))
+    made = [
+        net.op("PRelu", net.take(1, 8, 100), slope, shape=(1, 8, 100)),
+        net.op("LeakyRelu", net.take(1, 8, 100), shape=(1, 8, 100)),
+    ]
+    changes = {}
+    for piece in split(net.model(*made)):
+        kept = []
+        load_session(piece.to_onnx(), 1, kept=kept)()
+        signs = np.sign(kept[0][0].ravel())
+        changes[piece.kernel.op] = float((signs[1:] != signs[:-1]).mean())
+    assert changes["PRelu"] == pytest.approx(0.5 / 4, abs=0.04)
+    assert changes["LeakyRelu"] == pytest.approx(0.5, abs=0.08)
+
+
 def kernel_of(key):
     from hwnas.kernels import parse_kernel
 
@@ -226,6 +256,39 @@ def test_what_is_far_from_all_measured_kernels_is_named_and_widens_the_interval(
     assert "bytes of weights" in predictor.outside([near, far])[1]
     spreads = [predictor.spread([kernel], predictor.predict([kernel])) for kernel in (near, far)]
     assert spreads[1] > 2 * spreads[0]
+
+
+def test_a_kernel_that_branches_at_signs_is_unsure(predictor):
+    plain = kernel_of("Add{}(1x16x32x32,1x16x32x32)->(1x16x32x32)")
+    branching = replace(plain, op="PRelu")
+    predictor._families[branching.family] = predictor._families[plain.family]
+    ms = predictor.predict([plain])
+    one, other = (predictor.spread([kernel], ms) for kernel in (plain, branching))
+    share = ms[0] / (ms[0] + predictor.call_ms)
+    assert other**2 - one**2 == pytest.approx((0.6 * share) ** 2)
+
+
+def test_coming_to_a_node_takes_time_even_where_nothing_runs(predictor):
+    view = Kernel("Reshape", (), (), ())
+    assert predictor.call_ms + predictor.node_ms == pytest.approx(
+        predictor.table.kernels.call.latency_ms
+    )
+    assert predictor.predict([view, view]) == pytest.approx(
+        [predictor.calibration.scale * predictor.node_ms] * 2
+    )
+    assert predictor.node_ms > 0
+
+
+def test_kernels_of_a_family_share_what_it_takes_to_start_the_first(predictor):
+    kernel = kernel_of("Add{}(1x64x32x32,1x64x32x32)->(1x64x32x32)")
+    other = kernel_of("Softmax{axis=-1}(1x4x128x128)->(1x4x128x128)")
+    alone = predictor.predict([kernel])[0]
+    model = predictor._families[kernel.family]
+    spared = 0.8 * alone * float(model.start_share(work(kernel)[None])[0])
+    assert spared > 0
+    five = predictor.predict([kernel] * 5)
+    assert five == pytest.approx([alone - spared * 4 / 5] * 5)
+    assert predictor.predict([kernel, other])[0] == pytest.approx(alone)  # of another family
 
 
 def test_errors_of_one_kernel_that_runs_often_do_not_average_out(predictor):

@@ -98,3 +98,9 @@ def test_a_process_that_is_too_sure_is_doubted():
     line = Roofline.fit(work, features, ms)
     errors = line.process.left_out() ** 2 / line.process.left_out_variance()
     assert line.doubt == pytest.approx(max(1.0, errors.mean()))
+
+
+def test_what_does_not_depend_on_work_is_the_start():
+    work = np.array([[1.0], [2], [4], [8]])
+    found = Roofline.fit(work, np.log(work), 0.5 + 0.25 * work[:, 0])
+    assert found.start_share([[2.0], [6]]) == pytest.approx([0.5, 0.25])

@@ -9,7 +9,7 @@ from onnx import NodeProto, TensorProto
 
 from hwnas.kernels import canonical, content, split
 from hwnas.profilers.kernels import choose_kernels
-from hwnas.profilers.random_networks import random_network
+from hwnas.profilers.random_networks import LOOSE, random_network
 
 
 def otherwise(piece, number):
@@ -71,3 +71,21 @@ def test_two_processes_measure_the_same_kernels():
     first, second = (process.communicate()[0] for process in running)
     assert int(first.split()[0]) > 20
     assert first == second
+
+
+def test_kernels_that_hardly_do_anything_are_left_out_where_others_are():
+    pieces = split(random_network(0, "residual")) + split(random_network(2, LOOSE))
+    chosen = choose_kernels(pieces, 20, np.random.default_rng(0))
+    found = {}
+    for piece in pieces:
+        kernel = piece.kernel
+        if kernel.static and not kernel.no_op:
+            found.setdefault(kernel.family, {})[kernel.key] = kernel
+    for family, kernels in found.items():
+        large = [k for k in kernels.values() if k.macs >= 20_000 or k.bytes_in + k.bytes_out > 10e3]
+        taken = [piece.kernel for piece in chosen if piece.kernel.family == family]
+        if len(large) >= 8:
+            assert len(taken) >= 8, family
+            assert all(k.macs * 5e-8 + (k.bytes_in + k.bytes_out + k.bytes_constant) * 1e-7 > 1e-3
+                       for k in taken), family  # fmt: skip
+    assert any(len(kernels) >= 8 for kernels in found.values())

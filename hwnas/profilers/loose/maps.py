@@ -6,7 +6,7 @@ import numpy as np
 from onnx import TensorProto
 
 from hwnas.profilers.drawn_graph import DrawnGraph
-from hwnas.profilers.loose.sizes import any_shape, half
+from hwnas.profilers.loose.sizes import any_image, any_shape, half
 
 __all__ = ["MAPS"]
 
@@ -41,8 +41,10 @@ def _binary(net: DrawnGraph) -> str:
         shape, shape, (1, *shape[1:]), shape[-1:], channels, channels, (), (1,),
         (shape[0], *channels[1:]), (*shape[:-1], 1), (*shape[:-2], 1, shape[-1])[-len(shape):],
     )  # fmt: skip
-    constant = net.pick(0, 1) or kind == "Pow"
-    second = half(net, *other) if constant else net.take(*other)
+    if kind == "Pow":  # the exponents that people write have code of their own
+        second = net.const(np.float32(net.pick(2, 2, 3)))
+    else:
+        second = half(net, *other) if net.pick(0, 1) else net.take(*other)
     return net.op(kind, net.take(*shape), second, shape=shape)
 
 
@@ -51,7 +53,9 @@ def _compared(net: DrawnGraph) -> str:
     if net.pick(0, 1):
         masks = (net.take(*shape, kind=_BOOL), net.take(*shape[-1:], kind=_BOOL))
         return net.op(net.pick("And", "Or"), *masks, shape=shape, kind=_BOOL)
-    kind = net.pick("Greater", "Less", "Equal", "GreaterOrEqual")
+    kind = net.pick("Greater", "Less", "Equal", "GreaterOrEqual", "IsNaN", "IsNaN")
+    if kind == "IsNaN":  # exporters write it behind a softmax, for rows that are masked whole
+        return net.op(kind, net.take(*shape), shape=shape, kind=_BOOL)
     return net.op(kind, net.take(*shape), half(net), shape=shape, kind=_BOOL)
 
 
@@ -100,7 +104,9 @@ def _largest(net: DrawnGraph) -> str:
 def _normed(net: DrawnGraph) -> str:
     shape = any_shape(net)
     x, last = net.take(*shape), shape[-1]
-    kind = net.pick("Softmax", "Softmax", "LayerNormalization", "SkipLayerNormalization", "other")
+    kind = net.pick(
+        "Softmax", "Softmax", "LayerNormalization", "SkipLayerNormalization", "LogSoftmax"
+    )
     if kind == "Softmax":
         return net.op(kind, x, shape=shape, axis=net.pick(-1, -1, -1, 1))
     if kind == "LayerNormalization":
@@ -110,14 +116,20 @@ def _normed(net: DrawnGraph) -> str:
         parts = [half(net, last) for _ in range(net.pick(2, 3))]
         tensors = (net.take(*shape), net.pick(net.take(*shape), half(net, *shape)))
         return net.microsoft(kind, *tensors, *parts, shape=shape)
-    kind = net.pick("InstanceNormalization", "BatchNormalization", "LogSoftmax")
-    if kind == "LogSoftmax":
-        return net.op(kind, x, shape=shape, axis=-1)
-    if len(shape) < 3:
-        return net.op("Softmax", x, shape=shape, axis=-1)
-    count = 2 if kind == "InstanceNormalization" else 4
+    return net.op("LogSoftmax", x, shape=shape, axis=-1)
+
+
+def _channels_normed(net: DrawnGraph) -> str:
+    """Of images, of signals, or of the rows of a table."""
+    shape: tuple[int, ...] = any_image(net)
+    kind, count = net.pick(("InstanceNormalization", 2), ("BatchNormalization", 4))
+    form = net.pick("image", "signal", "rows")
+    if form == "signal" or (form == "rows" and count == 2):
+        shape = (*shape[:2], shape[2] * shape[3])
+    elif form == "rows":
+        shape = (net.batch * min(shape[2] * shape[3], 4096), shape[1])
     parts = [half(net, shape[1]) for _ in range(count)]
-    return net.op(kind, x, *parts, shape=shape)
+    return net.op(kind, net.take(*shape), *parts, shape=shape)
 
 
 def _biased(net: DrawnGraph) -> str:
@@ -136,14 +148,15 @@ def _slopes(net: DrawnGraph) -> str:
 
 #: What draws a node, and how often in each graph.
 MAPS: dict[Callable[[DrawnGraph], str], int] = {
-    _unary: 6,
-    _binary: 6,
+    _unary: 11,
+    _binary: 8,
     _compared: 2,
     _chosen: 1,
     _cast: 2,
     _reduced: 4,
     _largest: 2,
     _normed: 4,
+    _channels_normed: 2,
     _biased: 1,
     _slopes: 1,
 }

@@ -1,12 +1,13 @@
 """Single nodes of quantised numbers."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from onnx import TensorProto
 
 from hwnas.profilers.drawn_graph import DrawnGraph
-from hwnas.profilers.loose.sizes import MOST, any_image, any_shape
+from hwnas.profilers.loose.sizes import MOST, any_image, any_shape, half
 
 __all__ = ["NARROW"]
 
@@ -28,17 +29,34 @@ def _bytes(net: DrawnGraph) -> str:
     return net.op("DynamicQuantizeLinear", net.take(*shape), shape=shape, outputs=3, kind=2)
 
 
+def _byte(net: DrawnGraph) -> tuple[int, Any]:
+    """A type of bytes and what stands for zero; signed ones take other kernels, and longer."""
+    unsigned, signed = (TensorProto.UINT8, np.uint8(128)), (TensorProto.INT8, np.int8(0))
+    found: tuple[int, Any] = net.pick(unsigned, unsigned, signed)
+    return found
+
+
 def _byte_product(net: DrawnGraph) -> str:
     inner, rows = net.size(4, 2048), net.batch * net.size(1, 512)
     out = max(1, min(net.size(1, 2048), 400_000_000 // (rows * inner)))
-    data = net.take(rows, inner, kind=TensorProto.UINT8)
-    scale, zero, low = net.const(np.float32(0.05)), net.const(np.uint8(128)), net.const(np.int8(0))
+    form = net.pick(
+        "MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul", "QLinearMatMul"
+    )
+    kind, middle = _byte(net)
+    scale, zero, low = net.const(np.float32(0.05)), net.const(middle), net.const(np.int8(0))
     weights = net.const(np.full((inner, out), 3, np.int8))
     shape = (rows, out)
-    if net.pick(0, 1):
-        return net.op("MatMulInteger", data, weights, zero, low, shape=shape, kind=_INT32)
-    parts = (data, scale, zero, weights, scale, low, scale, zero)
-    return net.op("QLinearMatMul", *parts, shape=shape, kind=TensorProto.UINT8)
+    if form == "DynamicQuantizeMatMul":
+        return net.microsoft(form, net.take(rows, inner), weights, scale, low, shape=shape)
+    data = net.take(rows, inner, kind=kind)
+    if form == "MatMulInteger":
+        return net.op(form, data, weights, zero, low, shape=shape, kind=_INT32)
+    if form == "MatMulIntegerToFloat":
+        parts = (data, weights, net.take(1), scale, zero, low)
+        bias = [half(net, out)] if net.pick(0, 1) else []
+        return net.microsoft(form, *parts, *bias, shape=shape)
+    every = (data, scale, zero, weights, scale, low, scale, zero)
+    return net.op(form, *every, shape=shape, kind=kind)
 
 
 def _byte_convolution(net: DrawnGraph) -> str:
@@ -50,17 +68,18 @@ def _byte_convolution(net: DrawnGraph) -> str:
     out = net.size(1, min(768, max(1, int(3e8 / (c * k * k * np.prod(size))))))
     out = c if group == c else out
     new = [(s + k // 2 * 2 - k) // stride + 1 for s in size]
-    known = (net.const(np.float32(0.05)), net.const(np.uint8(128)))
+    kind, middle = _byte(net)
+    known = (net.const(np.float32(0.05)), net.const(middle))
     weights = [np.full((out, c // group, k, k), 3, np.int8), np.float32(0.05), np.int8(0)]
     return net.op(
         "QLinearConv",
-        net.take(n, c, *size, kind=TensorProto.UINT8),
+        net.take(n, c, *size, kind=kind),
         *known,
         *map(net.const, weights),
         *known,
         net.const(np.full(out, 9, np.int32)),
         shape=(n, out, *new),
-        kind=TensorProto.UINT8,
+        kind=kind,
         kernel_shape=[k] * 2,
         strides=[stride] * 2,
         pads=[k // 2] * 4,
@@ -70,11 +89,12 @@ def _byte_convolution(net: DrawnGraph) -> str:
 
 def _byte_layer(net: DrawnGraph) -> str:
     """What joins convolutions of bytes, and what stands behind them."""
-    known = (net.const(np.float32(0.05)), net.const(np.uint8(128)))
-    byte = TensorProto.UINT8
+    byte, middle = _byte(net)
+    known = (net.const(np.float32(0.05)), net.const(middle))
     kind = net.pick(
-        "QLinearAdd", "QLinearMul", "QLinearSigmoid", "QLinearGlobalAveragePool", "QGemm"
-    )
+        "QLinearAdd", "QLinearMul", "QLinearSigmoid", "QLinearGlobalAveragePool", "QGemm",
+        "QLinearConcat", "NhwcMaxPool",
+    )  # fmt: skip
     if kind == "QGemm":
         inner, rows, out = net.size(8, 2048), net.batch * net.size(1, 16), net.size(2, 1000)
         weights = (np.full((out, inner), 3, np.int8), np.float32(0.05), np.int8(0))
@@ -87,15 +107,46 @@ def _byte_layer(net: DrawnGraph) -> str:
         last = bool(net.pick(0, 1, 1))
         small = (shape[0], 1, 1, shape[3]) if last else (*shape[:2], 1, 1)
         return net.microsoft(kind, *parts, *known, shape=small, kind=byte, channels_last=int(last))
+    if kind == "QLinearConcat":
+        wide = (shape[0], 2 * shape[1], *shape[2:])
+        more = [net.take(*shape, kind=byte), *known]
+        return net.microsoft(kind, *known, *parts, *more, shape=wide, kind=byte, axis=1)
+    if kind == "NhwcMaxPool":
+        n, channels, *size = shape
+        turned = (n, *size, channels)
+        k, stride = net.pick((2, 2), (3, 1))
+        small = (n, *((s - k) // stride + 1 for s in size), channels)
+        window = {"kernel_shape": [k] * 2, "strides": [stride] * 2}
+        return net.microsoft(kind, net.take(*turned, kind=byte), shape=small, kind=byte, **window)
     if kind != "QLinearSigmoid":
         parts += [net.take(*shape, kind=byte), *known]
     return net.microsoft(kind, *parts, *known, shape=shape, kind=byte)
 
 
+def _byte_recurrent(net: DrawnGraph) -> str:
+    """An LSTM whose weights are bytes; numbers become bytes at every step."""
+    steps, width, hidden, two = net.size(1, 200), net.size(4, 512), net.size(4, 384), net.pick(1, 2)
+    weights = [net.const(np.full((two, s, 4 * hidden), 3, np.int8)) for s in (width, hidden)]
+    known = [net.const(np.full(two, v)) for v in (np.float32(0.05), np.int8(0))]
+    return net.microsoft(
+        "DynamicQuantizeLSTM",
+        net.take(steps, net.batch, width),
+        *weights,
+        half(net, two, 8 * hidden),
+        *[""] * 4,
+        *known,
+        *known,
+        shape=(steps, two, net.batch, hidden),
+        hidden_size=hidden,
+        direction="bidirectional" if two == 2 else "forward",
+    )
+
+
 #: What draws a node, and how often in each graph.
 NARROW: dict[Callable[[DrawnGraph], str], int] = {
     _bytes: 3,
-    _byte_product: 2,
-    _byte_convolution: 3,
-    _byte_layer: 3,
+    _byte_product: 4,
+    _byte_convolution: 4,
+    _byte_layer: 4,
+    _byte_recurrent: 1,
 }

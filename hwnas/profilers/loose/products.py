@@ -35,6 +35,17 @@ def _convolution(net: DrawnGraph) -> str:
     return net.act(y, net.pick("Relu", "Clip", "Sigmoid")) if net.pick(0, 1) else y
 
 
+def _grouped(net: DrawnGraph) -> str:
+    """Groups whose channels fill vectors, as in ResNeXt: a kernel of its own; or any groups."""
+    each, groups = net.pick(8, 16, 16, 24, 32, 32, 64), net.pick(2, 3, 4, 8, 16, 32)
+    each = net.pick(each, each, net.size(4, 200))
+    side = max(4, round((net.size(4_000, MOST / 2) / (each * groups * net.batch)) ** 0.5))
+    most = round((300_000_000 / (9 * each**2 * groups)) ** 0.5)  # so many pixels are enough work
+    x = net.take(net.batch, each * groups, *[max(5, min(side, most))] * 2)
+    y = net.conv(x, each * groups, net.pick(1, 3, 3, 5), net.pick(1, 1, 2), groups)
+    return net.act(y, "Relu") if net.pick(0, 1) else y
+
+
 def _upwards(net: DrawnGraph) -> str:
     n, c, *size = any_image(net, MOST / 8)
     if net.pick(0, 0, 0, 1):
@@ -124,6 +135,7 @@ def _words(net: DrawnGraph) -> str:
 #: What draws a node, and how often in each graph.
 PRODUCTS: dict[Callable[[DrawnGraph], str], int] = {
     _convolution: 8,
+    _grouped: 2,
     _upwards: 3,
     _product: 6,
     _recurrent: 3,

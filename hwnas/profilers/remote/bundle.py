@@ -26,6 +26,7 @@ _PARTS: dict[str, tuple[str, ...] | None] = {
     "profilers/host": None,
     "profilers/onnxruntime_sessions": (
         *(
+            "ALIKE",
             "BELOW",
             "load_session",
             "new_session",
@@ -34,7 +35,7 @@ _PARTS: dict[str, tuple[str, ...] | None] = {
             "number_type",
             "made_up",
         ),
-        *("input_arrays", "output_arrays"),
+        *("in_stretches", "input_arrays", "output_arrays"),
     ),
     "profilers/remote/device_state": None,
     "profilers/remote/agent": None,

@@ -93,7 +93,7 @@ def test_every_definition_of_the_agent_is_the_modules_own():
 
 def test_the_agent_is_small_and_of_python_3_9():
     source = agent_source()
-    assert len(source.splitlines()) < 470
+    assert len(source.splitlines()) < 480
     ast.parse(source, feature_version=(3, 9))
     imported = {
         name.split(".")[0]

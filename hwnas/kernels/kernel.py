@@ -122,9 +122,11 @@ class Kernel:
             name += f" {self._kind_of_convolution()}"
         if self.op in _ALONG and self._across():
             name += " across"
+        if self.op == "Resize" and self.inputs[0].shape == self.outputs[0].shape:
+            name = "Cast"
         kind = next((value.dtype for value in self.inputs if not value.constant), "float")
-        # whatever is cast is read and written, and no more
-        narrow = None if self.op == "Cast" else _NARROW.get(kind)
+        # whatever is cast, or resized to what it is, is read and written, and no more
+        narrow = None if name == "Cast" else _NARROW.get(kind)
         if kind == "int8" and self.op in _OF_BYTES:
             narrow = "signed int8"
         return f"{name} {narrow}" if narrow else name

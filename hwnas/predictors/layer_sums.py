@@ -25,7 +25,7 @@ __all__ = ["LayerSums", "left_out"]
 _BLOCK = 16
 _KINDS = ("conv", "depthwise", "linear", "matmul", "other")
 #: Of the logarithms of lengths, the spread and the noise: where they are expected, and how surely.
-_LENGTH, _SPREAD, _NOISE, _DOUBT = 1.0, math.log(0.5), math.log(0.01), 1.0
+_LENGTH, _SPREAD, _NOISE, _DOUBT = 1.0, math.log(0.5), math.log(0.01), 0.6
 #: Share of the mean latency that layers are given by the numbers they move, whatever the fit says.
 _BY_SIZE = 0.05
 #: Predictions are never below this share of the lowest sample.

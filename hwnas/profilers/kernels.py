@@ -28,9 +28,10 @@ __all__ = ["check_kernels", "choose_kernels", "profile_kernels"]
 
 #: Random networks that kernels are drawn from, in styles that take turns; graphs of single nodes.
 _POOL, _LOOSE = 105, 20
-#: The smallest number of kernels of each family; a family may have fewer. Fewer than eight are a
-#: plain roofline, and three or four of such different sizes are hardly that.
-_LEAST = 8
+#: The smallest number of kernels of each family, and of those that multiply, which take most of a
+#: model's time; a family may have fewer. Fewer than eight are a plain roofline, and three or four
+#: of such different sizes are hardly that.
+_LEAST, _LEAST_OF_PRODUCTS = 8, 16
 #: The weight of convolutions, of matrix products, and of what stands between them everywhere, when
 #: the other kernels are shared out.
 _WEIGHT = 3
@@ -66,8 +67,8 @@ def profile_kernels(
         table: made on the runtime's target.
         origin: the space of the table; its middle network is the reference.
         runtime: what runs them.
-        count: how many kernels are measured alone, about; every family gets eight at least, where
-            so many were drawn.
+        count: how many kernels are measured alone, about; every family gets eight at least, of
+            convolutions and matrix products 16, where so many were drawn.
         n_networks: random networks measured whole, to know how far sums of kernels are off.
         plan: when a median is tight enough.
         seed: of the kernels, the networks and the order of the runs.
@@ -149,15 +150,19 @@ def choose_kernels(pieces: Sequence[Piece], count: int, rng: np.random.Generator
     order in each process.
     """
     families = _families(pieces)
+    products = {
+        name for name, found in families.items() if any(p.kernel.macs for p in found.values())
+    }
     weights = {
         name: sum(_roughly(piece.kernel) ** 0.5 for piece in found.values()) ** 0.7
-        * (_WEIGHT if name in _EVERYWHERE or any(p.kernel.macs for p in found.values()) else 1)
+        * (_WEIGHT if name in _EVERYWHERE or name in products else 1)
         for name, found in families.items()
     }
     free = max(0, count - len(families))
     chosen: list[Piece] = []
     for name, found in families.items():
-        share = _LEAST + round(free * weights[name] / sum(weights.values()))
+        least = _LEAST_OF_PRODUCTS if name in products else _LEAST
+        share = least + round(free * weights[name] / sum(weights.values()))
         members = list(found.values())
         chosen += [members[at] for at in _spread_out(members, share, rng)]
     return chosen

@@ -82,6 +82,8 @@ def test_families_tell_bytes_apart_and_join_what_runs_the_same_code():
         "Softmax{axis=-1}(2x3x4)->(2x3x4)": "Softmax",
         "Softmax{axis=2}(2x3x4)->(2x3x4)": "Softmax",
         "Softmax{axis=1}(2x3x4)->(2x3x4)": "Softmax across",
+        "Resize{mode=linear}(1x3x4x4,wint64:4)->(1x3x8x8)": "Resize",
+        "Resize{mode=linear}(1x3x4x4,wint64:4)->(1x3x4x4)": "Cast",
         "Transpose{perm=1x0}(int8:2x3)->(int8:3x2)": "Transpose int8",
         "Transpose{perm=1x0}(int64:2x3)->(int64:3x2)": "Transpose",
         "Cast{}(uint8:3)->(3)": "Cast",

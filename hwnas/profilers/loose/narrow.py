@@ -32,7 +32,7 @@ def _bytes(net: DrawnGraph) -> str:
 def _byte(net: DrawnGraph) -> tuple[int, Any]:
     """A type of bytes and what stands for zero; signed ones take other kernels, and longer."""
     unsigned, signed = (TensorProto.UINT8, np.uint8(128)), (TensorProto.INT8, np.int8(0))
-    found: tuple[int, Any] = net.pick(unsigned, unsigned, signed)
+    found: tuple[int, Any] = net.pick(unsigned, signed)
     return found
 
 
@@ -145,8 +145,8 @@ def _byte_recurrent(net: DrawnGraph) -> str:
 #: What draws a node, and how often in each graph.
 NARROW: dict[Callable[[DrawnGraph], str], int] = {
     _bytes: 3,
-    _byte_product: 4,
-    _byte_convolution: 4,
+    _byte_product: 6,
+    _byte_convolution: 8,
     _byte_layer: 4,
     _byte_recurrent: 1,
 }

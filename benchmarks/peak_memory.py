@@ -3,8 +3,8 @@
 python benchmarks/peak_memory.py
 
 Predicted: weights, and the peak of live tensors by liveness of the graph that ONNX Runtime makes;
-and what a session keeps for each node, from two chains of tiny convolutions that are none of the
-20 models. Measured: by how much the process of each model grew at most while it ran. "lean": each
+and what a session keeps, and for each node, from two chains of tiny convolutions that are none of
+the 20 models. Measured: by how much the process of each model grew at most while it ran. "lean": each
 tensor is given back when it is dead (no arena, no memory pattern). "default": ONNX Runtime's own
 arena, which doubles what it takes and keeps it. What kernels need for themselves is in the
 measurement only.
@@ -39,16 +39,16 @@ def main() -> None:
         for number, arch in enumerate(space.sample(2, seed=0)):
             models[f"{name} {number}"] = space.to_onnx(arch)
     errors: dict[str, list[float]] = {"lean": [], "default": []}
-    kept = bytes_a_node()
-    print(f"a session keeps {kept / 1e3:.1f} kB for each node")
+    kept, of_node = bytes_of_a_session()
+    print(f"a session keeps {kept / 1e3:.0f} kB, and {of_node / 1e3:.1f} kB for each node")
     print(
-        "model                weights    live   nodes  predicted     lean           default  (MB)"
+        "model                weights    live session  predicted     lean           default  (MB)"
     )
     for name, model in models.items():
         weights, live = model_memory(model)
-        nodes = kept * nodes_of(model)
-        predicted = weights + live + nodes
-        row = f"{name:20s} {weights / MB:7.1f} {live / MB:7.1f} {nodes / MB:7.1f}"
+        session = kept + of_node * nodes_of(model)
+        predicted = weights + live + session
+        row = f"{name:20s} {weights / MB:7.1f} {live / MB:7.1f} {session / MB:7.1f}"
         row += f" {predicted / MB:10.1f}"
         for kind, found in errors.items():
             grown = growth(model, kind)
@@ -65,8 +65,8 @@ def nodes_of(model: bytes) -> int:
     return len(split(model))
 
 
-def bytes_a_node() -> float:
-    """What a session keeps for a node beside its weights: of a long chain and a short one."""
+def bytes_of_a_session() -> tuple[float, float]:
+    """What a session keeps beside weights, and for each node: of a long chain and a short one."""
     rests, counts = [], []
     for length in (30, 230):
         graph = Graph((8, 8, 8))
@@ -76,7 +76,8 @@ def bytes_a_node() -> float:
         model = to_onnx(graph)
         rests.append(min(growth(model, "lean") for _ in range(3)) - sum(model_memory(model)))
         counts.append(nodes_of(model))
-    return (rests[1] - rests[0]) / (counts[1] - counts[0])
+    each = (rests[1] - rests[0]) / (counts[1] - counts[0])
+    return rests[0] - counts[0] * each, each
 
 
 def growth(model: bytes, kind: str) -> int:

@@ -4,9 +4,9 @@ python benchmarks/peak_memory.py
 
 Predicted: weights, and the peak of live tensors by liveness of the graph that ONNX Runtime makes;
 and what a session keeps, and for each node, from two chains of tiny convolutions that are none of
-the 20 models. Measured: by how much the process of each model grew at most while it ran. "lean": each
-tensor is given back when it is dead (no arena, no memory pattern). "default": ONNX Runtime's own
-arena, which doubles what it takes and keeps it. What kernels need for themselves is in the
+the 20 models. Measured: by how much the process of each model grew at most while it ran. "lean":
+each tensor is given back when it is dead (no arena, no memory pattern). "default": ONNX Runtime's
+own arena, which doubles what it takes and keeps it. What kernels need for themselves is in the
 measurement only.
 """
 

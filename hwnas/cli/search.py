@@ -1,5 +1,6 @@
 """``hwnas search``."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -229,16 +230,16 @@ def _request(flags: dict[str, Any]) -> Request:
 
 def _refuse_foreign(method: str, typed: dict[str, str], own: set[str]) -> None:
     """Raise `OptionError` for a flag that was typed and is of other methods alone."""
-    owners = {
-        flag: name
-        for name, method_of_flag in _methods()
-        for field in fields_of(method_of_flag.Settings)
-        if field.name not in own
-        for flag in (field.flag, field.old_flag)
-    }
+    owners = defaultdict(list)
+    for name, method_of_flag in _methods():
+        for field in fields_of(method_of_flag.Settings):
+            if field.name not in own:
+                for flag in (field.flag, field.old_flag):
+                    owners[flag].append(name)
     for flag in typed.values():
         if flag in owners:
-            raise OptionError(f"{flag} is of --method {owners[flag]}, got --method {method}")
+            known = " and ".join(owners[flag])
+            raise OptionError(f"{flag} is of --method {known}, got --method {method}")
 
 
 def _methods() -> Iterator[tuple[str, Method]]:

@@ -90,7 +90,7 @@ def test_bits_are_searched_under_bitops_and_measured_as_int8(hwnas):
         (("--sampler", "constraint", "--bins", "1:2:1"), "positive number with a unit"),
         (
             ("--method", "betanas", "--sampler", "constraint"),
-            "--sampler is of --method spos, got --method betanas",
+            "--sampler is of --method spos and tnas-os, got --method betanas",
         ),
         (
             ("--space", "resnet18-bits", "--macs", "1G", "--precision", "fp32"),

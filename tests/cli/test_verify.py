@@ -178,7 +178,7 @@ def test_a_run_of_an_own_space_asks_for_it_again(hwnas, small_space, tmp_path, m
         ("yours", "unknown space 'yours'"),
         ("mine.py:text", "a space is registered as a function that returns a SearchSpace"),
         ("mine.py:nothing", "has no 'nothing'"),
-        ("mine.py:other", "there is a space 'proxyless' already"),
+        ("mine.py:other", "is called 'proxyless', as another is: give it a name of its own"),
         ("fbnet", "--space fbnet is fbnet, and the run searched mine"),
     ):
         status, _, said = hwnas(*words, "--space", text)

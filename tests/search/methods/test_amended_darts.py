@@ -97,7 +97,7 @@ def test_steering_moves_the_expected_latency_to_the_budget(digits, predictor, tm
         result = search(tmp_path / str(share), digits, predictor, budget, **settings)
         ends[share] = result["last_expected"][0]
         arch = CELLS.parse(result["most_probable"])
-        assert predictor.predict(arch)[0] == pytest.approx(np.quantile(archs, share), rel=0.2)
+        assert predictor.predict(arch)[0] == pytest.approx(np.quantile(archs, share), rel=0.3)
     assert ends[0.2] < ends[0.8]
 
 

@@ -238,7 +238,7 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=120, help="of training a supernet")
     parser.add_argument("--searchers", nargs="+", choices=SEARCHERS, default=list(SEARCHERS))
     parser.add_argument("--neighbour-share", type=float, help="of trees, nao and vae")
-    parser.add_argument("--ranked-draws", type=int, default=0, help="of nao")
+    parser.add_argument("--ranked-draws", type=int, help="of nao")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--out", type=Path, default=Path("runs/methods"))
     main(parser.parse_args())

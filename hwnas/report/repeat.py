@@ -17,7 +17,7 @@ from hwnas.search.options import SpaceOptions
 from hwnas.search.retraining.settings import RetrainSettings
 from hwnas.search.runs.run import CONFIG, TABLE
 from hwnas.search.settings import fields_of, restored
-from hwnas.search.shared_settings import EvolutionSettings
+from hwnas.search.shared_settings import BEGINS_WITH, EvolutionSettings
 from hwnas.spaces import SearchSpace
 
 __all__ = ["command_of"]
@@ -130,8 +130,9 @@ def _settings(
         known = restored(settings, config)
     except HwnasError:  # of another version
         return
-    if getattr(known, "searcher", None) == "vae" and known.neighbour_share is None:
-        known = replace(known, neighbour_share=0.0)  # a run that begins would have another
+    name, value = BEGINS_WITH.get(getattr(known, "searcher", ""), ("", 0))
+    if name and getattr(known, name) is None:  # a run that begins would have another
+        known = replace(known, **{name: type(value)(0)})
     defaults = settings() if space is None else filled(settings(), space)
     for field in fields_of(settings):
         value = getattr(known, field.name)

@@ -19,6 +19,7 @@ from hwnas.supernet.kinds import (
 )
 
 __all__ = [
+    "BEGINS_WITH",
     "VAE_NEIGHBOUR_SHARE",
     "AugmentationSettings",
     "EvaluationSettings",
@@ -32,6 +33,12 @@ S = TypeVar("S")
 
 #: Of what the VAE's searcher proposes, unless another share is given.
 VAE_NEIGHBOUR_SHARE = 0.3
+#: Searcher -> a setting that it begins with, and its value, unless another is given. Earlier
+#: versions had 0, and did not write it.
+BEGINS_WITH: dict[str, tuple[str, float]] = {
+    "vae": ("neighbour_share", VAE_NEIGHBOUR_SHARE),
+    "nao": ("ranked_draws", 1000),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +186,8 @@ class EvaluationSettings:
 class EvolutionSettings:
     """How architectures are evolved.
 
-    A ``neighbour_share`` of None is 0; `as_begun` puts in what a search begins with.
+    A ``neighbour_share`` or ``ranked_draws`` of None is 0; `as_begun` puts in what a search begins
+    with.
     """
 
     population: Annotated[int, Ge(2)] = setting(50, "Architectures a generation.", most=100_000)
@@ -211,10 +219,10 @@ class EvolutionSettings:
         f"one decision, drawn by chance  [default: {VAE_NEIGHBOUR_SHARE:g} for vae, else 0]",
         later=True,
     )
-    ranked_draws: Annotated[int, Ge(0)] = setting(
-        0,
-        "Of --searcher nao: uniform draws that its maps rank beside what they propose, such as "
-        "1000, where a budget leaves them little that is new.",
+    ranked_draws: Annotated[int, Ge(0)] | None = setting(
+        None,
+        "Of --searcher nao: uniform draws that its maps rank beside what they propose, since a "
+        "budget leaves them little that is new  [default: 1000]",
         most=1_000_000,
         later=True,
     )
@@ -234,21 +242,20 @@ class EvolutionSettings:
 
 
 def as_begun(settings: S, config: Mapping[str, Any] | None) -> S:
-    """Settings with the share of neighbours that a run was begun with, or begins with.
-
-    Runs of earlier versions, whose VAE had a share of 0, do not say it, and go on with that.
+    """Settings with what a run's searcher was begun with, or begins with, see `BEGINS_WITH`.
 
     Args:
         settings: as they were asked for; those of methods that do not evolve stay as they are.
         config: what ``config.json`` holds; None for a run that begins.
 
     Raises:
-        OptionError: the file says what is no share.
+        OptionError: the file says what the setting cannot be.
     """
-    if not isinstance(settings, EvolutionSettings) or settings.searcher != "vae":
+    if not isinstance(settings, EvolutionSettings) or settings.searcher not in BEGINS_WITH:
         return settings
-    begun = VAE_NEIGHBOUR_SHARE if config is None else config.get("neighbour_share")
-    asked = settings.neighbour_share
+    name, value = BEGINS_WITH[settings.searcher]
+    begun = value if config is None else config.get(name)
+    asked = getattr(settings, name)
     if asked is None or not (asked or begun):  # 0 and none are one
-        return replace(settings, neighbour_share=begun)
+        return replace(settings, **{name: begun})
     return settings

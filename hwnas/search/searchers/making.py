@@ -37,7 +37,7 @@ def make_searcher(
     if settings.searcher == "nao":
         from hwnas.search.searchers.nao import QUICK, MapSearch
 
-        ascent = replace(QUICK, ranked_draws=settings.ranked_draws)
+        ascent = replace(QUICK, ranked_draws=settings.ranked_draws or 0)
         return MapSearch(feasible, seed, ascent=ascent, canonical=canonical, neighbour_share=share)
     if settings.searcher == "vae":
         from hwnas.search.searchers.vae_search import VAESearch, VAESearchSettings

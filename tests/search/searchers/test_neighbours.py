@@ -130,6 +130,22 @@ def test_a_run_goes_on_with_the_share_that_it_was_begun_with(searcher, asked, co
     assert as_begun(settings, config).neighbour_share == begun
 
 
+@pytest.mark.parametrize(
+    ("searcher", "asked", "config", "begun"),
+    [
+        ("nao", None, None, 1000),
+        ("nao", 0, None, 0),
+        ("evolution", None, None, None),
+        ("nao", None, {}, None),
+        ("nao", 50, {}, 50),
+        ("nao", None, {"ranked_draws": 1000}, 1000),
+    ],
+)
+def test_a_run_goes_on_with_the_draws_that_it_was_begun_with(searcher, asked, config, begun):
+    settings = spos.Settings(searcher=searcher, ranked_draws=asked)
+    assert as_begun(settings, config).ranked_draws == begun
+
+
 def test_methods_that_do_not_evolve_have_no_share():
     settings = betanas.Settings()
     assert as_begun(settings, None) is settings

@@ -257,5 +257,6 @@ def as_begun(settings: S, config: Mapping[str, Any] | None) -> S:
     begun = value if config is None else config.get(name)
     asked = getattr(settings, name)
     if asked is None or not (asked or begun):  # 0 and none are one
-        return replace(settings, **{name: begun})
+        put_in: dict[str, Any] = {name: begun}
+        return replace(settings, **put_in)
     return settings

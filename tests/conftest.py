@@ -3,6 +3,7 @@
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,14 @@ def _own_registries(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test registers is known to that test alone."""
     for registry in (SPACES, DATA, METHODS, RUNTIMES):
         monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+
+
+@pytest.fixture(scope="module")
+def few_random_paths() -> Iterator[int]:
+    """How many random paths searches evaluate here: fifty take seconds, and decide nothing."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("hwnas.search.searchers.proposals.RANDOM_PATHS", 6)
+        yield 6
 
 
 @pytest.fixture(scope="session")

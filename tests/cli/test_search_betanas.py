@@ -13,6 +13,7 @@ import hwnas as package
 from hwnas.profilers import Plan, profile_space
 from hwnas.testing import SyntheticRuntime
 
+pytestmark = pytest.mark.usefixtures("few_random_paths")
 WORDS = (
     *("--method", "betanas", "--input-size", "32", "--proxy-input-size", "8", "--seed", "3"),
     *("--steps", "12", "--train-batch", "16", "--alpha-batch", "16", "--warm-up", "0.2"),

@@ -12,6 +12,7 @@ from hwnas.search.settings import setting
 from hwnas.search.shared_settings import TrainingSettings
 from hwnas.testing import check_method
 
+pytestmark = pytest.mark.usefixtures("few_random_paths")
 FEW = {"calibration_images": 64, "validation_images": 100}
 SMALL = {
     spos: spos.Settings(**FEW, steps=8, batch_size=16, population=6, generations=2, parents=3),
@@ -38,11 +39,6 @@ SMALL = {
         ascent_steps=2,
     ),
 }
-
-
-@pytest.fixture(autouse=True)
-def _few_random_paths(monkeypatch):
-    monkeypatch.setattr("hwnas.search.searchers.proposals.RANDOM_PATHS", 12)
 
 
 @pytest.mark.parametrize("method", SMALL, ids=lambda method: method.__name__.split(".")[-1])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 from hwnas import spaces
 from hwnas.data import DATA
@@ -23,10 +24,11 @@ from hwnas.testing.synthetic_gpu import build_synthetic_gpu
 def _one_thread() -> None:
     """Sums that do not depend on the machine, here and in child processes, and no waiting.
 
-    On a busy machine torch's threads wait for each other longer than they work.
+    On a busy machine threads of torch and of numpy wait for each other longer than they work.
     """
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
+    threadpool_limits(1, user_api="blas")  # of numpy, which is loaded already
 
 
 @pytest.fixture(autouse=True)

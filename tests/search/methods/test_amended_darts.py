@@ -119,7 +119,7 @@ def usual(digits, predictor, tmp_path_factory):
 
 def few_steps(folder, digits, predictor, **options):
     searched = problem(CELLS, predictor, ["latency<=9s"], data=digits)
-    settings = check(searched, Settings(**{**QUICK, "steps": 10, **options}))
+    settings = check(searched, Settings(**{**QUICK, "steps": 6, **options}))
     supernet = make_supernet(CELLS, settings, seed=0)
     train_mixed(Context(searched, Run(folder, {})), supernet, settings, [], FixedWeights([]))
     return history(Run(folder, {}).logged("alpha"))[-1]["alpha"]

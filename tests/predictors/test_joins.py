@@ -65,7 +65,9 @@ def test_equal_work_is_done_once() -> None:
 
 @pytest.mark.parametrize("space", [CELLS, S1, NAO], ids=lambda space: space.name)
 def test_joins_are_learned_from_whole_networks(space: spaces.SearchSpace) -> None:
-    table = profile_space(space, SyntheticRuntime(noise=0.0, spell=1.0, outliers=0.0), plan=FEW_RUNS)
+    table = profile_space(
+        space, SyntheticRuntime(noise=0.0, spell=1.0, outliers=0.0), plan=FEW_RUNS
+    )
     call_ms = table.call.latency_ms
     archs = space.sample(100, seed=5)
     archs = archs[space.connected(archs)]

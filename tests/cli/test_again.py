@@ -23,18 +23,8 @@ from hwnas.testing import SyntheticRuntime
 
 pytestmark = pytest.mark.usefixtures("few_random_paths")
 TRAINING = (
-    *(
-        "--input-size",
-        "32",
-        "--width-mult",
-        "0.5",
-        "--proxy-input-size",
-        "8",
-        "--steps",
-        "24",
-        "--train-batch",
-        "32",
-    ),
+    *("--input-size", "32", "--width-mult", "0.5", "--proxy-input-size", "8"),
+    *("--steps", "24", "--train-batch", "32"),
     *("--shares", "2", "--seed", "3"),
     *("--calibration-images", "64", "--validation-images", "100"),
 )

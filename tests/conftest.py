@@ -3,10 +3,12 @@
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 from hwnas import spaces
 from hwnas.data import DATA
@@ -22,10 +24,11 @@ from hwnas.testing.synthetic_gpu import build_synthetic_gpu
 def _one_thread() -> None:
     """Sums that do not depend on the machine, here and in child processes, and no waiting.
 
-    On a busy machine torch's threads wait for each other longer than they work.
+    On a busy machine threads of torch and of numpy wait for each other longer than they work.
     """
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
+    threadpool_limits(1, user_api="blas")  # of numpy, which is loaded already
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +42,14 @@ def _own_registries(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test registers is known to that test alone."""
     for registry in (SPACES, DATA, METHODS, RUNTIMES):
         monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+
+
+@pytest.fixture(scope="module")
+def few_random_paths() -> Iterator[int]:
+    """How many random paths searches evaluate here: fifty take seconds, and decide nothing."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("hwnas.search.searchers.proposals.RANDOM_PATHS", 6)
+        yield 6
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,7 @@ from hwnas.profilers import Plan, profile_space
 from hwnas.search import methods
 from hwnas.testing import SyntheticRuntime, check_data, check_op, check_runtime, check_space
 
+pytestmark = pytest.mark.usefixtures("few_random_paths")
 FILES = Path(__file__).parent / "outside"
 OURS = [path.stem for path in FILES.glob("*.py")]
 REGISTRIES = (spaces.SPACES, data.DATA, methods.METHODS, profilers.RUNTIMES)

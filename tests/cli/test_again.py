@@ -21,8 +21,10 @@ from hwnas.cli.errors import guarded
 from hwnas.profilers import Plan, profile_space
 from hwnas.testing import SyntheticRuntime
 
+pytestmark = pytest.mark.usefixtures("few_random_paths")
 TRAINING = (
-    *("--input-size", "32", "--proxy-input-size", "8", "--steps", "24", "--train-batch", "32"),
+    *("--input-size", "32", "--width-mult", "0.5", "--proxy-input-size", "8"),
+    *("--steps", "24", "--train-batch", "32"),
     *("--shares", "2", "--seed", "3"),
     *("--calibration-images", "64", "--validation-images", "100"),
 )
@@ -37,17 +39,9 @@ def run(*words):
     return json.loads(done.stdout)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _few_random_paths():
-    """Fifty of them take a minute; what is tested here does not depend on their number."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("hwnas.search.searchers.proposals.RANDOM_PATHS", 6)
-        yield
-
-
 @pytest.fixture(scope="module")
 def deployed():
-    return library.space("proxyless", input_size=32, classes=10)
+    return library.space("proxyless", input_size=32, classes=10, width_mult=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -386,10 +380,22 @@ def test_the_ranking_check_trains_each_once(source, tmp_path):
     assert len(events(tmp_path / "rank", "trained alone")) == 3
 
 
+#: ``hwnas`` as `few_random_paths` makes it here.
+FEW_PATHS = """
+from hwnas.cli import main
+from hwnas.search.searchers import proposals
+
+proposals.RANDOM_PATHS = 6
+main()
+"""
+
+
 def test_torchrun_searches_like_one_process_with_as_many_shares(source, table, limits, tmp_path):
     """The fixture accumulated two shares a batch in one process."""
+    program = tmp_path / "few_paths.py"
+    program.write_text(FEW_PATHS)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
-    command += ["2", "-m", "hwnas", "search", *TRAINING, *QUICK, "--json"]
+    command += ["2", program, "search", *TRAINING, *QUICK, "--json"]
     command += ["--latency", f"{limits[1]}ms", "--table", table, "--out", tmp_path / "run"]
     root = str(Path(__file__).parents[2])
     done = subprocess.run(

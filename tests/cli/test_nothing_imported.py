@@ -13,6 +13,7 @@ from hwnas import spaces
 from hwnas.profilers import profile_space
 from hwnas.testing import SyntheticRuntime
 
+pytestmark = pytest.mark.usefixtures("few_random_paths")
 NAMES = ("evil.py:thing", "evil:thing", "evil.py", "evil")
 BUDGET = ("--latency", "9ms")
 SMALL = ("--population", "4", "--generations", "1", "--parents", "2", "--verify-seconds", "0")

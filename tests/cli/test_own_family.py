@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("few_random_paths")
 FILE = """
 from families import cnn_space
 

@@ -24,6 +24,8 @@ def table(hwnas, tmp_path, monkeypatch):
         return str(path)
     coarse = Plan(tolerance=1.0, min_runs=2, max_runs=2, warm_up=1)
     monkeypatch.setattr("hwnas.profilers.kernels._POOL", 16)
+    monkeypatch.setattr("hwnas.profilers.kernels._LEAST", 4)
+    monkeypatch.setattr("hwnas.profilers.kernels._LEAST_OF_PRODUCTS", 6)
     monkeypatch.setattr("hwnas.profilers.kernels._MOST_MACS", 20_000_000)
     monkeypatch.setattr("hwnas.profilers.kernels._NETWORK_MACS", (1_000_000, 400_000_000))
     monkeypatch.setattr("hwnas.devices.tables.kernel_plan", lambda: coarse)

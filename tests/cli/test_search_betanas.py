@@ -13,8 +13,10 @@ import hwnas as package
 from hwnas.profilers import Plan, profile_space
 from hwnas.testing import SyntheticRuntime
 
+pytestmark = pytest.mark.usefixtures("few_random_paths")
 WORDS = (
-    *("--method", "betanas", "--input-size", "32", "--proxy-input-size", "8", "--seed", "3"),
+    *("--method", "betanas", "--input-size", "32", "--seed", "3"),
+    *("--proxy-input-size", "8", "--proxy-width", "0.25"),
     *("--steps", "12", "--train-batch", "16", "--alpha-batch", "16", "--warm-up", "0.2"),
     *("--drop-margin", "0.3", "--macs", "7.5M"),
     *("--calibration-images", "64", "--validation-images", "100"),

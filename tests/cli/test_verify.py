@@ -10,6 +10,7 @@ from hwnas.latency_tables import LatencyTable
 from hwnas.profilers.gpu import cuda_driver
 from hwnas.testing import SyntheticRuntime
 
+pytestmark = pytest.mark.usefixtures("few_random_paths")
 SIZE = ("--input-size", "32", "--width-mult", "0.25")
 QUICK = (
     *SIZE,

@@ -96,8 +96,9 @@ def test_what_noise_hides_is_not_asked_for(small_space, sample):
 def test_the_noise_floor_ends_the_search(small_space, sample):
     archs, counts = sample
     ms = interacting(small_space, archs, [(0, 1)])
-    coarse = judge(small_space, archs, counts, ms)[1]["decisions"].mean_error
-    assert judge(small_space, archs, counts, ms)[0].enough == "neighbouring pairs"
+    report, by_name = judge(small_space, archs, counts, ms)
+    coarse = by_name["decisions"].mean_error
+    assert report.enough == "neighbouring pairs"
     assert judge(small_space, archs, counts, ms, noise_floor=coarse)[0].enough == "decisions"
 
 

@@ -11,12 +11,13 @@ from hwnas.ops.nasbench201 import AvgPool
 from hwnas.predictors import load_predictor
 from hwnas.predictors.joins import JoinedBytes
 from hwnas.predictors.live_sums import executed
-from hwnas.profilers import profile_space
+from hwnas.profilers import Plan, profile_space
 from hwnas.testing import SyntheticRuntime, check_predictor
 
 CELLS = spaces.space("nasbench201", input_size=8, classes=3, channels=4, cells=2)
 S1 = spaces.space("darts-s1", input_size=8, classes=3, channels=4, cells=3)
 NAO = spaces.space("nao", input_size=8, classes=3, channels=4, repeats=1)
+FEW_RUNS = Plan(tolerance=1.0, min_runs=5, max_runs=5)
 SKIPS = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+" + (
     "|skip_connect~0|skip_connect~1|skip_connect~2|"
 )
@@ -63,8 +64,10 @@ def test_equal_work_is_done_once() -> None:
 
 
 @pytest.mark.parametrize("space", [CELLS, S1, NAO], ids=lambda space: space.name)
-def test_joins_are_learned_from_whole_networks(space: spaces.SearchSpace, plan) -> None:
-    table = profile_space(space, SyntheticRuntime(noise=0.0, spell=1.0, outliers=0.0), plan=plan)
+def test_joins_are_learned_from_whole_networks(space: spaces.SearchSpace) -> None:
+    table = profile_space(
+        space, SyntheticRuntime(noise=0.0, spell=1.0, outliers=0.0), plan=FEW_RUNS
+    )
     call_ms = table.call.latency_ms
     archs = space.sample(100, seed=5)
     archs = archs[space.connected(archs)]
@@ -88,8 +91,8 @@ def test_joins_are_learned_from_whole_networks(space: spaces.SearchSpace, plan) 
     check_predictor(predictor, space)
 
 
-def test_dead_operators_take_no_time(plan) -> None:
-    table = profile_space(CELLS, SyntheticRuntime(), plan=plan)
+def test_dead_operators_take_no_time() -> None:
+    table = profile_space(CELLS, SyntheticRuntime(), plan=FEW_RUNS)
     predictor = load_predictor(table, CELLS)
     dead = CELLS.parse(SKIPS)
     dead[:] = 3, 3, 3, 0, 2, 0  # what leads to node 2 leads nowhere
@@ -100,8 +103,8 @@ def test_dead_operators_take_no_time(plan) -> None:
     assert CELLS.macs(dead) > CELLS.macs(live)
 
 
-def test_a_profile_measures_networks_that_have_a_path(plan) -> None:
+def test_a_profile_measures_networks_that_have_a_path() -> None:
     for seed in range(3):
-        table = profile_space(CELLS, SyntheticRuntime(), plan=plan, seed=seed, n_networks=60)
+        table = profile_space(CELLS, SyntheticRuntime(), plan=FEW_RUNS, seed=seed, n_networks=60)
         archs = np.stack([CELLS.parse(name) for name in table.networks])
         assert CELLS.connected(archs).all()

@@ -41,8 +41,9 @@ def test_predictions_from_a_profile_are_true_for_networks_never_measured(small_s
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_every_family_is_among_the_operators_that_are_measured(plan, seed):
+def test_every_family_is_among_the_operators_that_are_measured(seed):
     space = spaces.space("fbnet", input_size=32)
+    plan = Plan(tolerance=1.0, min_runs=5, max_runs=5)
     table = profile_space(
         space, SyntheticRuntime(), n_workloads=10, n_networks=3, plan=plan, seed=seed
     )

@@ -1,5 +1,7 @@
 """Supernets of spaces that are no chains: cells, and a branch that is not always there."""
 
+from collections.abc import Callable
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -36,6 +38,7 @@ TWO_INPUTS = [
 SPACES = pytest.mark.parametrize(
     "space", [CELLS, BRANCHES, *TWO_INPUTS], ids=lambda space: space.name
 )
+Made = Callable[[SearchSpace, Sharing], Supernet]
 SHARED = pytest.mark.parametrize("sharing", SHARINGS)
 
 
@@ -43,6 +46,12 @@ def random_supernet(space: SearchSpace, sharing: Sharing = "slices") -> Supernet
     supernet = Supernet(space, sharing=sharing, seed=0, zero_init_residual=False)
     randomise(supernet, seed=1)
     return supernet
+
+
+@pytest.fixture(scope="module")
+def made() -> Made:
+    """As `random_supernet`, each made once: `nao` takes seconds. No test changes its weights."""
+    return cache(random_supernet)
 
 
 def images(count: int = 4) -> torch.Tensor:
@@ -58,8 +67,10 @@ def some(space: SearchSpace) -> np.ndarray:
 
 @SPACES
 @SHARED
-def test_a_path_is_the_network_with_the_same_weights(space: SearchSpace, sharing: Sharing) -> None:
-    supernet = random_supernet(space, sharing).eval()
+def test_a_path_is_the_network_with_the_same_weights(
+    made: Made, space: SearchSpace, sharing: Sharing
+) -> None:
+    supernet = made(space, sharing).eval()
     for arch in some(space):
         alone = space.build(arch).eval().to(memory_format=torch.channels_last)
         weights = supernet.weights(arch)
@@ -70,8 +81,9 @@ def test_a_path_is_the_network_with_the_same_weights(space: SearchSpace, sharing
 
 
 @SPACES
-def test_only_the_path_gets_gradients(space: SearchSpace) -> None:
-    supernet = random_supernet(space, "separate").train()
+def test_only_the_path_gets_gradients(made: Made, space: SearchSpace) -> None:
+    supernet = made(space, "separate").train()
+    supernet.zero_grad()
     (arch,) = space.sample(1, seed=4)
     F.cross_entropy(supernet(images(), arch), torch.tensor([0, 1, 2, 0])).backward()
     path = supernet.path(arch)
@@ -119,11 +131,11 @@ def test_a_network_alone_begins_with_its_residuals_at_zero(space: SearchSpace) -
         assert zeroed == []
 
 
-def test_what_joins_unused_states_has_one_set_of_weights_a_state() -> None:
+def test_what_joins_unused_states_has_one_set_of_weights_a_state(made: Made) -> None:
     (*_, space) = TWO_INPUTS
     slots = {slot.name: at for at, slot in enumerate(space.layout.slots)}
     for sharing in SHARINGS:
-        supernet = random_supernet(space, sharing)
+        supernet = made(space, sharing)
         block = supernet.slots[slots["cells.0.output.join"]]
         (whole,) = block.shared.values()
         assert whole.shape == (4, 7 * 4, 1, 1)  # to 4 channels, of 2 inputs and 5 nodes of 4 each
@@ -152,8 +164,10 @@ def test_gates_need_candidates_that_are_the_choices() -> None:
 
 @SPACES
 @SHARED
-def test_accuracies_are_those_of_plain_torch(space: SearchSpace, sharing: Sharing) -> None:
-    supernet = random_supernet(space, sharing)
+def test_accuracies_are_those_of_plain_torch(
+    made: Made, space: SearchSpace, sharing: Sharing
+) -> None:
+    supernet = made(space, sharing)
     rng = np.random.default_rng(0)
     calibration, inputs = (rng.normal(size=(n, 3, 8, 8)).astype(np.float32) for n in (32, 90))
     archs = space.sample(5, seed=1)

@@ -22,10 +22,11 @@ from hwnas.supernet import (
 from hwnas.supernet.sharing import Block
 from hwnas.testing.ops import randomise
 
+FBNET = spaces.space("fbnet", input_size=16, classes=5, width_mult=0.25, head_width=16)
 SPACES = pytest.mark.parametrize(
     "space",
     [
-        spaces.space("fbnet", input_size=16, classes=5, width_mult=0.25, head_width=16),
+        FBNET,
         spaces.space("ofa", input_size=16, classes=5, width_mult=0.25, mid_width=16, head_width=16),
     ],
     ids=lambda space: space.name,
@@ -91,13 +92,12 @@ def test_one_path_learns_and_leaves_the_others_alone(
 
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 def test_what_momentum_moves_is_as_the_docstring_says(kind: OptimizerKind) -> None:
-    space = spaces.space("fbnet", input_size=16, classes=5, width_mult=0.25, head_width=16)
-    tokens = [op.token for op in space.decisions[0].choices]
-    small, large = (np.full(len(space.n_choices), tokens.index(t)) for t in ("k3e6", "k5e6"))
+    tokens = [op.token for op in FBNET.decisions[0].choices]
+    small, large = (np.full(len(FBNET.n_choices), tokens.index(t)) for t in ("k3e6", "k5e6"))
     generator = torch.Generator().manual_seed(0)
     images, labels = torch.randn(8, 3, 16, 16, generator=generator), torch.arange(8) % 5
     for sharing in SHARINGS:
-        supernet = Supernet(space, sharing=sharing, seed=0)
+        supernet = copy.deepcopy(made(FBNET, sharing))
         optimizer = make_optimizer(supernet, kind)
         for _ in range(3):
             train_step(supernet, optimizer, images, labels, large, lr=0.01)

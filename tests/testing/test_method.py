@@ -12,13 +12,14 @@ from hwnas.search.settings import setting
 from hwnas.search.shared_settings import TrainingSettings
 from hwnas.testing import check_method
 
+pytestmark = pytest.mark.usefixtures("few_random_paths")
 FEW = {"calibration_images": 64, "validation_images": 100}
 SMALL = {
     spos: spos.Settings(**FEW, steps=8, batch_size=16, population=6, generations=2, parents=3),
-    betanas: betanas.Settings(**FEW, steps=24, batch_size=16, alpha_batch=16, alpha_lr=0.2),
+    betanas: betanas.Settings(**FEW, steps=14, batch_size=16, alpha_batch=16, alpha_lr=0.2),
     amended_darts: amended_darts.Settings(
         **FEW,
-        steps=10,
+        steps=8,
         batch_size=16,
         alpha_batch=16,
         alpha_every=2,
@@ -38,11 +39,6 @@ SMALL = {
         ascent_steps=2,
     ),
 }
-
-
-@pytest.fixture(autouse=True)
-def _few_random_paths(monkeypatch):
-    monkeypatch.setattr("hwnas.search.searchers.proposals.RANDOM_PATHS", 12)
 
 
 @pytest.mark.parametrize("method", SMALL, ids=lambda method: method.__name__.split(".")[-1])

@@ -292,9 +292,9 @@ def test_more_samples_than_are_used(monkeypatch):
 
 @pytest.mark.parametrize("named", [True, False])
 def test_a_file_gives_back_the_model(named, tmp_path):
-    archs = SPACE.sample(300, seed=4)
-    ms = compiled_ms(archs) * np.exp(np.random.default_rng(0).normal(0, 0.03, 300))
-    model = LatencyRegressor(SPACE if named else None).fit(archs[:250], ms[:250])
+    archs = SPACE.sample(150, seed=4)
+    ms = compiled_ms(archs) * np.exp(np.random.default_rng(0).normal(0, 0.03, 150))
+    model = LatencyRegressor(SPACE if named else None).fit(archs[:100], ms[:100])
     model.save(tmp_path / "model.npz", {"device": "a synthetic one"})
     again = LatencyRegressor.load(tmp_path / "model.npz")
     np.testing.assert_array_equal(again.predict(archs), model.predict(archs))

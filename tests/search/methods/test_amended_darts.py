@@ -31,6 +31,7 @@ from hwnas.search.supernet_training import make_supernet
 from hwnas.supernet import Supernet, load_weights
 from hwnas.testing import SyntheticRuntime
 
+pytestmark = pytest.mark.usefixtures("few_random_paths")
 QUICK = {
     **{"steps": 24, "batch_size": 16, "alpha_batch": 16, "alpha_every": 2, "alpha_lr": 0.1},
     **{"calibration_images": 64, "validation_images": 100},
@@ -93,7 +94,7 @@ def test_steering_moves_the_expected_latency_to_the_budget(digits, predictor, tm
     ends = {}
     for share in (0.2, 0.8):
         budget = [f"latency<={np.quantile(archs, share)}ms"]
-        settings = {"steps": 60, "alpha_every": 1, "eta": 0.0}
+        settings = {"steps": 30, "alpha_every": 1, "alpha_lr": 0.2, "eta": 0.0}
         result = search(tmp_path / str(share), digits, predictor, budget, **settings)
         ends[share] = result["last_expected"][0]
         arch = CELLS.parse(result["most_probable"])
@@ -103,10 +104,10 @@ def test_steering_moves_the_expected_latency_to_the_budget(digits, predictor, tm
 
 def test_a_fixed_weight_and_a_budget_on_another_cost(digits, predictor, tmp_path):
     macs = f"macs<={np.median(CELLS.macs(CELLS.sample(300, seed=0))) / 1e6:.4f}M"
-    result = search(tmp_path / "a", digits, predictor, [macs], beta=["latency=1000"])
+    result = search(tmp_path / "a", digits, predictor, [macs], beta=["latency=1000"], steps=12)
     assert result["beta"] == {"latency": 1000.0}
     assert result["last_betas"] == [1000.0]
-    free = search(tmp_path / "b", digits, predictor, [macs], beta=["latency=0"])
+    free = search(tmp_path / "b", digits, predictor, [macs], beta=["latency=0"], steps=12)
     assert result["last_expected"][0] < free["last_expected"][0]
 
 
@@ -118,7 +119,7 @@ def usual(digits, predictor, tmp_path_factory):
 
 def few_steps(folder, digits, predictor, **options):
     searched = problem(CELLS, predictor, ["latency<=9s"], data=digits)
-    settings = check(searched, Settings(**{**QUICK, "steps": 10, **options}))
+    settings = check(searched, Settings(**{**QUICK, "steps": 6, **options}))
     supernet = make_supernet(CELLS, settings, seed=0)
     train_mixed(Context(searched, Run(folder, {})), supernet, settings, [], FixedWeights([]))
     return history(Run(folder, {}).logged("alpha"))[-1]["alpha"]

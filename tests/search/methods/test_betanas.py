@@ -14,6 +14,7 @@ from hwnas.search.methods.betanas import Settings
 from hwnas.search.methods.betanas import search as betanas
 from hwnas.search.runs.run import Run
 
+pytestmark = pytest.mark.usefixtures("few_random_paths")
 QUICK = {
     **{"steps": 40, "batch_size": 16, "base_lr": 2e-3, "alpha_batch": 16, "alpha_lr": 0.1},
     **{"warm_up": 0.1, "prune_margin": 0.5, "prune_start": 0.3},
@@ -64,7 +65,7 @@ def test_it_ends_measured_within_the_budget(found, space, predictor, limit):
     assert device.asked[-1] == result["architecture"]
 
 
-def test_it_leaves_the_files_of_every_search(found):
+def test_it_leaves_the_files_of_every_search(found, few_random_paths):
     folder, _, result = found
     assert json.loads((folder / "result.json").read_text()) == result
     assert set(result["files"].values()) == {"best.onnx", "accuracy_latency.png", "alpha.png"}
@@ -75,7 +76,7 @@ def test_it_leaves_the_files_of_every_search(found):
     assert about["architecture"] == result["architecture"]
     assert len(result["living_choices"]) == 4
     assert result["dropped_choices_taken"] == 0
-    assert result["random_paths"]["count"] == 50
+    assert result["random_paths"]["count"] == few_random_paths
 
 
 def test_resumed_behind_its_training_it_measures_nothing_again(

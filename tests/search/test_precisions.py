@@ -24,6 +24,7 @@ from hwnas.profilers import RUNTIMES, Plan, profile_space
 from hwnas.search.candidates.twins import not_faster
 from hwnas.search.precisions import precisions_of
 from hwnas.search.result import summary
+from hwnas.search.runs.precision_rows import as_fp32
 from hwnas.search.runs.stored import StoredRun
 from hwnas.testing import SyntheticRuntime
 
@@ -396,3 +397,16 @@ def test_precisions_are_a_text_or_a_list():
     assert precisions_of(None) == ()
     assert precisions_of("int8") == ("int8",)
     assert precisions_of("fp32, int8") == precisions_of(["fp32", "int8"]) == BOTH
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ({"precision": "int8"}, ", as fp32"),
+        ({"precision": "fp32"}, ""),
+        ({"kind": "cpu"}, ""),  # a damaged file, or one of another version
+        ("not said", ""),
+    ],
+)
+def test_accuracies_of_another_precision_are_said_to_be(target, said):
+    assert as_fp32({"target": target, "bitops": None}) == said

@@ -34,4 +34,4 @@ def as_fp32(result: Mapping[str, Any]) -> str:
     """What is said behind an accuracy where another precision is deployed than it is of."""
     target = result["target"]
     known = isinstance(target, Mapping) and result["bitops"] is None
-    return ", as fp32" if known and target["precision"] != "fp32" else ""
+    return ", as fp32" if known and target.get("precision", "fp32") != "fp32" else ""

@@ -70,9 +70,7 @@ def _alike(layout: Layout, archs: IntArray) -> IntArray:
     columns = []
     for decision, column in enumerate(archs.T):
         slot = next(slot for slot in layout.slots if slot.decision == decision)
-        kinds = [
-            (w.op.no_op, _gives_zeros(w), _ends_in_norm(w), has_weights(w)) for w in slot.workloads
-        ]
+        kinds = [(has_weights(w), _gives_zeros(w), _ends_in_norm(w)) for w in slot.workloads]
         columns.append(np.array([kinds.index(kind) for kind in kinds])[column])
     return np.stack(columns, axis=1)
 

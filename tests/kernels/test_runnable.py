@@ -6,6 +6,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from hwnas.errors import ModelFormatError, OptionError
+from hwnas.kernels.inputs import ALIKE
 from hwnas.kernels.runnable import BELOW, runnable
 from hwnas.onnx_graph import to_onnx
 from hwnas.profilers import onnxruntime_sessions
@@ -96,6 +97,7 @@ def test_token_ids_lie_within_the_table_that_they_pick_from():
 
 def test_the_agent_knows_the_same_metadata():
     assert onnxruntime_sessions.BELOW == BELOW
+    assert onnxruntime_sessions.ALIKE == ALIKE
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])

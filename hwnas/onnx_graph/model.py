@@ -55,7 +55,8 @@ def to_onnx(
     _Walk(graph, writer).run()
     first, last = graph.nodes[0], graph.nodes[-1]
     flat = last.kind in ("linear", "global_avg_pool")
-    return writer.model(first.shape, last.shape[:1] if flat else last.shape, metadata or {})
+    out_shape = last.shape[:1] if flat else last.shape
+    return writer.model(first.shape, out_shape, metadata or {})
 
 
 class _Walk:

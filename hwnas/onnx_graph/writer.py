@@ -1,6 +1,6 @@
 """What an ONNX model is made of: nodes, constants, weights, and pairs that quantise."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from hwnas.ops import Graph, Node, Shape
+from hwnas.ops import Graph, Node
 from hwnas.ops.graph import LEAST_ALPHA
 from hwnas.ops.weights import Array, Weights, weight_of
 
@@ -49,7 +49,9 @@ class Writer:
         """The floating type of the model."""
         return np.float16 if self.precision == "fp16" else np.float32
 
-    def model(self, in_shape: Shape, out_shape: Shape, metadata: Mapping[str, str]) -> bytes:
+    def model(
+        self, in_shape: Sequence[int], out_shape: Sequence[int], metadata: Mapping[str, str]
+    ) -> bytes:
         """The serialised model; shapes of its input and output are without the batch."""
         kind = TensorProto.FLOAT16 if self.precision == "fp16" else TensorProto.FLOAT
         graph = helper.make_graph(

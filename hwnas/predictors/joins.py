@@ -28,10 +28,10 @@ class JoinedBytes:
     """Bytes that the joins of architectures move at fp32 and batch 1, each wiring walked once.
 
     Of cells of edges those that lead nowhere are left out. What reads zeros gives the same for all
-    images: it is added to the shift of a batch-norm of the same sum (`hwnas.onnx_graph.constants`), or, where
-    there is none, as a map, in a layout of its own. In other layouts all
-    architectures are taken to join as much, the mean of some. So they do where workloads are sums
-    over decisions; elsewhere what differs is mostly told by the workloads behind a join.
+    images: it is added to the shift of a batch-norm of the same sum, or, where there is none, as a
+    map, in a layout of its own (see `hwnas.onnx_graph.constants`). In other layouts all
+    architectures are taken to join as much as the mean of some: there, workloads are sums over
+    decisions, or the workloads behind a join tell most of what differs.
 
     Attributes:
         space: of the architectures.

@@ -70,7 +70,7 @@ def _alike(layout: Layout, archs: IntArray) -> IntArray:
     columns = []
     for decision, column in enumerate(archs.T):
         slot = next(slot for slot in layout.slots if slot.decision == decision)
-        kinds = [(has_weights(w), _gives_zeros(w), _ends_in_norm(w)) for w in slot.workloads]
+        kinds = [(_has_weights(w), _gives_zeros(w), _ends_in_norm(w)) for w in slot.workloads]
         columns.append(np.array([kinds.index(kind) for kind in kinds])[column])
     return np.stack(columns, axis=1)
 
@@ -99,7 +99,7 @@ def _bytes_of(layout: Layout, arch: Sequence[int]) -> tuple[int, int]:
         choice = path[at]
         assert choice is not None
         workload = layout.slots[at].workloads[choice]
-        if _gives_zeros(workload) or (x is None and not has_weights(workload)):
+        if _gives_zeros(workload) or (x is None and not _has_weights(workload)):
             return None
         return _Value(_given(workload), x is not None and x.varies, _ends_in_norm(workload))
 
@@ -131,7 +131,7 @@ def _bytes_of(layout: Layout, arch: Sequence[int]) -> tuple[int, int]:
 
 
 @cache
-def has_weights(workload: Workload) -> bool:
+def _has_weights(workload: Workload) -> bool:
     """Whether the workload has parameters: without, it is done once for all who want the same."""
     return workload_costs(workload)["params"] > 0
 

@@ -16,7 +16,11 @@ _IN_WORK: set[Path] = set()
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Two profiles of one process must not write one journal."""
+    """Two profiles of one process must not write one journal.
+
+    Raises:
+        OptionError: another profile of this process writes it already.
+    """
     if path in _IN_WORK:
         raise OptionError(f"{path.name} is being measured already: are two devices one machine?")
     _IN_WORK.add(path)

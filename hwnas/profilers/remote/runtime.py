@@ -84,6 +84,7 @@ class RemoteRuntime:
 
         Raises:
             DeviceUnavailableError: it cannot be reached, or lacks Python, numpy or onnxruntime.
+            OptionError: more threads than it has cores.
         """
         if self._host is None:
             try:

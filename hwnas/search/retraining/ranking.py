@@ -95,6 +95,9 @@ def rank_correlation(
         truth, guess: accuracies (n,).
         confidence: of the percentile interval.
         seed: of the draws.
+
+    Raises:
+        OptionError: too few accuracies, or not as many of both.
     """
     true, guessed = np.asarray(truth, np.float64), np.asarray(guess, np.float64)
     if len(true) < _LEAST or true.shape != guessed.shape:
@@ -140,6 +143,9 @@ def check_ranking(
 
     Returns:
         The content of ``rank.json``.
+
+    Raises:
+        OptionError: too few architectures for a ranking.
     """
     count, steps = settings.count, settings.steps
     each = RetrainSettings(

@@ -206,7 +206,7 @@ def _expand(a: Attributes, shape: _Array) -> Run:
 
 def _pad(a: Attributes, pads: _Array, value: _Constant = None, axes: _Constant = None) -> Run:
     if axes is not None or a.get("mode", b"constant") != b"constant":
-        raise refused("Pad but with a constant on every axis")
+        raise refused("Pad other than with a constant on every axis")
     both, rank = pads.tolist(), len(pads) // 2
     fill = 0.0 if value is None else float(value.item())
     return lambda x: F.pad(x, around(both[:rank], both[rank:]), value=fill)

@@ -122,7 +122,7 @@ class Field:
             raise OptionError(f"{self.name} is {self.allowed}, got {given!r}")
         if self.kind in (int, float) and abs(value) > self.most:
             raise OptionError(
-                f"{self.name} is at most {self.most:g}, more than which nobody needs, got {given!r}"
+                f"{self.name} is at most {self.most:g}, since nobody needs more, got {given!r}"
             )
         return value
 

@@ -69,7 +69,7 @@ def check_mixable(space: SearchSpace) -> None:
     what = "mixed edges need slots that each follow one decision, one for one"
     if not space.additive or any(slot.picks is not None for slot in space.layout.slots):
         raise OptionError(
-            f"{what}; in {space.name} decisions say otherwise what runs: search it by single "
+            f"{what}; in {space.name} decisions choose otherwise what runs: search it by single "
             "paths, --method spos"
         )
     idle = set(range(len(space.decisions))) - {slot.decision for slot in space.layout.slots}

@@ -37,8 +37,8 @@ class PruneRule:
     def __post_init__(self) -> None:
         if self.margin is not None and not self.margin > 0:
             raise OptionError(
-                "a prune margin, in nats below the other choices, is above 0 (else everything would "
-                f"be pruned), got {self.margin:g}"
+                "a prune margin, in nats below the other choices, is above 0 (else everything "
+                f"would be pruned), got {self.margin:g}"
             )
         if self.threshold is not None and not self.threshold < 0:
             raise OptionError(

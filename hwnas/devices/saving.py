@@ -69,7 +69,7 @@ def saved_already(path: Path, table: LatencyTable, *, kernels: bool = False) -> 
 
 
 def remove(*journals: Path | None) -> None:
-    """Remove files, those that are there, in their order."""
+    """Remove those of the files that exist, in their order."""
     for journal in journals:
         if journal is not None:
             journal.unlink(missing_ok=True)

@@ -132,7 +132,7 @@ def _bytes_of(layout: Layout, arch: Sequence[int]) -> tuple[int, int]:
 
 @cache
 def _has_weights(workload: Workload) -> bool:
-    """Whether the workload has parameters: without, it is done once for all who want the same."""
+    """Whether the workload has parameters: without, it runs once for all that want the same."""
     return workload_costs(workload)["params"] > 0
 
 

@@ -70,7 +70,7 @@ def profile_space(
         precision: of weights and activations.
         batch: images a run.
         n_networks: random architectures measured whole, a third of them among the cheapest; 12
-            if not given, 40 in cells of edges, where more hangs on how operators are joined.
+            if not given, 40 in cells of edges, where more depends on how operators are joined.
         n_workloads: measure only so many, drawn at random, three of each family first; None: all.
         plan: when a median is tight enough.
         seed: of the workloads, the networks and of the order of the runs.

@@ -204,7 +204,7 @@ def make(settings: type[S], given: Mapping[str, Any], owner: str) -> S:
     Args:
         settings: the dataclass.
         given: by field name.
-        owner: who takes them, for messages: ``spos``.
+        owner: the name of what takes them, for messages: ``spos``.
 
     Raises:
         OptionError: a name that is no field, or a value that is not allowed.

@@ -35,7 +35,7 @@ __all__ = [
     "table_of",
 ]
 
-#: Where the cheapest cannot be told, so many times more are drawn, and the cheapest of them taken.
+#: Where costs are no sums, this many times more networks are drawn, and the cheapest taken.
 _DRAWS = 10
 #: Whole networks of a profile.
 _NETWORKS, _NETWORKS_OF_EDGES = 12, 40

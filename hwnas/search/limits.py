@@ -39,7 +39,7 @@ __all__ = [
 _FLOAT = 4  # bytes
 #: Of each weight in training: itself, its gradient, and two moments of the optimizer.
 _OF_A_WEIGHT = 4
-#: A batch that draws some images twice is fine up to here: what is taken where nothing is said.
+#: The default batch. Up to here, a batch may draw some images twice.
 _USUAL_BATCH = 128
 
 

@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 _LEAST = 3
-#: Draws of fewer networks are alike, or level: their spread tells nothing.
+#: With fewer networks, most draws are equal or all level, and their spread means nothing.
 LEAST_FOR_INTERVAL = 8
 
 

@@ -21,6 +21,7 @@ from hwnas.progress import say
 from hwnas.search.settings import MOST_SEED
 from hwnas.search.shared_settings import AugmentationSettings
 from hwnas.spaces import SearchSpace
+from hwnas.spaces.layout import unfollowed
 from hwnas.supernet.kinds import Sharing
 
 __all__ = [
@@ -229,11 +230,10 @@ def check_gates(space: SearchSpace, method: str) -> None:
             f"the method {method} needs an operator for each choice, and choices of {space.name} "
             "say what is read as well: search it by single paths, --method spos"
         )
-    idle = set(range(len(space.decisions))) - {slot.decision for slot in space.layout.slots}
-    if idle:
+    if idle := unfollowed(space.layout):
         raise OptionError(
             f"the method {method} needs slots that follow each decision, {space.name} has none for "
-            f"{space.decisions[min(idle)].name}: search it by single paths, --method spos"
+            f"{idle[0]}: search it by single paths, --method spos"
         )
 
 

@@ -15,7 +15,7 @@ from hwnas.spaces.record import SpaceEntry
 from hwnas.spaces.scaling import fewer_strides
 from hwnas.spaces.space import SearchSpace
 
-__all__ = ["ENTRY", "ofa", "ofa_architectures", "ofa_columns", "ofa_proxy"]
+__all__ = ["ENTRY", "ofa", "ofa_columns", "ofa_proxy"]
 
 _KERNELS = (3, 5, 7)
 _EXPANSIONS = (3, 4, 6)
@@ -135,53 +135,6 @@ def ofa_columns(space: SearchSpace, archs: npt.ArrayLike) -> IntArray:
     pairs = np.stack([kernels, expansions], axis=2).reshape(len(layers), -1)
     resolution = np.full((len(layers), 1), space.input_shape[1])
     return np.concatenate([pairs, kept.sum(2), resolution], axis=1).astype(np.int64)
-
-
-def ofa_architectures(columns: npt.ArrayLike) -> IntArray:
-    """Architectures (n, 20) of the columns that `ofa_columns` writes, whose inverse this is.
-
-    They belong to the space ``hwnas.space("ofa", input_size=resolution)`` of the last column.
-
-    Args:
-        columns: (n, 46), all of one resolution.
-
-    Raises:
-        ArchitectureError: other columns, kernels, expansions or depths, layers where the depth of
-            their stage has none, or several resolutions.
-    """
-    rows = np.asarray(columns)
-    n_layers = len(_WIDTHS) * _DEPTH
-    if rows.ndim != 2 or rows.shape[1] != 2 * n_layers + len(_WIDTHS) + 1:
-        raise ArchitectureError(
-            f"the columns of ofa are {2 * n_layers + len(_WIDTHS) + 1}, got shape {rows.shape}"
-        )
-    resolutions = np.unique(rows[:, -1])
-    if len(resolutions) > 1:
-        raise ArchitectureError(
-            "architectures of one space have one resolution, got "
-            f"{', '.join(str(r) for r in resolutions)}: take the rows of one"
-        )
-    depths = rows[:, 2 * n_layers : -1]
-    there = np.arange(_DEPTH) < depths[:, :, None]
-    kernels, expansions = np.moveaxis(rows[:, : 2 * n_layers].reshape(-1, n_layers, 2), 2, 0)
-    archs = np.full(kernels.shape, -1, np.int64)
-    for choice in range(_SKIP):
-        expansion, kernel = divmod(choice, len(_KERNELS))
-        found = (kernels == _KERNELS[kernel]) & (expansions == _EXPANSIONS[expansion])
-        archs[found] = choice
-    archs[(kernels == 0) & (expansions == 0)] = _SKIP
-    wrong = (archs < 0) | ((archs != _SKIP) != there.reshape(archs.shape))
-    wrong |= np.repeat((depths < _SHALLOWEST) | (depths > _DEPTH), _DEPTH, axis=1)
-    if wrong.any():
-        at, layer = (int(i) for i in np.argwhere(wrong)[0])
-        raise ArchitectureError(
-            f"a layer of ofa has kernel {', '.join(map(str, _KERNELS))} and expansion "
-            f"{', '.join(map(str, _EXPANSIONS))} up to its stage's depth of {_SHALLOWEST} to "
-            f"{_DEPTH}, and 0 and 0 behind it; got kernel {kernels[at, layer]} and expansion "
-            f"{expansions[at, layer]} in layer {layer} of row {at}, at depth "
-            f"{depths[at, layer // _DEPTH]}"
-        )
-    return archs
 
 
 ENTRY = SpaceEntry("ofa", ofa, ofa_proxy, columns=ofa_columns)

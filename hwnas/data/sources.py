@@ -113,7 +113,6 @@ _SHIPPED = (
     DataEntry("imagefolder", image_folder, folder=True, shaped=True),
 )
 
-_NAMES = {entry.name for entry in _SHIPPED}
 
 DATA: Registry[DataEntry] = Registry(
     "data set", "hwnas.data", {entry.name: entry for entry in _SHIPPED}, as_entry

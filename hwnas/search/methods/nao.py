@@ -31,10 +31,10 @@ _ROUND = "round"
 class Settings(EvaluationSettings, PathTrainingSettings):
     """What Balanced NAO takes; ``steps`` are of all rounds together."""
 
-    pool_sampler: Literal["proportional", "uniform", "deployed"] = setting(
-        "proportional",
-        "Train the pool's networks in proportion to their parameters, or alike, or in proportion "
-        "to the parameters that they are deployed with.",
+    pool_sampler: Literal["deployed", "proportional", "uniform"] = setting(
+        "deployed",
+        "Train the pool's networks in proportion to the parameters that they are deployed with, or "
+        "that they are trained with as proxies, or alike.",
     )
     pool: Annotated[int, Ge(2)] = setting(
         300, "Architectures of the first round, uniform within the budgets.", most=100_000

@@ -125,7 +125,7 @@ class Registry(Generic[T]):
     def _installed(self) -> dict[str, list[str]]:
         """Name -> ``module:NAME`` of the entry points of installed packages, each once.
 
-        Names that clash are left to `get`: who asks for another one is not concerned.
+        Names that clash are left to `get`, so that other names stay usable.
         """
         found: dict[str, list[str]] = {}
         for point in _entry_points(self._group, tuple(sys.path)):

@@ -36,7 +36,7 @@ def _written_out(match: re.Match[str]) -> str:
 
 
 def silence(stream: TextIO | IO[str] | None) -> None:
-    """Let a stream whose reader is gone swallow what else is written, to the end of the process."""
+    """Let a stream without a reader swallow all further output, to the end of the process."""
     if stream is None:
         return
     try:

@@ -14,7 +14,6 @@ FLOORS = (
     {"files", "html_text", "memory", "progress", "reading", "registry"},
     {"csv_files", "documents", "pictures"},
     {"ops"},
-    {"constants"},
     {"costs", "onnx_graph", "latency_tables", "data"},
     {"spaces", "kernels"},
     {"profilers", "predictors", "supernet"},

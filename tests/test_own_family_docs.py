@@ -27,8 +27,8 @@ def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("hwnas.search.searchers.proposals.RANDOM_PATHS", 3),
         ("hwnas.search.constraints._BUILT", 80),
         ("hwnas.search.candidates.largest._BUILT", 8),
-        ("hwnas.costs.feasible_set._COUNTED_DEAR", 8),
-        ("hwnas.costs.guided._DRAWS_DEAR", 16),
+        ("hwnas.costs.feasible_set._COUNTED_COSTLY", 8),
+        ("hwnas.costs.guided._DRAWS_COSTLY", 16),
     ):
         monkeypatch.setattr(count, few)
     for registry in (hwnas.spaces.SPACES, METHODS):

@@ -110,7 +110,11 @@ def chosen_runtime(
     python: str = "python3",
     name: str | None = None,
 ) -> "AnyRuntime":
-    """The runtime of a device of this machine, or of another one."""
+    """The runtime of a device of this machine, or of another one.
+
+    Raises:
+        OptionError: ``cores`` or ``provider`` of a device of this machine.
+    """
     from hwnas.profilers import remote_runtime, runtime
 
     there = remote_runtime(device, threads, cores=cores, provider=provider, python=python)

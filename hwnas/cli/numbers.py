@@ -11,7 +11,7 @@ __all__ = ["Number", "Whole", "seconds_type", "seed_type"]
 
 
 class _Sensible:
-    """Refuses what is no number, what has no end, and what is more than anyone needs.
+    """Refuses words, infinite numbers, and numbers larger than anyone needs.
 
     Attributes:
         most: the largest that is accepted, either way from 0; no part of the help.

@@ -28,7 +28,7 @@ __all__ = ["Asked", "is_file", "predict_models", "shapes_of"]
 #: Kernels unlike all measured ones are named where they take more than this share.
 _SAID = 0.01
 
-#: Files of networks, of which only the first can be read; of the others it is said.
+#: Files of networks. Only the first kind can be read; an error says so of the others.
 _MODELS = (".onnx", ".pth", ".pt", ".pb", ".tflite", ".h5", ".keras", ".safetensors", ".ort")
 
 

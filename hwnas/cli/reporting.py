@@ -12,7 +12,7 @@ from hwnas.search.runs.run import CONFIG
 __all__ = ["Reporting"]
 
 _NAME = "report.html"
-#: The page takes no more than one part in so many of the time of a search.
+#: The time of a search over that of its pages, at least.
 _SHARE = 20
 
 

@@ -243,7 +243,7 @@ def _refuse_foreign(method: str, typed: dict[str, str], own: set[str]) -> None:
 
 
 def _methods() -> Iterator[tuple[str, Method]]:
-    """All methods by name, but those of broken packages: who names one is told what is wrong."""
+    """All methods by name, except those of broken packages; naming one says what is wrong."""
     for name in METHODS.names():
         try:
             method = METHODS.get(name)

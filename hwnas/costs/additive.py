@@ -53,7 +53,11 @@ class AdditiveCost:
 
     @classmethod
     def from_floats(cls, fixed: float, entries: Sequence[npt.ArrayLike]) -> "AdditiveCost":
-        """A cost from floats, each rounded to a power of two that is 2^-17 of the largest sum."""
+        """A cost from floats, each rounded to a power of two that is 2^-17 of the largest sum.
+
+        Raises:
+            OptionError: a float is not finite, or all are zero.
+        """
         rows = [np.asarray(row, np.float64) for row in entries]
         largest = abs(fixed) + sum(float(np.abs(row).max()) for row in rows)
         if not (math.isfinite(largest) and largest > 0):
@@ -151,7 +155,11 @@ class FeasibleRegion:
 
     @classmethod
     def of(cls, cost: AdditiveCost, limit: float) -> "FeasibleRegion":
-        """Count by dynamic programming over the decisions, from the last to the first."""
+        """Count by dynamic programming over the decisions, from the last to the first.
+
+        Raises:
+            InfeasibleBudgetError: the cheapest architecture costs more than the limit.
+        """
         slack = [entry - entry.min() for entry in cost.entries]
         room = _room(cost, limit)
         if room < 0:
@@ -209,7 +217,11 @@ class FeasibleRegion:
         return int(self._whole(top - floor)[0])
 
     def sample(self, count: int, rng: np.random.Generator) -> IntArray:
-        """Independent uniform draws, an int64 array (count, n_decisions), repeats possible."""
+        """Independent uniform draws, an int64 array (count, n_decisions), repeats possible.
+
+        Raises:
+            InfeasibleBudgetError: a thousand draws from an inexact count gave none within it.
+        """
         drawn = self._draw(count, rng)
         for _ in range(1000):  # only an inexact grid can draw anything outside of the limits
             if self.exact:

@@ -12,7 +12,7 @@ __all__ = ["QUANTITIES", "Budget", "least_limit", "parse_budget"]
 _MILLI, _ONE, _KILO, _MEGA, _GIGA = (Decimal(10) ** power for power in (-3, 0, 3, 6, 9))
 _COUNT = {"k": _KILO, "M": _MEGA, "G": _GIGA}
 #: Quantity -> its units, as multiples of the unit that ``Budget.limit`` is in. Decimal, since
-#: 4.1 times 1e6 is not 4100000 in floats, and who asks for that many gets that many.
+#: 4.1 times 1e6 is not 4100000 in floats, and a budget of that many is exactly that many.
 _UNITS = {
     "latency": {"s": _KILO, "ms": _ONE, "us": _MILLI, "\u00b5s": _MILLI, "\u03bcs": _MILLI},
     "macs": _COUNT,
@@ -34,8 +34,8 @@ class Budget:
     Attributes:
         quantity: one of `QUANTITIES`.
         limit: that is kept.
-        percentile: of a latency: so many of 100 runs keep the limit by the clock, slow spells and
-            all; None for the steady latency.
+        percentile: of a latency: this many of 100 runs keep the limit by the clock, slow spells
+            included; None for the steady latency.
     """
 
     quantity: str

@@ -32,7 +32,7 @@ class Constraint:
             nothing is measured.
         check: the exact costs (n,) of architectures, inf for one that must not be taken whatever
             it costs; None where ``cost`` is exact.
-        dear: whether a check takes milliseconds an architecture, so that as few are made as will
+        costly: whether a check takes milliseconds an architecture, so that as few are made as will
             do.
     """
 
@@ -40,7 +40,7 @@ class Constraint:
     cost: AdditiveCost
     upper_bound: "Constraint | None" = None
     check: Check | None = None
-    dear: bool = False
+    costly: bool = False
 
     @property
     def n_choices(self) -> tuple[int, ...]:
@@ -69,7 +69,7 @@ class Constraint:
             self.cost.restrict(choices),
             None if self.upper_bound is None else self.upper_bound.restrict(choices),
             None if self.check is None else _CheckOfPositions(self.check, tuple(choices)),
-            self.dear,
+            self.costly,
         )
 
 

@@ -23,7 +23,7 @@ _MAX_CHECKED = 200_000
 #: Draws that the count is estimated from where a check decides.
 _COUNTED = 4096
 #: The same where a check takes milliseconds, and draws until it is given up.
-_COUNTED_DEAR, _MAX_DEAR = 256, 20_000
+_COUNTED_COSTLY, _MAX_COSTLY = 256, 20_000
 #: Seed of what is drawn to decide, and not to be handed out.
 _DECIDING = 0xFEA5
 
@@ -58,7 +58,7 @@ class FeasibleSet:
         least = _check_each(self.constraints, describe, rng)
         _check_together([c for c in self.constraints if c.check is None])
         self._checked = any(c.check is not None for c in self.constraints)
-        self._dear = any(c.dear for c in self.constraints)
+        self._costly = any(c.costly for c in self.constraints)
         self._kept = self._find(least, rng) if self._checked else None
 
     @property
@@ -79,7 +79,7 @@ class FeasibleSet:
         """
         if not self._checked:
             return self._smallest.count
-        count = _COUNTED_DEAR if self._dear else _COUNTED
+        count = _COUNTED_COSTLY if self._costly else _COUNTED
         drawn = self._smallest.sample(count, np.random.default_rng(_DECIDING))
         share = len(keep_all(self.constraints, drawn)) / count
         return max(1, round(self._smallest.count * share))
@@ -140,8 +140,8 @@ class FeasibleSet:
                 budgets hardly overlap, or what the guide proposes hardly ever keeps the check.
         """
         most, few, many = (_MAX_CHECKED, 64, 4096) if self._checked else (_MAX_DRAWS, 256, 65_536)
-        if self._dear:
-            most, few, many = _MAX_DEAR, 16, 64
+        if self._costly:
+            most, few, many = _MAX_COSTLY, 16, 64
         found = [np.empty((0, len(self.n_choices)), np.int64)]
         have = drawn = 0
         while have < count:

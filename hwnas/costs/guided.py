@@ -23,7 +23,7 @@ __all__ = [
 
 #: Draws that tell how far a guide is off near a limit, and those that a search starts from; and
 #: where each look takes milliseconds.
-_DRAWS, _DRAWS_DEAR = 512, 128
+_DRAWS, _DRAWS_COSTLY = 512, 128
 #: Guides are widened by so many standard deviations of their error.
 _WIDTHS = 3.0
 #: Starts of a descent, the best of what was drawn.
@@ -35,7 +35,7 @@ _SHARES = (1.0, 0.99, 0.97, 0.93, 0.85)
 _MAX_STEPS = 1000
 #: Spaces of so many architectures are looked through where a search found nothing; and of so many
 #: where each look takes milliseconds.
-_SMALL, _SMALL_DEAR = 20_000, 1000
+_SMALL, _SMALL_COSTLY = 20_000, 1000
 #: More than the rounding of floats, so that a limit includes what it was made from.
 _ROUNDING = 1e-9
 
@@ -82,7 +82,7 @@ def least_found(constraint: Constraint, rng: np.random.Generator) -> Least:
             best = min(best, found, key=lambda least: least.value)
     if (
         best.value > limit
-        and (every := everything(constraint.n_choices, dear=constraint.dear)) is not None
+        and (every := everything(constraint.n_choices, costly=constraint.costly)) is not None
     ):
         values = constraint.values(every)
         best = Least(every[values.argmin()], float(values.min()))
@@ -119,8 +119,8 @@ def find_kept(
             found = _descent(excess, start, n_choices, until=0.0)
             if found.value <= 0 and len(keep_all(constraints, found.arch[None])):
                 return found.arch
-    dear = any(constraint.dear for constraint in constraints)
-    if (every := everything(n_choices, dear=dear)) is not None:
+    costly = any(constraint.costly for constraint in constraints)
+    if (every := everything(n_choices, costly=costly)) is not None:
         kept = keep_all(constraints, every)
         if len(kept):
             arch: IntArray = kept[0]
@@ -190,21 +190,21 @@ def guide_limit(constraint: Constraint, kept: IntArray, rng: np.random.Generator
     return max(limit * float(ratio.mean() + _WIDTHS * ratio.std()), lowest)
 
 
-def everything(n_choices: Sequence[int], *, dear: bool = False) -> IntArray | None:
+def everything(n_choices: Sequence[int], *, costly: bool = False) -> IntArray | None:
     """All architectures (n, n_decisions) of a small space; None for a large one.
 
     Args:
         n_choices: of each decision.
-        dear: whether what is done with each takes milliseconds.
+        costly: whether what is done with each takes milliseconds.
     """
     size = math.prod(n_choices)
-    if size > (_SMALL_DEAR if dear else _SMALL):
+    if size > (_SMALL_COSTLY if costly else _SMALL):
         return None
     return np.stack(np.unravel_index(np.arange(size), n_choices), axis=1).astype(np.int64)
 
 
 def _draws(constraint: Constraint) -> int:
-    return _DRAWS_DEAR if constraint.dear else _DRAWS
+    return _DRAWS_COSTLY if constraint.costly else _DRAWS
 
 
 def _lowest(archs: IntArray, values: FloatArray) -> IntArray:

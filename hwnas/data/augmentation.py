@@ -1,7 +1,7 @@
 """Training images changed at random each time they are drawn: cropped, mirrored, recoloured.
 
 What happens to an image follows from the seed and from its place in the sequence of all training
-images, so that it does not matter who draws it, nor what was drawn before.
+images, so that neither the process that draws it nor what was drawn before matters.
 """
 
 from __future__ import annotations

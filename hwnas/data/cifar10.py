@@ -25,7 +25,11 @@ _CLASS_NAMES = (
 
 
 def cifar10(folder: Path, shape: tuple[int, int, int]) -> tuple[LabelledImages, LabelledImages]:
-    """Training and test part from the binary version or from the JPEG packs."""
+    """Training and test part from the binary version or from the JPEG packs.
+
+    Raises:
+        DataError: the folder holds neither, or a file is damaged.
+    """
     if (folder / "cifar10_jpeg_train.npz").exists():
         parts = [_jpeg_pack(folder / f"cifar10_jpeg_{part}.npz") for part in ("train", "test")]
     elif (folder / "data_batch_1.bin").exists():

@@ -119,9 +119,9 @@ def _are_parts(named: dict[Path, str], folders: Sequence[Path]) -> bool:
         return bool(structured)
     if len(_folders(structured[0])) > 1 and not _loose(structured[0]):
         raise DataError(
-            f"{str(structured[0])!r} holds folders as a part of the data does, and "
-            f"{_some(repr(path.name) for path in others)} beside it is named as no part: name "
-            "parts 'train', 'val' and 'test', and a class otherwise"
+            f"{str(structured[0])!r} holds folders as a part of the data does, but "
+            f"{_some(repr(path.name) for path in others)} beside it has no name of a part: name "
+            "parts 'train', 'val' and 'test', and give classes other names"
         )
     return False
 

@@ -44,7 +44,11 @@ class IterablePart:
 
     @cached_property
     def count(self) -> int:
-        """How many examples there are; the source is gone through once to know it."""
+        """How many examples there are; the source is gone through once to know it.
+
+        Raises:
+            DataError: there are none.
+        """
         found = sum(length(y) for _, y in self._epoch(0, 0))
         if not found:
             raise DataError(f"{self._called} hands out nothing")
@@ -67,7 +71,11 @@ class IterablePart:
         yield from cut(self._epoch(0, 0), sizes)
 
     def first(self) -> Any:
-        """The first batch as it is; its form is not looked at."""
+        """The first batch as it is; its form is not looked at.
+
+        Raises:
+            DataError: there is none.
+        """
         for batch in self._raw(0, 0):
             return batch
         raise DataError(f"{self._called} hands out nothing")

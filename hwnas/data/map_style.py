@@ -68,7 +68,7 @@ class MapPart:
         def plan(at: int) -> _Plan:
             return (_TRAINED, seed, at), rows[batch_indices(len(rows), size, at, seed)]
 
-        # who asks for one example at a time asks in any order: nothing can be read ahead
+        # examples that are asked for one at a time come in any order: nothing can be read ahead
         one = size == 1
         batch = self._read(plan(step)) if one else self._ahead.batch(step, (size, seed), plan)
         if isinstance(batch, _Failed):

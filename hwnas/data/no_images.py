@@ -12,7 +12,7 @@ __all__ = ["NoImages"]
 
 @dataclass(frozen=True)
 class NoImages:
-    """A `Dataset` without images: whoever asks for one is told that there are none.
+    """A `Dataset` without images: its methods raise an error that says so.
 
     Attributes:
         name: where accuracies are looked up.

@@ -65,7 +65,7 @@ class OwnData:
         return self.validation_part.count
 
     def with_workers(self, workers: int) -> "OwnData":
-        """The same, whose map-style parts are loaded by so many processes."""
+        """The same, whose map-style parts are loaded by ``workers`` processes."""
         parts = (self.train_part, self.validation_part, self.test_part)
         train, validation, test = (
             replace(part, workers=workers) if isinstance(part, MapPart) else part for part in parts

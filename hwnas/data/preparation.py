@@ -1,4 +1,4 @@
-"""How an image becomes what a network reads, and what its answers mean: what a deployed file needs.
+"""How an image becomes a network's input, and what its outputs mean: facts for a deployed file.
 
 It stands as JSON in the metadata of exported networks and in the results of runs.
 """

@@ -1,7 +1,7 @@
 """What a data set is: batches of images and labels, in three parts that share no image.
 
 A search looks at nothing else, so a data set may lie in memory, on disk, or be made as it is asked
-for. It may hand out numpy arrays or torch tensors on the CPU; who needs tensors uses
+for. It may hand out numpy arrays or torch tensors on the CPU; a caller that needs tensors uses
 `hwnas.data.tensors`.
 
 Where a data set has a ``task`` (`hwnas.data.Task`), images may be inputs of any shape, and labels

@@ -41,7 +41,7 @@ def needed_workers(workers: int, plans: Sized) -> int:
 
 
 def in_order(read: Callable[[P], T], plans: Iterable[P], workers: int) -> Iterator[T]:
-    """``read`` of each plan, in their order, by so many processes; 0 is this one.
+    """``read`` of each plan, in their order, by a number of processes; 0 is this one.
 
     Args:
         read: a function that can be pickled; of what it returns, tensors are not copied.
@@ -58,7 +58,7 @@ def in_order(read: Callable[[P], T], plans: Iterable[P], workers: int) -> Iterat
     from torch.utils.data import DataLoader
 
     with warnings.catch_warnings():
-        # who asks for more processes than cores may know that the disk is slow
+        # more processes than cores may make sense: the disk may be slow
         warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
         # what is forked runs no code of those threads: it reads files into arrays
         warnings.filterwarnings("ignore", ".*multi-threaded.*fork", DeprecationWarning)

@@ -203,7 +203,11 @@ CLASSIFICATION = Task()
 
 
 def task_of(data: object) -> Task:
-    """What is to be learned from a data set: its ``task``, else to tell classes apart."""
+    """What is to be learned from a data set: its ``task``, else to tell classes apart.
+
+    Raises:
+        OptionError: its ``task`` is no `Task`.
+    """
     task = getattr(data, "task", CLASSIFICATION)
     if not isinstance(task, Task):
         raise OptionError(f"the task of a data set is a hwnas.data.Task, got {task!r}")

@@ -14,7 +14,7 @@ from hwnas.spaces import SearchSpace
 
 __all__ = ["completed"]
 
-#: So many workloads are named; of more, the number is said.
+#: At most this many missing workloads are named; of the others only the number is given.
 _NAMED = 3
 
 

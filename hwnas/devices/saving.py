@@ -16,7 +16,11 @@ _IN_WORK: set[Path] = set()
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Two profiles of one process must not write one journal."""
+    """Two profiles of one process must not write one journal.
+
+    Raises:
+        OptionError: another profile of this process writes it already.
+    """
     if path in _IN_WORK:
         raise OptionError(f"{path.name} is being measured already: are two devices one machine?")
     _IN_WORK.add(path)
@@ -65,7 +69,7 @@ def saved_already(path: Path, table: LatencyTable, *, kernels: bool = False) -> 
 
 
 def remove(*journals: Path | None) -> None:
-    """Remove files, those that are there, in their order."""
+    """Remove those of the files that exist, in their order."""
     for journal in journals:
         if journal is not None:
             journal.unlink(missing_ok=True)

@@ -20,7 +20,6 @@ __all__ = [
     "Measure",
     "available",
     "differences_here",
-    "measure_model",
     "measure_on",
     "measure_runs",
     "precision_for",
@@ -99,32 +98,6 @@ def differences_here(target: Target, name: str | None = None) -> list[str]:
         return [str(error)]
 
 
-def measure_model(
-    model: bytes,
-    space: SearchSpace,
-    runtime: AnyRuntime,
-    target: Target,
-    *,
-    seconds: float,
-    seed: int = 0,
-    progress: Progress = silent,
-) -> Measurement:
-    """Measure one ONNX model, as a profile measures networks.
-
-    Args:
-        model: of the target's precision and batch.
-        space: whose middle network is the reference.
-        runtime: what runs it.
-        target: gives the precision and batch.
-        seconds: measure for at least so long.
-        seed: of the order of the runs.
-        progress: told after every round.
-    """
-    return measure_runs(
-        model, space, runtime, target, seconds=seconds, seed=seed, progress=progress
-    )[0]
-
-
 def measure_runs(
     model: bytes,
     space: SearchSpace,
@@ -135,7 +108,20 @@ def measure_runs(
     seed: int = 0,
     progress: Progress = silent,
 ) -> tuple[Measurement, list[float]]:
-    """The same, and what every run took by the clock, ms; arguments as `measure_model`."""
+    """Measure one ONNX model, as a profile measures networks.
+
+    Args:
+        model: of the target's precision and batch.
+        space: whose middle network is the reference.
+        runtime: what runs it.
+        target: gives the precision and batch.
+        seconds: measure for at least so long.
+        seed: of the order of the runs.
+        progress: told after every round.
+
+    Returns:
+        The measurement, and what every run took by the clock, ms.
+    """
     check_precision(runtime, target.precision)
     plan, models = Plan(min_seconds=seconds), {"model": partial(bytes, model)}
     samples = measure(models, space, runtime, target, plan, seed, None, progress)

@@ -98,7 +98,7 @@ def _begun(path: Path, target: Target, space: SearchSpace) -> LatencyTable | Non
 
 
 def _drawn(space: SearchSpace, count: int) -> IntArray:
-    """Different networks (n, n_decisions) in random order, fewer where there are not so many."""
+    """Different networks (n, n_decisions) in random order, fewer where the space has fewer."""
     rows = space.canonical(space.sample(2 * count, seed=0))
     _, first = np.unique(rows, axis=0, return_index=True)
     different: IntArray = rows[np.sort(first)][:count]

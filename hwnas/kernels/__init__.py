@@ -3,8 +3,8 @@
 from hwnas.kernels.canonical import canonical, content
 from hwnas.kernels.exported import check_exported
 from hwnas.kernels.features import NAMES, features, work
-from hwnas.kernels.fused import ConvolutionShape, FusedKernel
-from hwnas.kernels.fusions import FusedModel, fuse, fuse_steps, fused_graph
+from hwnas.kernels.fused import ConvolutionShape, FusedKernel, FusedModel
+from hwnas.kernels.fusions import fuse, fuse_steps, fused_graph
 from hwnas.kernels.kernel import Kernel, Operand, parse_kernel
 from hwnas.kernels.split import Piece, count_model_macs, exported_kernels, split
 from hwnas.kernels.steps import Step, Steps, steps_of_graph, sum_steps

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-__all__ = ["ConvolutionShape", "FusedKernel"]
+__all__ = ["ConvolutionShape", "FusedKernel", "FusedModel"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +66,24 @@ class FusedKernel:
     elements_constant: int = 0
     convolution: ConvolutionShape | None = None
     remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FusedModel:
+    """The kernels of a model, in the order they run.
+
+    Attributes:
+        kernels: with sizes of one image.
+        batch: images that the model itself is made for.
+        elements_in, elements_out: numbers that the model reads and gives an image.
+    """
+
+    kernels: tuple[FusedKernel, ...]
+    batch: int
+    elements_in: int
+    elements_out: int
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one image."""
+        return sum(k.convolution.macs for k in self.kernels if k.convolution is not None)

@@ -9,12 +9,13 @@ kernel of their own, as they do on cards without compiled epilogues. Nothing is 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 
-from hwnas.kernels.fused import ConvolutionShape, FusedKernel
+from hwnas.kernels.fused import FusedModel
+from hwnas.kernels.open_kernel import EPILOGUES, OpenKernel, side_by_side
 from hwnas.kernels.steps import Sizes, Step, Steps, steps_of_graph, steps_of_model
 from hwnas.kernels.windows import is_window, product_shape, window_shape
 from hwnas.ops import Graph
@@ -56,8 +57,6 @@ _KINDS: Mapping[str, str] = {
         "pointwise",
     ),
 }
-#: What a convolution does to its result before it is written.
-_EPILOGUES = frozenset({"Clip", "LeakyRelu", "Relu"})
 #: A factor or shift for each channel, which becomes part of the weights.
 _SCALES = frozenset({"Add", "BatchNormalization", "Div", "Mul", "Sub"})
 _SUMS = frozenset({"Add", "Sum"})
@@ -65,27 +64,6 @@ _SUMS = frozenset({"Add", "Sum"})
 _COUNTED = {"convolution": 1, "copy": 0, "linear": 1}
 _WINDOWS = frozenset({"AveragePool", "Conv", "ConvTranspose", "LpPool", "MaxPool"})
 _PRODUCTS = frozenset({"Gemm", "MatMul"})
-
-
-@dataclass(frozen=True, slots=True)
-class FusedModel:
-    """The kernels of a model, in the order they run.
-
-    Attributes:
-        kernels: with sizes of one image.
-        batch: images that the model itself is made for.
-        elements_in, elements_out: numbers that the model reads and gives an image.
-    """
-
-    kernels: tuple[FusedKernel, ...]
-    batch: int
-    elements_in: int
-    elements_out: int
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates of one image."""
-        return sum(k.convolution.macs for k in self.kernels if k.convolution is not None)
 
 
 def fuse(
@@ -125,7 +103,7 @@ def fuse_steps(model: Steps, *, inside: bool = False) -> FusedModel:
         walk.take(step)
     there = sorted((k for k in walk.kernels if not k.gone), key=lambda kernel: kernel.at)
     ends = (_shared(count, model.batch) for count in (model.elements_in, model.elements_out))
-    return FusedModel(tuple(k.closed() for k in _side_by_side(there)), model.batch, *ends)
+    return FusedModel(tuple(k.closed() for k in side_by_side(there)), model.batch, *ends)
 
 
 def _needed(model: Steps) -> tuple[Step, ...]:
@@ -140,61 +118,18 @@ def _needed(model: Steps) -> tuple[Step, ...]:
     return tuple(reversed(kept))
 
 
-@dataclass(eq=False)
-class _Open:
-    """A kernel that steps may still join.
-
-    Attributes:
-        at: the step at which it runs.
-        reads: tensor -> numbers an image.
-        writes: numbers an image.
-        result: the tensor that the next step may take over.
-        stage: of a convolution: 0 nothing behind it, 1 a sum, 2 an activation.
-        form: equal for convolutions that may run as one; empty where none may join it.
-        gone: another took it in.
-    """
-
-    at: int
-    name: str
-    kind: str
-    ops: list[str]
-    reads: dict[str, int]
-    writes: int
-    result: str
-    constant: int = 0
-    convolution: ConvolutionShape | None = None
-    stage: int = 0
-    remark: str = ""
-    form: tuple[object, ...] = ()
-    gone: bool = False
-
-    def closed(self) -> FusedKernel:
-        """As it runs."""
-        read = sum(self.reads.values())
-        return FusedKernel(
-            self.name,
-            self.kind,
-            tuple(self.ops),
-            min(read, self.writes) if self.kind == "copy" else read,
-            self.writes,
-            self.constant,
-            self.convolution,
-            self.remark,
-        )
-
-
 class _Walk:
     """Takes steps in order; each joins a kernel or begins one."""
 
     def __init__(self, model: Steps, *, inside: bool):
         self.batch = model.batch
-        self.kernels: list[_Open] = []
+        self.kernels: list[OpenKernel] = []
         self._now = 0
         self._readers = Counter(name for step in model.steps for name in step.inputs)
         self._readers.update(model.results)
-        self._made_by: dict[str, _Open] = {}
+        self._made_by: dict[str, OpenKernel] = {}
         if inside:
-            before = _Open(0, "", "", [], {}, 0, "")
+            before = OpenKernel(0, "", "", [], {}, 0, "")
             made = {name for step in model.steps for name in step.outputs}
             self._made_by = {
                 n: before for step in model.steps for n in step.inputs if n not in made
@@ -228,9 +163,9 @@ class _Walk:
 
     # Kernels that begin
 
-    def _begin(self, step: Step, kind: str) -> _Open:
+    def _begin(self, step: Step, kind: str) -> OpenKernel:
         unknown = None in step.read or None in step.written
-        kernel = _Open(
+        kernel = OpenKernel(
             self._now,
             step.name,
             kind,
@@ -302,24 +237,24 @@ class _Walk:
         if along:
             self._placed.update(step.inputs)
             self._joined |= dict.fromkeys(step.inputs[:1], step.inputs)
-        whole = _Open(self._now, step.name, "", [], {}, 0, "")  # no kernel, but it can be placed
+        whole = OpenKernel(self._now, step.name, "", [], {}, 0, "")  # none, but it can be placed
         self._made_by |= dict.fromkeys(step.outputs, whole)
 
     # Kernels that take steps in
 
-    def _private(self, name: str) -> _Open | None:
+    def _private(self, name: str) -> OpenKernel | None:
         """The kernel of a tensor that is read once."""
         kernel = self._made_by.get(name)
         if kernel is None or kernel.result != name or self._readers[name] != 1:
             return None
         return kernel
 
-    def _folded(self, step: Step) -> _Open | None:
+    def _folded(self, step: Step) -> OpenKernel | None:
         """The convolution in front of a scale or activation, where it takes that in."""
         kernel = self._private(step.inputs[0]) if len(step.inputs) == 1 else None
         if kernel is None or kernel.kind not in ("convolution", "linear"):
             return None
-        if step.op in _EPILOGUES and kernel.stage < 2:
+        if step.op in EPILOGUES and kernel.stage < 2:
             kernel.stage = 2
             return kernel
         if step.op not in _SCALES or kernel.stage or kernel.convolution is None:
@@ -328,12 +263,12 @@ class _Walk:
         scales = bool(step.constants) and all(prod(s or (0,)) in allowed for s in step.constants)
         return kernel if scales else None
 
-    def _summed(self, step: Step) -> _Open | None:
+    def _summed(self, step: Step) -> OpenKernel | None:
         """The convolution that is computed last of two results that are added."""
         alike = len(set(step.read)) == 1 and step.read[0] is not None
         if step.op not in _SUMS or len(step.inputs) != 2 or not alike or step.constants:
             return None
-        able = [k for name in step.inputs if (k := self._private(name)) is not None and _adds(k)]
+        able = [k for name in step.inputs if (k := self._private(name)) is not None and k.can_add]
         last = max(able, key=lambda kernel: kernel.at, default=None)
         if last is None or last.convolution is None:
             return None
@@ -379,29 +314,3 @@ def _pads_with_zeros(step: Step) -> bool:
 def _shared(count: int, batch: int) -> int:
     """Of one image, rounded up."""
     return -(-count // batch)
-
-
-def _adds(kernel: _Open) -> bool:
-    """Whether a convolution can still add a map to its result."""
-    shape = kernel.convolution
-    return kernel.kind == "convolution" and kernel.stage == 0 and not (shape and shape.depthwise)
-
-
-def _side_by_side(kernels: Iterable[_Open]) -> list[_Open]:
-    """Convolutions of one form that read one tensor, as one (horizontal fusion)."""
-    found: list[_Open] = []
-    first: dict[tuple[object, ...], _Open] = {}
-    for kernel in kernels:
-        key = (kernel.form, *kernel.reads, _EPILOGUES.intersection(kernel.ops))
-        other = first.setdefault(key, kernel) if kernel.form else kernel
-        if other is kernel:
-            found.append(kernel)
-            continue
-        assert other.convolution is not None
-        assert kernel.convolution is not None
-        out = other.convolution.out_channels + kernel.convolution.out_channels
-        other.convolution = replace(other.convolution, out_channels=out)
-        other.name = f"{other.name} | {kernel.name}"
-        other.writes += kernel.writes
-        other.constant += kernel.constant
-    return found

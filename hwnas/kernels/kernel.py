@@ -125,7 +125,7 @@ class Kernel:
         if self.op == "Resize" and self.inputs[0].shape == self.outputs[0].shape:
             name = "Cast"
         kind = next((value.dtype for value in self.inputs if not value.constant), "float")
-        # whatever is cast, or resized to what it is, is read and written, and no more
+        # a cast only reads and writes, whatever the type, and so does a resize to the same size
         narrow = None if name == "Cast" else _NARROW.get(kind)
         if kind == "int8" and self.op in _OF_BYTES:
             narrow = "signed int8"

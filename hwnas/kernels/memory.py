@@ -62,8 +62,8 @@ def _memory(model: ModelProto, values: Values, source: str) -> tuple[int, int]:
         size = sizes.get(name)
         if size is None:
             raise ModelFormatError(
-                f"{source}: how large {name!r} is, is not known before it runs, so that its memory "
-                "is not known"
+                f"{source}: the size of {name!r} is not known before a run, and so its memory is "
+                "not known"
             )
         known[name] = len(steps)
         steps.append(Step(size, inputs, in_place))

@@ -33,7 +33,7 @@ _READING = "reading the model"
 _PATIENCE = 1.6  # times as long may pass on a busy machine
 _MODEL, _RESULT, _VALUES = "model.onnx", "optimised.onnx", "values.json"
 _NO_MEMORY = ("bad_alloc", "bad allocation", "Failed to allocate")
-#: Says the words of the last line to the parent: nothing else of this status is an answer.
+#: Exit status of a child whose last line is a reason for the parent.
 _REFUSED = 3
 #: The module is found where this process finds it, and not in the current folder.
 _CHILD = (
@@ -149,9 +149,7 @@ def work(folder: str, source: str, seconds: str, memory: str, level: str, shapes
     except MemoryError:
         sys.exit(1)
     except ModelFormatError as error:
-        if any(
-            words in str(error) for words in ("bad_alloc", "bad allocation", "Failed to allocate")
-        ):
+        if any(words in str(error) for words in _NO_MEMORY):
             sys.exit(1)
         print(str(error), file=sys.stderr)
         sys.exit(_REFUSED)

@@ -21,7 +21,7 @@ Sizes = tuple[int, ...] | None
 
 #: Constants of no more numbers are computed with.
 SMALL = 1024
-#: Numbers of a tensor: whoever states more states no size that can be meant.
+#: Numbers of a tensor: more cannot be meant as sizes.
 _MOST = 2**48
 #: Computed sizes that follow from computed sizes, one after the other.
 _ROUNDS = 256

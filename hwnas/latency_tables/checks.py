@@ -19,7 +19,7 @@ _VAGUE = 0.25
 #: Windows of a GPU agree better than runs on a processor: a coefficient of variation above this is
 #: marked there. Of a normal distribution, it is the distance of the outer deciles over 2.563.
 _VARIATION, _DECILES = 0.025, 2.563
-#: Kernels of microseconds are told within this; a tenth of it is what medians of them wander by.
+#: Runs of kernels of microseconds spread by as much, and their medians by a tenth of it, ms.
 _INSTANT_MS = 0.02
 #: A larger operator that is faster than a smaller one by more than this is marked.
 _INVERSION = 0.10

@@ -111,7 +111,11 @@ class LatencyTable:
 
     @classmethod
     def from_json(cls, text: str | bytes, source: str = "table") -> "LatencyTable":
-        """Validate a table's JSON; ``source`` names it in errors."""
+        """Validate a table's JSON; ``source`` names it in errors.
+
+        Raises:
+            TableFormatError: it is no table of schema 1; the message names what is wrong first.
+        """
         from pydantic import ValidationError
 
         try:
@@ -174,7 +178,11 @@ class LatencyTable:
         return html_table("latency table", rows)
 
     def save(self, path: str | Path) -> None:
-        """Write the table; the old file stays until the new one is whole."""
+        """Write the table; the old file stays until the new one is whole.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
         write_atomically(Path(path), self.to_json().encode())
 
     def pooled(self, earlier: "LatencyTable") -> "LatencyTable":
@@ -215,9 +223,10 @@ class LatencyTable:
         return [w for w in workloads if not w.op.no_op and w.key not in self.workloads]
 
     def latency_ms(self, workload: Workload) -> float:
-        """The median of a workload alone, estimated where it was not measured but filled in.
+        """The median latency of a workload alone in ms, the runtime's call included.
 
-        It is 0 for operators that run no kernel. `spread` tells measured and estimated apart.
+        Where it was not measured it is the estimate that was filled in; `spread` tells both apart.
+        It is 0 for operators that run no kernel.
 
         Raises:
             WorkloadNotInTableError: it is neither; the message names the nearest ones.
@@ -247,7 +256,7 @@ class LatencyTable:
         return keys[:: -(-len(keys) // _COMPARED)] if keys else keys
 
     def spread(self, workload: Workload) -> float:
-        """Spread of the logarithm of a workload's estimate; 0 where it was measured."""
+        """Standard deviation of the logarithm of a workload's estimate; 0 where it was measured."""
         estimate = self.estimates.get(workload.key)
         return 0.0 if estimate is None else estimate.spread
 

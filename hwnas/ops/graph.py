@@ -83,8 +83,9 @@ class Node:
 class Graph:
     """A directed acyclic graph of nodes in the order they run; the last one is the output.
 
-    The methods add a node and return its index. ``name`` is dotted below the current scope and
-    names the parameters: ``stem.conv`` holds ``stem.conv.weight``.
+    The methods add a node and return its index; they raise `OptionError` for one that cannot be.
+    ``name`` is dotted below the current scope and names the parameters: ``stem.conv`` holds
+    ``stem.conv.weight``.
     """
 
     input_shape: Shape

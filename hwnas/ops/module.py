@@ -54,40 +54,6 @@ def make_layer(node: Node, in_channels: int) -> nn.Module | None:
     return None
 
 
-def _plain(node: Node) -> Callable[..., Tensor]:
-    """The function of a node without parameters."""
-    if node.kind == "relu":
-        return F.relu
-    if node.kind == "relu6":
-        return F.relu6
-    if node.kind == "hard_swish":
-        return F.hardswish
-    if node.kind == "hard_sigmoid":
-        return F.hardsigmoid
-    if node.kind == "mul":
-        return _gated
-    if node.kind == "channel_shuffle":
-        return partial(F.channel_shuffle, groups=node.groups)
-    if node.kind == "add":
-        return add_all
-    if node.kind == "zero":
-        return torch.zeros_like
-    if node.kind == "global_avg_pool":
-        return _global_avg_pool
-    if node.kind == "concat":
-        return concat_all
-    if node.kind == "take":
-        start, step = node.start, node.stride
-        return lambda x: x[:, start::step]
-    if node.kind == "crop":
-        return lambda x: x[:, :, node.start :, node.start :]
-    kernel, stride, pad = node.kernel, node.stride, padding(node.kernel)
-    if node.kind == "max_pool":
-        return lambda x: F.max_pool2d(x, kernel, stride, pad)
-    assert node.kind == "avg_pool", node.kind
-    return lambda x: F.avg_pool2d(x, kernel, stride, pad, count_include_pad=False)
-
-
 def add_all(first: Tensor, *others: Tensor) -> Tensor:
     """The sum of tensors of one shape, from the first to the last."""
     for other in others:
@@ -106,6 +72,45 @@ def concat_all(*parts: Tensor) -> Tensor:
 
 def _global_avg_pool(x: Tensor) -> Tensor:
     return x.mean((2, 3))
+
+
+def _take(node: Node) -> Callable[..., Tensor]:
+    start, step = node.start, node.stride
+    return lambda x: x[:, start::step]
+
+
+def _crop(node: Node) -> Callable[..., Tensor]:
+    start = node.start
+    return lambda x: x[:, :, start:, start:]
+
+
+def _max_pool(node: Node) -> Callable[..., Tensor]:
+    kernel, stride, pad = node.kernel, node.stride, padding(node.kernel)
+    return lambda x: F.max_pool2d(x, kernel, stride, pad)
+
+
+def _avg_pool(node: Node) -> Callable[..., Tensor]:
+    kernel, stride, pad = node.kernel, node.stride, padding(node.kernel)
+    return lambda x: F.avg_pool2d(x, kernel, stride, pad, count_include_pad=False)
+
+
+#: Kind of a node without parameters -> its function.
+_PLAIN: dict[str, Callable[[Node], Callable[..., Tensor]]] = {
+    "relu": lambda node: F.relu,
+    "relu6": lambda node: F.relu6,
+    "hard_swish": lambda node: F.hardswish,
+    "hard_sigmoid": lambda node: F.hardsigmoid,
+    "mul": lambda node: _gated,
+    "channel_shuffle": lambda node: partial(F.channel_shuffle, groups=node.groups),
+    "add": lambda node: add_all,
+    "zero": lambda node: torch.zeros_like,
+    "take": _take,
+    "crop": _crop,
+    "concat": lambda node: concat_all,
+    "max_pool": _max_pool,
+    "avg_pool": _avg_pool,
+    "global_avg_pool": lambda node: _global_avg_pool,
+}
 
 
 class GraphModule(nn.Module):
@@ -127,7 +132,7 @@ class GraphModule(nn.Module):
             if layer is not None:
                 _attach(self, node.name, layer)
             done = tuple(i for i in {*node.inputs, at} if last_use.get(i) == at)
-            self._steps.append((layer or _plain(node), node.inputs, done))
+            self._steps.append((layer or _PLAIN[node.kind](node), node.inputs, done))
 
     def forward(
         self,

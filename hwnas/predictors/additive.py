@@ -19,7 +19,7 @@ from hwnas.predictors.calibrated import Calibration, calibrate, calibrate_withou
 from hwnas.predictors.expectation import sampled_expectation
 from hwnas.predictors.intervals import student_quantile
 from hwnas.predictors.joins import JOINS, MAPS, JoinedBytes
-from hwnas.predictors.live_sums import LiveSums, executed
+from hwnas.predictors.live_sums import LiveSums
 from hwnas.predictors.parts import Alone, Networks, Part, SlotLatency
 from hwnas.spaces import SearchSpace
 from hwnas.spaces.workload_sums import WorkloadSums
@@ -220,7 +220,7 @@ class AdditivePredictor:
 
         The rest of `predict` is the runtime's call, and what joins slots.
         """
-        (row,) = executed(self.space, arch).tolist()
+        (row,) = self.space.executed(arch).tolist()
         slots, path = self.space.layout.slots, self.space.layout.path(row)
         return [
             None if at is None else self._alone.in_slot(slot.workloads[at], self.calibration)
@@ -260,7 +260,7 @@ class AdditivePredictor:
         if not self.space.additive:
             return self._sums(0.0, _spread_ms)(archs)
         fixed, entries = self._spreads
-        columns = executed(self.space, archs).T
+        columns = self.space.executed(archs).T
         return np.asarray(fixed + sum(row[c] for row, c in zip(entries, columns, strict=True)))
 
     def _sums(self, fixed: float, value: Callable[[Part], float]) -> WorkloadSums:

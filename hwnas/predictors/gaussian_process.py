@@ -153,7 +153,7 @@ class GaussianProcess:
 
 
 def _some(x: FloatArray, values: FloatArray, most: int) -> tuple[FloatArray, FloatArray]:
-    """At most so many of the samples, drawn at random but always the same."""
+    """At most ``most`` of the samples, drawn at random but always the same."""
     if len(values) <= most:
         return x, values
     drawn = np.sort(np.random.default_rng(0).choice(len(values), most, replace=False))

@@ -28,10 +28,10 @@ class JoinedBytes:
     """Bytes that the joins of architectures move at fp32 and batch 1, each wiring walked once.
 
     Of cells of edges those that lead nowhere are left out. What reads zeros gives the same for all
-    images: it is added to the shift of a batch-norm of the same sum (`hwnas.constants`), or, where
-    there is none, as a map, in a layout of its own. In other layouts all
-    architectures are taken to join as much, the mean of some. So they do where workloads are sums
-    over decisions; elsewhere what differs is mostly told by the workloads behind a join.
+    images: it is added to the shift of a batch-norm of the same sum, or, where there is none, as a
+    map, in a layout of its own (see `hwnas.onnx_graph.constants`). In other layouts all
+    architectures are taken to join as much as the mean of some: there, workloads are sums over
+    decisions, or the workloads behind a join tell most of what differs.
 
     Attributes:
         space: of the architectures.
@@ -70,7 +70,7 @@ def _alike(layout: Layout, archs: IntArray) -> IntArray:
     columns = []
     for decision, column in enumerate(archs.T):
         slot = next(slot for slot in layout.slots if slot.decision == decision)
-        kinds = [(has_weights(w), _gives_zeros(w), _ends_in_norm(w)) for w in slot.workloads]
+        kinds = [(_has_weights(w), _gives_zeros(w), _ends_in_norm(w)) for w in slot.workloads]
         columns.append(np.array([kinds.index(kind) for kind in kinds])[column])
     return np.stack(columns, axis=1)
 
@@ -99,7 +99,7 @@ def _bytes_of(layout: Layout, arch: Sequence[int]) -> tuple[int, int]:
         choice = path[at]
         assert choice is not None
         workload = layout.slots[at].workloads[choice]
-        if _gives_zeros(workload) or (x is None and not has_weights(workload)):
+        if _gives_zeros(workload) or (x is None and not _has_weights(workload)):
             return None
         return _Value(_given(workload), x is not None and x.varies, _ends_in_norm(workload))
 
@@ -131,8 +131,8 @@ def _bytes_of(layout: Layout, arch: Sequence[int]) -> tuple[int, int]:
 
 
 @cache
-def has_weights(workload: Workload) -> bool:
-    """Whether the workload has parameters: without, it is done once for all who want the same."""
+def _has_weights(workload: Workload) -> bool:
+    """Whether the workload has parameters: without, it runs once for all that want the same."""
     return workload_costs(workload)["params"] > 0
 
 

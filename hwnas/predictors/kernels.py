@@ -29,7 +29,7 @@ _NODE = 0.1
 _START = 0.8
 #: Few networks cannot tell that nothing is unsure but kernels: this share of their errors stays.
 _LEAST_SYSTEMATIC = 0.5
-#: Farther outside of all measured kernels than a factor of 1.5 is said.
+#: Logarithm of 1.5: a kernel farther than this factor from all measured ones is named.
 _FAR = 0.405
 _AT_ONCE = 1000
 #: Standard deviation of what a call takes, over that of the almost empty model: others have more

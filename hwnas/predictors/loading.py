@@ -130,7 +130,7 @@ def _of_object(source: Any, space: SearchSpace | None, name: str | None) -> Late
             "table, or an object with predict(archs)"
         )
     if type(source).__module__.partition(".")[0] == "hwnas":
-        # imported here: scikit-learn is slow to import, and whoever has an object has it loaded
+        # imported here: scikit-learn is slow to import, and a caller with an object has loaded it
         from hwnas.predictors.of_space import SpacePredictor
         from hwnas.predictors.regression import LatencyRegressor
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LookedUpLatency", "UnknownLatency"]
 
-#: Twins of which fewer than this say nothing of the noise.
+#: Fewer pairs of twins than this say nothing about the noise.
 _LEAST_TWINS = 20
 
 

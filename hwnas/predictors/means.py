@@ -33,7 +33,7 @@ _MOST_BYTES = 64 * MIB
 #: Columns of the two kinds of rows.
 _KEYED = ("workload", "mean_ms")
 _MOBILE = ("op", "input", "output", "expand", "kernel", "stride", "skip", "mean_ms")
-#: So many lacking operators are named; of more, the number is said.
+#: At most this many lacking operators are named; of the others only the number is given.
 _NAMED = 3
 
 

@@ -68,7 +68,7 @@ class SpacePredictor:
 
     @property
     def target(self) -> str:
-        """What the samples were measured on, in the words of whoever saved the regressor."""
+        """What the samples were measured on, in the words of the person who saved the regressor."""
         return self.notes.get("target") or f"not said ({self.name})"
 
     @property

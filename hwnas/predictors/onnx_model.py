@@ -69,7 +69,11 @@ def predict_pieces(
     strict: bool = False,
     macs: int | None = None,
 ) -> ModelPrediction:
-    """Predict a model that is split already, and counted or not; as `predict_onnx`."""
+    """Predict a model that is split already, and counted or not; as `predict_onnx`.
+
+    Raises:
+        KernelNotInTableError: in strict mode, kernels cannot be predicted.
+    """
     found = [piece.kernel for piece in pieces]
     known = predictor.predict(found)
     outside = predictor.outside(found)

@@ -12,7 +12,6 @@ from hwnas.ops import Workload
 from hwnas.predictors.calibrated import Calibration, workload_groups
 from hwnas.predictors.intervals import NORMAL_95
 from hwnas.predictors.joins import JOINS, MAPS, JoinedBytes
-from hwnas.predictors.live_sums import executed
 from hwnas.spaces import SearchSpace
 
 __all__ = ["Alone", "Networks", "Part", "SlotLatency"]
@@ -132,7 +131,7 @@ class Networks:
             raise TableTargetError(f"the table's networks are of another space: {error}") from None
         rows: list[Mapping[Hashable, float]] = []
         sums = []
-        for arch in executed(origin, archs):
+        for arch in origin.executed(archs):
             row: dict[Hashable, float] = {}
             found = [alone[workload] for workload in origin.workloads(arch)]
             for part in found:

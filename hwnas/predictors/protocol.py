@@ -146,7 +146,7 @@ def require(predictor: LatencyPredictor, what: str, why: str) -> LatencyPredicto
     Args:
         predictor: any.
         what: the method that is needed.
-        why: who needs it, as the subject of "needs": ``a confidence``, ``the method betanas``.
+        why: what needs it, as the subject of "needs": ``a confidence``, ``the method betanas``.
 
     Raises:
         OptionError: it does not offer that; says who needs what, and what to do.

@@ -4,11 +4,11 @@ The model: a workload that takes ``t`` ms on the similar device takes
 
     common x weight[height] x t + block_ms
 
-on the new one, runtime calls apart. ``common`` is one scale, ``weight`` re-weights workloads by
-the height of their input (what is bound by memory and what by arithmetic changes with it, and so
-does what more threads can share), ``block_ms`` is what every workload costs more. Weights and
-``block_ms`` are not negative, and shrunk towards 1 and 0 (ridge regression on relative errors). How
-strongly is chosen by leaving networks out.
+on the new one, without the runtime's call. ``common`` is one scale. ``weight`` depends on the
+height of the workload's input, since with it changes how much is bound by memory, how much by
+arithmetic, and how much more threads can share. ``block_ms`` is an extra cost of every workload.
+Weights and ``block_ms`` are not negative, and shrunk towards 1 and 0 (ridge regression on relative
+errors); leaving networks out decides how strongly.
 """
 
 import hashlib

@@ -1,8 +1,8 @@
 """Whether somebody else's hwnas measures the same device at the same time; both are told.
 
 Two that measure at once take each other's time: latencies come out too long, and nothing in them
-tells. Who measures first holds a lock on a small file of the device, which who comes later notices
-and signs; the first one reads the signatures when it is done.
+shows it. The first one holds a lock on a small file of the device. Those that come later notice the
+lock and sign the file; the first one reads the signatures when it is done.
 """
 
 import hashlib

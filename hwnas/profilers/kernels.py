@@ -29,16 +29,16 @@ __all__ = ["check_kernels", "choose_kernels", "profile_kernels"]
 #: Random networks that kernels are drawn from, in styles that take turns; graphs of single nodes.
 _POOL, _LOOSE = 105, 20
 #: The smallest number of kernels of each family, and of those that multiply, which take most of a
-#: model's time; a family may have fewer. Fewer than eight are a plain roofline, and three or four
-#: of such different sizes are hardly that.
+#: model's time; a family may have fewer. Fewer than eight give a plain roofline, and three or four
+#: of very different sizes hardly that.
 _LEAST, _LEAST_OF_PRODUCTS = 8, 16
 #: The weight of convolutions, of matrix products, and of what stands between them everywhere, when
 #: the other kernels are shared out.
 _WEIGHT = 3
 _EVERYWHERE = ("Add, Mul, Sub",)
-#: What a kernel takes, very roughly, by which kernels are shared out: ms each, per MAC, per byte.
+#: A rough time of a kernel, to share kernels out by: ms each, per MAC, per byte.
 _ROUGHLY = (0.002, 5e-8, 1e-7)
-#: What takes less is over before a call is.
+#: A kernel that takes less is lost in the noise of a call, ms.
 _TINY = _ROUGHLY[0] + 0.001
 #: Runtimes of CPUs that make other kernels than those of ONNX Runtime.
 _OF_OTHERS = ("openvino", "torch-compile")

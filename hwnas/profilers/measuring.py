@@ -52,7 +52,7 @@ __all__ = [
 CALL = "call"
 #: What the names of chains begin with.
 CHAIN = "chain of "
-#: So many models are named; of more, the number is said.
+#: At most this many models are named; of the others only the number is given.
 _NAMED = 3
 #: Links of the chains of cells, where the runtime does not say how many.
 _LINKS_OF_CELLS = 4

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from hwnas.errors import ModelRejectedError
 from hwnas.profilers.onnxruntime_sessions import BELOW, made_up
-from hwnas.profilers.torch_operators import DESCRIBED, OPERATORS, Run
+from hwnas.profilers.torch_operators import DESCRIBED, OPERATORS
+from hwnas.profilers.torch_windows import Run
 
 __all__ = ["OnnxFunction", "as_module"]
 

@@ -113,7 +113,7 @@ def input_arrays(session: Any) -> list[tuple[str, Any]]:
 
 
 def in_stretches(values: Any, length: int) -> Any:
-    """The same numbers, so many of which in a row have the sign of the first one."""
+    """The same numbers, where each ``length`` in a row have the sign of their first."""
     flat = values.ravel()
     return np.copysign(flat, np.repeat(flat[::length], length)[: flat.size]).reshape(values.shape)
 

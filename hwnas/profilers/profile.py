@@ -35,7 +35,7 @@ __all__ = [
     "table_of",
 ]
 
-#: Where the cheapest cannot be told, so many times more are drawn, and the cheapest of them taken.
+#: Where costs are no sums, this many times more networks are drawn, and the cheapest taken.
 _DRAWS = 10
 #: Whole networks of a profile.
 _NETWORKS, _NETWORKS_OF_EDGES = 12, 40
@@ -70,7 +70,7 @@ def profile_space(
         precision: of weights and activations.
         batch: images a run.
         n_networks: random architectures measured whole, a third of them among the cheapest; 12
-            if not given, 40 in cells of edges, where more hangs on how operators are joined.
+            if not given, 40 in cells of edges, where more depends on how operators are joined.
         n_workloads: measure only so many, drawn at random, three of each family first; None: all.
         plan: when a median is tight enough.
         seed: of the workloads, the networks and of the order of the runs.

@@ -144,7 +144,7 @@ class Compiling(Protocol):
     """A runtime that may take long to load a model, and tells meanwhile.
 
     Attributes:
-        compiling: set by who wants to be told: the share that is done (0 to 1), and of what.
+        compiling: a function that is told the share that is done (0 to 1), and of what.
     """
 
     compiling: Callable[[float, str], None]
@@ -166,7 +166,7 @@ def rejecting(said: str) -> Iterator[None]:
     memory, which says nothing of the model.
 
     Args:
-        said: who does not do what with the model; the library's reason follows, on one line.
+        said: what fails, as a sentence; the library's reason follows, on one line.
     """
     try:
         yield

@@ -127,7 +127,7 @@ def _made(make: Make, device: str, threads: int, name: str) -> Runtime:
             kind = made.target(made.precisions[0], 1).kind
     if lacking:
         raise OptionError(
-            f"runtime {name}: what it returns is no runtime, for it lacks {', '.join(lacking)}: "
+            f"runtime {name}: what it returns is no runtime, since it lacks {', '.join(lacking)}: "
             "see hwnas.profilers.Runtime"
         )
     if kind != device:

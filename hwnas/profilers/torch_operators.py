@@ -4,7 +4,7 @@ Sizes are known when a function is made, so what describes an operator is read t
 no device for it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -14,12 +14,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from hwnas.errors import ModelRejectedError
+from hwnas.profilers.torch_windows import (
+    Attributes,
+    Run,
+    around,
+    average_pool,
+    conv,
+    conv_transpose,
+    max_pool,
+    refused,
+)
 
-__all__ = ["DESCRIBED", "OPERATORS", "Attributes", "Run"]
+__all__ = ["DESCRIBED", "OPERATORS"]
 
-Attributes = Mapping[str, Any]
-Run = Callable[..., Any]
 _Array = np.ndarray[Any, Any]
 #: Values of a constant input; None where it is left out.
 _Constant = _Array | None
@@ -32,69 +39,6 @@ _TYPES = {
     onnx.TensorProto.INT64: torch.int64,
     onnx.TensorProto.BOOL: torch.bool,
 }
-
-
-def _refuse(what: str) -> ModelRejectedError:
-    return ModelRejectedError(f"the torch runtimes have no {what}: measure it with onnxruntime")
-
-
-def _window(a: Attributes) -> tuple[list[int], list[int], list[int]]:
-    """Strides, and pads on both sides of each axis, of what slides."""
-    if a.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
-        raise _refuse(f"auto_pad {a['auto_pad'].decode(errors='replace')}")
-    told = next((a[name] for name in ("kernel_shape", "strides", "dilations") if name in a), None)
-    pads = a.get("pads", [0, 0] * (2 if told is None else len(told)))
-    rank = len(pads) // 2
-    return a.get("strides", [1] * rank), pads[:rank], pads[rank:]
-
-
-def _around(low: Sequence[int], high: Sequence[int]) -> list[int]:
-    """Pads of the axes as torch takes them, the last axis first."""
-    return [n for pair in zip(reversed(low), reversed(high), strict=True) for n in pair]
-
-
-def _conv(a: Attributes) -> Run:
-    stride, low, high = _window(a)
-    kind = (F.conv1d, F.conv2d, F.conv3d)[len(stride) - 1]
-    dilation, groups = a.get("dilations", [1] * len(stride)), a.get("group", 1)
-    if low == high:
-        return lambda x, w, b=None: kind(x, w, b, stride, low, dilation, groups)
-    pads = _around(low, high)
-    return lambda x, w, b=None: kind(F.pad(x, pads), w, b, stride, 0, dilation, groups)
-
-
-def _conv_transpose(a: Attributes) -> Run:
-    stride, low, high = _window(a)
-    if low != high or "output_shape" in a:
-        raise _refuse("ConvTranspose of uneven pads")
-    kind = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[len(stride) - 1]
-    more, dilation = a.get("output_padding", 0), a.get("dilations", 1)
-    return lambda x, w, b=None: kind(x, w, b, stride, low, more, a.get("group", 1), dilation)
-
-
-def _pool(a: Attributes, kinds: Sequence[Run], fill: float, **more: Any) -> Run:
-    stride, low, high = _window(a)
-    kind, size = kinds[len(stride) - 1], a["kernel_shape"]
-    more["ceil_mode"] = bool(a.get("ceil_mode", 0))
-    if low == high:
-        return lambda x: kind(x, size, stride, low, **more)
-    pads = _around(low, high)
-    return lambda x: kind(F.pad(x, pads, value=fill), size, stride, **more)
-
-
-def _average_pool(a: Attributes) -> Run:
-    counted = bool(a.get("count_include_pad", 0))
-    _, low, high = _window(a)
-    if low != high and not counted:
-        raise _refuse("AveragePool of uneven pads")
-    kinds = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)
-    return _pool(a, kinds, 0.0, count_include_pad=counted)
-
-
-def _max_pool(a: Attributes) -> Run:
-    dilation = a.get("dilations", [1] * len(a["kernel_shape"]))
-    kinds = (F.max_pool1d, F.max_pool2d, F.max_pool3d)
-    return _pool(a, kinds, -float("inf"), dilation=dilation)
 
 
 def _gemm(a: Attributes) -> Run:
@@ -112,7 +56,7 @@ def _gemm(a: Attributes) -> Run:
 
 def _layer_norm(a: Attributes) -> Run:
     if a.get("axis", -1) != -1:
-        raise _refuse("LayerNormalization of several axes")
+        raise refused("LayerNormalization of several axes")
     epsilon = a.get("epsilon", 1e-5)
     return lambda x, w, b=None: F.layer_norm(x, w.shape, w, b, epsilon)
 
@@ -124,7 +68,7 @@ def _batch_norm(a: Attributes) -> Run:
 def _flatten(a: Attributes) -> Run:
     axis = a.get("axis", 1)
     if axis < 1:
-        raise _refuse("Flatten of all axes")
+        raise refused("Flatten of all axes")
     if axis == 1:
         return lambda x: x.flatten(1)
     return lambda x: x.unsqueeze(-1).flatten(axis).flatten(0, axis - 1)
@@ -135,7 +79,7 @@ def _index(taken: Mapping[int, Any]) -> tuple[Any, ...]:
     if max(taken) < 0:
         return (..., *(taken.get(axis, slice(None)) for axis in range(min(taken), 0)))
     if min(taken) < 0:
-        raise _refuse("Slice of axes some of which are counted from the end")
+        raise refused("Slice of axes some of which are counted from the end")
     return tuple(taken.get(axis, slice(None)) for axis in range(max(taken) + 1))
 
 
@@ -154,13 +98,13 @@ def _concat(a: Attributes) -> Run:
 
 def _transpose(a: Attributes) -> Run:
     if "perm" not in a:
-        raise _refuse("Transpose that does not say how")
+        raise refused("Transpose that does not say how")
     return lambda x: x.permute(a["perm"])
 
 
 def _cast(a: Attributes) -> Run:
     if a["to"] not in _TYPES:
-        raise _refuse(f"Cast to {onnx.TensorProto.DataType.Name(a['to'])}")
+        raise refused(f"Cast to {onnx.TensorProto.DataType.Name(a['to'])}")
     return lambda x: x.to(_TYPES[a["to"]])
 
 
@@ -173,12 +117,12 @@ OPERATORS: dict[str, Callable[[Attributes], Run]] = {
     "Abs": _always(torch.abs),
     "Add": _always(torch.add),
     "And": _always(torch.logical_and),
-    "AveragePool": _average_pool,
+    "AveragePool": average_pool,
     "BatchNormalization": _batch_norm,
     "Cast": _cast,
     "Concat": _concat,
-    "Conv": _conv,
-    "ConvTranspose": _conv_transpose,
+    "Conv": conv,
+    "ConvTranspose": conv_transpose,
     "Div": _always(torch.div),
     "Elu": lambda a: partial(F.elu, alpha=a.get("alpha", 1.0)),
     "Equal": _always(torch.eq),
@@ -204,7 +148,7 @@ OPERATORS: dict[str, Callable[[Attributes], Run]] = {
     "LogSoftmax": lambda a: partial(F.log_softmax, dim=a.get("axis", -1)),
     "MatMul": _always(torch.matmul),
     "Max": _always(torch.maximum),
-    "MaxPool": _max_pool,
+    "MaxPool": max_pool,
     "Min": _always(torch.minimum),
     "Mul": _always(torch.mul),
     "Neg": _always(torch.neg),
@@ -244,7 +188,7 @@ def _slice(
     known = list(range(len(starts))) if axes is None else axes.tolist()
     by = [1] * len(starts) if steps is None else steps.tolist()
     if min(by) < 1:
-        raise _refuse("Slice that goes backwards")
+        raise refused("Slice that goes backwards")
     bounds = zip(starts.tolist(), ends.tolist(), by, strict=True)
     index = _index(dict(zip(known, (slice(*bound) for bound in bounds), strict=True)))
     return lambda x: x[index]
@@ -262,10 +206,10 @@ def _expand(a: Attributes, shape: _Array) -> Run:
 
 def _pad(a: Attributes, pads: _Array, value: _Constant = None, axes: _Constant = None) -> Run:
     if axes is not None or a.get("mode", b"constant") != b"constant":
-        raise _refuse("Pad but with a constant on every axis")
+        raise refused("Pad other than with a constant on every axis")
     both, rank = pads.tolist(), len(pads) // 2
     fill = 0.0 if value is None else float(value.item())
-    return lambda x: F.pad(x, _around(both[:rank], both[rank:]), value=fill)
+    return lambda x: F.pad(x, around(both[:rank], both[rank:]), value=fill)
 
 
 def _axes(a: Attributes, given: _Constant) -> list[int] | None:
@@ -277,7 +221,7 @@ def _reduce(function: Run) -> Callable[..., Run]:
     def make(a: Attributes, axes: _Constant = None) -> Run:
         known = _axes(a, axes)
         if known is None:
-            raise _refuse("reduction over all axes")
+            raise refused("reduction over all axes")
         return lambda x: function(x, known, keepdim=bool(a.get("keepdims", 1)))
 
     return make
@@ -318,7 +262,7 @@ def _resize(
         (b"linear", b"align_corners"): {"mode": "bilinear", "align_corners": True},
     }
     if how not in modes:
-        raise _refuse(f"Resize of this mode ({b', '.join(how).decode(errors='replace')})")
+        raise refused(f"Resize of this mode ({b', '.join(how).decode(errors='replace')})")
     if sizes is not None and sizes.size:
         goal: dict[str, Any] = {"size": sizes.tolist()[2:]}
     else:

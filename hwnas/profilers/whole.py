@@ -35,7 +35,7 @@ def profile_whole(
     """A table of whole networks, and of no workloads, measured in one interleaved run.
 
     Of each network the second run in a row counts: whether a small one finds its weights in the
-    cache would else hang on how many others are measured.
+    cache would otherwise depend on how many others are measured.
 
     Args:
         space: of the networks; its middle one is the reference.

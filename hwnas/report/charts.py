@@ -98,7 +98,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Chart:
-    """What is drawn, in order; ``title`` says what it is to those who cannot see it."""
+    """What is drawn, in order; ``title`` describes it to those who cannot see it."""
 
     title: str
     x: Axis

@@ -83,6 +83,9 @@ def alpha_charts(source: Searched) -> list[Chart]:
 
     It is the softmax of the architecture parameters that were logged, over the choices that are
     not pruned; a line ends where its choice is.
+
+    Raises:
+        CheckpointError: what was logged is of another space.
     """
     history = list({event["step"]: event for event in source.logged("alpha")}.values())
     if len(history) < 2:

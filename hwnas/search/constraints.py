@@ -180,7 +180,7 @@ def _predicted(budget: Budget, predictor: LatencyPredictor) -> Constraint:
         budget,
         predictor.cost,
         check=None if predictor.additive else predictor.predict,
-        dear=predictor.space.modules is not None,
+        costly=predictor.space.modules is not None,
     )
 
 
@@ -205,17 +205,17 @@ def _confident(
     else:
         upper = _guided(budget, end, space)
     if not measured:
-        return Constraint(budget, upper.cost, upper, upper.check, upper.dear)
+        return Constraint(budget, upper.cost, upper, upper.check, upper.costly)
     lower = _guided(budget, _IntervalEnd(intervals, confidence, 0), space)
-    return Constraint(budget, lower.cost, upper, lower.check, lower.dear)
+    return Constraint(budget, lower.cost, upper, lower.check, lower.costly)
 
 
 def _guided(budget: Budget, check: Check, space: SearchSpace, quick: bool = True) -> Constraint:
     """A budget with an exact check, which is asked less often where that is not quick."""
-    dear = space.modules is not None
-    samples = {"samples": _BUILT} if dear or not quick else {}
+    costly = space.modules is not None
+    samples = {"samples": _BUILT} if costly or not quick else {}
     nearest = nearest_sum(check, space.n_choices, **samples)
-    return Constraint(budget, nearest.cost, check=check, dear=dear)
+    return Constraint(budget, nearest.cost, check=check, costly=costly)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -26,7 +26,7 @@ class Context:
     Attributes:
         problem: what is searched. Infeasible budgets fail here, before anything trains.
         run: the folder, which may hold a part of this very search.
-        workers: who train together, see `hwnas.supernet.Workers`.
+        workers: the processes that train together, see `hwnas.supernet.Workers`.
         parallel: processes that evaluate candidates; None for this one.
         progress: told all along.
 

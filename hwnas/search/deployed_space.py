@@ -1,4 +1,4 @@
-"""Which space a search deploys: what was said, else what latencies are of."""
+"""Which space a search deploys: the one that was asked for, else the one of the table."""
 
 import inspect
 from collections.abc import Mapping
@@ -38,7 +38,11 @@ def deployed_space(
     known: Origin | None,
     classes: int | None,
 ) -> SearchSpace:
-    """The deployed space: what was said, else as the table has it, else the space's own."""
+    """The deployed space: arguments that were asked for, else the table's, else its defaults.
+
+    Raises:
+        OptionError: sizes are given beside a space that is an object and has its own.
+    """
     said = {field.name: getattr(options, field.name) for field in fields(SpaceOptions)}
     if isinstance(space, SearchSpace):
         if asked := [name for name, value in said.items() if value not in (None, False)]:

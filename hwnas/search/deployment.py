@@ -1,4 +1,4 @@
-"""From what a person names as a table or predictor to what predicts and what measures."""
+"""From the table or predictor that a person names to what a search predicts and measures with."""
 
 import hashlib
 from collections.abc import Sequence

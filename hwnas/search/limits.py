@@ -21,6 +21,7 @@ from hwnas.progress import say
 from hwnas.search.settings import MOST_SEED
 from hwnas.search.shared_settings import AugmentationSettings
 from hwnas.spaces import SearchSpace
+from hwnas.spaces.layout import unfollowed
 from hwnas.supernet.kinds import Sharing
 
 __all__ = [
@@ -39,7 +40,7 @@ __all__ = [
 _FLOAT = 4  # bytes
 #: Of each weight in training: itself, its gradient, and two moments of the optimizer.
 _OF_A_WEIGHT = 4
-#: A batch that draws some images twice is fine up to here: what is taken where nothing is said.
+#: The default batch. Up to here, a batch may draw some images twice.
 _USUAL_BATCH = 128
 
 
@@ -229,11 +230,10 @@ def check_gates(space: SearchSpace, method: str) -> None:
             f"the method {method} needs an operator for each choice, and choices of {space.name} "
             "say what is read as well: search it by single paths, --method spos"
         )
-    idle = set(range(len(space.decisions))) - {slot.decision for slot in space.layout.slots}
-    if idle:
+    if idle := unfollowed(space.layout):
         raise OptionError(
             f"the method {method} needs slots that follow each decision, {space.name} has none for "
-            f"{space.decisions[min(idle)].name}: search it by single paths, --method spos"
+            f"{idle[0]}: search it by single paths, --method spos"
         )
 
 

@@ -122,7 +122,7 @@ class Field:
             raise OptionError(f"{self.name} is {self.allowed}, got {given!r}")
         if self.kind in (int, float) and abs(value) > self.most:
             raise OptionError(
-                f"{self.name} is at most {self.most:g}, more than which nobody needs, got {given!r}"
+                f"{self.name} is at most {self.most:g}, since nobody needs more, got {given!r}"
             )
         return value
 
@@ -204,7 +204,7 @@ def make(settings: type[S], given: Mapping[str, Any], owner: str) -> S:
     Args:
         settings: the dataclass.
         given: by field name.
-        owner: who takes them, for messages: ``spos``.
+        owner: the name of what takes them, for messages: ``spos``.
 
     Raises:
         OptionError: a name that is no field, or a value that is not allowed.

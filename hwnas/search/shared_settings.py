@@ -246,10 +246,7 @@ def as_begun(settings: S, config: Mapping[str, Any] | None) -> S:
 
     Args:
         settings: as they were asked for; those of methods that do not evolve stay as they are.
-        config: what ``config.json`` holds; None for a run that begins.
-
-    Raises:
-        OptionError: the file says what the setting cannot be.
+        config: what `hwnas.search.runs.run.begun_with` read; None for a run that begins.
     """
     if not isinstance(settings, EvolutionSettings) or settings.searcher not in BEGINS_WITH:
         return settings

@@ -99,7 +99,7 @@ def train_supernet(
             ``paths``, a step trains as many, see `hwnas.supernet.train_step`. ``train_on`` says
             what one process trains on; several have a GPU each where there are enough.
         seed: of the order of the images.
-        workers: who train together.
+        workers: the processes that train together.
         progress: told after every step.
 
     Raises:
@@ -227,7 +227,7 @@ def training_batch(
         settings: of the training.
         space: of the networks.
         seed: of the order of the images, and of what is mixed.
-        workers: who train together.
+        workers: the processes that train together.
 
     Raises:
         OptionError: the workers cannot have equally many.
@@ -269,7 +269,7 @@ def resumed(
     Args:
         path: of the leader's file; None for the others.
         network, optimizer: fresh ones; what the file holds is copied into them.
-        workers: who train together.
+        workers: the processes that train together.
         steps: of the whole training.
         about: what else the training must agree on.
         state: what else the training changes; others than the leader may have none.

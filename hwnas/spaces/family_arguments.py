@@ -84,7 +84,11 @@ def _token(name: str, value: Any, at: int) -> str:
 
 
 def weights_digest(weights: Mapping[str, "Tensor"]) -> str:
-    """Tells weights apart."""
+    """Tells weights apart.
+
+    Raises:
+        OptionError: they are not tensors by name.
+    """
     import torch
 
     found = sha256()

@@ -31,6 +31,7 @@ __all__ = [
     "parse_tokens",
     "path_of",
     "slot_for",
+    "unfollowed",
 ]
 
 T = TypeVar("T")
@@ -199,6 +200,12 @@ def followed(slots: Sequence[Slot], decisions: int) -> tuple[tuple[Slot, ...], .
     return tuple(
         tuple(slot for slot in slots if slot.decision == decision) for decision in range(decisions)
     )
+
+
+def unfollowed(layout: Layout) -> list[str]:
+    """The names of the decisions that no slot follows, in order."""
+    known = {slot.decision for slot in layout.slots}
+    return [decision.name for at, decision in enumerate(layout.decisions) if at not in known]
 
 
 def slot_for(

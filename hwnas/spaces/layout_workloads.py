@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
+import numpy as np
+
+from hwnas.arrays import BoolArray
 from hwnas.costs import workload_costs
 from hwnas.ops import Workload
 from hwnas.spaces.layout import Layout, Slot, followed
@@ -73,6 +76,18 @@ class LayoutWorkloads:
             for decision, choices in enumerate(self._choices)
         ]
         return sum(map(value, self.fixed)), rows
+
+    @cached_property
+    def weightless(self) -> tuple[BoolArray, ...]:
+        """Which choices of each decision of a cell are operators without parameters, (n_choices,).
+
+        A choice is the same operator in all slots that follow its decision.
+        """
+        slots = {slot.decision: slot for slot in self.layout.slots}
+        return tuple(
+            np.array([self.cost("params", workload) == 0 for workload in slots[at].workloads])
+            for at in range(len(self.layout.decisions))
+        )
 
     @property
     def _choices(self) -> list[range]:

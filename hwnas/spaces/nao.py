@@ -2,8 +2,8 @@
 
 A normal and a reduction cell of five nodes. A node is the sum of two operators, each of which reads
 any state below the node; the two may be one and the same. States that no node reads are joined and
-brought back to the channels of a node. So a cell's width, and what its output costs, hang on all of
-its decisions: costs are no sums over decisions here.
+brought back to the channels of a node. So a cell's width, and the cost of its output, depend on all
+of its decisions: costs are no sums over decisions here.
 """
 
 import re

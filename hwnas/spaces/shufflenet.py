@@ -55,7 +55,7 @@ def shufflenet(
 
     Raises:
         OptionError: sizes that are not whole or below 1, stages that do not widen, scales that are
-            not tenths, or blocks that there are not.
+            not tenths, or unknown blocks.
     """
     sizes = {
         "input_size": input_size,

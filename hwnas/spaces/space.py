@@ -191,6 +191,15 @@ class SearchSpace:
         cell = self.layout.cell
         return rows if cell is None else cell.live(rows)
 
+    def executed(self, archs: npt.ArrayLike) -> IntArray:
+        """The `live` architectures (n, n_decisions), each with equal work done once.
+
+        Of operators without weights that are equal and read the same, runtimes run one.
+        """
+        rows = self.check(archs)
+        cell = self.layout.cell
+        return rows if cell is None else cell.without_repeats(rows, self._workloads.weightless)
+
     @property
     def modules(self) -> Modules | None:
         """What builds whole networks, where they are a person's own modules; mostly None.

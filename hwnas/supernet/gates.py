@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from hwnas.data import CLASSIFICATION, Task
 from hwnas.errors import OptionError
+from hwnas.spaces.layout import unfollowed
 from hwnas.supernet.network import Supernet, used
 
 __all__ = ["alpha_gradient", "gated", "gates_of", "probabilities_of"]
@@ -79,11 +80,10 @@ def gated(
             f"gates need slots whose candidates are the choices of a decision, and choices of "
             f"{supernet.space.name} say which slots are used as well: train it by another method"
         )
-    ungated = set(range(len(gates))) - {slot.decision for slot in slots}
-    if ungated:
+    if idle := unfollowed(supernet.space.layout):
         raise OptionError(
             f"gates need slots that follow each decision, {supernet.space.name} has none for "
-            f"decision {supernet.space.decisions[min(ungated)].name}: train it by another method"
+            f"decision {idle[0]}: train it by another method"
         )
     path = supernet.path(arch)
 

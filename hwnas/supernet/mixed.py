@@ -17,6 +17,7 @@ from torch import Tensor
 from hwnas.errors import OptionError
 from hwnas.ops import Zero
 from hwnas.spaces import SearchSpace
+from hwnas.spaces.layout import unfollowed
 from hwnas.supernet.network import Supernet
 
 __all__ = ["check_mixable", "mixed_bytes", "mixed_logits"]
@@ -69,14 +70,13 @@ def check_mixable(space: SearchSpace) -> None:
     what = "mixed edges need slots that each follow one decision, one for one"
     if not space.additive or any(slot.picks is not None for slot in space.layout.slots):
         raise OptionError(
-            f"{what}; in {space.name} decisions say otherwise what runs: search it by single "
+            f"{what}; in {space.name} decisions choose otherwise what runs: search it by single "
             "paths, --method spos"
         )
-    idle = set(range(len(space.decisions))) - {slot.decision for slot in space.layout.slots}
-    if idle:
+    if idle := unfollowed(space.layout):
         raise OptionError(
-            f"{what}; {space.name} has none for decision {space.decisions[min(idle)].name}: "
-            "search it by single paths, --method spos"
+            f"{what}; {space.name} has none for decision {idle[0]}: search it by single paths, "
+            "--method spos"
         )
 
 

@@ -93,7 +93,7 @@ def train_step(
         max_norm: gradients are scaled down to this norm; None leaves them.
         micro_batches: equal parts of the batch, each normalised with its own statistics, whose
             gradients are averaged; a multiple of the workers.
-        workers: who compute the micro-batches.
+        workers: the processes that compute the micro-batches.
         task: whose loss is trained.
         half: whether layers that gain by it compute in bfloat16.
         own_share: whether images and labels are those of this worker's micro-batches alone.

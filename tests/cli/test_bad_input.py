@@ -164,7 +164,7 @@ def test_an_unknown_setting_or_value():
         ({"seed": -1}, r"a seed is a whole number from 0 to \d+, got -1"),
         ({"seed": 10**30}, "a seed is a whole number"),
         ({"seed": 1.0}, "a seed is a whole number"),
-        ({"steps": 10**9}, "steps is at most 1e\\+07, more than which nobody needs"),
+        ({"steps": 10**9}, "steps is at most 1e\\+07, since nobody needs more"),
         ({"sampler": "constraint", "bins": range(1, 2000)}, "bins"),
         ({"population": 4, "generations": 2, "finalists": 9}, "among the 8 architectures"),
         ({"steps": 0}, "steps is a whole number of at least 1, got 0"),

@@ -98,8 +98,8 @@ def test_other_spaces_and_settings_in_the_same_folder_are_refused(
     [
         (("--beta", "macs=-1"), "dearer networks would be rewarded"),
         (("--beta", "watts=1"), "a beta is written latency=0.1"),
-        (("--drop-margin", "0"), "everything would be dropped"),
-        (("--drop-threshold", "0.1"), "everything would be dropped at once"),
+        (("--drop-margin", "0"), "would be pruned"),
+        (("--drop-threshold", "0.1"), "everything would be pruned at once"),
         (("--steps", "1", "--alpha-every", "5"), "leave alpha no step"),
         (("--beta", "bitops=1"), "proxyless quantises nothing"),
         (("--macs", "1k"), "no architecture keeps macs<=1k: the least is"),

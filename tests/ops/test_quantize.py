@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from hwnas.errors import OptionError
-from hwnas.onnx_graph import _low_bit, to_onnx
+from hwnas.onnx_graph import to_onnx
+from hwnas.onnx_graph.kinds import low_bit
 from hwnas.ops import Graph, QuantizedBasicBlock, Workload
 from hwnas.ops.module import GraphModule, node_ranges
 from hwnas.ops.quantize import dorefa, pact
@@ -102,7 +103,7 @@ def test_weights_that_are_all_zero_have_values_and_gradients(
     assert low.isfinite().all()
     assert weight.grad is not None
     assert weight.grad.isfinite().all()
-    exported = _low_bit(np.full((3, 4), value, np.float32), bits)
+    exported = low_bit(np.full((3, 4), value, np.float32), bits)
     assert np.isfinite(exported).all()
     if value == 0 and dtype == torch.float32:
         np.testing.assert_allclose(exported, low.detach().numpy(), atol=1e-6)

@@ -10,7 +10,6 @@ from hwnas.latency_tables import Measurement
 from hwnas.ops.nasbench201 import AvgPool
 from hwnas.predictors import load_predictor
 from hwnas.predictors.joins import JoinedBytes
-from hwnas.predictors.live_sums import executed
 from hwnas.profilers import Plan, profile_space
 from hwnas.testing import SyntheticRuntime, check_predictor
 
@@ -58,9 +57,9 @@ def test_equal_work_is_done_once() -> None:
     # three poolings of node 0 are one; convolutions have weights of their own
     once = [[pool, 0, 3, 0, pool, pool], [3, 3, 1, 3, pool, 0]]
     live = CELLS.live(archs)
-    assert executed(CELLS, archs)[0].tolist() == once[0]
-    assert executed(CELLS, archs)[1].tolist() == live[1].tolist()
-    assert executed(S1, S1.sample(2, seed=0)).tolist() == S1.sample(2, seed=0).tolist()
+    assert CELLS.executed(archs)[0].tolist() == once[0]
+    assert CELLS.executed(archs)[1].tolist() == live[1].tolist()
+    assert S1.executed(S1.sample(2, seed=0)).tolist() == S1.sample(2, seed=0).tolist()
 
 
 @pytest.mark.parametrize("space", [CELLS, S1, NAO], ids=lambda space: space.name)
@@ -73,7 +72,7 @@ def test_joins_are_learned_from_whole_networks(space: spaces.SearchSpace) -> Non
     archs = archs[space.connected(archs)]
 
     def alone(arch: np.ndarray) -> float:
-        parts = (w for w in space.workloads(executed(space, arch)[0]) if not w.op.no_op)
+        parts = (w for w in space.workloads(space.executed(arch)[0]) if not w.op.no_op)
         return sum(table.latency_ms(w) - call_ms for w in parts)
 
     sums = np.array([alone(arch) for arch in archs])

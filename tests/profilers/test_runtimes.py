@@ -75,7 +75,7 @@ def test_a_typed_one_needs_no_registration(own):
     ("name", "says"),
     [
         ("number", r"a runtime is a callable make\(threads\) that returns one, got 7"),
-        ("nothing", "is no runtime, for it lacks precisions, target, load"),
+        ("nothing", "is no runtime, since it lacks precisions, target, load"),
         ("Broken", "cannot be made for 1 threads: RuntimeError: no board"),
         ("absent", "has no 'absent'"),
     ],

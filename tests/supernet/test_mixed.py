@@ -125,10 +125,10 @@ def test_memory_is_that_of_all_candidates_outputs(count):
 def test_spaces_whose_candidates_cannot_all_run_are_refused(small_space):
     for name in ("nasbench201", "darts-s1", "darts-s2", "proxyless"):
         check_mixable(spaces.space(name))
-    with pytest.raises(OptionError, match="in branches decisions say otherwise what runs"):
+    with pytest.raises(OptionError, match="in branches decisions choose otherwise what runs"):
         check_mixable(branches())
     darts = spaces.space("darts", input_size=8, channels=4)
-    with pytest.raises(OptionError, match="in darts decisions say otherwise"):
+    with pytest.raises(OptionError, match="in darts decisions choose otherwise"):
         check_mixable(darts)
 
     class Undecided(Chain):

@@ -68,7 +68,7 @@ def read_record(folder: Path, name: str) -> Any:
 
 
 def tell(folder: Path, name: str, record: Mapping[str, Any]) -> None:
-    """Within the process: leave a record for who started it."""
+    """Within the process: leave a record for the process that started it."""
     write_atomically(folder / name, json.dumps(record).encode())
 
 

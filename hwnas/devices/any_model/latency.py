@@ -84,10 +84,10 @@ def latency_of(loads: Sequence[str], samples: Samples) -> Latency:
 def relative_error(loads: Sequence[Sequence[float]]) -> float:
     """Half the width of the 95 % interval of the median of all runs, relative to it.
 
-    The wider of two: that of order statistics, and Student's t on the medians of the loads. Where a
-    model comes to lie in memory differs from load to load and stays for all its runs, which the
-    runs of one load cannot tell (Kalibera and Jones 2013, "Rigorous benchmarking in reasonable
-    time").
+    The wider of two: that of order statistics, and Student's t on the medians of the loads. A model
+    lies elsewhere in memory after each load, and stays there for all runs of that load, so the runs
+    of one load do not show the difference (Kalibera and Jones 2013, "Rigorous benchmarking in
+    reasonable time").
 
     Args:
         loads: the runs of each load.

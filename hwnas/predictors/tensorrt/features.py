@@ -1,4 +1,4 @@
-"""What the time of a convolution on a card hangs on: its roofline, and how it fills the card.
+"""What the time of a convolution on a card depends on: its roofline, and how it fills the card.
 
 Times are predicted as multiples of a roofline. How far a kernel stays above it depends on the
 shape in steps: a card computes tiles of the product of pixels by channels, some at once on each

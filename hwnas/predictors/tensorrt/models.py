@@ -75,7 +75,11 @@ def _with_copies(found: ModelPrediction, fused: FusedModel, batch: int) -> Model
 def predict_kernels(
     kernels: Sequence[FusedKernel], times: EngineTimes, *, strict: bool = False
 ) -> ModelPrediction:
-    """Predict kernels that are fused already; as `predict_engine`."""
+    """Predict kernels that are fused already; as `predict_engine`.
+
+    Raises:
+        KernelNotInTableError: in strict mode, kernels are unknown or outside what was measured.
+    """
     known = times(kernels)
     batch = times.engine.batch
     found = tuple(

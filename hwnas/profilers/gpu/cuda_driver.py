@@ -204,6 +204,9 @@ class CudaDriver:
         """A graph, ready to launch, of what a function puts on a stream; nothing runs yet.
 
         The capture is ended if the function raises, so that the stream stays usable.
+
+        Raises:
+            MeasurementError: what the function puts there cannot be captured.
         """
         self._call("cuStreamBeginCapture_v2", stream, _CAPTURE_THREAD_LOCAL)
         try:

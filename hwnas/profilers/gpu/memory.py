@@ -36,7 +36,7 @@ class SharedMemory:
     """What all engines compute in, one after the other.
 
     It is as large as the largest needs. One that needs more than those before gets another piece,
-    since captured graphs know the address of theirs: whoever begins with the largest has one piece.
+    since captured graphs know the address of theirs. If the largest comes first, one piece serves.
     """
 
     def __init__(self, driver: Allocates):

@@ -162,7 +162,11 @@ class PerfTest:
 
     @cached_property
     def host(self) -> Host:
-        """The device, as its properties tell it; ``onnxruntime`` is a digest of the binary."""
+        """The device, as its properties tell it; ``onnxruntime`` is a digest of the binary.
+
+        Raises:
+            MeasurementError: it does not tell what it is.
+        """
         lines = [clean(line) for line in _ask(self._adb, _FACTS, self._device).splitlines()]
         if len(lines) < 7 or not re.fullmatch("[1-9][0-9]{0,3}", lines[4]):
             raise MeasurementError(f"{self._device} does not tell what it is: got {lines[:7]}")
@@ -202,6 +206,9 @@ class PerfTest:
         """Copy a model there; the job starts a process that runs it ten times after a first run.
 
         ``warm`` changes nothing: the process has run the model just before.
+
+        Raises:
+            MeasurementError: the model cannot be copied; by the job, it does not say ten times.
         """
         self._count += 1
         there = f"{FOLDER}/models/m{self._count:05}.onnx"

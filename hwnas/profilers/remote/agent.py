@@ -79,6 +79,9 @@ def measure(
         samples: earlier rounds.
         tell: is told ``loading`` with a share, and ``round`` with a `Round` of job numbers.
         check: called between runs; may raise to end it.
+
+    Raises:
+        OptionError: more threads than cores, or a provider that this onnxruntime lacks.
     """
     threads, provider = int(settings["threads"]), str(settings["provider"])
     cores = choose_cores(str(settings["cores"]))

@@ -1,6 +1,6 @@
 """Pipes of a process that may say too much, nothing, or never take what it is given.
 
-Each has a thread of its own, so that whoever asks waits for none of them longer than it wants.
+Each has a thread of its own, so that a caller waits for none of them longer than it wants.
 """
 
 import os

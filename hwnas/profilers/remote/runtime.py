@@ -72,7 +72,7 @@ class RemoteRuntime:
         if provider not in get_args(Provider):
             raise OptionError(f"a provider is one of cpu, xnnpack, got {provider!r}")
         if not python or not python.isprintable() or python.startswith("-"):
-            raise OptionError(f"the far Python is a name or a path, got {python!r}")
+            raise OptionError(f"the remote Python is a name or a path, got {python!r}")
         self.transport, self.threads, self.cores = transport, threads, cores
         self.provider, self.python, self.waits = provider, python, waits
         self.conditions: dict[str, Any] | None = None
@@ -84,6 +84,7 @@ class RemoteRuntime:
 
         Raises:
             DeviceUnavailableError: it cannot be reached, or lacks Python, numpy or onnxruntime.
+            OptionError: more threads than it has cores.
         """
         if self._host is None:
             try:

@@ -152,7 +152,7 @@ def _events(feeder: Feeder, listener: Listener) -> Iterator[tuple[str, Any]]:
         if line is not None:
             noise += len(line) + _LINE  # a greeting of the shell there
         if noise > _MOST_NOISE:
-            raise EndlessError("it talks without end, and says nothing that an agent says")
+            raise EndlessError("it sends lines without end, and none of them is an agent's")
         if time.monotonic() - max(heard, feeder.moved) > patience:
             raise EndlessError(f"it gave no answer for {patience:g} seconds")
 

@@ -41,8 +41,8 @@ def largest_within(problem: Problem) -> Largest:
     draws.
     """
     space, constraints = problem.space, problem.constraints
-    dear = space.modules is not None
-    every = everything(space.n_choices, dear=dear) if problem.listed is None else problem.listed
+    costly = space.modules is not None
+    every = everything(space.n_choices, costly=costly) if problem.listed is None else problem.listed
     if every is not None:
         return Largest(_largest(problem, keep_all(constraints, every)), True)
     costs, limits = [c.cost for c in constraints], [c.budget.limit for c in constraints]

@@ -9,7 +9,7 @@ from hwnas.spaces import SearchSpace
 __all__ = ["check_task"]
 
 _EXAMPLES = 8
-#: What torch warns of where shapes do not fit: it broadcasts them, and something else is learned.
+#: Torch's warning where shapes do not fit: it broadcasts them, and the loss is another one.
 _BROADCAST = "Using a target size"
 
 

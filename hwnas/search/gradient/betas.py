@@ -1,11 +1,16 @@
 """The fixed weights of costs, as a person writes them: ``latency=0.1``, nats per unit."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from hwnas.costs import Budget
 from hwnas.errors import OptionError
+from hwnas.predictors import require
+from hwnas.search.constraints import check_budgets
+from hwnas.search.problem import Problem
 
-__all__ = ["BETA_UNITS", "parse_betas"]
+__all__ = ["BETA_UNITS", "beta_facts", "check_betas", "parse_betas"]
 
 #: What a beta that a person writes is per: the name, and how many of the cost's own unit it is.
 BETA_UNITS = {
@@ -15,8 +20,6 @@ BETA_UNITS = {
     "bytes": ("MB", 1e6),
     "bitops": ("G BitOps", 2.0**30),
 }
-
-
 #: Nats per unit that no loss needs exceeded.
 _MOST = 1e6
 
@@ -42,3 +45,35 @@ def parse_betas(texts: Sequence[str]) -> dict[str, float]:
             )
         betas[quantity] = value / BETA_UNITS[quantity][1]
     return betas
+
+
+def check_betas(texts: Sequence[str], problem: Problem, method: str) -> None:
+    """Whether a problem has the costs that a loss weighs: those of betas, else of its budgets.
+
+    Args:
+        texts: as `parse_betas` reads them.
+        problem: what is searched.
+        method: its name in messages.
+
+    Raises:
+        BudgetError: a beta of BitOps for a space that has none.
+        OptionError: latency is weighed, and the predictor gives no expected latency.
+    """
+    betas = parse_betas(texts)
+    check_budgets([Budget(name, 1.0) for name in betas], problem.space)
+    if "latency" in (betas or [budget.quantity for budget in problem.budgets]):
+        require(problem.predictor, "expected", f"the method {method}")
+
+
+def beta_facts(texts: Sequence[str], last: Mapping[str, Any]) -> dict[str, Any]:
+    """How costs were weighed, for ``result.json``.
+
+    Args:
+        texts: as `parse_betas` reads them.
+        last: of the entries of `hwnas.search.gradient.alphas.history`.
+    """
+    return {
+        "beta": parse_betas(texts) or "steered",
+        "last_betas": last["beta"],
+        "last_expected": last["expected"],
+    }

@@ -7,9 +7,41 @@ from typing import Any
 import numpy as np
 
 from hwnas.arrays import FloatArray
-from hwnas.pictures import picture
+from hwnas.pictures import picture, said_if_not_drawn
+from hwnas.search.gradient.alphas import history
+from hwnas.search.problem import Problem
+from hwnas.search.runs.plots import plot_alphas
+from hwnas.search.runs.run import Run
 
-__all__ = ["plot_operators", "shares_of_operators"]
+__all__ = ["draw_alphas", "plot_operators", "shares_of_operators"]
+
+_FILE = "alpha.png"
+
+
+def draw_alphas(
+    run: Run, problem: Problem, method: str, *, by_operator: bool = False
+) -> dict[str, str]:
+    """Draw what a run logged of alpha into its folder.
+
+    Args:
+        run: that was searched.
+        problem: what was searched.
+        method: its name in the title.
+        by_operator: means over all decisions instead of one row a decision.
+
+    Returns:
+        What is shown -> the file; empty where nothing could be drawn.
+    """
+    path, past = run.folder / _FILE, history(run.logged("alpha"))
+    choices = {d.name: [choice.token for choice in d.choices] for d in problem.space.decisions}
+    title = f"{method}, {problem.space.name}, {problem.data.name}"
+    with said_if_not_drawn():
+        if by_operator:
+            plot_operators(path, past, list(choices.values()), title=title)
+        else:
+            plot_alphas(path, past, choices, title=title)
+        return {"architecture parameters": _FILE}
+    return {}
 
 
 def plot_operators(

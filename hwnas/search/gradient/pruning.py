@@ -37,18 +37,18 @@ class PruneRule:
     def __post_init__(self) -> None:
         if self.margin is not None and not self.margin > 0:
             raise OptionError(
-                "a drop margin is how many nats below the others alpha is dropped, above 0 (else "
-                f"everything would be dropped), got {self.margin:g}"
+                "a prune margin, in nats below the other choices, is above 0 (else everything "
+                f"would be pruned), got {self.margin:g}"
             )
         if self.threshold is not None and not self.threshold < 0:
             raise OptionError(
-                "a drop threshold is below 0, where every alpha starts (else everything would be "
-                f"dropped at once), got {self.threshold:g}"
+                "a prune threshold is below 0, where every alpha starts (else everything would be "
+                f"pruned at once), got {self.threshold:g}"
             )
         if not 0 <= self.start <= 1 or self.every < 1:
             raise OptionError(
-                "drops start at a share of the steps from 0 to 1, and are looked for every 1 or "
-                f"more steps, got {self.start:g} and {self.every}"
+                "pruning starts at a share of the steps from 0 to 1, and happens every 1 or more "
+                f"steps, got {self.start:g} and {self.every}"
             )
 
     def due(self, step: int, steps: int) -> bool:

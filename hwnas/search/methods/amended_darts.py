@@ -15,13 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from hwnas.costs import Budget
 from hwnas.memory import check_memory
-from hwnas.pictures import said_if_not_drawn
-from hwnas.predictors import require
-from hwnas.search.constraints import check_budgets
 from hwnas.search.gradient.alpha_steps import alpha_steps
-from hwnas.search.gradient.betas import parse_betas
+from hwnas.search.gradient.betas import beta_facts, check_betas, parse_betas
 from hwnas.search.gradient.mixed_settings import MixedSettings
 from hwnas.search.problem import Problem
 from hwnas.search.settings import setting
@@ -37,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Settings", "check", "search", "train_mixed"]
 
-_PLOT = "alpha.png"
 #: Moments of Adam, the paper's (section 4.1.1).
 _MOMENTS = (0.5, 0.999)
 #: Entries of alpha in the log, at most, beside those at the ends of epochs.
@@ -124,10 +119,7 @@ def check(problem: Problem, settings: Settings) -> Settings:
         f"mixing all operators of {problem.proxy.name} at {problem.proxy.input_shape[1]} pixels",
         "give a smaller proxy_width, proxy_input_size, batch_size or alpha_batch",
     )
-    betas = parse_betas(settings.beta)
-    check_budgets([Budget(name, 1.0) for name in betas], problem.space)
-    if "latency" in (betas or [budget.quantity for budget in problem.budgets]):
-        require(problem.predictor, "expected", "the method amended-darts")
+    check_betas(settings.beta, problem, "amended-darts")
     return settings
 
 
@@ -140,33 +132,24 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     from hwnas.search.choosing import choose
     from hwnas.search.gradient.alphas import history
     from hwnas.search.gradient.convergence import Rest
-    from hwnas.search.gradient.pictures import plot_operators
+    from hwnas.search.gradient.pictures import draw_alphas
     from hwnas.search.gradient.terms import loss_terms
     from hwnas.search.supernet_training import make_supernet
 
     problem = context.problem
-    space = problem.space
     terms, weights = loss_terms(problem, parse_betas(settings.beta))
     supernet = make_supernet(problem.proxy, settings, seed=problem.seed)
     alphas = train_mixed(context, supernet, settings, terms, weights)
 
     chosen = choose(context, supernet, alphas, settings)
     past = history(context.run.logged("alpha"))
-    files = {}
-    with said_if_not_drawn():
-        tokens = [[choice.token for choice in d.choices] for d in space.decisions]
-        title = f"Amended-DARTS, {space.name}, {problem.data.name}"
-        plot_operators(context.run.folder / _PLOT, past, tokens, title=title)
-        files["architecture parameters"] = _PLOT
     extras = {
         "method": "amended-darts",
         "order": settings.order if settings.eta else "first",
         "eta": settings.eta if settings.order != "first" else 0.0,
-        "beta": parse_betas(settings.beta) or "steered",
-        "last_betas": past[-1]["beta"],
-        "last_expected": past[-1]["expected"],
+        **beta_facts(settings.beta, past[-1]),
         **Rest(alphas, settings.still).report(context.run, settings.steps),
-        "files": files,
+        "files": draw_alphas(context.run, problem, "Amended-DARTS", by_operator=True),
     }
     return chosen.conclude(context, extras)
 

@@ -16,13 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
 
-from hwnas.costs import Budget
 from hwnas.data import TrainableValidation, augmented
-from hwnas.pictures import said_if_not_drawn
-from hwnas.predictors import require
-from hwnas.search.constraints import check_budgets
 from hwnas.search.gradient.alpha_steps import alpha_steps
-from hwnas.search.gradient.betas import parse_betas
+from hwnas.search.gradient.betas import beta_facts, check_betas, parse_betas
 from hwnas.search.gradient.pruning import PruneRule, active_choices, prune
 from hwnas.search.limits import check_alpha_images, check_gates
 from hwnas.search.problem import Problem
@@ -39,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Settings", "check", "search", "train_alphas"]
 
-_PLOT = "alpha.png"
 #: Steps of alpha from one entry in the log to the next.
 _LOG_EVERY = 5
 #: Keeps the paths of phase 2 apart from those of phase 1.
@@ -127,10 +122,7 @@ def check(problem: Problem, settings: Settings) -> Settings:
             latency, which a term of the loss needs, or the data no batches of validation images.
     """
     suits(problem.proxy)
-    betas = parse_betas(settings.beta)
-    check_budgets([Budget(name, 1.0) for name in betas], problem.space)
-    if "latency" in (betas or [budget.quantity for budget in problem.budgets]):
-        require(problem.predictor, "expected", "the method betanas")
+    check_betas(settings.beta, problem, "betanas")
     check_alpha_images(problem.data, "betanas")
     return settings
 
@@ -143,32 +135,23 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     """
     from hwnas.search.choosing import choose
     from hwnas.search.gradient.alphas import history
+    from hwnas.search.gradient.pictures import draw_alphas
     from hwnas.search.gradient.terms import loss_terms
-    from hwnas.search.runs.plots import plot_alphas
     from hwnas.search.supernet_training import make_supernet
 
     problem = context.problem
-    space = problem.space
     terms, weights = loss_terms(problem, parse_betas(settings.beta))
     supernet = make_supernet(problem.proxy, settings, seed=problem.seed)
     alphas = train_alphas(context, supernet, settings, terms, weights)
 
     chosen = choose(context, supernet, alphas, settings)
     past = history(context.run.logged("alpha"))
-    tokens = {d.name: [op.token for op in d.choices] for d in space.decisions}
-    title = f"BetaNAS, {space.name}, {problem.data.name}"
-    files = {}
-    with said_if_not_drawn():
-        plot_alphas(context.run.folder / _PLOT, past, tokens, title=title)
-        files["architecture parameters"] = _PLOT
     extras = {
         "method": "betanas",
-        "beta": parse_betas(settings.beta) or "steered",
-        "last_betas": past[-1]["beta"],
-        "last_expected": past[-1]["expected"],
+        **beta_facts(settings.beta, past[-1]),
         "living_choices": [len(row) for row in active_choices(alphas.active)],
         "dropped_choices_taken": chosen.pruned,
-        "files": files,
+        "files": draw_alphas(context.run, problem, "BetaNAS"),
     }
     return chosen.conclude(context, extras)
 

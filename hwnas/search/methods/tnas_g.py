@@ -13,7 +13,6 @@ import numpy as np
 from annotated_types import Ge, Gt
 
 from hwnas.data import TrainableValidation, augmented
-from hwnas.pictures import said_if_not_drawn
 from hwnas.search.limits import check_alpha_images, check_gates
 from hwnas.search.problem import Problem
 from hwnas.search.searchers.vae_settings import PathSettings
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Settings", "check", "search", "train_alphas"]
 
-_PLOT = "alpha.png"
 #: Steps of alpha from one entry in the log to the next.
 _LOG_EVERY = 5
 #: Moments of Adam: each gradient is of another path, so none is carried on, as in BetaNAS.
@@ -70,8 +68,7 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         BudgetMissedError: no network kept the latency budget on the device.
     """
     from hwnas.search.choosing import choose
-    from hwnas.search.gradient.alphas import history
-    from hwnas.search.runs.plots import plot_alphas
+    from hwnas.search.gradient.pictures import draw_alphas
     from hwnas.search.searchers.vae_paths import learned_paths
     from hwnas.search.supernet_training import make_supernet
 
@@ -82,16 +79,10 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     alphas = train_alphas(context, supernet, paths, settings)
 
     chosen = choose(context, supernet, alphas, settings)
-    tokens = {d.name: [op.token for op in d.choices] for d in problem.space.decisions}
-    title = f"TNAS-G, {problem.space.name}, {problem.data.name}"
-    files = {}
-    with said_if_not_drawn():
-        plot_alphas(run.folder / _PLOT, history(run.logged("alpha")), tokens, title=title)
-        files["architecture parameters"] = _PLOT
     extras = {
         "method": "tnas-g",
         "vae": paths.facts,
-        "files": files,
+        "files": draw_alphas(run, problem, "TNAS-G"),
     }
     return chosen.conclude(context, extras)
 

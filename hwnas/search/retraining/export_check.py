@@ -63,8 +63,8 @@ def check_export(
     same = float(np.concatenate(equal).mean())
     if same < 1 - _TOLERANCE:
         raise ExportError(
-            f"{path} answers like the trained network on {same:.2%} of {count} test images only, "
-            f"of which {1 - _TOLERANCE:.1%} are asked for: please report it"
+            f"{path} answers like the trained network on only {same:.2%} of {count} test images, "
+            f"and {1 - _TOLERANCE:.1%} are needed: please report it"
         )
     return {
         "images": count,

@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 _LEAST = 3
-#: Draws of fewer networks are alike, or level: their spread tells nothing.
+#: With fewer networks, most draws are equal or all level, and their spread means nothing.
 LEAST_FOR_INTERVAL = 8
 
 
@@ -95,6 +95,9 @@ def rank_correlation(
         truth, guess: accuracies (n,).
         confidence: of the percentile interval.
         seed: of the draws.
+
+    Raises:
+        OptionError: too few accuracies, or not as many of both.
     """
     true, guessed = np.asarray(truth, np.float64), np.asarray(guess, np.float64)
     if len(true) < _LEAST or true.shape != guessed.shape:
@@ -140,6 +143,9 @@ def check_ranking(
 
     Returns:
         The content of ``rank.json``.
+
+    Raises:
+        OptionError: too few architectures for a ranking.
     """
     count, steps = settings.count, settings.steps
     each = RetrainSettings(

@@ -99,7 +99,7 @@ def retrain(
         data: its training images are used.
         settings: steps, images a step, optimizer and the like.
         seed: of the first weights and the order of the images.
-        workers: who train together.
+        workers: the processes that train together.
         progress: told after every step.
 
     Returns:

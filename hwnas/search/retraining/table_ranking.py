@@ -21,7 +21,7 @@ from hwnas.spaces import SearchSpace
 __all__ = ["band_agreement", "free_guesses", "rank_by_table", "top_share"]
 
 _LEAST = 3
-#: Bands of equal cost: as many as leave so many networks in each, and at most ten.
+#: Bands of equal cost: at least this many networks in each, and at most this many bands.
 _IN_A_BAND = 10
 _MOST_BANDS = 10
 #: The best networks whose place is looked at, as a share of all.

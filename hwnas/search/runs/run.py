@@ -6,8 +6,11 @@ import reprlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Ge, Le
 
 from hwnas.documents import Document, inside, read_document, read_regular
 from hwnas.errors import CheckpointError
@@ -39,6 +42,14 @@ NETWORK, PROXY_NETWORK, PLOT = "best.onnx", "proxy.onnx", "accuracy_latency.png"
 _PATHS = {"supernet"}
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Begun(Document):
+    """What `hwnas.search.shared_settings.as_begun` takes from a configuration."""
+
+    neighbour_share: Annotated[float, Ge(0), Le(1)] | None = None
+    ranked_draws: Annotated[int, Ge(0), Le(1_000_000)] | None = None
+
+
 def begun_with(folder: Path) -> dict[str, Any] | None:
     """What the run of a folder was asked for when it began; None where there is none yet.
 
@@ -46,7 +57,7 @@ def begun_with(folder: Path) -> dict[str, Any] | None:
         CheckpointError: its configuration cannot be read.
     """
     path = inside(folder, CONFIG, advice=OWN)
-    return read_document(path, Document, OWN) if path.exists() else None
+    return read_document(path, _Begun, OWN) if path.exists() else None
 
 
 class Run:

@@ -26,7 +26,6 @@ __all__ = [
     "draw_scores",
     "log_likelihoods",
     "predicted",
-    "reconstructed",
     "train_vae",
 ]
 
@@ -167,15 +166,6 @@ def predicted(model: ArchitectureVAE, archs: IntArray) -> FloatArray:
         mean, _ = model.encode(torch.from_numpy(archs))
         worths: FloatArray = model.predict(mean).double().numpy()
     return worths
-
-
-def reconstructed(model: ArchitectureVAE, archs: IntArray) -> BoolArray:
-    """Which architectures are the most probable ones given the mean of their z, (n,)."""
-    rows = torch.from_numpy(archs)
-    with torch.no_grad():
-        mean, _ = model.encode(rows)
-        same: BoolArray = (model.decode(mean).argmax(2) == rows).all(1).numpy()
-    return same
 
 
 def log_likelihoods(

@@ -242,7 +242,7 @@ def test_words_of_another_machine_are_no_markup_and_no_terminal_codes():
 
 @pytest.mark.parametrize("python", ["", "-c", "--help", "a\nb"])
 def test_hostile_interpreters_are_refused(near_transport, python):
-    with pytest.raises(OptionError, match="the far Python is a name or a path"):
+    with pytest.raises(OptionError, match="the remote Python is a name or a path"):
         RemoteRuntime(near_transport, python=python)
 
 

@@ -43,7 +43,9 @@ def test_of_a_large_space_sums_decide_or_guides_propose(
     deeper, deeper_predictor, every, own, monkeypatch
 ):
     """As in a space that is too large to be looked through."""
-    monkeypatch.setattr("hwnas.search.candidates.largest.everything", lambda n_choices, dear: None)
+    monkeypatch.setattr(
+        "hwnas.search.candidates.largest.everything", lambda n_choices, costly: None
+    )
     source = Bumpy(deeper_predictor) if own else deeper_predictor
     latency = float(np.quantile(source.predict(every), 0.4))
     stated = problem(deeper, source, [f"latency<={latency}ms"])
@@ -68,7 +70,9 @@ def test_among_listed_architectures_it_is_one_of_them(deeper, every):
 def test_where_draws_hardly_keep_the_budgets_the_one_that_is_known_counts(
     deeper, deeper_predictor, every, monkeypatch
 ):
-    monkeypatch.setattr("hwnas.search.candidates.largest.everything", lambda n_choices, dear: None)
+    monkeypatch.setattr(
+        "hwnas.search.candidates.largest.everything", lambda n_choices, costly: None
+    )
     source = Bumpy(deeper_predictor)
     stated = problem(deeper, source, [f"latency<={float(source.predict(every).min()) * 1.001}ms"])
 

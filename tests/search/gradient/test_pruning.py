@@ -73,10 +73,10 @@ def test_the_schedule():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"margin": 0.0}, r"above 0 \(else everything would be dropped\), got 0"),
+        ({"margin": 0.0}, r"above 0 \(else everything would be pruned\), got 0"),
         ({"margin": -1.0}, "got -1"),
         ({"margin": float("nan")}, "got nan"),
-        ({"threshold": 0.0}, "everything would be dropped at once.*got 0"),
+        ({"threshold": 0.0}, "everything would be pruned at once.*got 0"),
         ({"threshold": 0.3}, "below 0, where every alpha starts"),
         ({"start": 1.5}, "a share of the steps from 0 to 1"),
         ({"every": 0}, "every 1 or more"),

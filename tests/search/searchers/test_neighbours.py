@@ -1,13 +1,16 @@
 """Proposals that differ from the best in one decision, by enumeration."""
 
+import json
+import re
 from itertools import product
 
 import numpy as np
 import pytest
 
 from hwnas.costs import AdditiveCost, Budget, Constraint, FeasibleSet
-from hwnas.errors import OptionError
+from hwnas.errors import CheckpointError, OptionError
 from hwnas.search.methods import betanas, spos, tnas_os
+from hwnas.search.runs.run import begun_with
 from hwnas.search.searchers.archive import Archive, neighbours_of
 from hwnas.search.searchers.nao import Ascent, MapSearch
 from hwnas.search.searchers.nao_model import Fit
@@ -144,6 +147,19 @@ def test_a_run_goes_on_with_the_share_that_it_was_begun_with(searcher, asked, co
 def test_a_run_goes_on_with_the_draws_that_it_was_begun_with(searcher, asked, config, begun):
     settings = spos.Settings(searcher=searcher, ranked_draws=asked)
     assert as_begun(settings, config).ranked_draws == begun
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("neighbour_share", 1.5), ("neighbour_share", "much"), ("ranked_draws", -1)],
+)
+def test_what_a_run_cannot_have_begun_with_is_said_of_its_file(tmp_path, name, value):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"searcher": "vae", name: value}))
+    with pytest.raises(CheckpointError, match=f"^{re.escape(str(path))}: {name}"):
+        begun_with(tmp_path)
+    path.write_text(json.dumps({"searcher": "vae", name: 0}))
+    assert begun_with(tmp_path)[name] == 0
 
 
 def test_methods_that_do_not_evolve_have_no_share():

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 import hwnas.spaces
 from hwnas.errors import OptionError
 from hwnas.onnx_graph import random_weights, to_onnx
+from hwnas.onnx_graph.kinds import KINDS
 from hwnas.ops import Graph, Identity, MBConv, Workload
+from hwnas.ops.graph import Kind
 from hwnas.ops.module import GraphModule, node_ranges
 from hwnas.spaces import SearchSpace
 from hwnas.testing.ops import assert_close, randomise, run_onnx
@@ -39,6 +41,10 @@ def images(graph: Graph, batch: int) -> np.ndarray:
 
 def kinds(model: bytes) -> Counter[str]:
     return Counter(node.op_type for node in onnx.load_from_string(model).graph.node)
+
+
+def test_every_kind_of_node_is_written() -> None:
+    assert {"input", *KINDS} == set(Kind.__args__)
 
 
 @SPACES

@@ -10,6 +10,7 @@ import re
 import stat
 import zipfile
 from errno import EFBIG, EINVAL
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -39,7 +40,7 @@ _TEXT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _NO_BRACKET = re.compile(r"[^\[\]{}]+")
 
 
-def open_regular(path: str | Path) -> BinaryIO:
+def open_regular(path: str | Path) -> BufferedReader:
     """Open a file to read its bytes.
 
     Raises:

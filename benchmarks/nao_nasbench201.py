@@ -8,8 +8,8 @@ ACCURACIES and LATENCIES are nb201_archs_accuracy.csv.gz and nb201_latency.csv.g
 200 epochs on CIFAR-10, and ms of every network on 14 devices. Every search evaluates 20 random
 networks and then batches of ten. Budgets are quantiles of a device's latencies; the distance is to
 the best network that keeps the budget, in points of accuracy. ``nao`` is what ``--searcher nao``
-begins with, ``nao-ranked`` the same without neighbours, ``nao-plain`` without either. ``spread`` is table 7 of Balanced
-NAO on this ground: the errors of what five searches find.
+begins with, ``nao-ranked`` the same without neighbours, ``nao-plain`` without either. ``spread`` is
+table 7 of Balanced NAO on this ground: the errors of what five searches find.
 """
 
 import argparse

@@ -12,7 +12,7 @@ from sources import FILES, PACKAGE, imported_names, room_of
 FLOORS = (
     {"version", "errors", "arrays", "visible"},
     {"files", "html_text", "memory", "progress", "reading", "registry"},
-    {"csv_files", "documents", "pictures"},
+    {"csv_files", "documents", "npz_files", "pictures"},
     {"ops"},
     {"constants"},
     {"costs", "onnx_graph", "latency_tables", "data"},

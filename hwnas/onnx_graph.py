@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from hwnas.constants import fold_constants, scale_and_shift
 from hwnas.errors import OptionError
+from hwnas.given import check_seed, check_whole
 from hwnas.ops import Graph, Node
 from hwnas.ops.graph import LEAST_ALPHA, padding
 from hwnas.ops.weights import Array, Weights, random_weights, weight_of
@@ -26,6 +27,8 @@ OPSET = 17
 IR_VERSION = 8
 PRECISIONS = ("fp32", "fp16", "int8")
 #: Kinds whose values are not negative.
+#: Of a batch, as on the command line.
+_MOST_IMAGES = 65_536
 _RECTIFIERS = ("relu", "relu6", "pact")
 
 Precision = Literal["fp32", "fp16", "int8"]
@@ -59,13 +62,13 @@ def to_onnx(
         seed: of the weights that are drawn.
 
     Raises:
-        OptionError: unknown precision, or weights that lack a name or have another shape.
+        OptionError: unknown precision, a batch or seed that is none, or weights that lack a name or
+            have another shape.
     """
     if precision not in PRECISIONS:
         raise OptionError(f"precision is one of {', '.join(PRECISIONS)}, got {precision!r}")
-    if batch < 1:
-        raise OptionError(f"batch is at least 1, got {batch}")
-    given = random_weights(graph, seed) if weights is None else weights
+    batch = check_whole("a batch", batch, 1, _MOST_IMAGES)
+    given = random_weights(graph, check_seed(seed)) if weights is None else weights
     if precision != "int8":  # there the ranges are those of the tensors as they were
         graph, given = fold_constants(graph, given, partial(weight_of, graph, given))
     writer = _Writer(graph.pruned(), given, batch, ranges or {}, precision, symmetric)

@@ -11,7 +11,7 @@ from sources import FILES, PACKAGE, imported_names, room_of
 #: folders that are not listed belong nowhere and fail: give them a place here.
 FLOORS = (
     {"version", "errors", "arrays", "visible"},
-    {"files", "html_text", "memory", "progress", "reading", "registry"},
+    {"files", "given", "html_text", "memory", "progress", "reading", "registry"},
     {"csv_files", "documents", "npz_files", "pictures"},
     {"ops"},
     {"constants"},

@@ -211,7 +211,8 @@ def _bytes_of(tensor: TensorProto) -> int:
         raise ModelFormatError(f"tensor {tensor.name!r} has no type of ONNX") from None
     if any(size < 0 for size in tensor.dims):
         raise ModelFormatError(f"tensor {tensor.name!r} has sizes below 0")
-    return -(-prod(tensor.dims) * _PACKED_BITS.get(kind, 8 * itemsize) // 8)
+    bits: int = prod(tensor.dims) * _PACKED_BITS.get(kind, 8 * itemsize)
+    return -(-bits // 8)
 
 
 def computes_when_loaded(proto: ModelProto) -> bool:

@@ -11,7 +11,7 @@ import stat
 from errno import EFBIG, EINVAL
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 __all__ = [
     "MIB",

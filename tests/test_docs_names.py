@@ -11,7 +11,9 @@ from hwnas.cli.commands import group
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+ROOMS = ("hwnas", "benchmarks", "tests")
 EACH_PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+SOURCES = [f"/{path.relative_to(ROOT)}" for room in ROOMS for path in (ROOT / room).rglob("*.py")]
 #: Code in backticks, and lines of blocks.
 INLINE, BLOCK = re.compile(r"`([^`\n]+)`"), re.compile(r"^```.*?\n(.*?)^```", re.M | re.S)
 
@@ -69,9 +71,10 @@ def test_commands_have_the_flags_that_are_told(page: Path) -> None:
 
 
 @EACH_PAGE
-def test_benchmarks_are_there(page: Path) -> None:
-    for name in re.findall(r"benchmarks/\w+\.py", page.read_text(encoding="utf-8")):
-        assert (ROOT / name).exists(), name
+def test_sources_are_there(page: Path) -> None:
+    """Benchmarks, tests and files of the package, by the end of their path."""
+    for name in re.findall(r"(?<![\w./])\w+(?:/\w+)*/\w+\.py\b", page.read_text(encoding="utf-8")):
+        assert any(path.endswith(f"/{name}") for path in SOURCES), name
 
 
 def test_what_is_not_there_is_seen() -> None:

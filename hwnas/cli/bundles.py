@@ -32,7 +32,7 @@ __all__ = ["bundle", "collect_results"]
 @click.option(
     "--precision",
     type=click.Choice(["fp32", "int8"]),
-    help="Of weights and activations  [default: fp32, for few-bit spaces int8]",
+    help="Precision of weights and activations  [default: fp32, for few-bit spaces int8]",
 )
 @click.option(
     "--out",
@@ -47,7 +47,7 @@ __all__ = ["bundle", "collect_results"]
     type=seconds_type(),
     default=PROFILE_SECONDS,
     show_default=True,
-    help="Measure for at least so long.",
+    help="Measure for at least this time.",
 )
 @json_option
 def bundle(

@@ -54,7 +54,7 @@ remote_options = stacked(
         default="python3",
         show_default=True,
         metavar="PATH",
-        help="The Python over there (ssh, adb).",
+        help="Python of the other machine (ssh, adb).",
     ),
     click.option(
         "--samples",

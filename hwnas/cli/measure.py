@@ -52,7 +52,7 @@ _NUMBERS = _each(Whole(min=1, most=65_536))
     default="1",
     show_default=True,
     metavar="N[,N]",
-    help="Inside an operator, on a CPU.",
+    help="Threads inside an operator, on a CPU.",
 )
 @click.option(
     "--batch",
@@ -97,7 +97,7 @@ _NUMBERS = _each(Whole(min=1, most=65_536))
 @seed_option("Of the order of the runs.")
 @click.option("--cores", metavar="any|big|little|0,2-3", help="Cores to run on (ssh, adb).")
 @click.option("--provider", type=click.Choice(["cpu", "xnnpack"]), help="Kernels (ssh, adb).")
-@click.option("--python", metavar="PATH", help="The Python over there (ssh, adb).")
+@click.option("--python", metavar="PATH", help="Python of the other machine (ssh, adb).")
 @click.option(
     "--plot",
     type=click.Path(path_type=Path, dir_okay=False),

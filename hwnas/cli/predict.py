@@ -30,14 +30,14 @@ __all__ = ["command"]
     type=Number(most=100),
     default=0.95,
     show_default=True,
-    help="Of the interval.",
+    help="Confidence of the interval.",
 )
 @shape_option
 @engine_batch_option
 @click.option(
     "--copies",
     is_flag=True,
-    help="Also what copying a model's inputs to the V100 and its results back takes.",
+    help="Add the time to copy a model's inputs to the V100 and its results back.",
 )
 @click.option("--strict", is_flag=True, help="Fail where a model runs what cannot be predicted.")
 @click.argument("wanted", nargs=-1, required=True, metavar="ARCH... | MODEL.onnx...")

@@ -68,8 +68,8 @@ _SEARCH = [
     Flag(
         ["--precision"],
         metavar="fp32|fp16|int8",
-        help="Of weights and activations; of several, fp32,int8, the better network is returned, "
-        "and none that is no faster than the same in fp32  [default: fp32]",
+        help="Precision of weights and activations; of several, fp32,int8, the better network is "
+        "returned, and none that is no faster than the same in fp32  [default: fp32]",
     ),
     Flag(
         ["--blocks-then-channels", "--two-step"],

@@ -47,7 +47,7 @@ __all__ = ["command"]
     default="python3",
     show_default=True,
     metavar="PATH",
-    help="The Python over there (ssh, adb).",
+    help="Python of the other machine (ssh, adb).",
 )
 @own_space_option
 @json_option

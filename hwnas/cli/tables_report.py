@@ -47,7 +47,7 @@ _PASS_SECONDS = 10.0
     type=Number(min=0, max=1, min_open=True, max_open=True, most=1),
     default=0.95,
     show_default=True,
-    help="Of the intervals.",
+    help="Confidence of the intervals.",
 )
 @click.option(
     "--plot",

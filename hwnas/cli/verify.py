@@ -66,7 +66,7 @@ __all__ = ["command"]
 )
 @measured_seconds_option
 @seed_option("Of the order of the runs.")
-@click.option("--explain", is_flag=True, help="Also what each layer takes.")
+@click.option("--explain", is_flag=True, help="Also print the time of each layer.")
 @json_option
 def command(
     folder: Path,

@@ -68,7 +68,7 @@ class TargetOptions:
         metavar="NAME",
     )
     precision: Literal["fp32", "fp16", "int8"] | None = setting(
-        None, "Of weights and activations  [default: fp32]"
+        None, "Precision of weights and activations  [default: fp32]"
     )
 
 
@@ -84,12 +84,12 @@ class TableOptions:
     )
     latencies: str | None = setting(
         None,
-        "Look latencies in ms up likewise; nothing is measured.",
+        "The same for latencies in ms; nothing is measured.",
         metavar="FILE.csv[.gz]:COLUMN",
         later=True,
     )
     missing: Literal["error", "infeasible"] = setting(
-        "error", "What an architecture without a row in these tables is.", later=True
+        "error", "An architecture without a row is an error, or infeasible.", later=True
     )
 
 
@@ -99,8 +99,7 @@ class StreamingOptions:
 
     data_workers: Annotated[int, Ge(0)] | None = setting(
         None,
-        "Processes that read images which are streamed; 0 for this one  [default: one a core, at "
-        "most 8]",
+        "Processes that read streamed images; 0 for this one  [default: one a core, at most 8]",
         metavar="N",
         most=1_024,
         later=True,
@@ -124,7 +123,7 @@ class SearchOptions(StreamingOptions, TableOptions, TargetOptions, SpaceOptions)
         most=8_192,
     )
     proxy_width: Annotated[float, Gt(0)] = setting(
-        0.25, "Its width, times the deployed network's.", most=100
+        0.25, "Width of the trained network, times the deployed network's.", most=100
     )
     verify_seconds: Annotated[float, Ge(0)] = setting(
         6.0,
@@ -138,7 +137,7 @@ class SearchOptions(StreamingOptions, TableOptions, TargetOptions, SpaceOptions)
         most=1_024,
     )
     worker_backend: Literal["loky", "dask", "ray"] = setting(
-        "loky", "What starts them; Dask and Ray where they are installed."
+        "loky", "What starts these processes; Dask and Ray where they are installed."
     )
     tensorboard: bool = setting(
         False,

@@ -53,7 +53,7 @@ class TrainingSettings:
     batch_size: Annotated[int, Ge(1)] = setting(
         128, "Images a training step.", flag="--train-batch", key="train_batch", most=65_536
     )
-    optimizer: OptimizerKind = setting("adam", "Of the supernet's weights.")
+    optimizer: OptimizerKind = setting("adam", "Optimizer of the supernet's weights.")
     base_lr: Annotated[float, Gt(0)] | None = setting(
         None,
         "At the first step; falls linearly to 0  [default: 2e-3; shufflenet and nao 1e-2]",
@@ -66,7 +66,7 @@ class TrainingSettings:
     )
     weight_decay: Annotated[float, Ge(0)] | None = setting(
         None,
-        "Of all weights but batch-norms and biases  [default: 0 for adam, 4e-5 for sgd]",
+        "Decay of all weights but batch-norms and biases  [default: 0 for adam, 4e-5 for sgd]",
         most=1000,
         later=True,
     )
@@ -81,7 +81,7 @@ class TrainingSettings:
     )
     batch_norms: BatchNorms = setting(
         "affine",
-        "Scale and shift of the supernet's batch-norms are trained, or are none.",
+        "Scale and shift of the supernet's batch-norms are trained, or left out.",
         later=True,
     )
 
@@ -208,7 +208,7 @@ class EvolutionSettings:
     )
     largest_of: Annotated[int, Ge(1)] = setting(
         1,
-        "Of so many children within the budgets, suggest the one of most MACs.",
+        "Of this many children within the budgets, suggest the one of most MACs.",
         metavar="N",
         most=1000,
         later=True,

@@ -10,6 +10,7 @@ from itertools import combinations, product
 
 from hwnas.ops import Op
 from hwnas.spaces.arguments import check_cell_network
+from hwnas.spaces.cell_output import NodesJoined
 from hwnas.spaces.cells import Strings
 from hwnas.spaces.genotypes import (
     NODES,
@@ -24,7 +25,7 @@ from hwnas.spaces.readings import Reading, edges_for
 from hwnas.spaces.record import SpaceEntry
 from hwnas.spaces.scaling import PROXY_CELLS, narrowed
 from hwnas.spaces.space import SearchSpace
-from hwnas.spaces.two_input_cells import CellPlan, NodesJoined, TwoInputCells, at_thirds
+from hwnas.spaces.two_input_cells import CellPlan, TwoInputCells, at_thirds
 
 __all__ = ["ENTRY", "darts", "darts_proxy"]
 

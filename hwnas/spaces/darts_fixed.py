@@ -10,13 +10,14 @@ from typing import Any
 
 from hwnas.ops import Identity, Op, SepConv
 from hwnas.spaces.arguments import check_cell_network
+from hwnas.spaces.cell_output import NodesJoined
 from hwnas.spaces.cells import Strings
 from hwnas.spaces.genotypes import NODES, is_genotype, operators, parse_genotype
 from hwnas.spaces.layout import Decision, format_tokens, parse_tokens
 from hwnas.spaces.record import SpaceEntry
 from hwnas.spaces.scaling import PROXY_CELLS, narrowed
 from hwnas.spaces.space import SearchSpace
-from hwnas.spaces.two_input_cells import CellEdge, CellPlan, NodesJoined, TwoInputCells, at_thirds
+from hwnas.spaces.two_input_cells import CellEdge, CellPlan, TwoInputCells, at_thirds
 
 __all__ = ["ENTRY_S1", "ENTRY_S2", "darts_s1", "darts_s1_proxy", "darts_s2", "darts_s2_proxy"]
 

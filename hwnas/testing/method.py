@@ -8,15 +8,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import onnx
 
-from hwnas import spaces
 from hwnas.costs import Budget
-from hwnas.data import from_arrays
-from hwnas.data.arrays import ArrayDataset
 from hwnas.errors import HwnasError, InfeasibleBudgetError
-from hwnas.predictors import AdditivePredictor, GivesIntervals, load_predictor
-from hwnas.profilers import Plan, profile_space
 from hwnas.progress import Progress, silent
 from hwnas.search.context import Context
 from hwnas.search.job import filled
@@ -26,7 +20,7 @@ from hwnas.search.problem import Problem
 from hwnas.search.runs.run import RESULT, WEIGHTS, Run
 from hwnas.search.settings import fields_of, stored
 from hwnas.spaces import SearchSpace
-from hwnas.testing.devices import SyntheticRuntime
+from hwnas.testing.small_problem import SlowDevice, batches_drawn, small_problem, small_space
 
 __all__ = ["check_method"]
 
@@ -40,7 +34,6 @@ _KEYS = (
 _PASSING = ("seconds",)
 #: More than any network of these checks is allowed to take.
 _INFEASIBLE_MS = 1e-6
-_IMAGES = {"training": 96, "validation": 48, "test": 48}
 
 
 def check_method(
@@ -66,7 +59,7 @@ def check_method(
     """
     known = _accepted(method)
     _check_settings(known)
-    problem = _problem(_small() if space is None else space, seed)
+    problem = small_problem(small_space() if space is None else space, seed)
     chosen = filled(known.Settings() if settings is None else settings, problem.space)
     chosen = _checked(known, problem, chosen)
     with TemporaryDirectory() as folder:
@@ -121,81 +114,8 @@ def _checked(method: Method, problem: Problem, settings: Any) -> Any:
     except HwnasError as error:
         raise AssertionError(f"check refuses a feasible problem: {error}") from error
     assert isinstance(checked, method.Settings), f"check returns {checked!r}, no Settings"
-    assert _batches(problem) == 0, "check trains"
+    assert batches_drawn(problem) == 0, "check trains"
     return checked
-
-
-@dataclasses.dataclass(frozen=True)
-class _CountedData(ArrayDataset):
-    """Knows which training steps were asked for."""
-
-    asked: list[int] = dataclasses.field(default_factory=list)
-
-    def train_batch(self, step: int, size: int, seed: int) -> Any:
-        self.asked.append(step)
-        return super().train_batch(step, size, seed)
-
-
-def _batches(problem: Problem) -> int:
-    assert isinstance(problem.data, _CountedData)
-    return len(problem.data.asked)
-
-
-def _small() -> SearchSpace:
-    return spaces.space(
-        "proxyless",
-        input_size=8,
-        classes=4,
-        stage_widths=(8, 8),
-        stage_depths=(1, 3),
-        stage_strides=(1, 2),
-        first_width=8,
-        stem_width=8,
-        head_width=16,
-    )
-
-
-def _problem(space: SearchSpace, seed: int) -> Problem:
-    """A space and its own images, under the median latency and MACs of its networks."""
-    plan = Plan(tolerance=1.0, min_runs=20, max_runs=20)
-    predictor = load_predictor(profile_space(space, SyntheticRuntime(), plan=plan), space)
-    assert isinstance(predictor, AdditivePredictor)
-    archs = space.sample(500, seed=0)
-    budgets = [
-        Budget("latency", float(np.median(predictor.predict(archs)))),
-        Budget("macs", float(np.quantile(space.macs(archs), 0.7))),
-    ]
-    data = _data(space)
-    return Problem(space, space, data, predictor, budgets, _Device(space, predictor), None, seed)
-
-
-def _data(space: SearchSpace) -> _CountedData:
-    """Noise, brighter the higher the label."""
-    rng = np.random.default_rng(0)
-
-    def part(count: int) -> tuple[Any, Any]:
-        labels = np.arange(count) % space.classes
-        images = rng.normal(0, 1, (count, *space.input_shape)) + labels[:, None, None, None]
-        return images.astype(np.float32), labels
-
-    made = from_arrays(*map(part, _IMAGES.values()), name="synthetic", classes=space.classes)
-    return _CountedData(**{f.name: getattr(made, f.name) for f in dataclasses.fields(made)})
-
-
-@dataclasses.dataclass(frozen=True)
-class _Device:
-    """Takes almost the upper end of the predicted interval: slower than predicted, but no spell."""
-
-    space: SearchSpace
-    predictor: GivesIntervals
-
-    def __call__(self, model: bytes, progress: Progress) -> Mapping[str, Any]:
-        known = {p.key: p.value for p in onnx.load_from_string(model).metadata_props}
-        return {"latency_ms": self.latency_ms(known["architecture"])}
-
-    def latency_ms(self, architecture: str) -> float:
-        interval = self.predictor.predict_interval(self.space.parse(architecture)[None], 0.95)
-        return 0.999 * float(interval[0, 1])
 
 
 class _Killed(BaseException):
@@ -250,14 +170,14 @@ class _Trial:
             self.method.check(infeasible, self.settings)
             self._search("infeasible", infeasible, silent)
         except InfeasibleBudgetError:
-            assert _batches(problem) == 0, "an infeasible budget trains"
+            assert batches_drawn(problem) == 0, "an infeasible budget trains"
         else:
             raise AssertionError("an infeasible budget is not refused")
 
     def keeps_budgets(self, problem: Problem, result: Mapping[str, Any]) -> None:
         """What was found, and all that was looked at on the way, keeps the budgets."""
         space, device = problem.space, problem.measure
-        assert isinstance(device, _Device)
+        assert isinstance(device, SlowDevice)
         arch = space.parse(result["architecture"])
         assert problem.feasible.contains(arch[None])[0], "the result breaks a budget"
         limit, measured = problem.latency_limit_ms, result["measured_ms"]

@@ -25,7 +25,7 @@ class MixedSettings(TrainingSettings):
     batch_size: Annotated[int, Ge(2)] = setting(
         64, "Images a training step.", flag="--train-batch", key="train_batch", most=65_536
     )
-    optimizer: OptimizerKind = setting("sgd", "Of the weights.")
+    optimizer: OptimizerKind = setting("sgd", "Optimizer of the weights.")
     base_lr: Annotated[float, Gt(0)] | None = setting(
         0.025,
         "At the first step; falls as half a cosine to 0.",
@@ -34,7 +34,7 @@ class MixedSettings(TrainingSettings):
         most=1000,
     )
     weight_decay: Annotated[float, Ge(0)] | None = setting(
-        3e-4, "Of all weights but batch-norms and biases.", most=1000
+        3e-4, "Decay of all weights but batch-norms and biases.", most=1000
     )
     initial_weights: InitialWeights = setting(
         "drawn", "Operators of an edge start as they are drawn, or as one function."

@@ -63,7 +63,7 @@ class Settings(EvaluationSettings, MixedSettings):
     )
     still: Annotated[float, Ge(0), Le(1)] = setting(
         0.002,
-        "Stop when each decision is made and no probability changes so much in an epoch; 0: never.",
+        "Stop when each decision is made and no probability changes by more in an epoch; 0: never.",
     )
     zeros: Literal["needed", "allowed"] = setting(
         "needed",

@@ -66,7 +66,7 @@ class Settings(EvaluationSettings, PathTrainingSettings):
     )
     prune_margin: float | None = setting(
         1.0,
-        "Prune a choice whose alpha is so far below the mean of the others; inf for never.",
+        "Prune a choice whose alpha is this far below the mean of the others; inf for never.",
         metavar="NATS",
         old_flag="--drop-margin",
         key="drop_margin",
@@ -87,7 +87,7 @@ class Settings(EvaluationSettings, PathTrainingSettings):
         key="drop_start",
     )
     prune_every: Annotated[int, Ge(1)] = setting(
-        1, "Steps of alpha from one look to the next.", old_flag="--drop-every", key="drop_every"
+        1, "Steps of alpha between two prunings.", old_flag="--drop-every", key="drop_every"
     )
 
     def __post_init__(self) -> None:

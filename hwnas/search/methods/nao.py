@@ -46,7 +46,7 @@ class Settings(EvaluationSettings, PathTrainingSettings):
         3, "Rounds of training, evaluation and ascent, the first included.", most=1000
     )
     starts: Annotated[int, Ge(1)] = setting(
-        50, "The most accurate so many are climbed from.", metavar="K", most=100_000
+        50, "Ascents start from this many of the most accurate networks.", metavar="K", most=100_000
     )
     ascent_step: Annotated[float, Gt(0)] = setting(
         0.8, "Length of a step of the ascent, where the vectors of a point have length 1.", most=1e6

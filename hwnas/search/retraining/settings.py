@@ -23,7 +23,7 @@ class RetrainSettings(AugmentationSettings):
     batch_size: Annotated[int, Ge(2)] = setting(
         128, "Images a step.", flag="--train-batch", key="batch", most=65_536
     )
-    optimizer: OptimizerKind = setting("sgd", "Of the weights.")
+    optimizer: OptimizerKind = setting("sgd", "Optimizer of the weights.")
     base_lr: Annotated[float, Gt(0)] | None = setting(
         None,
         "At the first step; falls to 0  [default: the paper's, 0.5 at 1,024 images]",
@@ -49,7 +49,7 @@ class RetrainSettings(AugmentationSettings):
     )
     weight_decay: Annotated[float, Ge(0)] | None = setting(
         None,
-        "Of all weights but batch-norms and biases  [default: 4e-5 for sgd, 0 for adam]",
+        "Decay of all weights but batch-norms and biases  [default: 4e-5 for sgd, 0 for adam]",
         most=1000,
         later=True,
     )

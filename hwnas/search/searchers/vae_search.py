@@ -32,10 +32,10 @@ class VAESearchSettings(VAESettings):
         20, "Architectures that are drawn uniformly before the VAE first learns.", most=1_000_000
     )
     explore: Annotated[float, Ge(0), Le(1)] = setting(
-        0.5, "Share of what is ranked, or proposed where nothing is, that is drawn uniformly."
+        0.5, "Share of the ranked draws that is uniform; without ranking, of the proposals."
     )
     predictors: Annotated[int, Ge(0)] = setting(
-        8, "Of accuracy, which rank what the VAE draws; 0 for what the paper has.", most=1000
+        8, "Predictors of accuracy that rank the VAE's draws; 0 as in the paper.", most=1000
     )
     candidates: Annotated[int, Ge(1)] = setting(
         500, "Architectures that the VAE draws to be ranked.", most=1_000_000

@@ -127,7 +127,7 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
                 supernet,
                 _paths(problem, settings, archs),
                 problem.data,
-                replace(settings, steps=settings.steps * number // settings.rounds),
+                _of_round(settings, number),
                 seed=problem.seed,
                 progress=context.progress,
             )
@@ -193,6 +193,11 @@ def _searcher(
     )
     seed = problem.seed + misses
     return MapSearch(feasible, seed, ascent=ascent, canonical=problem.space.canonical)
+
+
+def _of_round(settings: Settings, number: int) -> Settings:
+    """The settings with the steps of the rounds up to this one, so that each has a step or more."""
+    return replace(settings, steps=settings.steps * number // settings.rounds, rounds=number)
 
 
 def _paths(problem: Problem, settings: Settings, archs: "IntArray") -> "PoolSampler":

@@ -4,7 +4,8 @@ The tries are generated: each field of each JSON file and of each kind of event,
 wrong value of `hwnas.testing.damage`; metadata and tensors of checkpoints; the bytes of every file;
 folders, pipes, devices and links in place of files. A command may go on, fail or refuse (exit
 status 0, 1 or 2) within two seconds of the processor, and 15 of the clock. Counted as faults:
-tracebacks, slower answers, and refusals that do not end in one line.
+tracebacks, slower answers, 2 GiB of memory, control characters, and refusals that do not end in
+one line.
 
 python benchmarks/damaged_runs.py [--share 0.1] [--seed 0]
 """
@@ -14,6 +15,7 @@ import io
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import tempfile
@@ -42,6 +44,7 @@ from hwnas.testing import SyntheticRuntime
 from hwnas.testing.damage import damaged
 
 SLOW_S, HANGS_S = 2.0, 15
+MOST_MIB = 2048
 SPACE = "tiny"
 #: Of a space this small.
 QUICK = ("--population", "4", "--generations", "2", "--parents", "2")
@@ -88,11 +91,15 @@ class Answer:
         status: of its exit; None where it raised.
         text: of stderr, or the traceback.
         seconds: of the processor that it took; the machine may be busy.
+        clean: whether nothing that it printed would steer a terminal.
+        grew_mib: by how much the most memory so far grew.
     """
 
     status: int | None
     text: str
     seconds: float
+    clean: bool
+    grew_mib: float
 
     @property
     def fault(self) -> str | None:
@@ -101,6 +108,10 @@ class Answer:
             return "traceback"
         if self.seconds > SLOW_S:
             return "slow"
+        if not self.clean:
+            return "control characters"
+        if self.grew_mib > MOST_MIB:
+            return "memory"
         lines = [line for line in self.text.splitlines() if line.startswith("error: ")]
         if self.status == 2 and (len(lines) != 1 or not self.text.rstrip().endswith(lines[0])):
             return "no one line"
@@ -109,7 +120,7 @@ class Answer:
 
 def run(words: Sequence[str]) -> Answer:
     """Run a command in this process."""
-    said, out, begun = io.StringIO(), io.StringIO(), time.process_time()
+    said, out, begun, before = io.StringIO(), io.StringIO(), time.process_time(), most_mib()
 
     def stop(*_: object) -> None:
         raise TimeoutError(f"more than {HANGS_S} s")
@@ -126,7 +137,14 @@ def run(words: Sequence[str]) -> Answer:
         said.write(traceback.format_exc())
     finally:
         signal.alarm(0)
-    return Answer(status, said.getvalue(), time.process_time() - begun)
+    text = said.getvalue()
+    clean = all(c.isprintable() or c in "\n\r\t" for c in text + out.getvalue())
+    return Answer(status, text, time.process_time() - begun, clean, most_mib() - before)
+
+
+def most_mib() -> float:
+    """The most memory that this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 class Scene:
@@ -393,6 +411,8 @@ def main() -> None:
     parser.add_argument("--file", default="", help="only files whose path has this part")
     given = parser.parse_args()
     torch.set_num_threads(1)
+    # what fills the memory ends with an error, not with the machine
+    resource.setrlimit(resource.RLIMIT_DATA, (2 * MOST_MIB * 2**20,) * 2)
     rng = random.Random(given.seed)
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     slowest: dict[str, float] = defaultdict(float)

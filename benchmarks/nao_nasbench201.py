@@ -1,14 +1,15 @@
 """Balanced NAO on the tabular NAS-Bench-201: what a map learns, and what searches on it find.
 
 python benchmarks/nao_nasbench201.py ACCURACIES LATENCIES [--part map|free|spread|budgets|kept]
-    [--searchers nao nao-ranked trees evolution random] [--seeds N] [--first SEED]
-    [--devices NAME ...]
+    [--searchers nao nao-ranked nao-plain trees trees-near evolution random]
+    [--seeds N] [--first SEED] [--devices NAME ...]
 
 ACCURACIES and LATENCIES are nb201_archs_accuracy.csv.gz and nb201_latency.csv.gz: accuracies after
 200 epochs on CIFAR-10, and ms of every network on 14 devices. Every search evaluates 20 random
 networks and then batches of ten. Budgets are quantiles of a device's latencies; the distance is to
-the best network that keeps the budget, in points of accuracy. ``spread`` is table 7 of Balanced
-NAO on this ground: the errors of what five searches find.
+the best network that keeps the budget, in points of accuracy. ``nao`` is what ``--searcher nao``
+begins with, ``nao-ranked`` the same without neighbours, ``nao-plain`` without either. ``spread`` is
+table 7 of Balanced NAO on this ground: the errors of what five searches find.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from hwnas.search.searchers.nao import QUICK, Ascent, MapSearch
 from hwnas.search.searchers.nao_model import ArchitectureMap, Decoding, Fit, Scale, fit
 from hwnas.search.searchers.random_search import RandomSearch
 from hwnas.search.searchers.trees import Trees
+from hwnas.search.shared_settings import BEGINS_WITH
 
 SPACE = hwnas.space("nasbench201")
 COLUMN = "cifar10_test_200"
@@ -36,26 +38,29 @@ QUANTILES = (0.1, 0.25, 0.5, 0.75)
 LEARNED, UNSEEN, DRAWS = 300, 2000, 5
 KEPT = 10_000
 SPREAD_OF = 5
-#: Uniform draws that the maps of ``nao-ranked`` judge, too; chosen by seeds 100,000 and above.
-RANKED_DRAWS = 1000
-#: Of each batch that ``-near`` searchers propose; chosen for trees, by seeds 100 to 119.
-NEIGHBOUR_SHARE = 0.3
+#: Of each batch that ``trees-near`` proposes; chosen by seeds 100 to 119.
+TREES_SHARE = 0.3
+#: What ``--searcher nao`` begins with: draws that its maps judge, too, and a share of neighbours;
+#: chosen by seeds of 100 and above.
+BEGUN = BEGINS_WITH["nao"]
+RANKED = replace(QUICK, ranked_draws=int(BEGUN["ranked_draws"]))
 SEARCHERS = {
     "nao": lambda feasible, seed: MapSearch(
-        feasible, seed, ascent=QUICK, canonical=SPACE.canonical
-    ),
-    "nao-ranked": lambda feasible, seed: MapSearch(
         feasible,
         seed,
-        ascent=replace(QUICK, ranked_draws=RANKED_DRAWS),
+        ascent=RANKED,
         canonical=SPACE.canonical,
+        neighbour_share=BEGUN["neighbour_share"],
+    ),
+    "nao-ranked": lambda feasible, seed: MapSearch(
+        feasible, seed, ascent=RANKED, canonical=SPACE.canonical
+    ),
+    "nao-plain": lambda feasible, seed: MapSearch(
+        feasible, seed, ascent=QUICK, canonical=SPACE.canonical
     ),
     "trees": lambda feasible, seed: Trees(feasible, seed, canonical=SPACE.canonical),
-    "nao-near": lambda feasible, seed: MapSearch(
-        feasible, seed, ascent=QUICK, canonical=SPACE.canonical, neighbour_share=NEIGHBOUR_SHARE
-    ),
     "trees-near": lambda feasible, seed: Trees(
-        feasible, seed, canonical=SPACE.canonical, neighbour_share=NEIGHBOUR_SHARE
+        feasible, seed, canonical=SPACE.canonical, neighbour_share=TREES_SHARE
     ),
     "evolution": lambda feasible, seed: Evolution(feasible, seed=seed),
     "random": RandomSearch,

@@ -8,10 +8,10 @@ import json
 import os
 import re
 import stat
-import zipfile
 from errno import EFBIG, EINVAL
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 __all__ = [
     "MIB",
@@ -19,7 +19,6 @@ __all__ = [
     "open_regular",
     "parse_json",
     "read_bytes",
-    "unpacked_bytes",
 ]
 
 MIB = 2**20
@@ -39,7 +38,7 @@ _TEXT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _NO_BRACKET = re.compile(r"[^\[\]{}]+")
 
 
-def open_regular(path: str | Path) -> BinaryIO:
+def open_regular(path: str | Path) -> BufferedReader:
     """Open a file to read its bytes.
 
     Raises:
@@ -120,15 +119,3 @@ def _too_deep(text: str) -> bool:
     for _ in range(_MOST_DEPTH):
         brackets = brackets.replace("[]", "").replace("{}", "")
     return bool(brackets)
-
-
-def unpacked_bytes(archive: BinaryIO) -> int:
-    """What the members of a zip or npz archive hold when unpacked, as its directory says.
-
-    Reading a member ends there, whatever its data say.
-
-    Raises:
-        zipfile.BadZipFile: it is no archive.
-    """
-    with zipfile.ZipFile(archive) as opened:
-        return sum(member.file_size for member in opened.infolist())

@@ -91,7 +91,7 @@ class Registry(Generic[T]):
         Raises:
             OptionError: the name is taken, or is none, or the thing is not of this kind.
         """
-        if not name or any(mark in name for mark in ":/\\ ,"):
+        if not isinstance(name, str) or not name or any(mark in name for mark in ":/\\ ,"):
             raise OptionError(
                 f"a {self.kind} is registered by a name without ':', '/', ',' or spaces, got "
                 f"{name!r}"
@@ -143,6 +143,8 @@ def _entry_points(group: str, _path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
 
 def is_typed_object(text: str) -> bool:
     """Whether a text has the form ``FILE.py:NAME``, ``module:NAME``, or ``FILE.py``."""
+    if not isinstance(text, str):  # whatever a program gives where a name belongs
+        return False
     if text.endswith(".py"):
         return True
     module, colon, name = text.rpartition(":")

@@ -11,8 +11,8 @@ from sources import FILES, PACKAGE, imported_names, room_of
 #: folders that are not listed belong nowhere and fail: give them a place here.
 FLOORS = (
     {"version", "errors", "arrays", "visible"},
-    {"files", "html_text", "memory", "progress", "reading", "registry"},
-    {"csv_files", "documents", "pictures"},
+    {"files", "given", "html_text", "memory", "progress", "reading", "registry"},
+    {"csv_files", "documents", "npz_files", "pictures"},
     {"ops"},
     {"costs", "onnx_graph", "latency_tables", "data"},
     {"spaces", "kernels"},

@@ -1,18 +1,16 @@
 """Files of strangers: nothing blocks, nothing fills the memory. Our own: a disk that is full."""
 
 import errno
-import io
 import json
 import os
 import socket
 import time
-import zipfile
 
 import pytest
 
 from hwnas.errors import HwnasError
 from hwnas.files import naming, write_atomically
-from hwnas.reading import MIB, open_regular, parse_json, read_bytes, unpacked_bytes
+from hwnas.reading import MIB, open_regular, parse_json, read_bytes
 
 
 @pytest.fixture
@@ -99,15 +97,6 @@ def test_other_json_is_read():
     for value in ({"a": ["[{" * 1000, '"[\\']}, list(range(1000)), json.loads(deep), "é"):
         assert parse_json(json.dumps(value)) == value
         assert parse_json(json.dumps(value, ensure_ascii=False).encode()) == value
-
-
-def test_what_an_archive_unpacks_to_is_known_before_it_is_unpacked():
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in "ab":
-            archive.writestr(name, bytes(3 * MIB))
-    assert len(packed.getvalue()) < MIB / 16
-    assert unpacked_bytes(packed) == 6 * MIB
 
 
 def test_a_full_disk_names_the_path(tmp_path, monkeypatch):

@@ -155,3 +155,27 @@ def test_files_are_small_and_take_few_arguments(path: Path) -> None:
     assert lines <= MOST_LINES, f"{lines} lines"
     for name, count in functions(source):
         assert count <= MOST_ARGUMENTS, f"{name} takes {count} arguments"
+
+
+# Files of strangers
+
+#: These read what hwnas itself wrote a moment ago, what it is installed with, or the system.
+READ_THEIR_OWN = {
+    *("cli/errors.py", "memory.py", "report/page.py", "testing/method.py"),
+    *("devices/any_model/probe.py", "devices/any_model/quantising.py", "kernels/optimise.py"),
+    *("profilers/gpu/engine_cache.py", "profilers/host.py", "profilers/onnxruntime_profile.py"),
+    *("profilers/remote/agent.py", "profilers/remote/bundle.py"),
+    "profilers/remote/device_state.py",
+}
+
+
+def test_files_of_strangers_are_read_by_what_bounds_them() -> None:
+    found = set()
+    for path in FILES:
+        calls = (
+            node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)
+        )
+        names = {call.func.attr for call in calls if isinstance(call.func, ast.Attribute)}
+        if names & {"read_bytes", "read_text"}:
+            found.add(relative(path))
+    assert found == READ_THEIR_OWN

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from hwnas.search.settings import MOST_SECONDS, MOST_SEED
+from hwnas.given import MOST_SECONDS, MOST_SEED
 
 __all__ = ["Number", "Whole", "seconds_type", "seed_type"]
 

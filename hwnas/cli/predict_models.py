@@ -222,8 +222,9 @@ def _print(path: str, result: "ModelPrediction", confidence: float, costliest: i
     far: dict[str, dict[str, None]] = {}
     for kernel in result.outside:
         far.setdefault(kernel.op, {}).update(dict.fromkeys(kernel.outside))
-    share = sum(kernel.ms or 0.0 for kernel in result.outside) / result.predicted_ms
-    if share > _SAID:
+    outside_ms = sum(kernel.ms or 0.0 for kernel in result.outside)
+    if outside_ms > _SAID * result.predicted_ms:
+        share = outside_ms / result.predicted_ms
         names = "; ".join(f"{op}: {', '.join(sizes)}" for op, sizes in far.items())
         say(
             f"{path}: {share:.0%} of it are kernels unlike all that were measured ({names}), and "

@@ -75,7 +75,8 @@ def parse_budget(text: str) -> Budget:
         BudgetError: unknown quantity or unit, no unit, or not a positive number; a percentile
             outside 0 to 100, or of another quantity.
     """
-    quantity, relation, value = (part.strip() for part in text.partition("<="))
+    given = text if isinstance(text, str) else ""  # what is no text is no budget
+    quantity, relation, value = (part.strip() for part in given.partition("<="))
     if not relation or quantity not in _UNITS:
         raise BudgetError(
             f"a budget is one of {', '.join(_UNITS)} with <= and a limit, such as latency<=6ms; "

@@ -1,8 +1,6 @@
 """CIFAR-10: the binary version, or packs of JPEGs; never the pickled Python version."""
 
 import io
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +10,7 @@ from hwnas.arrays import IntArray
 from hwnas.data.image_files import MOST_BYTES, check_labels, decoded, read_file
 from hwnas.data.labelled import LabelledImages, resized
 from hwnas.errors import DataError
-from hwnas.reading import MIB, unpacked_bytes
+from hwnas.npz_files import read_npz
 
 __all__ = ["cifar10"]
 
@@ -72,22 +70,9 @@ def _jpeg_pack(path: Path) -> tuple[npt.NDArray[np.uint8], IntArray]:
     """32x32 JPEGs that share their header; each is header + payload slice + end marker."""
     names = ("header", "payload", "size", "label")
     try:
-        packed = io.BytesIO(read_file(path))
-        if unpacked_bytes(packed) > MOST_BYTES:
-            raise ValueError(f"it unpacks to more than {MOST_BYTES / MIB:.0f} MiB")
-        with np.load(packed, allow_pickle=False) as pack:
-            header, payload, sizes, labels = (pack[name] for name in names)
-    except (
-        ValueError,
-        KeyError,
-        OSError,
-        EOFError,
-        zipfile.BadZipFile,
-        zlib.error,
-        AttributeError,
-        MemoryError,
-        RuntimeError,
-    ) as error:
+        pack = read_npz(read_file(path), MOST_BYTES)
+        header, payload, sizes, labels = (pack[name] for name in names)
+    except (ValueError, KeyError) as error:
         raise DataError(
             f"{str(path)!r} is not a JPEG pack, a numpy archive of {', '.join(names)}: {error}"
         ) from None

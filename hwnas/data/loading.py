@@ -11,6 +11,7 @@ from hwnas.data.labelled import LabelledImages
 from hwnas.data.protocol import Dataset, InputShape, is_image, shapes_of
 from hwnas.data.sources import DATA, DataEntry, Found, as_entry, data_specs
 from hwnas.errors import DataError, HwnasError, OptionError
+from hwnas.given import check_seed
 from hwnas.registry import is_typed_object, typed_object
 
 __all__ = ["READINGS", "default_proxy_size", "load_data", "parse_data_spec", "suited"]
@@ -37,6 +38,8 @@ def parse_data_spec(spec: str, *, typed: bool = True) -> tuple[DataEntry, Path |
         DataError: no such data, or no such folder.
         OptionError: ``FILE.py:NAME`` or ``module:NAME`` cannot be imported, or is no data set.
     """
+    if not isinstance(spec, str):
+        raise OptionError(f"data are named by a text: {', '.join(data_specs())}; got {spec!r}")
     scheme, colon, folder = spec.partition(":")
     if scheme not in DATA:
         return _own(spec, typed), None
@@ -135,11 +138,12 @@ def load_data(
     Raises:
         DataError: no such kind of data, a folder or file that is missing or broken, too few
             images, or an own object that is no data set of this shape.
-        OptionError: an own object cannot be imported.
+        OptionError: an own object cannot be imported, or an argument is none.
     """
     if (input_size is None) == (input_shape is None):
         raise DataError("images need an input_size or an input_shape, one of them")
     shape = input_shape or (3, input_size or 0, input_size or 0)
+    check_seed(seed)
     entry, folder = parse_data_spec(spec, typed=typed)
     if (least := min(map(min, shapes_of(shape)))) < 1:
         raise DataError(f"images need an input size of at least 1 pixel, got {least}")

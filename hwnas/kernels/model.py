@@ -29,6 +29,8 @@ _MOST_CONSTANTS = 2**27
 _MOST_NODES = 1_000_000
 #: Operators whose result is as large as their first input.
 _CONVERSIONS = ("DequantizeLinear", "Identity", "QuantizeLinear")
+#: Types of which several numbers share a byte, and the bits of one.
+_PACKED_BITS = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}
 #: What an entry of external data says beside the file; both may be missing.
 _PLACE = ("offset", "length")
 
@@ -203,13 +205,14 @@ def _bytes_of(tensor: TensorProto) -> int:
         ModelFormatError: its type or sizes are none.
     """
     try:
-        dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
+        itemsize = helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+        kind = TensorProto.DataType.Name(tensor.data_type)
     except (KeyError, TypeError, ValueError):
         raise ModelFormatError(f"tensor {tensor.name!r} has no type of ONNX") from None
     if any(size < 0 for size in tensor.dims):
         raise ModelFormatError(f"tensor {tensor.name!r} has sizes below 0")
-    size: int = prod(tensor.dims) * dtype.itemsize
-    return size
+    bits: int = prod(tensor.dims) * _PACKED_BITS.get(kind, 8 * itemsize)
+    return -(-bits // 8)
 
 
 def computes_when_loaded(proto: ModelProto) -> bool:

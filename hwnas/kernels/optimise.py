@@ -32,6 +32,8 @@ FOLDED, WHOLE = "ORT_ENABLE_BASIC", "ORT_ENABLE_ALL"
 _READING = "reading the model"
 _PATIENCE = 1.6  # times as long may pass on a busy machine
 _MODEL, _RESULT, _VALUES = "model.onnx", "optimised.onnx", "values.json"
+#: Of what ONNX Runtime says, so much is looked at.
+_TOLD = 2000
 _NO_MEMORY = ("bad_alloc", "bad allocation", "Failed to allocate")
 #: Exit status of a child whose last line is a reason for the parent.
 _REFUSED = 3
@@ -194,7 +196,8 @@ def _session(model: bytes, source: str, level: str, save: Path | None = None) ->
 
 def _reason(text: str) -> str:
     """What ONNX Runtime says, without the place in its code, and what to do about it."""
-    words = re.sub(r"\S+\.(?:cc|h):\d+ .*?\) (?=[A-Z])", "", " ".join(text.split()))
+    # names of a stranger's model in it may be of any length
+    words = re.sub(r"\S+\.(?:cc|h):\d+ .*?\) (?=[A-Z])", "", " ".join(text[:_TOLD].split()))
     newer = re.search(r"model IR version: (\d+), max supported IR version: (\d+)", words)
     if newer:
         return (

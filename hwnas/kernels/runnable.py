@@ -67,7 +67,8 @@ def runnable(
     for value in inputs:
         kind = value.type.tensor_type.elem_type
         if value.type.HasField("tensor_type") and kind not in _NUMBERS:
-            name = TensorProto.DataType.Name(kind).lower()
+            known = kind in TensorProto.DataType.values()
+            name = TensorProto.DataType.Name(kind).lower() if known else f"type {kind}"
             raise ModelFormatError(
                 f"{source}: input {value.name!r} takes {name}, and inputs of numbers can be made "
                 "up: export the model from behind that input"
@@ -130,13 +131,14 @@ def _rows(graph: GraphProto, inputs: Sequence[str]) -> dict[str, int]:
     behind = {name: name for name in inputs}  # what it was, in another form
     rows: dict[str, int] = {}
     for node in graph.node:
+        source, made = next(iter(node.input), ""), node.output[:1]
         if node.op_type == "Constant":
             for attribute in node.attribute:
-                tables |= {node.output[0]: tuple(attribute.t.dims)}
-        elif node.op_type == "DequantizeLinear" and node.input[0] in tables:
-            tables[node.output[0]] = tables[node.input[0]]
-        elif node.op_type in _FORMS and node.input and node.input[0] in behind:
-            behind[node.output[0]] = behind[node.input[0]]
+                tables |= dict.fromkeys(made, tuple(attribute.t.dims))
+        elif node.op_type == "DequantizeLinear" and source in tables:
+            tables |= dict.fromkeys(made, tables[source])
+        elif node.op_type in _FORMS and source in behind:
+            behind |= dict.fromkeys(made, behind[source])
         for indices, sizes, axis in _lookups(node.op_type, list(node.input), node, tables):
             if indices in behind and -len(sizes) <= axis < len(sizes):
                 name = behind[indices]
@@ -148,7 +150,7 @@ def _lookups(
     op: str, names: list[str], node: object, tables: Mapping[str, tuple[int, ...]]
 ) -> Iterator[tuple[str, tuple[int, ...], int]]:
     """Names of indices, sizes of the constant that they pick from, and its axis."""
-    if op == "Gather" and names[0] in tables:
+    if op == "Gather" and len(names) > 1 and names[0] in tables:
         axis = next((a.i for a in node.attribute if a.name == "axis"), 0)  # type: ignore[attr-defined]
         yield names[1], tables[names[0]], axis
     if op == "EmbedLayerNormalization":  # words, then segments

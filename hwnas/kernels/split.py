@@ -202,7 +202,7 @@ def _name(node: NodeProto) -> str:
 def _attributes(node: NodeProto) -> tuple[tuple[str, str], ...]:
     found = []
     for attribute in node.attribute:
-        if attribute.name not in _TELLING:
+        if attribute.name not in _TELLING or attribute.ref_attr_name:
             continue
         value = helper.get_attribute_value(attribute)
         if value in (b"NOTSET", b""):

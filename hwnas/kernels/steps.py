@@ -12,7 +12,7 @@ from typing import Any
 
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
-from hwnas.errors import OptionError
+from hwnas.errors import ModelFormatError, OptionError
 from hwnas.kernels.inputs import fix_shapes, model_inputs
 from hwnas.kernels.model import read_model
 from hwnas.kernels.shape_arithmetic import SMALL, Sizes, settled
@@ -105,9 +105,7 @@ def steps_of_model(
     fix_shapes(proto, _one_image(proto, shapes or {}), source)
     lean = _without_weights(proto)
     if lean.functions:
-        from onnx import inliner
-
-        lean = inliner.inline_local_functions(lean)
+        lean = _without_functions(lean, source)
     lean, sizes = settled(lean, source)
     weights = [tensor.name for tensor in proto.graph.initializer]
     weights += [tensor.values.name for tensor in proto.graph.sparse_initializer]
@@ -148,6 +146,16 @@ def _without_weights(proto: ModelProto) -> ModelProto:
                 helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
             )
     return lean
+
+
+def _without_functions(model: ModelProto, source: str) -> ModelProto:
+    from onnx import inliner
+
+    try:
+        return inliner.inline_local_functions(model)
+    except Exception as error:  # its errors share no class but this one
+        reason = " ".join(str(error).split())[:200]
+        raise ModelFormatError(f"functions of {source} cannot be read: {reason}") from None
 
 
 class _Reader:
@@ -198,7 +206,7 @@ class _Reader:
             {
                 a.name: helper.get_attribute_value(a)
                 for a in node.attribute
-                if a.type in (a.INT, a.INTS, a.STRING)
+                if a.type in (a.INT, a.INTS, a.STRING) and not a.ref_attr_name
             },
         )
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from hwnas.errors import OptionError
+from hwnas.given import check_seed, check_whole
 from hwnas.onnx_graph.constants import fold_constants, scale_and_shift
 from hwnas.onnx_graph.kinds import KINDS, write_conv
 from hwnas.onnx_graph.writer import PRECISIONS, RECTIFIERS, Precision, Writer
@@ -11,6 +12,9 @@ from hwnas.ops import Graph
 from hwnas.ops.weights import Weights, random_weights, weight_of
 
 __all__ = ["to_onnx"]
+
+#: Of a batch, as on the command line.
+_MOST_IMAGES = 65_536
 
 
 def to_onnx(
@@ -41,13 +45,13 @@ def to_onnx(
         seed: of the weights that are drawn.
 
     Raises:
-        OptionError: unknown precision, or weights that lack a name or have another shape.
+        OptionError: unknown precision, a batch or seed that is none, or weights that lack a name or
+            have another shape.
     """
     if precision not in PRECISIONS:
         raise OptionError(f"precision is one of {', '.join(PRECISIONS)}, got {precision!r}")
-    if batch < 1:
-        raise OptionError(f"batch is at least 1, got {batch}")
-    given = random_weights(graph, seed) if weights is None else weights
+    batch = check_whole("a batch", batch, 1, _MOST_IMAGES)
+    given = random_weights(graph, check_seed(seed)) if weights is None else weights
     if precision != "int8":  # there the ranges are those of the tensors as they were
         graph, given = fold_constants(graph, given, partial(weight_of, graph, given))
     graph = graph.pruned()

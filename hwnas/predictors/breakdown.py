@@ -95,11 +95,16 @@ def breakdown(
 
     Raises:
         ArchitectureError: the architecture is none of the space, or the predictor does not know it.
-        OptionError: the predictor is of another space.
+        OptionError: the predictor is of another space; or one of the two is none.
     """
-    if predictor is not None and predictor.space.identifier != space.identifier:
+    if not isinstance(space, SearchSpace):
+        raise OptionError(f"a breakdown is of a space that hwnas.space(NAME) makes, got {space!r}")
+    origin = space if predictor is None else getattr(predictor, "space", None)
+    if not isinstance(origin, SearchSpace):
+        raise OptionError(f"a breakdown reads what load_predictor makes, got {predictor!r}")
+    if origin.identifier != space.identifier:
         raise OptionError(
-            f"{predictor_name(predictor)} predicts {predictor.space.identifier}, got an "
+            f"{predictor_name(predictor)} predicts {origin.identifier}, got an "
             f"architecture of {space.identifier}: load the predictor for this space"
         )
     (row,) = space.check(arch)

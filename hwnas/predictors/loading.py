@@ -57,8 +57,10 @@ def load_predictor(source: Any, space: SearchSpace | None = None) -> LatencyPred
         TableFormatError: the table cannot be read.
         PredictorFormatError: the saved predictor cannot be read, or does not say its space.
         WorkloadNotInTableError: the table lacks a workload of the space.
-        OptionError: an object that is no predictor, or of another space.
+        OptionError: an object that is no predictor, or of another space, or no space.
     """
+    if space is not None and not isinstance(space, SearchSpace):
+        raise OptionError(f"a space is what hwnas.space(NAME) makes, got {space!r}")
     if not isinstance(source, str | Path):
         return _of_object(source, space, None)
     text = str(source)

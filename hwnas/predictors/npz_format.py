@@ -6,8 +6,6 @@ arrays, no pickle: a stranger's file can be wrong, but it cannot run anything.
 
 import io
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -17,18 +15,16 @@ import numpy as np
 
 from hwnas.errors import PredictorFormatError
 from hwnas.files import write_atomically
-from hwnas.reading import parse_json, read_bytes, unpacked_bytes
+from hwnas.npz_files import read_npz
+from hwnas.reading import parse_json, read_bytes
 
 __all__ = ["NpzFormat"]
 
 _HEADER = "description"
 #: Files that unpack to more are refused before they are unpacked.
 _MOST_BYTES = 2**28
-#: What reading a damaged or malicious file raises.
-_DAMAGED = (
-    *(zipfile.BadZipFile, zlib.error, EOFError, OSError, MemoryError),
-    *(ValueError, KeyError, TypeError, RuntimeError),
-)
+#: What a wrong description raises.
+_DAMAGED = (OSError, MemoryError, ValueError, KeyError, TypeError, RuntimeError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,15 +58,11 @@ class NpzFormat:
             PredictorFormatError: the file is no predictor of a schema that this version reads.
         """
         try:
-            packed = io.BytesIO(read_bytes(path, _MOST_BYTES))
-            size = unpacked_bytes(packed)
-            if size > _MOST_BYTES:
-                raise ValueError(f"it unpacks to {size} bytes, at most {_MOST_BYTES} are read")
-            with np.load(packed, allow_pickle=False) as file:
-                described = parse_json(str(file[_HEADER]))
-                if described["schema"] != self.schema:
-                    raise ValueError(f"its schema is {described['schema']!r}, not {self.schema!r}")
-                content = self._decode(described["content"], file)
+            arrays = read_npz(read_bytes(path, _MOST_BYTES), _MOST_BYTES)
+            described = parse_json(str(arrays[_HEADER]))
+            if described["schema"] != self.schema:
+                raise ValueError(f"its schema is {described['schema']!r}, not {self.schema!r}")
+            content = self._decode(described["content"], arrays)
             if not isinstance(content, dict):
                 raise TypeError("its content has no names")
         except FileNotFoundError:

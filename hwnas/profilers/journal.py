@@ -9,11 +9,13 @@ from typing import Any
 from hwnas.errors import CheckpointError, OptionError
 from hwnas.files import Appender, append_line
 from hwnas.profilers.protocol import Round, Samples
+from hwnas.reading import MIB, read_bytes
 
 __all__ = ["Journal"]
 
 #: What a first line holds; a file that begins otherwise is no journal.
 _OF_A_HEADER = ("target", "reference", "jobs")
+_MOST_BYTES = 4096 * MIB
 
 
 class Journal:
@@ -39,16 +41,22 @@ class Journal:
         """All whole rounds of this profile so far, and how many they are.
 
         Raises:
-            CheckpointError: the file holds rounds of another profile.
+            CheckpointError: the file holds rounds of another profile, or is no regular file.
         """
         samples = Samples()
         if self.path is None:
             return samples, 0
         try:
-            first, *lines = self.path.read_text(errors="replace").split("\n")
+            content = read_bytes(self.path, _MOST_BYTES)
         except FileNotFoundError:
             self._begin()
             return samples, 0
+        except OSError as error:
+            raise CheckpointError(
+                f"{self.path} holds no rounds of a profile ({error.strerror}): move it away, or "
+                "keep the table elsewhere with --out"
+            ) from None
+        first, *lines = content.decode(errors="replace").split("\n")
         header = _parsed(first)
         if header is None or not all(key in header for key in _OF_A_HEADER):
             if lines:

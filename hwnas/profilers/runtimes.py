@@ -76,6 +76,8 @@ def check_device(device: str) -> None:
         OptionError: it names one card of several; the message says how that card is chosen.
         UnknownNameError: no such device.
     """
+    if not isinstance(device, str):
+        raise UnknownNameError("device", device, DEVICES)
     kind, colon, number = device.partition(":")
     if kind == "gpu" and colon:
         card = number if number.isdecimal() else "N"

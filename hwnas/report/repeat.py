@@ -130,9 +130,9 @@ def _settings(
         known = restored(settings, config)
     except HwnasError:  # of another version
         return
-    name, value = BEGINS_WITH.get(getattr(known, "searcher", ""), ("", 0))
-    if name and getattr(known, name) is None:  # a run that begins would have another
-        known = replace(known, **{name: type(value)(0)})
+    for name, value in BEGINS_WITH.get(getattr(known, "searcher", ""), {}).items():
+        if getattr(known, name) is None:  # a run that begins would have another
+            known = replace(known, **{name: type(value)(0)})
     defaults = settings() if space is None else filled(settings(), space)
     for field in fields_of(settings):
         value = getattr(known, field.name)

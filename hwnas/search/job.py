@@ -22,6 +22,7 @@ from hwnas.data import (
 )
 from hwnas.documents import read_document
 from hwnas.errors import BudgetError, OptionError
+from hwnas.given import check_seed
 from hwnas.latency_tables import LatencyTable
 from hwnas.predictors import load_predictor
 from hwnas.search.candidates.trial import check_task
@@ -46,7 +47,6 @@ from hwnas.search.limits import (
     check_classes,
     check_evaluation,
     check_fits,
-    check_seed,
     check_task_settings,
 )
 from hwnas.search.looked_up import Accuracies, OwnAccuracies, check_looks_up, read

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from math import prod
-from numbers import Integral
 from typing import Any
 
 from hwnas.costs import Budget, workload_costs
@@ -18,7 +17,6 @@ from hwnas.devices import check_exportable
 from hwnas.errors import BudgetError, OptionError
 from hwnas.memory import check_memory
 from hwnas.progress import say
-from hwnas.search.settings import MOST_SEED
 from hwnas.search.shared_settings import AugmentationSettings
 from hwnas.spaces import SearchSpace
 from hwnas.spaces.layout import unfollowed
@@ -33,7 +31,6 @@ __all__ = [
     "check_evaluation",
     "check_fits",
     "check_gates",
-    "check_seed",
     "check_task_settings",
 ]
 
@@ -42,17 +39,6 @@ _FLOAT = 4  # bytes
 _OF_A_WEIGHT = 4
 #: The default batch. Up to here, a batch may draw some images twice.
 _USUAL_BATCH = 128
-
-
-def check_seed(seed: Any) -> int:
-    """A seed as Python's int.
-
-    Raises:
-        OptionError: it is none.
-    """
-    if not isinstance(seed, Integral) or isinstance(seed, bool) or not 0 <= int(seed) <= MOST_SEED:
-        raise OptionError(f"a seed is a whole number from 0 to {MOST_SEED}, got {seed!r}")
-    return int(seed)
 
 
 def check_batch(settings: Any, data: Dataset) -> None:

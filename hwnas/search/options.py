@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Lt
 
-from hwnas.search.settings import MOST_SECONDS, setting
+from hwnas.given import MOST_SECONDS
+from hwnas.search.settings import setting
 
 __all__ = ["SearchOptions", "SpaceOptions", "StreamingOptions", "TableOptions", "TargetOptions"]
 

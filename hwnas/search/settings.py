@@ -16,10 +16,9 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt
 
 from hwnas.errors import OptionError
+from hwnas.given import MOST_SEED
 
 __all__ = [
-    "MOST_SECONDS",
-    "MOST_SEED",
     "Field",
     "check_fields",
     "fields_of",
@@ -32,10 +31,6 @@ __all__ = [
 S = TypeVar("S")
 _KEY = "hwnas"
 
-#: The largest seed: what torch and a file of an archive hold.
-MOST_SEED = 2**63 - 1
-#: The longest that anything is measured on request: a day.
-MOST_SECONDS = 86_400.0
 #: Of numbers whose field names no other limit.
 _MOST = {int: float(MOST_SEED), float: 1e30}
 

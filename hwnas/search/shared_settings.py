@@ -31,13 +31,13 @@ __all__ = [
 
 S = TypeVar("S")
 
-#: Of what the VAE's searcher proposes, unless another share is given.
-VAE_NEIGHBOUR_SHARE = 0.3
-#: Searcher -> a setting that it begins with, and its value, unless another is given. Earlier
-#: versions had 0, and did not write it.
-BEGINS_WITH: dict[str, tuple[str, float]] = {
-    "vae": ("neighbour_share", VAE_NEIGHBOUR_SHARE),
-    "nao": ("ranked_draws", 1000),
+#: Of what the searchers of the VAE and of the maps propose, unless another share is given.
+VAE_NEIGHBOUR_SHARE, MAP_NEIGHBOUR_SHARE = 0.3, 0.2
+#: Searcher -> the settings that it begins with, and their values, unless others are given. Earlier
+#: versions had 0, and did not write them.
+BEGINS_WITH: dict[str, dict[str, float]] = {
+    "vae": {"neighbour_share": VAE_NEIGHBOUR_SHARE},
+    "nao": {"neighbour_share": MAP_NEIGHBOUR_SHARE, "ranked_draws": 1000},
 }
 
 
@@ -216,7 +216,8 @@ class EvolutionSettings:
     neighbour_share: Annotated[float, Ge(0), Le(1)] | None = setting(
         None,
         "Of --searcher trees, nao and vae: share of what is proposed that differs from the best in "
-        f"one decision, drawn by chance  [default: {VAE_NEIGHBOUR_SHARE:g} for vae, else 0]",
+        f"one decision, drawn by chance  [default: {VAE_NEIGHBOUR_SHARE:g} for vae, "
+        f"{MAP_NEIGHBOUR_SHARE:g} for nao, 0 for trees]",
         later=True,
     )
     ranked_draws: Annotated[int, Ge(0)] | None = setting(
@@ -248,12 +249,11 @@ def as_begun(settings: S, config: Mapping[str, Any] | None) -> S:
         settings: as they were asked for; those of methods that do not evolve stay as they are.
         config: what `hwnas.search.runs.run.begun_with` read; None for a run that begins.
     """
-    if not isinstance(settings, EvolutionSettings) or settings.searcher not in BEGINS_WITH:
+    if not isinstance(settings, EvolutionSettings):
         return settings
-    name, value = BEGINS_WITH[settings.searcher]
-    begun = value if config is None else config.get(name)
-    asked = getattr(settings, name)
-    if asked is None or not (asked or begun):  # 0 and none are one
-        put_in: dict[str, Any] = {name: begun}
-        return replace(settings, **put_in)
-    return settings
+    put_in: dict[str, Any] = {}
+    for name, value in BEGINS_WITH.get(settings.searcher, {}).items():
+        begun, asked = value if config is None else config.get(name), getattr(settings, name)
+        if asked is None or not (asked or begun):  # 0 and none are one
+            put_in[name] = begun
+    return replace(settings, **put_in) if put_in else settings

@@ -66,7 +66,8 @@ def checked_inputs(input_shape: Any, input_dtype: str | Sequence[str]) -> Inputs
         OptionError: a shape that is none, an unknown type, or other numbers of them.
     """
     try:
-        shapes = tuple(tuple(int(n) for n in shape) for shape in shapes_of(tuple(input_shape)))
+        listed = tuple(input_shape)
+        shapes = tuple(tuple(int(n) for n in shape) for shape in shapes_of(listed))
     except (TypeError, ValueError):
         raise OptionError(
             "input_shape is the shape of an input without the batch, such as (channels, height, "
@@ -81,5 +82,5 @@ def checked_inputs(input_shape: Any, input_dtype: str | Sequence[str]) -> Inputs
             f"input_dtype is {', '.join(get_args(DType))}, one for all inputs or one each, got "
             f"{input_dtype!r} for {len(shapes)}"
         )
-    several = isinstance(next(iter(input_shape)), list | tuple)
+    several = isinstance(listed[0], list | tuple)
     return Inputs(shapes if several else shapes[0], cast(tuple[DType, ...], given))

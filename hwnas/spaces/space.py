@@ -14,6 +14,7 @@ import numpy.typing as npt
 from hwnas.arrays import BoolArray, FloatArray, IntArray
 from hwnas.costs import COSTS, AdditiveCost
 from hwnas.errors import ArchitectureError, OptionError, UnknownNameError
+from hwnas.given import check_seed, check_whole
 from hwnas.html_text import html_table
 from hwnas.onnx_graph import Precision, Weights, random_weights, to_onnx
 from hwnas.ops import FAMILIES, Graph, Op, Shape, Workload
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 __all__ = ["SearchSpace", "check_quantity"]
+
+#: So many architectures at once fill the memory of any machine.
+_MOST_SAMPLES = 10**9
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -96,8 +100,15 @@ class SearchSpace:
         return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
     def sample(self, count: int, *, seed: int | np.random.Generator) -> IntArray:
-        """Uniform architectures, an int64 array (count, n_decisions)."""
-        return np.random.default_rng(seed).integers(0, self.n_choices, (count, len(self.n_choices)))
+        """Uniform architectures, an int64 array (count, n_decisions).
+
+        Raises:
+            OptionError: a count or seed that is no whole number of at least 0.
+        """
+        rng = seed if isinstance(seed, np.random.Generator) else None
+        rng = rng or np.random.default_rng(check_seed(seed))
+        rows = check_whole("a number of architectures", count, 0, _MOST_SAMPLES)
+        return rng.integers(0, self.n_choices, (rows, len(self.n_choices)))
 
     def rows(self, archs: npt.ArrayLike) -> npt.NDArray[np.integer[Any]]:
         """The architectures as an array (n, n_decisions) of the integers they came in.
@@ -133,6 +144,8 @@ class SearchSpace:
         Raises:
             ArchitectureError: it is not an architecture of this space.
         """
+        if not isinstance(text, str):
+            raise ArchitectureError(f"an architecture of {self.name} is a text, got {text!r}")
         try:
             return np.array(self.layout.parse(text.strip()), np.int64)
         except ValueError as error:

@@ -1,9 +1,13 @@
-"""Batch-norms whose second derivatives cost what their first ones do.
+"""Batch-norms and grouped convolutions whose second derivatives cost what their first ones do.
 
 torch differentiates a batch-norm twice, correctly, but by thirty small operations, which take a
 third of a product with a Hessian. The backward pass of a batch-norm maps gradients linearly and is
 symmetric, so it is its own derivative by the gradient; how it changes with the input is a sum of
 three terms with one factor a channel.
+
+A convolution of groups torch differentiates twice group by group, so that a depthwise one takes as
+many small convolutions as it has channels. A convolution is linear in its input and in its weights:
+the derivatives of its gradients are convolutions again, and one backward pass.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,8 +28,8 @@ __all__ = ["twice_differentiable"]
 def twice_differentiable() -> Iterator[None]:
     """Forward passes inside can be differentiated twice, and no further, at less cost.
 
-    Batch-norms in training mode are replaced, and hard sigmoids. What they give is the same but for
-    rounding, and running statistics move as ever.
+    Batch-norms in training mode are replaced, convolutions of groups, and hard sigmoids. What they
+    give is the same but for rounding, and running statistics move as ever.
     """
     with _Replaced():
         yield
@@ -42,6 +46,8 @@ class _Replaced(TorchFunctionMode):
         given = dict(kwargs or {})
         if func is F.batch_norm:
             return _batch_norm(*args, **given)
+        if func is F.conv2d:
+            return _conv2d(*args, **given)
         if func is F.hardsigmoid:  # torch's own has no second derivative at all
             return (args[0] / 6 + 0.5).clamp(0.0, 1.0)
         return func(*args, **given)
@@ -63,6 +69,26 @@ def _batch_norm(
     if weight is not None and not _held_at(weight, 1.0):
         y = y * _column(weight)
     return y if bias is None or _held_at(bias, 0.0) else y + _column(bias)
+
+
+def _conv2d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | tuple[int, ...] = 1,
+    padding: int | tuple[int, ...] | str = 0,
+    dilation: int | tuple[int, ...] = 1,
+    groups: int = 1,
+) -> Tensor:
+    if groups == 1 or isinstance(padding, str) or x.ndim != 4:
+        return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
+    how = [_pair(stride), _pair(padding), _pair(dilation), groups]
+    y: Tensor = _Convolve.apply(x, weight, *how)  # type: ignore[no-untyped-call]
+    return y if bias is None else y + _column(bias)
+
+
+def _pair(value: int | tuple[int, ...]) -> list[int]:
+    return [value] * 2 if isinstance(value, int) else list(value) * (2 // len(value))
 
 
 def _held_at(parameter: Tensor, value: float) -> bool:
@@ -107,8 +133,7 @@ class _Slope(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        if torch.is_grad_enabled():  # a graph is wanted, which would lack terms
-            raise OptionError("a pass of twice_differentiable has no third derivatives")
+        _refuse_third()
         x, mean, r, g, gz, total = ctx.saved_tensors
         (h,) = grads
         count = x.numel() / len(mean)
@@ -132,3 +157,64 @@ def _slope(
         g, x, None, None, None, mean, r, True, eps, [True, True, True]
     )
     return found
+
+
+class _Convolve(torch.autograd.Function):
+    """``x * w``, a convolution of groups."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, w: Tensor, *how: Any) -> Tensor:
+        ctx.save_for_backward(x, w)
+        ctx.how = how
+        return F.conv2d(x, w, None, *how)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        slopes = _ConvolveSlope.apply(*grads, *ctx.saved_tensors, ctx.needs_input_grad[:2], ctx.how)  # type: ignore[no-untyped-call]
+        return *slopes, *(None for _ in ctx.how)
+
+
+class _ConvolveSlope(torch.autograd.Function):
+    """The gradients by x and w, both linear in ``g``: one bilinear in g and w, one in g and x."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, g: Tensor, x: Tensor, w: Tensor, wanted: tuple[bool, bool], how: tuple[Any, ...]
+    ) -> tuple[Tensor | None, Tensor | None]:
+        ctx.save_for_backward(g, x, w)
+        ctx.how = how
+        ctx.set_materialize_grads(False)
+        return _slopes(g, x, w, wanted, how)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        _refuse_third()
+        g, x, w = ctx.saved_tensors
+        of_x, of_w = grads  # what <of_x, gradient by x> + <of_w, gradient by w> varies with
+        parts = [
+            F.conv2d(a, b, None, *ctx.how)
+            for a, b in ((of_x, w), (x, of_w))
+            if a is not None and b is not None
+        ]
+        of_g = parts[0].add_(parts[1]) if len(parts) == 2 else parts[0]
+        wanted = of_w is not None and ctx.needs_input_grad[1], of_x is not None
+        by_x, by_w = _slopes(
+            g, x if of_x is None else of_x, w if of_w is None else of_w, wanted, ctx.how
+        )
+        return of_g, by_x, by_w, None, None
+
+
+def _slopes(
+    g: Tensor, x: Tensor, w: Tensor, wanted: tuple[bool, bool], how: tuple[Any, ...]
+) -> tuple[Tensor | None, Tensor | None]:
+    """The gradients of ``<g, x * w>`` by x and by w, those that are wanted."""
+    stride, padding, dilation, groups = how
+    found: tuple[Tensor | None, ...] = torch.ops.aten.convolution_backward(
+        *(g, x, w, None, stride, padding, dilation, False, [0, 0], groups, [*wanted, False])
+    )
+    return found[0], found[1]
+
+
+def _refuse_third() -> None:
+    if torch.is_grad_enabled():  # a graph is wanted, which would lack terms
+        raise OptionError("a pass of twice_differentiable has no third derivatives")

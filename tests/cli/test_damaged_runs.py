@@ -187,3 +187,13 @@ def test_a_pipe_does_not_stop_a_command(said, copied):
         assert f"{name} cannot be read (it is a FIFO" in said("search")[1]
         path.unlink()
         path.write_bytes(whole)
+
+
+def test_a_supernet_that_is_a_pipe_or_without_end_is_refused(said, copied):
+    path = copied / "run" / "supernet.safetensors"
+    for make in (lambda: os.mkfifo(path), lambda: path.symlink_to("/dev/zero")):
+        path.unlink()
+        make()
+        status, line = said("new")
+        assert status == 2
+        assert "supernet.safetensors is no regular file" in line

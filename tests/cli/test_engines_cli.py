@@ -77,6 +77,18 @@ def test_copies_are_added_where_they_are_asked_for(hwnas, network):
     assert [k["note"] for k in found["kernels"][-2:]] == ["estimated from bytes, at 5 GB/s"] * 2
 
 
+@pytest.mark.parametrize(("op", "expected"), [("Identity", 0), ("NonZero", 1)])
+def test_a_model_of_which_nothing_takes_time_is_printed(hwnas, tmp_path, op, expected):
+    """Views alone, or what nobody knows alone: there is no whole to take shares of."""
+    infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [4, 4]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node(op, ["x"], ["y"])], "g", infos[:1], infos[1:])
+    path = tmp_path / "nothing.onnx"
+    path.write_bytes(helper.make_model(graph).SerializeToString())
+    status, out, _ = hwnas("predict", "--table", NAME, str(path))
+    assert status == expected
+    assert "0.000 ms" in out
+
+
 def test_what_is_left_out_is_said_and_fails_in_strict_mode(hwnas, strange):
     status, out, said = hwnas("predict", "--table", NAME, strange)
     assert status == 1

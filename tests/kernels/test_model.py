@@ -191,3 +191,46 @@ def test_a_network_of_a_space_is_loaded_here(small_space):
     for precision in ("fp32", "int8"):
         data = small_space.to_onnx([0, 0, 0, 0], precision=precision)
         assert not computes_when_loaded(onnx.load_from_string(data))
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"), [("INT4", 3), ("UINT4", 3), ("FLOAT8E4M3FN", 5), ("BFLOAT16", 10)]
+)
+def test_numbers_that_share_a_byte_are_read_from_other_files(tmp_path, kind, size):
+    tensor = external("w.bin", 5)
+    tensor.data_type = TensorProto.DataType.Value(kind)
+    onnx.save(PLACES["an initializer"](tensor), tmp_path / "m.onnx")
+    (tmp_path / "w.bin").write_bytes(bytes(range(size)))
+    (held,) = read_model(tmp_path / "m.onnx").graph.initializer
+    assert held.raw_data == bytes(range(size))
+    assert not held.external_data
+
+
+def test_a_long_name_of_a_stranger_takes_no_time():
+    """What ONNX Runtime says repeats it."""
+    named = model([node("Relu", "x", "y " + "x" * 100_000)])
+    start = time.process_time()
+    with pytest.raises(ModelFormatError, match="cannot load the model"):
+        split(named.SerializeToString())
+    assert time.process_time() - start < 2
+
+
+def test_an_attribute_that_refers_to_no_function_is_not_given():
+    from hwnas.kernels.steps import steps_of_model
+
+    pool = node("MaxPool", "x", "y", kernel_shape=[2, 2], strides=[2, 2])
+    pool.attribute[1].ref_attr_name = "outer"
+    pool.attribute[1].ints[:] = []
+    proto = model([pool])
+    proto.graph.input[0].CopyFrom(info("x", (1, 1, 8, 8)))
+    (step,) = steps_of_model(proto.SerializeToString()).steps
+    assert dict(step.attributes) == {"kernel_shape": [2, 2]}
+
+
+def test_functions_that_cannot_be_told_apart_are_refused():
+    from hwnas.kernels.steps import steps_of_model
+
+    twice = function("f", [node("Relu", "x", "y")])
+    proto = model([node("f", "x", "y", domain="mine")], [twice, twice])
+    with pytest.raises(ModelFormatError, match=r"functions of the model cannot be read: .*same"):
+        steps_of_model(proto.SerializeToString())

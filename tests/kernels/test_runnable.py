@@ -65,6 +65,19 @@ def test_a_batch_that_a_model_does_not_take_is_refused():
 def test_inputs_that_are_no_numbers_are_refused():
     with pytest.raises(ModelFormatError, match="input 'a' takes string"):
         runnable(two([1], [1], TensorProto.STRING))
+    unknown = onnx.load_from_string(two([1], [1]))
+    unknown.graph.input[0].type.tensor_type.elem_type = 999
+    with pytest.raises(ModelFormatError, match="input 'a' takes type 999"):
+        runnable(unknown.SerializeToString())
+
+
+@pytest.mark.parametrize("op", ["Gather", "Constant", "DequantizeLinear", "Reshape"])
+def test_nodes_without_inputs_and_outputs_say_nothing_of_numbers(op):
+    found = onnx.load_from_string(two([1], [1]))
+    found.graph.node.add(op_type=op).attribute.append(helper.make_attribute("axis", 1))
+    assert not any(
+        name.startswith(BELOW) for name in metadata(runnable(found.SerializeToString()).data)
+    )
 
 
 def test_token_ids_lie_within_the_table_that_they_pick_from():

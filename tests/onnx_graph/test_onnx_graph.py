@@ -355,5 +355,5 @@ def test_unknown_precision_and_batch_are_errors() -> None:
     graph = Workload(MBConv(3, 3), 4, 4, 1, 6, 6).graph()
     with pytest.raises(OptionError, match="fp32, fp16, int8, got 'int4'"):
         to_onnx(graph, precision="int4")  # type: ignore[arg-type]
-    with pytest.raises(OptionError, match="batch is at least 1, got 0"):
+    with pytest.raises(OptionError, match="a batch is a whole number from 1 to 65536, got 0"):
         to_onnx(graph, batch=0)

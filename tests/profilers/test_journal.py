@@ -1,6 +1,8 @@
 """Journals of unfinished profiles: what arrived is kept, and never taken for something else."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -81,6 +83,13 @@ def test_what_is_no_journal_is_moved_aside(tmp_path):
     path.write_text("the user's own\n")
     assert journal(path).read()[1] == 0
     assert (tmp_path / "j.unreadable").read_text() == "the user's own\n"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_a_journal_is_a_regular_file(tmp_path, make):
+    make(tmp_path / "j")
+    with pytest.raises(CheckpointError, match="j holds no rounds of a profile \\(it is a "):
+        journal(tmp_path / "j").read()
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
-"""Second derivatives of batch-norms against torch's own, in double precision."""
+"""Second derivatives of batch-norms and convolutions against torch's own, in double precision."""
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from hwnas.errors import OptionError
 from hwnas.supernet.second_derivatives import twice_differentiable
@@ -80,3 +81,74 @@ def test_third_derivatives_are_refused():
     (slope,) = torch.autograd.grad(y.pow(3).sum(), x, create_graph=True)
     with pytest.raises(OptionError, match="no third derivatives"):
         torch.autograd.grad(slope.sin().sum(), x, create_graph=True)
+
+
+def convolved(x, layer, fast):
+    if fast:
+        with twice_differentiable():
+            return layer(x)
+    return layer(x)
+
+
+@pytest.mark.parametrize("wanted", ["both", "input", "weights"])
+@pytest.mark.parametrize(
+    ("groups", "how"),
+    [
+        (4, {"padding": 1}),
+        (4, {"padding": 2, "dilation": 2, "stride": 2, "bias": False}),
+        (2, {"padding": (1, 0), "stride": (1, 2)}),
+        (4, {"padding": "same"}),
+        (1, {"padding": 1}),
+    ],
+)
+def test_those_of_convolutions_are_torchs_own(groups, how, wanted):
+    torch.manual_seed(0)
+    layer = nn.Conv2d(4, 8, 3, groups=groups, **how).double()
+    layer.requires_grad_(wanted != "input")
+    x = random(3, 4, 7, 7, seed=9).to(memory_format=torch.channels_last)
+    leaves = [x.requires_grad_()] if wanted != "weights" else []
+    leaves += [p for p in layer.parameters() if p.requires_grad]
+    results = []
+    for fast in (True, False):
+        y = convolved(x, layer, fast)
+        slope = torch.autograd.grad(F.softplus(y).square().sum(), leaves, create_graph=True)
+        along = [random(*part.shape, seed=at) for at, part in enumerate(slope)]
+        # of one leaf's slope alone, too: where nothing is asked of the others
+        alone = torch.autograd.grad(
+            slope[:1], leaves, along[:1], retain_graph=True, materialize_grads=True
+        )
+        results.append([y, *slope, *torch.autograd.grad(slope, leaves, along), *alone])
+    for mine, right in zip(*results, strict=True):
+        torch.testing.assert_close(mine, right, rtol=1e-9, atol=1e-11)
+
+
+class Counted(TorchDispatchMode):
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.calls += 1
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_depthwise_convolution_takes_no_operation_a_channel():
+    calls = []
+    for channels in (2, 32):
+        layer = nn.Conv2d(channels, channels, 3, groups=channels)
+        with twice_differentiable():
+            y = layer(torch.randn(2, channels, 5, 5, requires_grad=True))
+        slope = torch.autograd.grad(y.square().sum(), layer.weight, create_graph=True)
+        with Counted() as counted:
+            torch.autograd.grad(slope, layer.weight, slope)
+        calls.append(counted.calls)
+    assert calls[0] == calls[1]
+
+
+def test_third_derivatives_of_convolutions_are_refused():
+    layer = nn.Conv2d(4, 4, 3, groups=4)
+    with twice_differentiable():
+        y = layer(random(2, 4, 5, 5, seed=1).float())
+    (slope,) = torch.autograd.grad(y.pow(3).sum(), layer.weight, create_graph=True)
+    with pytest.raises(OptionError, match="no third derivatives"):
+        torch.autograd.grad(slope.sin().sum(), layer.weight, create_graph=True)

@@ -2,7 +2,6 @@
 
 import io
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,8 @@ import numpy.typing as npt
 from hwnas.data import Dataset, check_dataset, load_data, suited
 from hwnas.errors import DataError, OptionError
 from hwnas.kernels.runnable import RunnableModel
-from hwnas.reading import MIB, read_bytes, unpacked_bytes
+from hwnas.npz_files import read_npy, read_npz
+from hwnas.reading import MIB, read_bytes
 
 __all__ = ["Arrays", "Images", "batches_of", "read_arrays"]
 
@@ -24,10 +24,6 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 #: Training images that ranges are taken from.
 _IMAGES = 128
 _MOST_BYTES = 1024 * MIB
-_DAMAGED = (
-    *(zipfile.BadZipFile, zlib.error, EOFError, MemoryError),
-    *(ValueError, KeyError, TypeError, RuntimeError, AttributeError),
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,23 +74,16 @@ def read_arrays(path: Path) -> Arrays:
         DataError: it is no such file, is larger than 1024 MiB, or holds no arrays of numbers.
     """
     try:
-        packed = io.BytesIO(read_bytes(path, _MOST_BYTES))
-        if zipfile.is_zipfile(packed):
-            if unpacked_bytes(packed) > _MOST_BYTES:
-                raise ValueError(f"it unpacks to more than {_MOST_BYTES // MIB} MiB")
-            packed.seek(0)
-            with np.load(packed, allow_pickle=False) as file:
-                found = {name: np.asarray(file[name]) for name in file.files}
-        else:
-            packed.seek(0)
-            found = {"": np.lib.format.read_array(packed, allow_pickle=False)}
-    except (OSError, *_DAMAGED) as error:
+        content = read_bytes(path, _MOST_BYTES)
+        if zipfile.is_zipfile(io.BytesIO(content)):
+            return read_npz(content, _MOST_BYTES)
+        return {"": read_npy(content)}
+    except (OSError, ValueError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or error
         raise DataError(
             f"{str(path)!r} holds no calibration ({reason}): give an npz file of arrays named as "
             "the model's inputs, or an npy file for its only input"
         ) from None
-    return found
 
 
 def batches_of(arrays: Arrays, model: RunnableModel) -> list[npt.NDArray[Any]]:

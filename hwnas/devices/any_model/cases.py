@@ -10,6 +10,7 @@ from hwnas.data import Dataset
 from hwnas.devices.any_model.calibration import Arrays, Images, read_arrays
 from hwnas.devices.any_model.converting import Converted, Converter
 from hwnas.errors import HwnasError, OptionError
+from hwnas.given import check_seconds, check_seed
 from hwnas.kernels.runnable import RunnableModel, runnable
 from hwnas.latency_tables import Target
 from hwnas.profilers import AnyRuntime, check_precision, remote_runtime, runtime
@@ -22,6 +23,12 @@ T = TypeVar("T")
 #: A model: the path of one, or its bytes.
 Model = bytes | str | Path
 PRECISIONS = ("fp32", "fp16", "int8")
+#: What arguments are that would be looked at only when much has been measured.
+_KINDS: dict[str, tuple[type, ...]] = {
+    "device": (str,),
+    "shapes": (Mapping,),
+    "save": (str, Path, type(None)),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +67,14 @@ class MeasureOptions:
     save: Path | str | None = None
 
     def __post_init__(self) -> None:
+        check_seconds(self.seconds)
+        check_seed(self.seed)
+        for name, kinds in _KINDS.items():
+            if not isinstance(getattr(self, name), kinds):
+                wanted = " or ".join(kind.__name__ for kind in kinds)
+                raise OptionError(f"{name} is a {wanted}, got {getattr(self, name)!r}")
+        if not isinstance(self.runtime, str | None) and not hasattr(self.runtime, "target"):
+            raise OptionError(f"runtime is a name, or a runtime itself, got {self.runtime!r}")
         for name in ("threads", "batch"):
             if any(
                 type(n) is not int or n < 1 for n in _listed(getattr(self, name)) if n is not None

@@ -87,6 +87,7 @@ def report(models: Sequence[Model], options: MeasureOptions, progress: Progress 
     cases = make_cases(models, options, runtimes, refused, progress)
     same = _same_targets(runtimes)
     cases = [case for case in cases if case.setting.threads not in same]
+    saved = keep_converted(cases, options.save, models)  # fails here, before anything is measured
     probes = _probes(cases, options, refused, progress)
     latencies: dict[str, tuple[Latency, Latency]] = {}
     for group in _groups([case for case in cases if case.label in probes]):
@@ -98,7 +99,7 @@ def report(models: Sequence[Model], options: MeasureOptions, progress: Progress 
     accuracies = accuracies_of(cases, options.data, refused, progress)
     remarks = [f"{n} threads: {why}" for n, why in same.items()]
     remarks += dict.fromkeys(note for case in cases for note in case.notes)
-    remarks += keep_converted(cases, options.save)
+    remarks += saved
     own = {label: latency for label, (latency, _) in latencies.items()}
     compared = [compare(a.label, b.label, own) for a, b in pairs(cases)]
     return Report(

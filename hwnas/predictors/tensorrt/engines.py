@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 
 from hwnas.errors import OptionError
@@ -81,10 +82,11 @@ def parse_engine(name: str, batch: int | None = None) -> Engine:
     named = None if match[2] is None else int(match[2])
     if named is not None and batch is not None and named != batch:
         raise OptionError(f"{name} has a batch of {named}, got {batch}: leave one of them out")
-    images = named or batch or 1
-    if not 1 <= images <= MOST_IMAGES:
+    images = next(count for count in (named, batch, 1) if count is not None)
+    is_count = isinstance(images, Integral) and not isinstance(images, bool)
+    if not is_count or not 1 <= images <= MOST_IMAGES:
         raise OptionError(
-            f"batches of 1 to {MOST_IMAGES} were measured on the V100, got {images}: give one of "
+            f"batches of 1 to {MOST_IMAGES} were measured on the V100, got {images!r}: give one of "
             "these, or profile a card of your own"
         )
-    return Engine(match[1], images)
+    return Engine(match[1], int(images))

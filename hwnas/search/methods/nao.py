@@ -31,10 +31,10 @@ _ROUND = "round"
 class Settings(EvaluationSettings, PathTrainingSettings):
     """What Balanced NAO takes; ``steps`` are of all rounds together."""
 
-    pool_sampler: Literal["proportional", "uniform", "deployed"] = setting(
-        "proportional",
-        "Train the pool's networks in proportion to their parameters, or alike, or in proportion "
-        "to the parameters that they are deployed with.",
+    pool_sampler: Literal["deployed", "proportional", "uniform"] = setting(
+        "deployed",
+        "Train the pool's networks in proportion to the parameters that they are deployed with, or "
+        "that they are trained with as proxies, or alike.",
     )
     pool: Annotated[int, Ge(2)] = setting(
         300, "Architectures of the first round, uniform within the budgets.", most=100_000
@@ -127,7 +127,7 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
                 supernet,
                 _paths(problem, settings, archs),
                 problem.data,
-                replace(settings, steps=settings.steps * number // settings.rounds),
+                _of_round(settings, number),
                 seed=problem.seed,
                 progress=context.progress,
             )
@@ -193,6 +193,11 @@ def _searcher(
     )
     seed = problem.seed + misses
     return MapSearch(feasible, seed, ascent=ascent, canonical=problem.space.canonical)
+
+
+def _of_round(settings: Settings, number: int) -> Settings:
+    """The settings with the steps of the rounds up to this one, so that each has a step or more."""
+    return replace(settings, steps=settings.steps * number // settings.rounds, rounds=number)
 
 
 def _paths(problem: Problem, settings: Settings, archs: "IntArray") -> "PoolSampler":

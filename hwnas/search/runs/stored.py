@@ -11,9 +11,10 @@ from typing import Any
 from hwnas import spaces
 from hwnas.arrays import IntArray
 from hwnas.data import READINGS, Dataset, has_digest, load_data
-from hwnas.documents import Document, inside, read_document
+from hwnas.documents import Document, check_regular, inside, read_document
 from hwnas.errors import ArchitectureError, CheckpointError, DataError, HwnasError, OptionError
 from hwnas.latency_tables import LatencyTable, Target
+from hwnas.reading import open_regular
 from hwnas.search.runs.events import read_events
 from hwnas.search.runs.network import target_of
 from hwnas.search.runs.run import CHECKPOINT, CONFIG, LOG, RESULT, TABLE
@@ -210,12 +211,17 @@ class StoredRun:
         Args:
             user: the folder of that run; the way to the supernet is stored as seen from there, so
                 that both can be moved.
+
+        Raises:
+            CheckpointError: the supernet is no regular file.
         """
         kept = {key: self.config[key] for key in (*_KEYS, *_MORE) if key in self.config}
         kept["supernet"] = os.path.relpath(self.home.resolve(), user.resolve())
         checkpoint = self.home / CHECKPOINT
         if checkpoint.exists():
-            kept["supernet_digest"] = hashlib.sha256(checkpoint.read_bytes()).hexdigest()[:12]
+            check_regular(checkpoint, ANOTHER)
+            with open_regular(checkpoint) as file:
+                kept["supernet_digest"] = hashlib.file_digest(file, "sha256").hexdigest()[:12]
         return kept
 
     def architecture(self, text: str | None = None) -> IntArray:

@@ -98,6 +98,36 @@ def test_both_precisions_are_compared_in_latency_and_accuracy(here, fitted, digi
     assert not any("random" in remark for remark in found.remarks)
 
 
+def test_no_model_that_is_kept_takes_the_place_of_another(here, fitted, tmp_path):
+    names = ("a b.onnx", "a+b.onnx", "a-b-int8.onnx")
+    for name, scale in zip(names, (1, 2, 3), strict=True):
+        (tmp_path / name).write_bytes(classifier(fitted[0] * scale, name))
+    before = {name: (tmp_path / name).read_bytes() for name in names}
+    options = {"runtime": SyntheticRuntime(**QUIET), "seconds": 0, "precision": "int8"}
+    found = hwnas.measure([tmp_path / name for name in names], save=tmp_path, **options)
+    assert {name: (tmp_path / name).read_bytes() for name in names} == before
+    kept = [remark.partition("saved: ")[2] for remark in found.remarks if "saved: " in remark]
+    assert kept == [str(tmp_path / f"a-b-int8{end}.onnx") for end in ("-2", "-3", "-int8")]
+    graphs = [onnx.load(path).graph.name for path in kept]
+    assert graphs == [onnx.load_from_string(before[name]).graph.name for name in names]
+
+
+def test_where_nothing_can_be_kept_nothing_is_measured(here, fitted, tmp_path, monkeypatch):
+    def never(*given, **named):
+        raise AssertionError("something was measured")
+
+    monkeypatch.setattr("hwnas.devices.any_model.measuring._probes", never)
+    (tmp_path / "m.onnx").write_bytes(classifier(fitted[0]))
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        hwnas.measure(
+            tmp_path / "m.onnx",
+            runtime=SyntheticRuntime(**QUIET),
+            precision="int8",
+            save=tmp_path / "file",
+        )
+
+
 def test_it_is_printed(here, fitted, tmp_path):
     path, runtime = tmp_path / "linear.onnx", SyntheticRuntime(**QUIET)
     path.write_bytes(classifier(fitted[0]))

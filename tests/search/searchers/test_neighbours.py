@@ -116,6 +116,7 @@ def test_it_is_of_the_searchers_that_have_it_and_earlier_runs_go_on(settings):
         ("vae", None, None, 0.3),
         ("vae", 0.0, None, 0.0),
         ("vae", 0.5, None, 0.5),
+        ("nao", None, None, 0.2),
         ("trees", None, None, None),
         ("evolution", None, None, None),
         # one of earlier versions, which had none and did not write it
@@ -147,6 +148,11 @@ def test_a_run_goes_on_with_the_share_that_it_was_begun_with(searcher, asked, co
 def test_a_run_goes_on_with_the_draws_that_it_was_begun_with(searcher, asked, config, begun):
     settings = spos.Settings(searcher=searcher, ranked_draws=asked)
     assert as_begun(settings, config).ranked_draws == begun
+
+
+def test_a_search_by_maps_of_before_has_no_neighbours():
+    begun = as_begun(spos.Settings(searcher="nao"), {"ranked_draws": 1000})
+    assert (begun.neighbour_share, begun.ranked_draws) == (None, 1000)
 
 
 @pytest.mark.parametrize(

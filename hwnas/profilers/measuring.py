@@ -97,7 +97,7 @@ def measure(
     if kept:
         say(f"going on with the unfinished profile {journal}: {kept} rounds are there")
     if kept and not samples.pending(names, plan):
-        return samples
+        return samples.ordered(models)
     reference = reference_model(origin, *form(target))
     with noticed_company(target), book.held(), _session(runtime):
         if isinstance(runtime, MeasuresRounds):
@@ -107,7 +107,7 @@ def measure(
             names = list(jobs)
             rounds = run_rounds(jobs, reference_job, samples, plan, seed=seed)
         _record(rounds, names, samples, plan, book, progress)
-    return samples
+    return samples.ordered(models)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from hwnas.cli.options import engine_batch_option, own_space_option, shape_optio
 from hwnas.cli.output import json_option, print_json, say, stdout
 from hwnas.cli.predict_models import Asked, is_file, predict_models
 from hwnas.cli.resources import make_predictor
+from hwnas.costs.written import millions
 from hwnas.latency_tables import table_path
 from hwnas.predictors.intervals import check_confidence
 
@@ -123,8 +124,8 @@ def _predict_architectures(
         rows.add_row(
             f"{ms[at]:.3f}",
             "unknown" if (ends := interval[at]) is None else f"{ends[0]:.3f} to {ends[1]:.3f}",
-            f"{space.macs(archs)[at] / 1e6:.1f} M",
-            f"{space.params(archs)[at] / 1e6:.2f} M",
+            millions(space.macs(archs)[at]),
+            millions(space.params(archs)[at], 2),
             text,
         )
     stdout.print(rows)

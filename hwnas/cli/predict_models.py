@@ -196,11 +196,13 @@ def _say_of_what(result: "ModelPrediction") -> None:
 
 
 def _print(path: str, result: "ModelPrediction", confidence: float, costliest: int) -> None:
+    from hwnas.costs.written import millions
+
     low, high = result.interval(confidence)
     time = f"{result.predicted_ms:.3f} ms ({confidence:.0%}: {low:.3f} to {high:.3f})"
     if math.isinf(high):
         time = f"at least {low:.3f} ms"
-    stdout.print(f"{path}: {time}, {_counted(result.macs or 0)}", soft_wrap=True)
+    stdout.print(f"{path}: {time}, {millions(result.macs or 0)} MACs", soft_wrap=True)
     rows = Table("ms", "share", "kernels", "operator", box=box.SIMPLE)
     for op, (count, ms) in result.by_operator().items():
         if ms > 0:
@@ -236,10 +238,6 @@ def _print(path: str, result: "ModelPrediction", confidence: float, costliest: i
             f"{path}: not predicted, and not in the sum: {names}; so the model takes at least what "
             "is printed, and nobody knows how much more"
         )
-
-
-def _counted(macs: int) -> str:
-    return f"{macs / 1e6:.1f} M MACs" if macs >= 50_000 else f"{macs:,} MACs"
 
 
 def _say_where_it_was_optimised(target: "Target") -> None:

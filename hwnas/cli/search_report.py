@@ -9,6 +9,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from hwnas.cli.output import stdout
+from hwnas.costs.written import millions
 from hwnas.data import Metric
 from hwnas.search.result import summary
 
@@ -49,7 +50,7 @@ def print_front(result: Mapping[str, Any], folder: Path) -> None:
                 "not measured" if measured is None else f"{measured:.3f} ms",
                 metric.text(found["accuracy"]),
                 metric.text(found["test_accuracy"]),
-                f"{found['macs'] / 1e6:.1f} M",
+                millions(found["macs"]),
                 found["folder"],
             )
         stdout.print(rows)
@@ -59,7 +60,7 @@ def print_front(result: Mapping[str, Any], folder: Path) -> None:
         front.add_row(
             f"{point['predicted_ms']:.3f}",
             metric.text(point["accuracy"]),
-            f"{point['macs'] / 1e6:.1f} M",
+            millions(point["macs"]),
             point["architecture"],
         )
     stdout.print(front)

@@ -14,6 +14,7 @@ from hwnas.cli.flags import settings_options
 from hwnas.cli.options import own_space_option, run_data_option, seed_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.cli.resources import know_space
+from hwnas.costs.written import millions
 from hwnas.data import Metric
 from hwnas.documents import inside
 from hwnas.search.options import StreamingOptions
@@ -154,8 +155,8 @@ def _print_report(report: dict[str, Any], out: Path) -> None:
     rows.add_row("architecture", report["architecture"])
     rows.add_row(
         "network",
-        f"{report['network']}, {report['macs'] / 1e6:.1f} M MACs, "
-        f"{report['params'] / 1e6:.2f} M params",
+        f"{report['network']}, {millions(report['macs'])} MACs, "
+        f"{millions(report['params'], 2)} params",
     )
     shared, metric = report["supernet_accuracy"], Metric.of(report)
     for part in ("validation", "test"):

@@ -24,9 +24,10 @@ _LEAST_SHARE = 0.1
 #: From one node of a network to the next, over what a call takes, one node included
 #: (`benchmarks/node_time.py`).
 _NODE = 0.1
-#: Of the time that does not depend on a kernel's work, what goes for code that is not in the cache:
-#: random networks of five tables are off least with 0.7 to all of it.
-_START = 0.8
+#: What each kernel of a network takes whatever its work is, over what the network takes before its
+#: first; alone, one takes more, since its code is not in the cache. Random networks of five tables
+#: are off least with 0.25 or 0.3.
+_OWN = 0.3
 #: Few networks cannot tell that nothing is unsure but kernels: this share of their errors stays.
 _LEAST_SYSTEMATIC = 0.5
 #: Logarithm of 1.5: a kernel farther than this factor from all measured ones is named.
@@ -137,7 +138,8 @@ class KernelPredictor:
         """Milliseconds of each distinct kernel of a network, without the call, (n,).
 
         Alone, a kernel begins with its code outside of the cache. In a network the next one of the
-        family finds it there, so that all of them together pay for that once.
+        family finds it there, so that all of them together pay for that once, and each for its own
+        memory.
         """
         kernels = list(counts)
         ms = np.full(len(kernels), np.nan)
@@ -152,8 +154,8 @@ class KernelPredictor:
             model = self._families[family]
             alone, _ = model.predict(*rows)
             others = 1 - 1 / sum(counts[kernels[at]] for at in where)
-            spared = _START * others * model.start_share(rows[0]) * alone
-            ms[where] = np.maximum(alone - spared, np.minimum(alone, self.node_ms))
+            shared = model.start_share(rows[0]) * alone - _OWN * self.call_ms
+            ms[where] = alone - others * np.maximum(shared, 0.0)
         return ms
 
     def _fit(self, record: KernelRecord, progress: Progress) -> dict[str, Roofline]:

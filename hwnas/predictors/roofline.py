@@ -141,7 +141,8 @@ def _relative_nnls(work: FloatArray, ms: FloatArray) -> FloatArray:
 
     columns = np.column_stack([work, np.ones(len(ms))]) / ms[:, None]
     scale = columns.mean(axis=0)
-    used = scale > 0  # work that no sample has says nothing, and weighs nothing
+    # work that all samples have alike is no other than what each takes whatever its work is
+    used = np.append(np.ptp(work, axis=0) > 0, True)
     rows = columns[:, used] / scale[used]
     weight = np.ones(len(ms))
     for _ in range(20):

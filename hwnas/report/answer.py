@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hwnas.costs import Budget, parse_budget
+from hwnas.costs.written import millions
 from hwnas.data import Metric
 
 __all__ = ["SOURCES", "Fact", "Kept", "accuracy_noise", "budgets_kept", "facts_of"]
@@ -148,8 +149,8 @@ def _accuracy(result: Mapping[str, Any]) -> Iterator[Fact]:
 
 
 def _size(result: Mapping[str, Any]) -> Iterator[Fact]:
-    yield Fact("MACs", f"{result['macs'] / 1e6:.1f} M", "exact", result["macs"])
-    yield Fact("parameters", f"{result['params'] / 1e6:.2f} M", "exact", result["params"])
+    yield Fact("MACs", millions(result["macs"]), "exact", result["macs"])
+    yield Fact("parameters", millions(result["params"], 2), "exact", result["params"])
     if result["bitops"] is not None:
         text = f"{result['bitops'] / 2**30:.2f} G"
         yield Fact("BitOps", text, "exact", result["bitops"], "of 2^30")
@@ -163,5 +164,5 @@ def _size(result: Mapping[str, Any]) -> Iterator[Fact]:
         text = f"winner {100 * better:+.1f} points" if metric.is_accuracy else f"{better:+.4g}"
         if largest["architecture"] == result["architecture"]:
             text = "it is the winner"
-        note = f"{metric.text(largest['accuracy'])} with {largest['macs'] / 1e6:.1f} M MACs"
+        note = f"{metric.text(largest['accuracy'])} with {millions(largest['macs'])} MACs"
         yield Fact("largest within the budgets", text, note=note)

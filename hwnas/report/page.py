@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hwnas.costs.written import millions
 from hwnas.data import Metric
 from hwnas.errors import MissingPackageError
 from hwnas.report.answer import SOURCES
@@ -62,7 +63,7 @@ def render(sections: Sequence[Section]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"embedded": embedded, "metric": Metric.of}
+    environment.filters |= {"embedded": embedded, "metric": Metric.of, "millions": millions}
     script, style = ((_FOLDER / name).read_text("utf-8") for name in (_SCRIPT, _STYLE))
     return environment.get_template("page.html").render(
         sections=sections,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwnas.arrays import IntArray
+from hwnas.costs.written import millions
 from hwnas.data import Metric
 from hwnas.documents import check_regular
 from hwnas.errors import CheckpointError
@@ -156,7 +157,7 @@ def summary(result: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
         *latency_summary(result),
     ]
     rows.append(
-        ("size", f"{result['macs'] / 1e6:.1f} M MACs, {result['params'] / 1e6:.2f} M params")
+        ("size", f"{millions(result['macs'])} MACs, {millions(result['params'], 2)} params")
     )
     if result["bitops"] is not None:
         rows.append(("bitops", f"{result['bitops'] / 2**30:.2f}G (of 2^30)"))
@@ -237,7 +238,7 @@ def _accuracy(result: Mapping[str, Any]) -> str:
 def _largest(result: Mapping[str, Any]) -> str:
     """The baseline that costs nothing, and whether the winner beats it."""
     largest, metric = result["largest"], Metric.of(result)
-    text = f"{metric.text(largest['accuracy'])} with {largest['macs'] / 1e6:.1f} M MACs"
+    text = f"{metric.text(largest['accuracy'])} with {millions(largest['macs'])} MACs"
     if not largest["exact"]:
         text += ", the most that were found within the budget"
     better = result["accuracy"] - largest["accuracy"]

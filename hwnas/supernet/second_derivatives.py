@@ -3,11 +3,12 @@
 torch differentiates a batch-norm twice, correctly, but by thirty small operations, which take a
 third of a product with a Hessian. The backward pass of a batch-norm maps gradients linearly and is
 symmetric, so it is its own derivative by the gradient; how it changes with the input is a sum of
-three terms with one factor a channel.
+three terms with one factor a channel. A mixed edge weighs what a batch-norm gives by a number: that
+is a batch-norm of another scale, for which neither the values before nor their gradient are kept.
 
 A convolution of groups torch differentiates twice group by group, so that a depthwise one takes as
-many small convolutions as it has channels. A convolution is linear in its input and in its weights:
-the derivatives of its gradients are convolutions again, and one backward pass.
+many small convolutions as it has channels. It is linear in its input and in its weights: the
+derivatives of its gradients are two convolutions, and one backward pass.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -48,6 +49,8 @@ class _Replaced(TorchFunctionMode):
             return _batch_norm(*args, **given)
         if func is F.conv2d:
             return _conv2d(*args, **given)
+        if func is Tensor.mul:
+            return _product(*args)
         if func is F.hardsigmoid:  # torch's own has no second derivative at all
             return (args[0] / 6 + 0.5).clamp(0.0, 1.0)
         return func(*args, **given)
@@ -65,9 +68,8 @@ def _batch_norm(
 ) -> Tensor:
     if not training:
         return F.batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
-    y: Tensor = _Normalise.apply(x, running_mean, running_var, momentum, eps)  # type: ignore[no-untyped-call]
-    if weight is not None and not _held_at(weight, 1.0):
-        y = y * _column(weight)
+    w = None if weight is None or _held_at(weight, 1.0) else weight
+    y: Tensor = _Normalise.apply(x, w, running_mean, running_var, momentum, eps)  # type: ignore[no-untyped-call]
     return y if bias is None or _held_at(bias, 0.0) else y + _column(bias)
 
 
@@ -91,6 +93,17 @@ def _pair(value: int | tuple[int, ...]) -> list[int]:
     return [value] * 2 if isinstance(value, int) else list(value) * (2 // len(value))
 
 
+def _product(a: Any, b: Any) -> Any:
+    """``a * b``; of a number and a batch-norm's values, a batch-norm of another scale."""
+    made_by = b.grad_fn if isinstance(b, Tensor) else None
+    if isinstance(a, Tensor) and a.ndim == 0 and isinstance(made_by, _Normalise._backward_cls):
+        x, w, mean, r = made_by.saved_tensors
+        scale = a.expand_as(mean) if w is None else a * w
+        y = a.detach() * b.detach()
+        return _Rescaled.apply(x, scale, mean, r, y, made_by.eps)  # type: ignore[no-untyped-call]
+    return a * b
+
+
 def _held_at(parameter: Tensor, value: float) -> bool:
     """Whether a parameter is not trained and has this value, so that it can be left out."""
     return not parameter.requires_grad and bool((parameter == value).all())
@@ -102,59 +115,82 @@ def _column(values: Tensor) -> Tensor:
 
 
 class _Normalise(torch.autograd.Function):
-    """``z = (x - mean) r`` by the statistics of the batch; ``r`` is one over the deviation."""
+    """``w z``, with ``z = (x - mean) r`` by the statistics of the batch.
+
+    ``r`` is one over the deviation; ``w`` is one number a channel, or None for 1.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, *how: Any) -> Tensor:
+    def forward(ctx: Any, x: Tensor, w: Tensor | None, *how: Any) -> Tensor:
         running_mean, running_var, momentum, eps = how
-        z, mean, r = torch.native_batch_norm(
-            x, None, None, running_mean, running_var, True, momentum, eps
+        y, mean, r = torch.native_batch_norm(
+            x, w, None, running_mean, running_var, True, momentum, eps
         )
-        ctx.save_for_backward(x, mean, r)
+        ctx.save_for_backward(x, w, mean, r)
         ctx.eps = eps
-        return z
+        return y
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        x, mean, r = ctx.saved_tensors
-        of_x: Tensor = _Slope.apply(x, mean, r, grads[0], ctx.eps)  # type: ignore[no-untyped-call]
-        return of_x, None, None, None, None
+        x, w, mean, r = ctx.saved_tensors
+        of_x, of_w = _Slope.apply(*grads, x, w, mean, r, ctx.eps)  # type: ignore[no-untyped-call]
+        return of_x, None if w is None else of_w, None, None, None, None
+
+
+class _Rescaled(_Normalise):
+    """The same of known statistics and values."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, w: Tensor | None, *how: Any) -> Tensor:
+        mean, r, y, ctx.eps = how
+        ctx.save_for_backward(x, w, mean, r)
+        return y.view_as(y)
 
 
 class _Slope(torch.autograd.Function):
-    """The gradient by x: ``r (g - mean(g) - z mean(g z))``."""
+    """The gradients by x, ``w S g`` with ``S g = r (g - mean(g) - z mean(g z))``, and by w."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, mean: Tensor, r: Tensor, g: Tensor, eps: float) -> Tensor:
-        of_x, gz, total = _slope(g, x, mean, r, eps)
-        ctx.save_for_backward(x, mean, r, g, gz, total)
-        ctx.eps = eps
-        return of_x
+    def forward(ctx: Any, g: Tensor, *how: Any) -> tuple[Tensor, Tensor]:
+        x, w, mean, r, ctx.eps = how
+        of_x, gz, total = _slope(g, x, w, mean, r, ctx.eps)
+        ctx.save_for_backward(g, x, w, mean, r, gz, total)
+        ctx.set_materialize_grads(False)
+        return of_x, gz
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         _refuse_third()
-        x, mean, r, g, gz, total = ctx.saved_tensors
-        (h,) = grads
-        count = x.numel() / len(mean)
-        of_g, hz, total_of_h = _slope(h, x, mean, r, ctx.eps)
-        a, b, c, d = (part / count for part in (total, gz, total_of_h, hz))
-        gh = (g * h).sum((0, 2, 3)) / count
-        # -r^2 (b (h - c) + d (g - a) + k z), where a, b, c, d are the means of g, gz, h and hz
-        k = gh - a * c - 3 * b * d
-        square = r * r
-        shift = square * (b * c + d * a + k * r * mean)
-        of_x = torch.addcmul(_column(shift), h, _column(-square * b))
-        of_x.addcmul_(g, _column(-square * d)).addcmul_(x, _column(-square * k * r))
-        return of_x, None, None, of_g, None
+        g, x, w, mean, r, gz, total = ctx.saved_tensors
+        h, v = grads  # what is varied is <h, w S g> + <v, sum(g z)>
+        of_g = of_x = of_w = None
+        if h is not None:
+            count = x.numel() / len(mean)
+            of_g, hz, total_of_h = _slope(h, x, w, mean, r, ctx.eps)
+            a, b, c, d = (part / count for part in (total, gz, total_of_h, hz))
+            gh = (g * h).sum((0, 2, 3)) / count
+            # -r^2 (b (h - c) + d (g - a) + k z), where a, b, c, d are the means of g, gz, h and hz
+            k = gh - a * c - 3 * b * d
+            square = r * r if w is None else w * r * r
+            shift = square * (b * c + d * a + k * r * mean)
+            of_x = torch.addcmul(_column(shift), h, _column(-square * b))
+            of_x.addcmul_(g, _column(-square * d)).addcmul_(x, _column(-square * k * r))
+            of_w = None if w is None else count * r * (gh - a * c - b * d)  # <h, S g>
+        if v is not None:
+            z = (x - _column(mean)).mul_(_column(r * v))
+            of_g = z if of_g is None else of_g.add_(z)
+            along = _slope(g, x, v, mean, r, ctx.eps)[0]
+            of_x = along if of_x is None else of_x.add_(along)
+        return of_g, of_x, of_w, None, None, None
 
 
 def _slope(
-    g: Tensor, x: Tensor, mean: Tensor, r: Tensor, eps: float
+    g: Tensor, x: Tensor, w: Tensor | None, mean: Tensor, r: Tensor, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradient by x, ``sum(g z)`` and ``sum(g)`` of each channel."""
+    scale = None if w is None else w.contiguous()  # its strides are not looked at
     found: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.native_batch_norm_backward(
-        g, x, None, None, None, mean, r, True, eps, [True, True, True]
+        g, x, scale, None, None, mean, r, True, eps, [True, True, True]
     )
     return found
 

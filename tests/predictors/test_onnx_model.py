@@ -291,11 +291,51 @@ def test_kernels_of_a_family_share_what_it_takes_to_start_the_first(predictor):
     other = kernel_of("Softmax{axis=-1}(1x4x128x128)->(1x4x128x128)")
     alone = predictor.predict([kernel])[0]
     model = predictor._families[kernel.family]
-    spared = 0.8 * alone * float(model.start_share(work(kernel)[None])[0])
-    assert spared > 0
+    start = alone * float(model.start_share(work(kernel)[None])[0])
+    own = 0.3 * predictor.call_ms * predictor.calibration.scale
     five = predictor.predict([kernel] * 5)
-    assert five == pytest.approx([alone - spared * 4 / 5] * 5)
+    assert five == pytest.approx([alone - max(start - own, 0) * 4 / 5] * 5)
     assert predictor.predict([kernel, other])[0] == pytest.approx(alone)  # of another family
+
+
+COLD_MS, OWN_MS = 0.012, 0.003
+
+
+def cold_ms(counts):
+    """A device where the first of a family waits for its code, and each for memory of its own."""
+    run = [(kernel, n) for kernel, n in counts.items() if not kernel.no_op]
+    families = {kernel.family for kernel, _ in run}
+    each = sum(n * (OWN_MS + float(sum(work(kernel)[:4])) / 40e6) for kernel, n in run)
+    return CALL_MS + COLD_MS * len(families) + each
+
+
+def test_many_small_convolutions_of_bytes_do_not_each_pay_for_the_code(table):
+    def taking(ms):
+        return replace(table.call, latency_ms=ms)
+
+    record = replace(
+        table.kernels,
+        call=taking(CALL_MS),
+        entries={key: taking(cold_ms({kernel_of(key): 1})) for key in table.kernels.entries},
+        networks={
+            name: replace(
+                network,
+                measurement=taking(cold_ms({kernel_of(k): n for k, n in network.kernels.items()})),
+            )
+            for name, network in table.kernels.networks.items()
+        },
+    )
+    known = "w1,wuint8:1,wint8:64x{}x1x1,w1,wint8:1,w1,wuint8:1"
+    dense, depthwise = (
+        kernel_of(
+            f"QLinearConv{{channels_last=1,group={group}}}"
+            f"(uint8:1x6x6x64,{known.format(64 // group)})->(uint8:1x6x6x64)"
+        )
+        for group in (1, 64)
+    )
+    predictor = KernelPredictor(replace(table, kernels=record))
+    predicted = predictor.call_ms + predictor.predict([dense, depthwise] * 12).sum()
+    assert predicted == pytest.approx(cold_ms({dense: 12, depthwise: 12}), rel=0.15)
 
 
 def test_errors_of_one_kernel_that_runs_often_do_not_average_out(predictor):

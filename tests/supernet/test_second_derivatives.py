@@ -83,6 +83,53 @@ def test_third_derivatives_are_refused():
         torch.autograd.grad(slope.sin().sum(), x, create_graph=True)
 
 
+def mixed(x, weights, alpha):
+    """Two branches that are weighted by numbers, one of them without a batch-norm."""
+    p = alpha.softmax(0)
+    branch = F.conv2d(F.softplus(x), weights, padding=1)
+    return p[0] * F.batch_norm(branch, None, None, training=True) + p[1] * x
+
+
+@pytest.mark.parametrize("slopes", [("weights",), ("alpha",), ("x", "weights", "alpha")])
+def test_those_of_weighted_batch_norms_are_torchs_own(slopes):
+    leaves = {
+        "x": random(4, 3, 5, 5, seed=9).to(memory_format=torch.channels_last),
+        "weights": random(3, 3, 3, 3, seed=8),
+        "alpha": random(2, seed=7),
+    }
+    for leaf in leaves.values():
+        leaf.requires_grad_()
+    results = []
+    for fast in (True, False):
+        if fast:
+            with twice_differentiable():
+                y = mixed(**leaves)
+        else:
+            y = mixed(**leaves)
+        by = [leaves[name] for name in slopes]
+        slope = torch.autograd.grad(F.softplus(y).square().sum(), by, create_graph=True)
+        along = [random(*part.shape, seed=at) for at, part in enumerate(slope)]
+        results.append([y, *slope, *torch.autograd.grad(slope, list(leaves.values()), along)])
+    for mine, right in zip(*results, strict=True):
+        torch.testing.assert_close(mine, right, rtol=1e-9, atol=1e-11)
+
+
+def test_of_a_weighted_batch_norm_only_its_input_is_kept():
+    x = random(4, 3, 5, 5, seed=9).requires_grad_()
+    p = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
+    kept = {}
+
+    def pack(tensor):
+        kept[tensor.data_ptr()] = tensor.numel()
+        return tensor
+
+    hooks = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
+    with hooks, twice_differentiable():
+        y = p * F.batch_norm(x, None, None, training=True)
+    assert sorted(kept.values()) == [3, 3, 3, x.numel()]  # of channels: scale, mean, deviation
+    y.sum().backward()
+
+
 def convolved(x, layer, fast):
     if fast:
         with twice_differentiable():

@@ -20,7 +20,7 @@ SEARCH_FLOORS = (
     {"outcome", "retraining", "searchers"},
     {"context", "deployed_space", "deployment"},
     {"choosing", "reuse"},
-    {"again", "methods"},
+    {"from_supernet", "methods"},
     {"job"},
     {"precisions"},
     {"find"},

@@ -62,7 +62,7 @@ def reuse_command(flags: dict[str, Any]) -> None:
 
 
 def _search(flags: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
-    from hwnas.search.again import Again, search_again
+    from hwnas.search.from_supernet import SupernetRequest, find_from_supernet
     from hwnas.search.runs.stored import StoredRun
 
     lists = budget_lists_of(flags)
@@ -76,7 +76,7 @@ def _search(flags: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
         raise OptionError(f"--out {out} is the run of the supernet itself: give another folder")
     if flags["table"] is None and _has_table(source, flags["precision"]):
         flags["table"] = str(source.folder / TABLE)
-    request = Again(
+    request = SupernetRequest(
         source,
         lists,
         make(SearchOptions, {name: flags[name] for name in _OPTIONS}, "a search"),
@@ -90,7 +90,7 @@ def _search(flags: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
     reporting = Reporting(out, flags) if flags["report"] else None
     with progress_bars() as progress:
         tell = progress if reporting is None else reporting.watching(progress)
-        result = search_again(request, tell)
+        result = find_from_supernet(request, tell)
     if reporting is not None:
         reporting.write()
     return out, result

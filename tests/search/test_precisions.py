@@ -202,7 +202,7 @@ def test_the_same_call_goes_on_and_ends_the_same(tiny, faster, device, monkeypat
 
     for place in (
         "hwnas.search.methods.spos.search",
-        "hwnas.search.again.search_supernet",
+        "hwnas.search.from_supernet.search_supernet",
         "hwnas.search.precisions.judging.measured_twins",
         "hwnas.search.precisions.searching.Run",
     ):

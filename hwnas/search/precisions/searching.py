@@ -6,8 +6,8 @@ from hwnas.documents import inside, read_regular
 from hwnas.errors import BudgetMissedError, InfeasibleBudgetError
 from hwnas.files import write_atomically
 from hwnas.progress import Progress, say
-from hwnas.search.again import Again, search_again
 from hwnas.search.candidates.verification import verify_command
+from hwnas.search.from_supernet import SupernetRequest, find_from_supernet
 from hwnas.search.job import Request
 from hwnas.search.precisions.asked import Several, prepared
 from hwnas.search.precisions.judging import Found, judged, proxy_file
@@ -75,7 +75,7 @@ def _searched(several: Several, precision: str, search: Search, progress: Progre
     if not (several.train_alike and trained) or (out / CHECKPOINT).exists():
         return search(several.requests[precision], progress)
     settings = {f.name: getattr(job.settings, f.name) for f in fields_of(EvolutionSettings)}
-    again = Again(
+    request = SupernetRequest(
         StoredRun.of(trained[0], job.space, job.proxy, job.data),
         [job.budgets],
         several.options(precision),
@@ -85,7 +85,7 @@ def _searched(several: Several, precision: str, search: Search, progress: Progre
         out,
         job.seed,
     )
-    (content,) = search_again(again, progress)["budgets"]
+    (content,) = find_from_supernet(request, progress)["budgets"]
     return Result(inside(out, content["folder"], advice=OWN), content, job.space, job.proxy)
 
 

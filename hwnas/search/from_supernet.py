@@ -21,11 +21,11 @@ from hwnas.search.runs.tensorboard import require_tensorboard, tensorboard
 from hwnas.search.settings import stored
 from hwnas.search.shared_settings import EvolutionSettings, as_begun
 
-__all__ = ["Again", "search_again"]
+__all__ = ["SupernetRequest", "find_from_supernet"]
 
 
 @dataclass(frozen=True, eq=False)
-class Again:
+class SupernetRequest:
     """What a trained supernet is searched for.
 
     Attributes:
@@ -52,7 +52,7 @@ class Again:
     front: bool = False
 
 
-def search_again(request: Again, progress: Progress) -> dict[str, Any]:
+def find_from_supernet(request: SupernetRequest, progress: Progress) -> dict[str, Any]:
     """Search a trained supernet; killed, the same call goes on where it stopped.
 
     Returns:

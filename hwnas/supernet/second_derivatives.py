@@ -96,7 +96,8 @@ def _pair(value: int | tuple[int, ...]) -> list[int]:
 def _product(a: Any, b: Any) -> Any:
     """``a * b``; of a number and a batch-norm's values, a batch-norm of another scale."""
     made_by: Any = b.grad_fn if isinstance(b, Tensor) else None
-    if isinstance(a, Tensor) and a.ndim == 0 and type(made_by) is _Normalise._backward_cls:
+    of = getattr(made_by, "_forward_cls", None)
+    if isinstance(a, Tensor) and a.ndim == 0 and of is _Normalise:
         x, w, mean, r = made_by.saved_tensors
         scale = a.expand_as(mean) if w is None else a * w
         factors = a.detach(), b.detach()

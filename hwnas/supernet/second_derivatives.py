@@ -49,7 +49,7 @@ class _Replaced(TorchFunctionMode):
             return _batch_norm(*args, **given)
         if func is F.conv2d:
             return _conv2d(*args, **given)
-        if func is Tensor.mul:
+        if func is Tensor.mul and not given:
             return _product(*args)
         if func is F.hardsigmoid:  # torch's own has no second derivative at all
             return (args[0] / 6 + 0.5).clamp(0.0, 1.0)
@@ -95,12 +95,13 @@ def _pair(value: int | tuple[int, ...]) -> list[int]:
 
 def _product(a: Any, b: Any) -> Any:
     """``a * b``; of a number and a batch-norm's values, a batch-norm of another scale."""
-    made_by = b.grad_fn if isinstance(b, Tensor) else None
-    if isinstance(a, Tensor) and a.ndim == 0 and isinstance(made_by, _Normalise._backward_cls):
+    made_by: Any = b.grad_fn if isinstance(b, Tensor) else None
+    of = getattr(made_by, "_forward_cls", None)
+    if isinstance(a, Tensor) and a.ndim == 0 and of is _Normalise:
         x, w, mean, r = made_by.saved_tensors
         scale = a.expand_as(mean) if w is None else a * w
-        y = a.detach() * b.detach()
-        return _Rescaled.apply(x, scale, mean, r, y, made_by.eps)  # type: ignore[no-untyped-call]
+        factors = a.detach(), b.detach()
+        return _Rescaled.apply(x, scale, mean, r, factors, made_by.eps)  # type: ignore[no-untyped-call]
     return a * b
 
 
@@ -138,13 +139,14 @@ class _Normalise(torch.autograd.Function):
 
 
 class _Rescaled(_Normalise):
-    """The same of known statistics and values."""
+    """The same of known statistics, as the product of a number and earlier values."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, w: Tensor | None, *how: Any) -> Tensor:
-        mean, r, y, ctx.eps = how
+        mean, r, (number, values), ctx.eps = how
         ctx.save_for_backward(x, w, mean, r)
-        return y.view_as(y)
+        y: Tensor = number * values
+        return y
 
 
 class _Slope(torch.autograd.Function):

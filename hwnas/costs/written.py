@@ -13,7 +13,9 @@ def millions(count: float, places: int = 1) -> str:
         places: behind the point; so many more as two digits need where these would show zeros:
             ``0.012 M``.
     """
+    if not count:
+        return "0"
     value = count / 1e6
     if value < 0.5 * 10**-places:
-        places = 1 - math.floor(math.log10(value)) if value > 0 else 0
-    return f"{value:.{places}f} M" if value else "0"
+        places = 1 - math.floor(math.log10(value))
+    return f"{value:.{places}f} M"

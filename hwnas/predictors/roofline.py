@@ -37,6 +37,7 @@ class Roofline:
         process: what corrects the logarithm of the roofline; None with few samples.
         spread: standard deviation of log(predicted / measured), each sample left out in turn.
         lowest, highest: of each feature among the samples, (n_features,).
+        start: milliseconds that each takes whatever its work is.
         doubt: how much larger the squares of those errors are than the process expects; 1 at least.
     """
 
@@ -45,6 +46,7 @@ class Roofline:
     spread: float
     lowest: FloatArray
     highest: FloatArray
+    start: float
     doubt: float = 1.0
 
     @classmethod
@@ -68,13 +70,15 @@ class Roofline:
             raise OptionError("latencies are finite and above 0, work is finite and not negative")
         weights = _relative_nnls(w, y)
         rest = np.log(y / _roof(weights, w))
-        bounds = x.min(axis=0), x.max(axis=0)
+        # work that all samples have alike cannot be told from what each takes
+        alike = np.where(np.ptp(w, axis=0) == 0, w[0], 0.0)
+        known = x.min(axis=0), x.max(axis=0), float(_roof(weights, alike))
         if len(y) < _LEAST_PROCESS:
-            return cls(weights, None, _left_out_spread(w, y), *bounds)
+            return cls(weights, None, _left_out_spread(w, y), *known)
         process = GaussianProcess.fit(x, rest, smooth=True)
         errors = process.left_out() ** 2
         doubt = max(1.0, float(np.mean(errors / process.left_out_variance())))
-        return cls(weights, process, float(np.sqrt(np.mean(errors))), *bounds, doubt)
+        return cls(weights, process, float(np.sqrt(np.mean(errors))), *known, doubt)
 
     def predict(
         self, work: npt.ArrayLike, features: npt.ArrayLike
@@ -88,7 +92,8 @@ class Roofline:
 
     def start_share(self, work: npt.ArrayLike) -> FloatArray:
         """Share of the milliseconds that does not depend on the work, (n,)."""
-        return np.asarray(self.weights[-1] / _roof(self.weights, np.asarray(work, np.float64)))
+        share = self.start / _roof(self.weights, np.asarray(work, np.float64))
+        return np.asarray(np.minimum(share, 1.0))
 
     def covariance(self, features: npt.ArrayLike) -> FloatArray:
         """Of the logarithms at features (n, n_features), (n, n).
@@ -141,8 +146,7 @@ def _relative_nnls(work: FloatArray, ms: FloatArray) -> FloatArray:
 
     columns = np.column_stack([work, np.ones(len(ms))]) / ms[:, None]
     scale = columns.mean(axis=0)
-    # work that all samples have alike is no other than what each takes whatever its work is
-    used = np.append(np.ptp(work, axis=0) > 0, True)
+    used = scale > 0  # work that no sample has says nothing, and weighs nothing
     rows = columns[:, used] / scale[used]
     weight = np.ones(len(ms))
     for _ in range(20):

@@ -110,4 +110,5 @@ def test_work_that_all_samples_have_alike_is_part_of_the_start():
     """Every convolution is one piece: nobody can tell what a piece takes from what each takes."""
     work = np.array([[1.0, 1], [2, 1], [4, 1], [8, 1]])
     found = Roofline.fit(work, np.log(work), 0.5 + 0.25 * work[:, 0])
-    assert found.start_share([[2.0, 1], [6, 1]]) == pytest.approx([0.5, 0.25])
+    shares = found.start_share([[2.0, 1], [6, 1], [0, 0]])
+    assert shares == pytest.approx([0.5, 0.25, 1], rel=1e-5)

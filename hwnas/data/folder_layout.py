@@ -225,11 +225,18 @@ def _files(folder: Path) -> Iterator[str]:
             for entry in entries:
                 if _is_litter(entry.name):
                     continue
-                if entry.is_dir():
+                if _is_folder(entry):
                     deeper.append(f"{here}{entry.name}/")
                 else:
                     yield here + entry.name
         waiting += sorted(deeper)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself: whoever reads it as a file says which one it is
+        return False
 
 
 def _is_image(name: str) -> bool:

@@ -95,7 +95,7 @@ def decoded(
             _check_pixels(opened, name)
             if exactly is not None and opened.size != (exactly, exactly):
                 raise DataError(f"{name} must have {exactly} x {exactly} pixels, got {opened.size}")
-            if opened.mode.startswith("I;16"):  # conversion would cut off all above 255
+            if opened.mode.startswith("I"):  # conversion would cut off all above 255
                 image = Image.fromarray((np.asarray(opened) >> 8).astype(np.uint8)).convert(mode)
             else:
                 image = opened.convert(mode)
@@ -151,7 +151,8 @@ def _check_pixels(opened: Any, name: str) -> None:
             f"{name} has {opened.width} x {opened.height} pixels, more than "
             f"{_MOST_PIXELS:,}: make it smaller"
         )
-    if opened.mode in ("I", "F"):
+    of_16_bits = opened.mode == "I" and opened.format == "PPM"  # whatever range the file states
+    if opened.mode in ("I", "F") and not of_16_bits:
         raise DataError(
             f"{name} has 32-bit pixels (mode {opened.mode}), whose range is not known: "
             "convert it to 8 or 16 bits"

@@ -263,12 +263,13 @@ def test_grey_images_in_folders_become_colour(tmp_path: Path) -> None:
     assert (load_data(f"imagefolder:{tmp_path}", input_size=9).train_images == 77).all()
 
 
-def test_16_bit_grey_keeps_its_shades(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", ["png", "pgm", "tif"])
+def test_16_bit_grey_keeps_its_shades(tmp_path: Path, suffix: str) -> None:
     ramp = np.tile(np.linspace(0, 65535, 16).astype(np.uint16), (16, 1))
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         for i in range(5):
-            Image.fromarray(ramp).save(tmp_path / name / f"{i}.png")
+            Image.fromarray(ramp).save(tmp_path / name / f"{i}.{suffix}")
     data = load_data(f"imagefolder:{tmp_path}", input_size=16)
     assert (data.train_images[0, 0, 0] == ramp[0] >> 8).all()
 
@@ -279,6 +280,14 @@ def test_pixels_of_an_unknown_range_are_refused(tmp_path: Path) -> None:
         for i in range(5):
             Image.new("F", (9, 9), 0.5).save(tmp_path / name / f"{i}.png", "TIFF")
     complains(f"imagefolder:{tmp_path}", r"32-bit pixels \(mode F\)")
+
+
+def test_a_link_to_itself_is_an_image_that_cannot_be_read(tmp_path: Path) -> None:
+    fill(tmp_path, {"a": 1, "b": 2}, 9, (8, 8))
+    (tmp_path / "a" / "round.png").symlink_to("round.png")
+    complains(f"imagefolder:{tmp_path}", r"1 of 19 images cannot be used: .*a/round\.png'")
+    data = load_data(f"imagefolder-readable:{tmp_path}", input_size=8)
+    assert sum(sizes(data)) == 18
 
 
 def test_train_and_val_folders_stay_apart(tmp_path: Path) -> None:

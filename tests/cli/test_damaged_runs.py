@@ -95,6 +95,7 @@ def test_undamaged_runs_are_read(said, command):
         ("rank", "run/rank/rank.json", {"architectures": []}, "rank.json: architectures should "),
         ("again", "again/result.json", {"files": []}, "result.json: files should be an object"),
         ("rank", "run/rank/rank.json", {"files": None}, "rank.json: files should be an object"),
+        ("rank", "run/rank/rank.json", {"agreement": {"kendall": {"value": 0}}}, ".interval"),
         ("rank", "run/rank/rank.json", {"files": {"plot": 3}}, "rank.json: files.plot should be"),
         ("search", "run/result.json", {"test_accuracy": None}, "and no accuracy was looked up"),
     ],

@@ -18,7 +18,7 @@ class _Agreement(Document):
     """One metric; null where all are level."""
 
     value: _Correlation | None
-    interval: Annotated[list[_Correlation], Len(2, 2)] | None = None
+    interval: Annotated[list[_Correlation], Len(2, 2)] | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -62,6 +62,12 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert heading in anchors(there.read_text(encoding="utf-8")), target
 
 
+def test_the_readme_leads_to_every_page() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    linked = set(re.findall(r"\]\(docs/([\w-]+\.md)\)", text))
+    assert linked == {path.name for path in (ROOT / "docs").glob("*.md")}
+
+
 @EACH_PAGE
 def test_commands_have_the_flags_that_are_told(page: Path) -> None:
     for words in command_lines(page.read_text(encoding="utf-8")):

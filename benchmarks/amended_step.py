@@ -5,7 +5,7 @@ is taken there, and two gradients of alpha at weights moved along it are subtrac
 the processor (a busy machine does not count), methods in turn; memory is the peak of what torch
 allocates beyond what is there before.
 
-python benchmarks/amended_step.py [PIXELS] [CHANNELS] [IMAGES] [ROUNDS]
+python benchmarks/amended_step.py [PIXELS] [CHANNELS] [IMAGES] [ROUNDS] [SPACE]
 """
 
 import sys
@@ -23,6 +23,8 @@ from hwnas.search.gradient.amended import Loss, amended_gradient
 from hwnas.supernet import Supernet, mixed_logits
 
 LR, ETA = 0.025, 0.1
+#: Space -> its cells here.
+CELLS = {"nasbench201": 1, "darts-s1": 3}
 
 
 def darts_second_order(
@@ -55,12 +57,14 @@ def peak_bytes(work: Callable[[], object]) -> int:
     return int(np.cumsum([event.nbytes() for event in events]).max())
 
 
-def main(pixels: int = 16, channels: int = 8, count: int = 64, rounds: int = 9) -> None:
+def main(
+    pixels: int = 16, channels: int = 8, count: int = 64, rounds: int = 9, of: str = "nasbench201"
+) -> None:
     torch.set_num_threads(1)
-    space = spaces.space("nasbench201", input_size=pixels, channels=channels, cells=1)
+    space = spaces.space(of, input_size=pixels, channels=channels, cells=CELLS[of])
     supernet = Supernet(space, sharing="separate", seed=0, batch_norms="plain").train()
     weights = [weight for weight in supernet.parameters() if weight.requires_grad]
-    alpha = torch.zeros(6, 5, requires_grad=True)
+    alpha = torch.zeros(len(space.decisions), max(space.n_choices), requires_grad=True)
     batches = [(torch.randn(count, 3, pixels, pixels), torch.arange(count) % 10) for _ in range(2)]
 
     def loss(at: int) -> Loss:
@@ -84,7 +88,7 @@ def main(pixels: int = 16, channels: int = 8, count: int = 64, rounds: int = 9) 
                 seconds[name].append(time.process_time() - began)
     memory = {name: peak_bytes(step) for name, step in steps.items()}
     own = "DARTS' own second order"
-    print(f"nasbench201, {pixels} pixels, {channels} channels, one cell a stage, {count} images")
+    print(f"{of}, {pixels} pixels, {channels} channels, cells: {CELLS[of]}, {count} images")
     print(f"{'step of alpha':<26} {'ms':>7} {'times':>6} {'MB':>7} {'times':>6}")
     for name in steps:
         ratios = [a / b for a, b in zip(seconds[name], seconds[own], strict=True)]
@@ -95,4 +99,4 @@ def main(pixels: int = 16, channels: int = 8, count: int = 64, rounds: int = 9) 
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*map(int, sys.argv[1:5]), *sys.argv[5:])

@@ -97,11 +97,12 @@ def _product(a: Any, b: Any) -> Any:
     """``a * b``; of a number and a batch-norm's values, a batch-norm of another scale."""
     made_by: Any = b.grad_fn if isinstance(b, Tensor) else None
     of = getattr(made_by, "_forward_cls", None)
-    if isinstance(a, Tensor) and a.ndim == 0 and of is _Normalise:
+    if of is _Normalise and isinstance(a, Tensor) and a.ndim == 0:
         x, w, mean, r = made_by.saved_tensors
-        scale = a.expand_as(mean) if w is None else a * w
-        factors = a.detach(), b.detach()
-        return _Rescaled.apply(x, scale, mean, r, factors, made_by.eps)  # type: ignore[no-untyped-call]
+        if a.dtype == x.dtype == mean.dtype and a.device == x.device:
+            scale = a.expand_as(mean) if w is None else a * w
+            factors = a.detach(), b.detach()
+            return _Rescaled.apply(x, scale, mean, r, factors, made_by.eps)  # type: ignore[no-untyped-call]
     return a * b
 
 

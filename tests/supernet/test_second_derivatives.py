@@ -114,6 +114,16 @@ def test_those_of_weighted_batch_norms_are_torchs_own(slopes):
         torch.testing.assert_close(mine, right, rtol=1e-9, atol=1e-11)
 
 
+def test_a_weight_of_another_type_is_multiplied_as_ever():
+    x = random(4, 3, 5, 5, seed=9).float().requires_grad_()
+    p = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
+    with twice_differentiable():
+        y = p * F.batch_norm(x, None, None, training=True)
+    (slope,) = torch.autograd.grad(y.pow(3).sum(), p, create_graph=True)
+    (curved,) = torch.autograd.grad(slope, p)  # y is p z
+    torch.testing.assert_close(curved.float(), (6 / p**2 * y.pow(3).sum()).detach().float())
+
+
 def test_of_a_weighted_batch_norm_only_its_input_is_kept():
     x = random(4, 3, 5, 5, seed=9).requires_grad_()
     p = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)

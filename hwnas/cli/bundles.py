@@ -9,6 +9,7 @@ import click
 from hwnas.cli.numbers import Whole, seconds_type
 from hwnas.cli.options import seed_option, space_options
 from hwnas.cli.output import json_option, print_json, say, stdout
+from hwnas.cli.paths import file_type, folder_type
 from hwnas.cli.profile_report import described, print_table
 from hwnas.cli.resources import make_space
 from hwnas.devices import (
@@ -36,7 +37,7 @@ __all__ = ["bundle", "collect_results"]
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=folder_type(),
     required=True,
     metavar="FOLDER",
     help="Where to write the bundle; a folder that is empty, or not there yet.",
@@ -105,10 +106,10 @@ def bundle(
 
 
 @click.command("collect")
-@click.argument("results", type=click.Path(path_type=Path, dir_okay=False), metavar="RESULTS")
+@click.argument("results", type=file_type(), metavar="RESULTS")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=file_type(),
     metavar="FILE",
     help="Where to keep the table  [default: among your tables]",
 )

@@ -10,6 +10,7 @@ from hwnas.cli.measure_report import described, print_report
 from hwnas.cli.numbers import Whole
 from hwnas.cli.options import measured_seconds_option, seed_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say
+from hwnas.cli.paths import file_type, folder_type
 from hwnas.cli.predict_models import shapes_of
 from hwnas.errors import PictureError
 
@@ -75,14 +76,14 @@ _NUMBERS = _each(Whole(min=1, most=65_536))
 )
 @click.option(
     "--calibration",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=file_type(),
     metavar="FILE.npz",
     help="Calibrate int8 with arrays named as the inputs, (n, ...)  [default: those of --data, "
     "else random numbers]",
 )
 @click.option(
     "--save",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=folder_type(),
     metavar="DIR",
     help="Keep the models that were quantised or converted here.",
 )
@@ -100,7 +101,7 @@ _NUMBERS = _each(Whole(min=1, most=65_536))
 @click.option("--python", metavar="PATH", help="Python of the other machine (ssh, adb).")
 @click.option(
     "--plot",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=file_type(),
     metavar="FILE.png",
     help="Draw the latencies into this file.",
 )

@@ -1,7 +1,6 @@
 """``hwnas profile``."""
 
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import click
@@ -19,6 +18,7 @@ from hwnas.cli.devices import (
 from hwnas.cli.numbers import Whole, seconds_type
 from hwnas.cli.options import measuring_options, seed_option, space_options, typed_options
 from hwnas.cli.output import json_option, print_json, progress_bars
+from hwnas.cli.paths import file_type
 from hwnas.cli.profile_report import described, print_table
 from hwnas.cli.resources import make_space
 from hwnas.devices import (
@@ -53,7 +53,7 @@ __all__ = ["command"]
 @measuring_options
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=file_type(),
     metavar="FILE",
     help="Where to keep the table  [default: among your tables]",
 )

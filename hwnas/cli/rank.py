@@ -10,6 +10,7 @@ from rich.table import Table
 from hwnas.cli.flags import RecordedCommand, settings_options, typed_options
 from hwnas.cli.options import own_space_option, run_data_option, seed_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
+from hwnas.cli.paths import folder_type
 from hwnas.cli.rank_report import print_table_ranking
 from hwnas.cli.resources import know_space
 from hwnas.data import Metric
@@ -29,7 +30,7 @@ _LOOKED_UP = 200
 
 
 @click.command("rank", cls=RecordedCommand)
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), metavar="RUN")
+@click.argument("folder", type=folder_type(), metavar="RUN")
 @own_space_option
 @settings_options(RankSettings)
 @settings_options(TableOptions)
@@ -38,7 +39,7 @@ _LOOKED_UP = 200
 @seed_option()
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=folder_type(),
     metavar="DIR",
     help="Folder; the same command goes on there  [default: RUN/rank]",
 )

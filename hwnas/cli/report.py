@@ -6,6 +6,7 @@ import click
 
 from hwnas.cli.options import own_space_option
 from hwnas.cli.output import json_option, print_json, say
+from hwnas.cli.paths import file_type
 from hwnas.cli.resources import know_space
 
 __all__ = ["command"]
@@ -15,7 +16,7 @@ __all__ = ["command"]
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=file_type(),
     default="report.html",
     show_default=True,
     metavar="FILE.html",

@@ -12,6 +12,7 @@ from hwnas.cli.flags import Flag, RecordedCommand, flags_of, typed_options
 from hwnas.cli.numbers import seed_type
 from hwnas.cli.options import budget_flags, budgets_of
 from hwnas.cli.output import print_json, progress_bars
+from hwnas.cli.paths import folder_type
 from hwnas.cli.search_report import print_result
 from hwnas.errors import OptionError
 from hwnas.search.job import Request
@@ -59,7 +60,7 @@ _SEARCH = [
     ),
     Flag(
         ["--out"],
-        type=click.Path(path_type=Path, file_okay=False),
+        type=folder_type(),
         metavar="DIR",
         help="Folder of the run; the same command goes on there  [default: below runs/]",
     ),
@@ -78,7 +79,7 @@ _SEARCH = [
     ),
     Flag(
         ["--supernet"],
-        type=click.Path(path_type=Path, file_okay=False),
+        type=folder_type(),
         metavar="RUN",
         help="Search the trained supernet of an earlier run: budgets may then be lists, 4ms,6ms.",
     ),

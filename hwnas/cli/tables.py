@@ -12,6 +12,7 @@ from rich.text import Text
 
 from hwnas.cli.options import space_options
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
+from hwnas.cli.paths import file_type
 from hwnas.cli.resources import make_space
 from hwnas.cli.shipped import described, measured_table, shipped_predictor, show_shipped
 from hwnas.cli.tables_check import command as check
@@ -151,7 +152,7 @@ def show(table_name: str, as_json: bool) -> None:
 @space_options
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=file_type(),
     required=True,
     metavar="FILE",
     help="Where to write the filled table.",

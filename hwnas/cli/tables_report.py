@@ -14,6 +14,7 @@ from rich.text import Text
 from hwnas.cli.numbers import Number, Whole
 from hwnas.cli.options import own_space_option, seed_option, table_runtime_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
+from hwnas.cli.paths import file_type
 from hwnas.cli.resources import asking_for_space, know_space
 from hwnas.cli.shipped import measured_table
 from hwnas.errors import TableTargetError
@@ -51,7 +52,7 @@ _PASS_SECONDS = 10.0
 )
 @click.option(
     "--plot",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=file_type(),
     metavar="FILE",
     help="Draw measured over predicted into this PNG file.",
 )

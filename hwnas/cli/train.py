@@ -13,6 +13,7 @@ from rich.text import Text
 from hwnas.cli.flags import settings_options
 from hwnas.cli.options import own_space_option, run_data_option, seed_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
+from hwnas.cli.paths import folder_type
 from hwnas.cli.resources import know_space
 from hwnas.costs.written import millions
 from hwnas.data import Metric
@@ -27,7 +28,7 @@ _MOST_CLASSES = 10
 
 
 @click.command("train")
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), metavar="RUN")
+@click.argument("folder", type=folder_type(), metavar="RUN")
 @click.option(
     "--architecture", metavar="TEXT", help="Train this one  [default: the one the search found]"
 )
@@ -43,7 +44,7 @@ _MOST_CLASSES = 10
 @seed_option()
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=folder_type(),
     metavar="DIR",
     help="Folder of the training; the same command goes on there  [default: below RUN]",
 )

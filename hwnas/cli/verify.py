@@ -16,6 +16,7 @@ from hwnas import spaces
 from hwnas.cli.numbers import Whole
 from hwnas.cli.options import measured_seconds_option, seed_option
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
+from hwnas.cli.paths import file_type, folder_type
 from hwnas.cli.resources import know_space
 from hwnas.costs import Budget, parse_budget
 from hwnas.devices import measure_runs, precision_for
@@ -33,7 +34,7 @@ __all__ = ["command"]
 
 
 @click.command("verify")
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), metavar="RUN")
+@click.argument("folder", type=folder_type(), metavar="RUN")
 @click.option(
     "--space",
     "space_text",
@@ -59,7 +60,7 @@ __all__ = ["command"]
 )
 @click.option(
     "--network",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=file_type(),
     metavar="FILE.onnx",
     help="Measure this file of the found network in place of best.onnx, such as one that "
     "'hwnas train --full' wrote.",

@@ -320,3 +320,26 @@ def test_a_broken_package_disturbs_nobody_else(hwnas, refused, entry_points, tab
     assert status == 0
     assert "mine" in out
     refused("search", "--latency", "0.000001ms", "--table", table)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("profile", "--out", ""),
+        ("profile", "bundle", "--out="),
+        ("profile", "collect", ""),
+        ("measure", "m.onnx", "--save", ""),
+        ("measure", "m.onnx", "--plot", ""),
+        ("search", "--latency", "9ms", "--out", ""),
+        ("search", "--latency", "9ms", "--supernet", ""),
+        ("train", ""),
+        ("rank", "nowhere", "--out", ""),
+        ("verify", "nowhere", "--network", ""),
+        ("report", "nowhere", "--out", ""),
+        ("tables", "report", "amd-epyc-1thread", "--plot", ""),
+    ],
+    ids=" ".join,
+)
+def test_an_empty_path_is_not_the_current_folder(refused, words):
+    """As that of a shell's variable which is not set."""
+    assert "it is empty: is a variable of the shell not set?" in refused(*words)

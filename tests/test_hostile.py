@@ -1,4 +1,4 @@
-"""A sample of ``benchmarks/hostile.py``, which tries thousands."""
+"""Samples of ``benchmarks/hostile.py`` and ``hostile_models.py``, which try thousands."""
 
 import subprocess
 import sys
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parent.parent / "benchmarks" / "hostile.py"
+MODELS = SCRIPT.with_name("hostile_models.py")
 
 
 @pytest.mark.slow
@@ -16,3 +17,11 @@ def test_a_sample_of_hostile_inputs_does_no_harm():
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "12 of " in done.stdout
+
+
+@pytest.mark.slow
+def test_a_sample_of_models_with_wrong_fields_does_no_harm():
+    words = [str(MODELS), "--share", "0.001", "--readers", "engine,runnable"]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith(": no failure\n")

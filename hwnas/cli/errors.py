@@ -22,6 +22,9 @@ _NO_MEMORY_WORDS = (
     "or network, fewer workers), and the same command goes on"
 )
 
+#: Of a long message, so many characters are printed at each end: what to do stands at its end.
+_SHOWN = 2000
+
 #: What packages say where memory ends that raise no `MemoryError`.
 _NO_MEMORY = (
     *("can't allocate memory", "Cannot allocate memory", "std::bad_alloc", "bad allocation"),
@@ -109,5 +112,8 @@ def _memory_is_short(error: Exception) -> bool:
 
 def _leave(message: str, status: int) -> NoReturn:
     label = f"{click.style('error', fg='red', bold=True)}: "
-    echo(" ".join(message.split()), err=True, label=label)
+    text = " ".join(message.split())
+    if len(text) > 2 * _SHOWN:  # a name of a stranger in it may be of any length
+        text = f"{text[:_SHOWN]} ... {text[-_SHOWN:]}"
+    echo(text, err=True, label=label)
     sys.exit(status)

@@ -106,6 +106,14 @@ def test_no_escape_of_a_name_reaches_the_terminal(hwnas, tmp_path):
         assert "\\x1b" in said or "owned" not in said
 
 
+def test_a_name_of_any_length_hides_no_advice(hwnas):
+    status, _, said = hwnas("show", "a", "--space", "x" * 100_000)
+    assert (status, len(said) < 5000) == (2, True)
+    assert said.startswith("error: unknown space 'xxx")
+    assert "xxx ... xxx" in said
+    assert "xxx': choose one of darts" in said
+
+
 def test_what_is_no_file_in_the_folder_of_tables_disturbs_nobody(hwnas, document):
     tables_folder().mkdir(parents=True)
     os.mkfifo(tables_folder() / "fifo.json")

@@ -65,9 +65,23 @@ class Settings(EvaluationSettings, PathTrainingSettings):
         most=1_000_000,
         later=True,
     )
+    finalists: Annotated[int, Ge(1)] = setting(
+        1,
+        "Train the N best, mutually dissimilar, alone, and take the best of them.",
+        metavar="N",
+        most=10_000,
+        later=True,
+    )
+    finalist_steps: Annotated[int, Ge(1)] = setting(
+        300, "Training steps of each finalist.", most=10_000_000, later=True
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.finalists > self.pool:
+            raise OptionError(
+                f"finalists are among the pool's {self.pool} architectures, got {self.finalists}"
+            )
         if self.starts > self.pool:
             raise OptionError(
                 f"starts are among the pool's {self.pool} architectures, got {self.starts}"
@@ -101,6 +115,7 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     Raises:
         BudgetMissedError: no network kept the latency budget on the device.
     """
+    from hwnas.search.retraining.finalists import rank_finalists
     from hwnas.search.searchers.nao_files import MAP, PICTURE, draw_maps, save_maps
     from hwnas.search.searchers.proposals import RANDOM_PATHS, proposer
     from hwnas.search.supernet_training import make_supernet, train_supernet
@@ -159,12 +174,23 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         metric=problem.metric,
     )
 
-    # the best of all, and what the device says
+    # the best of all, or of the best few trained alone, and what the device says
+    finalists = []
+    if settings.finalists > 1:
+        finalists = rank_finalists(
+            run,
+            problem,
+            evaluation.accuracies,
+            count=settings.finalists,
+            steps=settings.finalist_steps,
+            progress=context.progress,
+        )
     propose = proposer(
         searcher,
         lambda feasible, misses: _searcher(problem, settings, feasible, misses),
         evaluation.accuracies,
         population=settings.proposals,
+        finalists=[arch for arch, _ in finalists],
         within=problem.within,
         progress=context.progress,
     )
@@ -172,6 +198,7 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     extras = {
         "method": "nao",
         "rounds": [len(archs) for archs in seen],
+        "finalists": {problem.space.format(arch): accuracy for arch, accuracy in finalists},
         "files": {"map": MAP} | ({"map picture": PICTURE} if drawn else {}),
     }
     return context.conclude(winner, evaluation, random_accuracies, extras)

@@ -1,6 +1,7 @@
 """A whole search by Balanced NAO on a small space: rounds, what it leaves, and what is refused."""
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -55,6 +56,20 @@ def test_the_most_accurate_of_all_is_measured_first(found):
     first = next(at for at, event in enumerate(events) if event["event"] == "measured")
     known = {e["architecture"]: e["accuracy"] for e in events[:first] if e["event"] == "evaluated"}
     assert known[events[first]["architecture"]] == max(known.values())
+
+
+def test_of_finalists_the_best_alone_is_measured_first(searched, found, tmp_path):
+    folder, _ = found
+    copied = shutil.copytree(folder, tmp_path / "run")
+    (copied / "result.json").unlink(missing_ok=True)
+    log = copied / "log.jsonl"  # goes on after the rounds, without what was measured
+    lines = log.read_text().splitlines(keepends=True)
+    log.write_text("".join(line for line in lines if '"measured"' not in line))
+    settings = Settings(**QUICK, finalists=3, finalist_steps=2)
+    result = nao(Context(searched, Run(copied, {})), settings)
+    assert len(result["finalists"]) == 3
+    first = next(Run(copied, {}).logged("measured"))["architecture"]
+    assert first == max(result["finalists"], key=result["finalists"].get)
 
 
 def test_random_networks_are_evaluated_with_the_weights_of_the_last_round(found):
@@ -139,6 +154,7 @@ def test_where_nothing_is_left_to_propose_all_is_trained_on(searched, deeper_pre
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
+        ({"finalists": 21}, "finalists are among the pool's 20 architectures, got 21"),
         ({"starts": 21}, "starts are among the pool's 20 architectures, got 21"),
         ({"ascent_step": 0.0}, "ascent_step is a number above 0, got 0.0"),
         ({"rounds": 13}, "each round trains a step or more, got 13 rounds and 12 steps"),

@@ -72,9 +72,10 @@ class ListedSet(FeasibleSet):
         at = decided.shape[1]
         if at not in self._next:
             self._next[at] = _choices_behind(self.kept[:, : at + 1], self.n_choices[at])
-        none = np.zeros(self.n_choices[at], bool)
-        rows = np.ascontiguousarray(decided, np.int64)
-        return np.array([self._next[at].get(row.tobytes(), none) for row in rows])
+        left = np.zeros((len(decided), self.n_choices[at]), bool)
+        for row, known in zip(left, np.ascontiguousarray(decided, np.int64), strict=True):
+            row |= self._next[at].get(known.tobytes(), False)
+        return left
 
     def contains(self, archs: npt.ArrayLike) -> BoolArray:
         """Which rows of an integer array (n, n_decisions) are listed and keep every budget."""

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from hwnas.costs import AdditiveCost, Budget, Constraint, ListedSet
+from hwnas.costs import AdditiveCost, Budget, Constraint, ListedSet, decode
 from hwnas.errors import InfeasibleBudgetError
 from hwnas.search.searchers.evolution import Evolution
 from hwnas.search.searchers.random_search import RandomSearch
@@ -60,3 +60,12 @@ def test_what_cannot_be_kept_is_said_with_the_least_of_the_list():
         ListedSet(apart, EVERY)
     with pytest.raises(InfeasibleBudgetError, match="no architecture is listed"):
         ListedSet(constraints(), LISTED[:0])
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_choices_are_left_for_as_many_architectures_as_were_begun(count):
+    within = ListedSet(constraints(), LISTED)
+    assert within.allowed(np.zeros((count, 2), np.int64)).shape == (count, 3)
+    decided, limited = decode(within, lambda begun: np.zeros((len(begun), 3)), count)
+    assert (decided.shape, limited.shape) == ((count, 4), (count,))
+    assert within.contains(decided).all()

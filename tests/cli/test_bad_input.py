@@ -205,7 +205,7 @@ def test_half_of_torchrun(refused, monkeypatch, given):
 
 def test_foreign_flags(refused):
     line = refused(*SEARCH, "--method", "betanas", "--finalists", "2")
-    assert "--finalists is of --method spos, got --method betanas" in line
+    assert "--finalists is of --method nao and spos, got --method betanas" in line
 
 
 @pytest.mark.parametrize("device", ["auto", "cpu"])

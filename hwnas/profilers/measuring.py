@@ -4,12 +4,14 @@ import platform
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from math import prod
 from pathlib import Path
 from typing import cast
+
+import numpy as np
 
 from hwnas.errors import ModelRejectedError
 from hwnas.latency_tables import Measurement, Provenance, Target
@@ -18,7 +20,15 @@ from hwnas.ops import Graph, Workload
 from hwnas.profilers.chain import chained, slope
 from hwnas.profilers.company import noticed_company
 from hwnas.profilers.journal import Journal
-from hwnas.profilers.protocol import Job, Plan, Round, Samples, median_error, run_rounds
+from hwnas.profilers.protocol import (
+    Job,
+    Plan,
+    Round,
+    Samples,
+    companies,
+    median_error,
+    run_rounds,
+)
 from hwnas.profilers.runtime import (
     AnyRuntime,
     Compiling,
@@ -97,7 +107,7 @@ def measure(
     if kept:
         say(f"going on with the unfinished profile {journal}: {kept} rounds are there")
     if kept and not samples.pending(names, plan):
-        return samples.ordered(models)
+        return _in_first_order(samples, models, seed)
     reference = reference_model(origin, *form(target))
     with noticed_company(target), book.held(), _session(runtime):
         if isinstance(runtime, MeasuresRounds):
@@ -107,7 +117,15 @@ def measure(
             names = list(jobs)
             rounds = run_rounds(jobs, reference_job, samples, plan, seed=seed)
         _record(rounds, names, samples, plan, book, progress)
-    return samples.ordered(models)
+    return _in_first_order(samples, models, seed)
+
+
+def _in_first_order(samples: Samples, names: Iterable[str], seed: int) -> Samples:
+    """The samples with their jobs as a first pass runs them, wherever a kill came."""
+    rng = np.random.default_rng([seed, 0])
+    measured = companies([name for name in names if name in samples.quotients])
+    order = [company[at] for company in measured for at in rng.permutation(len(company))]
+    return replace(samples, quotients={name: samples.quotients[name] for name in order})
 
 
 @contextmanager

@@ -17,15 +17,25 @@ The agent that measures on other machines is written from this very file
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from hwnas.errors import MeasurementError
 from hwnas.latency_tables import Measurement
 
-__all__ = ["NETWORK", "Job", "Plan", "Round", "Samples", "median_error", "run_rounds", "summarise"]
+__all__ = [
+    "NETWORK",
+    "Job",
+    "Plan",
+    "Round",
+    "Samples",
+    "companies",
+    "median_error",
+    "run_rounds",
+    "summarise",
+]
 
 #: What the names of whole networks begin with, where operators are measured beside them.
 NETWORK = "network "
@@ -115,11 +125,6 @@ class Samples:
         runs_ms = sum(taken.reference_ms) + sum(taken.runs_ms.values())
         self.total_ms += runs_ms if taken.busy_ms is None else taken.busy_ms
 
-    def ordered(self, jobs: Iterable[str]) -> "Samples":
-        """The same, jobs in this order: that of the first round tells where a kill came."""
-        quotients = {key: self.quotients[key] for key in jobs if key in self.quotients}
-        return replace(self, quotients=quotients)
-
     def pending(self, jobs: Iterable[str], plan: Plan) -> list[str]:
         """The jobs that need another run; all of them while ``plan.min_seconds`` are not over."""
         unfinished = [key for key in jobs if not self.finished(key, plan)]
@@ -161,14 +166,19 @@ def run_rounds(
         for _ in range(plan.warm_up):
             job()
     while pending:
-        wholes = [key for key in pending if key.startswith(NETWORK)]
-        for company in ([key for key in pending if not key.startswith(NETWORK)], wholes):
+        for company in companies(pending):
             if company:
                 order = [company[at] for at in rng.permutation(len(company))]
                 taken = _round({key: jobs[key] for key in order}, reference, plan.again)
                 samples.add(taken)
                 yield taken
         pending = samples.pending(jobs, plan)
+
+
+def companies(keys: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What is not a whole network, and what is one: they are not measured among each other."""
+    wholes = [key for key in keys if key.startswith(NETWORK)]
+    return [key for key in keys if not key.startswith(NETWORK)], wholes
 
 
 def _round(jobs: Mapping[str, Job], reference: Job, again: bool) -> Round:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -193,8 +192,7 @@ def test_an_infeasible_budget_says_what_the_fastest_is_before_anything_is_traine
     status, _, said = hwnas("search", *QUICK, "--latency", "1us", "--out", str(out))
     assert status == 2
     assert "no architecture keeps latency<=0.001ms: the least is" in said
-    # which of the kernels is the fastest is as they were measured
-    assert re.search("of k[357]e[36]-skip-skip-skip-", said.replace("\n", ""))
+    assert "k3e3-skip-skip-skip" in said.replace("\n", "")
     assert not out.exists()
 
 

@@ -32,11 +32,11 @@ def test_others_are_predicted_within_the_interval(space, tmp_path: Path) -> None
     predictor = hwnas.load_predictor(path, space)
     assert isinstance(predictor, WholeNetworkPredictor)
     assert predictor.interval_factor(0.9) <= 1.05
-    archs = space.sample(100, seed=5)
+    archs = space.sample(30, seed=5)
     true_ms = np.array([runtime.true_ms(space.to_onnx(arch)) for arch in archs])
     assert np.abs(predictor.predict(archs) / true_ms - 1).mean() < 0.05
     low, high = predictor.predict_interval(archs, 0.9).T
-    assert ((low <= true_ms) & (true_ms <= high)).mean() >= 0.65  # twenty networks tell no more
+    assert ((low <= true_ms) & (true_ms <= high)).mean() >= 0.8
     assert (low < predictor.predict(archs)).all()
 
 

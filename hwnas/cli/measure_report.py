@@ -43,6 +43,7 @@ def _record(one: "Measured") -> dict[str, Any]:
         "interval_ms": list(one.interval_ms),
         "load_ms": probe and probe.load_ms,
         "first_run_ms": probe and probe.first_run_ms,
+        "loop_ms": probe and probe.loop_ms,
         "memory_bytes": probe and probe.memory_bytes,
         "loading_bytes": probe and probe.loading_bytes,
         "operators": [asdict(share) for share in probe.operators] if probe else [],
@@ -110,6 +111,8 @@ def _print_operators(one: "Measured", most: int) -> None:
     latency = one.latency
     inputs = ", ".join(f"{name} {'x'.join(map(str, s)) or '-'}" for name, s in one.inputs.items())
     stdout.print(f"{one.label}: {inputs}; {latency.runs} runs", soft_wrap=True)
+    if one.probe is not None and one.probe.loop_ms is not None:
+        stdout.print(f"in a loop of its own {_ms(one.probe.loop_ms)} ms")
     if one.probe is None or not one.probe.operators:
         return
     shares = one.probe.operators

@@ -39,6 +39,7 @@ def test_what_can_be_measured_is_and_what_cannot_is_named(hwnas, files, tmp_path
         assert one["operators_sum"] == pytest.approx(sum(o["share"] for o in one["operators"]))
         assert one["load_ms"] > 0
         assert one["first_run_ms"] > 0
+        assert one["loop_ms"] > 0
     (pair,) = found["comparisons"]
     assert pair["change"] == pytest.approx(large["steady_ms"] / small["steady_ms"] - 1)
     assert list(found["not_measured"]) == ["pointer.onnx"]
@@ -55,6 +56,7 @@ def test_it_prints_within_80_columns(hwnas, files, monkeypatch):
     assert "steady" in out
     assert "sum, of the whole" in out
     assert "6 runs" in out
+    assert "in a loop of its own " in out
     assert max(map(len, out.splitlines())) <= 80
 
 

@@ -8,13 +8,14 @@ from hwnas.devices import (
     available,
     differences_here,
     measure_on,
+    measure_runs,
     precision_for,
     runtime_for,
 )
 from hwnas.devices.target import runtime_of_table
 from hwnas.errors import OptionError
 from hwnas.latency_tables import Measurement, Target
-from hwnas.profilers import runtime
+from hwnas.profilers import Plan, profile_space, runtime
 from hwnas.progress import silent
 from hwnas.testing import SyntheticRuntime
 
@@ -82,6 +83,35 @@ def test_a_model_is_measured_on_its_target(synthetic, small_space):
     assert Measurement(**taken).runs == len(runs_ms) > 1
     assert min(runs_ms) <= taken["latency_ms"] <= max(runs_ms)
     assert told[-1][:2] == ("measuring", 1.0)
+
+
+class CachedRuntime(SyntheticRuntime):
+    """A model that ran among the last four takes half as long: its weights are in the cache."""
+
+    def __init__(self):
+        super().__init__()
+        self.ran = []
+
+    def load(self, model, *, warm=False):
+        job = super().load(model)
+
+        def cached():
+            ms = job() * (0.5 if job in self.ran[-4:] else 1.0)
+            self.ran.append(job)
+            return ms
+
+        return cached
+
+
+def test_a_small_network_takes_as_long_as_in_its_profile(small_space):
+    """There other networks run in between; alone it would find its weights in the cache."""
+    cpu = CachedRuntime()
+    table = profile_space(small_space, cpu, plan=Plan(min_runs=60, max_runs=60))
+    for name, entry in list(table.networks.items())[:2]:
+        model = small_space.to_onnx(small_space.parse(name))
+        taken, runs_ms = measure_runs(model, small_space, cpu, table.target, seconds=0.0)
+        assert taken.latency_ms == pytest.approx(entry.latency_ms, rel=0.05)
+        assert taken.runs == len(runs_ms) >= 100
 
 
 def test_few_bits_are_measured_as_int8(small_space):

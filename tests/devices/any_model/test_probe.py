@@ -14,6 +14,7 @@ def test_a_process_tells_times_memory_and_operators(small_space):
     found = probe(model, HERE)
     assert found.load_ms > 0
     assert found.first_run_ms > 0
+    assert 0 < found.loop_ms < found.load_ms
     # the weights are in memory, and no hundred times as much
     assert 0 < found.memory_bytes < 100 * len(model) + 20_000_000
     assert found.loading_bytes > 0

@@ -97,6 +97,7 @@ def main() -> None:
     parser.add_argument("--eta", type=float, nargs="*", default=[0.0, 0.01, 0.1, 1.0])
     parser.add_argument("--second", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--cells", type=int, default=20, help="DARTS searches with 8")
     parser.add_argument("--pixels", type=int, default=16)
     parser.add_argument("--width", type=float, default=0.25)
     parser.add_argument("--steps", type=int, default=2000)
@@ -109,7 +110,7 @@ def main() -> None:
     asked = parser.parse_args()
 
     data = load_data(asked.data, input_size=asked.pixels)
-    deployed = spaces.space(asked.space)
+    deployed = spaces.space(asked.space, cells=asked.cells)
     space = spaces.proxy(deployed, asked.pixels, data.classes, asked.width)
     plan = Plan(tolerance=1.0, min_runs=3, max_runs=3)
     predictor = load_predictor(profile_space(space, SyntheticRuntime(), plan=plan), space)

@@ -123,7 +123,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--alpha-every", type=int, default=1)
     parser.add_argument("--alpha-lr", type=float, default=3e-3)
-    parser.add_argument("--zeros", default="needed", choices=("needed", "allowed", "unmixed"))
+    parser.add_argument("--zeros", default="needed", choices=("needed", "allowed"))
     parser.add_argument("--runs", type=Path, default=Path("runs/amended-nasbench201"))
     parser.add_argument("--out", type=Path, default=Path("amended_nasbench201.png"))
     asked = parser.parse_args()

@@ -65,10 +65,10 @@ class Settings(EvaluationSettings, MixedSettings):
         0.002,
         "Stop when each decision is made and no probability changes by more in an epoch; 0: never.",
     )
-    zeros: Literal["needed", "allowed", "unmixed"] = setting(
+    zeros: Literal["needed", "allowed"] = setting(
         "needed",
         "An edge ends without an operator where the budgets need it, as DARTS derives networks, or "
-        "wherever alpha prefers that. With unmixed, zero operators are not mixed, either.",
+        "wherever alpha prefers that.",
         later=True,
     )
     beta: Sequence[str] = setting(
@@ -210,11 +210,9 @@ def train_mixed(
     trained = [p for p in learning.parameters() if p.requires_grad]
     optimizer = optimizer_of(learning, settings)
     alphas = Alphas(supernet.space)
-    if settings.zeros != "allowed":
+    if settings.zeros == "needed":
         constraints = context.problem.constraints
         alphas.eligible[:] = without_zeros(alphas.active, supernet.space, constraints)
-    if settings.zeros == "unmixed":
-        alphas.active[:] = alphas.eligible
     adam, moments = alpha_adam(alphas, settings.alpha_lr, _MOMENTS, settings.alpha_decay)
     rest = Rest(alphas, settings.still)
     state = {**alphas.state, **weights.state, **moments, **rest.state, **extra}

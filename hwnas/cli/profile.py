@@ -136,7 +136,7 @@ def command(
         threads = 1 if flags["threads"] is None else flags["threads"]
         there = {name: flags[name] for name in ("cores", "provider", "python")}
         chosen = chosen_runtime(device, threads, **there, name=flags["runtime"])
-        least = 0.0 if device == "gpu" else PROFILE_SECONDS
+        least = 0.0 if device == "gpu" else None
         job = ProfileJob(
             precision=precision,
             batch=batch,

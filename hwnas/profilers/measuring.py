@@ -20,6 +20,7 @@ from hwnas.ops import Graph, Workload
 from hwnas.profilers.chain import chained, slope
 from hwnas.profilers.company import noticed_company
 from hwnas.profilers.journal import Journal
+from hwnas.profilers.loads import loaded_anew
 from hwnas.profilers.protocol import (
     Job,
     Plan,
@@ -54,7 +55,8 @@ __all__ = [
     "onnx_models",
     "provenance",
     "reference_model",
-    "share_done",
+    "runs_a_load",
+    "standing",
     "with_slopes",
 ]
 
@@ -148,7 +150,8 @@ def _loaded(
 ) -> tuple[dict[str, Job], Job]:
     """The jobs of the models, without those that were refused, and that of the reference.
 
-    A runtime with a true attribute ``largest_first`` is given them in that order.
+    A runtime with a true attribute ``largest_first`` is given them in that order. Those that find
+    their input in the cache are kernels, too many to be loaded anew for few runs each.
     """
 
     def load(at: int, name: str, model: bytes, cached: bool) -> Job:
@@ -159,7 +162,10 @@ def _loaded(
         tell(0.0, "")
         if isinstance(runtime, Compiling):
             runtime.compiling = tell
-        return runtime.load(model, warm=True) if cached else runtime.load(model)
+        if cached:
+            return runtime.load(model, warm=True)
+        every, again = runs_a_load(runtime), partial(runtime.load, model)
+        return again() if every is None else loaded_anew(again, every, offset=at)
 
     waiting = [*models.items(), (None, reference)]
     if getattr(runtime, "largest_first", False):
@@ -200,24 +206,25 @@ def _record(
 ) -> None:
     for taken in rounds:
         book.append(taken)
-        known = sum(samples.finished(key, plan) for key in names)
-        progress("measuring", share_done(samples, names, plan), f"{known} of {len(names)} known")
+        known, share = standing(samples, names, plan)
+        progress("measuring", share, f"{known} of {len(names)} known")
 
 
-def share_done(samples: Samples, names: Iterable[str], plan: Plan) -> float:
-    """Runs made, over the runs that the spread seen so far says will be needed."""
+def standing(samples: Samples, names: Collection[str], plan: Plan) -> tuple[int, float]:
+    """How many jobs are finished, and runs made over those that the spread says will be needed."""
     made = needed = 0.0
+    known = 0
     for key in names:
         quotients = samples.quotients.get(key, [])
-        runs = expected = float(len(quotients))
-        if not samples.finished(key, plan):
-            expected = plan.min_runs
-            if len(quotients) >= plan.min_runs // 2:
-                grow = (median_error(quotients) / max(plan.tolerance, 1e-6)) ** 2
-                expected = min(max(runs * grow, runs + 1, plan.min_runs), plan.max_runs)
+        runs, expected = len(quotients), float(plan.min_runs)
+        if runs >= max(1, plan.min_runs // 2):
+            grow = (median_error(quotients) / max(plan.tolerance, 1e-6)) ** 2
+            expected = min(max(runs * grow, runs + 1, plan.min_runs), plan.max_runs)
+            if runs >= plan.min_runs and (runs >= plan.max_runs or grow <= 1):
+                known, expected = known + 1, float(runs)
         made, needed = made + runs, needed + expected
     by_time = samples.total_ms / (1000 * plan.min_seconds) if plan.min_seconds else 1.0
-    return min(made / max(needed, 1.0), by_time)
+    return known, min(made / max(needed, 1.0), by_time)
 
 
 def form(target: Target) -> tuple[str, int, bool]:
@@ -284,6 +291,11 @@ def chain_length(runtime: AnyRuntime, space: SearchSpace) -> int:
     """
     usual = 1 if space.layout.sequential else _LINKS_OF_CELLS
     return int(getattr(runtime, "chain", usual))
+
+
+def runs_a_load(runtime: AnyRuntime) -> int | None:
+    """After how many runs a model is loaded anew: the runtime's ``runs_a_load``, else never."""
+    return getattr(runtime, "runs_a_load", None)
 
 
 def chains(workloads: Iterable[Workload], count: int) -> dict[str, Graph]:

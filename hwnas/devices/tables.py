@@ -40,11 +40,10 @@ __all__ = [
 
 #: A table that holds this share of a space's workloads is completed instead of measured anew.
 _WORTH_COMPLETING = 0.75
-#: A profile measures at least so long on a CPU: slow spells last seconds, and a shorter one may see
-#: little else. Where models are loaded anew meanwhile, runs are two thirds of the time, and what
-#: remains uncertain after so many of them are the loads.
+#: Slow spells last seconds; a profile of a CPU shorter than this may see little else.
 PROFILE_SECONDS = 38.0
-_SECONDS_OF_RELOADED, _MOST_RUNS_OF_RELOADED = 21.0, 200
+#: Where models are loaded anew meanwhile a third of the time is loading, and more runs say little.
+_SECONDS_OF_RELOADED, _MOST_RUNS_OF_RELOADED = 19.0, 150
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,8 @@ class ProfileJob:
         precision: of weights and activations.
         batch: images a run.
         seed: of the networks and the order of the runs.
-        seconds: measure for at least so long; None: as long as a CPU is worth.
+        seconds: measure for at least so long; None: `PROFILE_SECONDS`, or half of it on a runtime
+            that loads models anew meanwhile.
         kernels: how many kernels of random networks are measured as well.
         n_workloads: measure only so many, and estimate the others from them; None: all.
         out: the file; None keeps it among the user's tables.
@@ -76,6 +76,7 @@ def profile_plan(seconds: float) -> Plan:
 
 
 def _plan_for(runtime: AnyRuntime, seconds: float | None) -> Plan:
+    """The plan of a profile on a runtime."""
     if runs_a_load(runtime) is None:
         return profile_plan(PROFILE_SECONDS if seconds is None else seconds)
     plan = profile_plan(_SECONDS_OF_RELOADED if seconds is None else seconds)

@@ -212,17 +212,17 @@ def _record(
 
 def standing(samples: Samples, names: Collection[str], plan: Plan) -> tuple[int, float]:
     """How many jobs are finished, and runs made over those that the spread says will be needed."""
-    made = needed = 0.0
-    known = 0
+    known, made, needed = 0, 0, 0.0
     for key in names:
         quotients = samples.quotients.get(key, [])
         runs, expected = len(quotients), float(plan.min_runs)
-        if runs >= max(1, plan.min_runs // 2):
+        finished = runs >= max(plan.min_runs, plan.max_runs)
+        if not finished and runs >= max(1, plan.min_runs // 2):
             grow = (median_error(quotients) / max(plan.tolerance, 1e-6)) ** 2
+            finished = runs >= plan.min_runs and grow <= 1
             expected = min(max(runs * grow, runs + 1, plan.min_runs), plan.max_runs)
-            if runs >= plan.min_runs and (runs >= plan.max_runs or grow <= 1):
-                known, expected = known + 1, float(runs)
-        made, needed = made + runs, needed + expected
+        known += finished
+        made, needed = made + runs, needed + (runs if finished else expected)
     by_time = samples.total_ms / (1000 * plan.min_seconds) if plan.min_seconds else 1.0
     return known, min(made / max(needed, 1.0), by_time)
 

@@ -204,7 +204,7 @@ def test_a_profile_is_half_as_long_where_models_are_loaded_anew(
         runs_a_load = again
 
         def true_ms(self, model):
-            return 50 * super().true_ms(model)
+            return 20 * super().true_ms(model)
 
     device = Slow(spell=1, outliers=0, slow_first=1)
     profile_to_file(small_space, device, ProfileJob(seconds=seconds, out=tmp_path / "t.json"))

@@ -42,8 +42,8 @@ __all__ = [
 _WORTH_COMPLETING = 0.75
 #: Slow spells last seconds; a profile of a CPU shorter than this may see little else.
 PROFILE_SECONDS = 38.0
-#: Where models are loaded anew meanwhile a third of the time is loading, and more runs say little.
-_SECONDS_OF_RELOADED, _MOST_RUNS_OF_RELOADED = 19.0, 150
+#: Where models are loaded anew meanwhile more runs of a load say little.
+_SECONDS_OF_RELOADED, _MOST_RUNS_OF_RELOADED = 21.0, 150
 
 
 @dataclass(frozen=True, slots=True)

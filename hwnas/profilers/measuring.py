@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from math import prod
 from pathlib import Path
 from typing import cast
@@ -20,7 +20,7 @@ from hwnas.ops import Graph, Workload
 from hwnas.profilers.chain import chained, slope
 from hwnas.profilers.company import noticed_company
 from hwnas.profilers.journal import Journal
-from hwnas.profilers.loads import loaded_anew
+from hwnas.profilers.loads import rounds_of_loads
 from hwnas.profilers.protocol import (
     Job,
     Plan,
@@ -40,7 +40,7 @@ from hwnas.profilers.runtime import (
     Watched,
     is_remote,
 )
-from hwnas.progress import Progress, say
+from hwnas.progress import Progress, say, silent
 from hwnas.spaces import SearchSpace
 from hwnas.version import __version__
 
@@ -115,9 +115,17 @@ def measure(
         if isinstance(runtime, MeasuresRounds):
             rounds = runtime.rounds(models, reference, samples, plan, seed=seed, progress=progress)
         else:
+            every = None if warm else runs_a_load(runtime)  # kernels are many with few runs each
+            if every is not None:  # what is loaded again is written once
+                models, reference = {key: cache(models[key]) for key in names}, cache(reference)
             jobs, reference_job = _loaded(models, reference, runtime, progress, refused, warm)
             names = list(jobs)
-            rounds = run_rounds(jobs, reference_job, samples, plan, seed=seed)
+            if every is None:
+                rounds = run_rounds(jobs, reference_job, samples, plan, seed=seed)
+            else:
+                again = {key: models[key] for key in names}
+                load = partial(_loaded, again, reference, runtime, silent, None, ())
+                rounds = rounds_of_loads(jobs, reference_job, load, every, samples, plan, seed=seed)
         _record(rounds, names, samples, plan, book, progress)
     return _in_first_order(samples, models, seed)
 
@@ -150,8 +158,7 @@ def _loaded(
 ) -> tuple[dict[str, Job], Job]:
     """The jobs of the models, without those that were refused, and that of the reference.
 
-    A runtime with a true attribute ``largest_first`` is given them in that order. Those that find
-    their input in the cache are kernels, too many to be loaded anew for few runs each.
+    A runtime with a true attribute ``largest_first`` is given them in that order.
     """
 
     def load(at: int, name: str, model: bytes, cached: bool) -> Job:
@@ -162,10 +169,7 @@ def _loaded(
         tell(0.0, "")
         if isinstance(runtime, Compiling):
             runtime.compiling = tell
-        if cached:
-            return runtime.load(model, warm=True)
-        every, again = runs_a_load(runtime), partial(runtime.load, model)
-        return again() if every is None else loaded_anew(again, every, offset=at)
+        return runtime.load(model, warm=True) if cached else runtime.load(model)
 
     waiting = [*models.items(), (None, reference)]
     if getattr(runtime, "largest_first", False):
@@ -294,7 +298,7 @@ def chain_length(runtime: AnyRuntime, space: SearchSpace) -> int:
 
 
 def runs_a_load(runtime: AnyRuntime) -> int | None:
-    """After how many runs a model is loaded anew: the runtime's ``runs_a_load``, else never."""
+    """After how many runs of each all models are loaded anew: the runtime's own, else never."""
     return getattr(runtime, "runs_a_load", None)
 
 

@@ -31,7 +31,7 @@ class OnnxRuntimeCpu:
 
     def __init__(self, threads: int = 1, provider: str = "cpu"):
         self.threads, self._provider = check_threads(threads), provider
-        #: After how many runs a model is loaded anew, which takes milliseconds here.
+        #: After how many runs of each all models are loaded anew: it takes milliseconds here.
         self.runs_a_load = _RUNS_A_LOAD if provider == "cpu" else None
 
     def target(self, precision: str, batch: int) -> Target:

@@ -2,9 +2,10 @@ import numpy as np
 
 from hwnas.onnx_graph import to_onnx
 from hwnas.profilers import Plan, profile_space
-from hwnas.profilers.loads import loaded_anew
+from hwnas.profilers.loads import rounds_of_loads
 from hwnas.profilers.measuring import measure, reference_model
 from hwnas.profilers.onnxruntime_cpu import OnnxRuntimeCpu
+from hwnas.profilers.protocol import NETWORK, Samples
 from hwnas.progress import silent
 from hwnas.testing import SyntheticRuntime
 
@@ -26,18 +27,33 @@ class Placed(SyntheticRuntime):
         return lambda: place * run()
 
 
-def test_a_model_is_loaded_again_after_so_many_runs_and_its_first_run_does_not_count():
+def test_all_models_are_loaded_anew_after_so_many_passes_and_run_untimed_first():
     loads = []
 
     def load():
-        loads.append(len(loads))
-        said = iter(range(100))
-        return lambda: 10.0 * loads[-1] + next(said)
+        loads.append([])
+        at = len(loads)
+        job = lambda: loads[-1].append("run") or float(at)  # noqa: E731
+        return {"part": job, f"{NETWORK}whole": job}, lambda: 5.0
 
-    job = loaded_anew(load, 3, offset=1)
-    first = [0.0, 1.0]  # one fewer, since it began late
-    others = [11.0, 12.0, 13.0, 21.0, 22.0, 23.0]  # without 10 and 20
-    assert [job() for _ in range(8)] == first + others
+    samples, plan = Samples(), Plan(min_runs=8, max_runs=8, warm_up=2)
+    rounds = list(rounds_of_loads(*load(), load, 3, samples, plan))
+    of_loads = [1.0] * 3 + [2.0] * 3 + [3.0] * 2
+    assert [r.runs_ms["part"] for r in rounds[::2]] == of_loads
+    assert [r.runs_ms[f"{NETWORK}whole"] for r in rounds[1::2]] == of_loads
+    assert [len(runs) for runs in loads] == [2 * (2 + 3), 2 * (2 + 3), 2 * (2 + 2)]
+
+
+def test_what_is_known_already_is_not_loaded_again():
+    loads = []
+
+    def load():
+        loads.append("")
+        return {"a": lambda: 1.0}, lambda: 5.0
+
+    plan = Plan(min_runs=6, max_runs=6)
+    assert len(list(rounds_of_loads(*load(), load, 3, Samples(), plan))) == 6
+    assert len(loads) == 2
 
 
 def test_profiles_are_nearer_the_truth_where_models_are_loaded_anew(small_space):
@@ -55,17 +71,24 @@ def test_profiles_are_nearer_the_truth_where_models_are_loaded_anew(small_space)
     assert anew < 0.6 * once
 
 
-def test_kernels_are_loaded_once_and_other_models_again(small_space):
-    device = Placed(10)
-    model = reference_model(small_space, "fp32", 1)
-    plan = Plan(min_runs=47, max_runs=47, warm_up=3)
-    models = {"kernel": model, "other": model}
-    target = device.target("fp32", 1)
-    measure(models, small_space, device, target, plan, 0, None, silent, warm={"kernel"})
-    assert device.loads[True] == 1
-    other = 1 + (3 + 47) // 10
-    reference = 1 + (3 + 2 * 47) // 10  # it runs before and behind each round at least
-    assert device.loads[False] >= other + reference
+def test_kernels_are_loaded_once_and_other_models_again_but_written_once(small_space):
+    written = []
+
+    def model():
+        written.append("")
+        return reference_model(small_space, "fp32", 1)()
+
+    def loads(warm):
+        device = Placed(10)
+        plan, target = Plan(min_runs=47, max_runs=47), device.target("fp32", 1)
+        measure(
+            {"a": model, "b": model}, small_space, device, target, plan, 0, None, silent, warm=warm
+        )
+        return device.loads
+
+    assert loads(()) == {True: 0, False: 5 * 3}  # with the reference
+    assert len(written) == 2
+    assert loads({"a"}) == {True: 1, False: 2}
 
 
 def test_only_loads_that_take_milliseconds_are_repeated():

@@ -22,6 +22,7 @@ from hwnas.profilers import (
     profile_kernels,
     profile_space,
 )
+from hwnas.profilers.measuring import runs_a_load
 from hwnas.profilers.profile import profile_networks
 from hwnas.progress import Progress, say, silent
 from hwnas.spaces import SearchSpace
@@ -39,8 +40,10 @@ __all__ = [
 
 #: A table that holds this share of a space's workloads is completed instead of measured anew.
 _WORTH_COMPLETING = 0.75
-#: Slow spells last seconds; a profile shorter than this may see little else.
+#: Slow spells last seconds; a profile of a CPU shorter than this may see little else.
 PROFILE_SECONDS = 38.0
+#: Where models are loaded anew meanwhile more runs of a load say little.
+_SECONDS_OF_RELOADED, _MOST_RUNS_OF_RELOADED = 21.0, 150
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,8 @@ class ProfileJob:
         precision: of weights and activations.
         batch: images a run.
         seed: of the networks and the order of the runs.
-        seconds: measure for at least so long.
+        seconds: measure for at least so long; None: `PROFILE_SECONDS`, or half of it on a runtime
+            that loads models anew meanwhile.
         kernels: how many kernels of random networks are measured as well.
         n_workloads: measure only so many, and estimate the others from them; None: all.
         out: the file; None keeps it among the user's tables.
@@ -60,7 +64,7 @@ class ProfileJob:
     precision: str = "fp32"
     batch: int = 1
     seed: int = 0
-    seconds: float = PROFILE_SECONDS
+    seconds: float | None = None
     kernels: int = 0
     n_workloads: int | None = None
     out: Path | None = None
@@ -69,6 +73,14 @@ class ProfileJob:
 def profile_plan(seconds: float) -> Plan:
     """How well a profile measures, and for how long at least."""
     return Plan(min_seconds=seconds)
+
+
+def _plan_for(runtime: AnyRuntime, seconds: float | None) -> Plan:
+    """The plan of a profile on a runtime."""
+    if runs_a_load(runtime) is None:
+        return profile_plan(PROFILE_SECONDS if seconds is None else seconds)
+    plan = profile_plan(_SECONDS_OF_RELOADED if seconds is None else seconds)
+    return replace(plan, max_runs=min(plan.max_runs, _MOST_RUNS_OF_RELOADED))
 
 
 def kernel_plan() -> Plan | None:
@@ -107,7 +119,7 @@ def profile_to_file(
             precision=job.precision,
             batch=job.batch,
             n_workloads=job.n_workloads,
-            plan=profile_plan(job.seconds),
+            plan=_plan_for(runtime, job.seconds),
             seed=job.seed,
             journal=journal,
             progress=progress,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from math import prod
 from pathlib import Path
 from typing import cast
@@ -15,11 +15,13 @@ import numpy as np
 
 from hwnas.errors import ModelRejectedError
 from hwnas.latency_tables import Measurement, Provenance, Target
+from hwnas.memory import machine_bytes
 from hwnas.onnx_graph import Precision, to_onnx
 from hwnas.ops import Graph, Workload
 from hwnas.profilers.chain import chained, slope
 from hwnas.profilers.company import noticed_company
 from hwnas.profilers.journal import Journal
+from hwnas.profilers.loads import rounds_of_loads
 from hwnas.profilers.protocol import (
     Job,
     Plan,
@@ -39,7 +41,7 @@ from hwnas.profilers.runtime import (
     Watched,
     is_remote,
 )
-from hwnas.progress import Progress, say
+from hwnas.progress import Progress, say, silent
 from hwnas.spaces import SearchSpace
 from hwnas.version import __version__
 
@@ -54,7 +56,8 @@ __all__ = [
     "onnx_models",
     "provenance",
     "reference_model",
-    "share_done",
+    "runs_a_load",
+    "standing",
     "with_slopes",
 ]
 
@@ -64,6 +67,8 @@ CALL = "call"
 CHAIN = "chain of "
 #: At most this many models are named; of the others only the number is given.
 _NAMED = 3
+#: Bytes of two loads over those of the models, with some to spare.
+_OF_TWO_LOADS = 8.0
 #: Links of the chains of cells, where the runtime does not say how many.
 _LINKS_OF_CELLS = 4
 
@@ -113,11 +118,25 @@ def measure(
         if isinstance(runtime, MeasuresRounds):
             rounds = runtime.rounds(models, reference, samples, plan, seed=seed, progress=progress)
         else:
+            every = None if warm else runs_a_load(runtime)  # kernels are many with few runs each
+            if every is not None:  # what is loaded again is written once
+                models, reference = {key: cache(models[key]) for key in names}, cache(reference)
             jobs, reference_job = _loaded(models, reference, runtime, progress, refused, warm)
             names = list(jobs)
-            rounds = run_rounds(jobs, reference_job, samples, plan, seed=seed)
+            again = {key: models[key] for key in names}
+            if every is None or _held_twice(again) > machine_bytes():
+                rounds = run_rounds(jobs, reference_job, samples, plan, seed=seed)
+            else:
+                load = partial(_loaded, again, reference, runtime, silent, None, ())
+                rounds = rounds_of_loads(jobs, reference_job, load, every, samples, plan, seed=seed)
+            del jobs, reference_job  # which the rounds let go when they load others
         _record(rounds, names, samples, plan, book, progress)
     return _in_first_order(samples, models, seed)
+
+
+def _held_twice(models: Models) -> float:
+    """Bytes, about, that two loads of the models take beside what was written."""
+    return _OF_TWO_LOADS * sum(len(model()) for model in models.values())
 
 
 def _in_first_order(samples: Samples, names: Iterable[str], seed: int) -> Samples:
@@ -200,24 +219,25 @@ def _record(
 ) -> None:
     for taken in rounds:
         book.append(taken)
-        known = sum(samples.finished(key, plan) for key in names)
-        progress("measuring", share_done(samples, names, plan), f"{known} of {len(names)} known")
+        known, share = standing(samples, names, plan)
+        progress("measuring", share, f"{known} of {len(names)} known")
 
 
-def share_done(samples: Samples, names: Iterable[str], plan: Plan) -> float:
-    """Runs made, over the runs that the spread seen so far says will be needed."""
-    made = needed = 0.0
+def standing(samples: Samples, names: Collection[str], plan: Plan) -> tuple[int, float]:
+    """How many jobs are finished, and runs made over those that the spread says will be needed."""
+    known, made, needed = 0, 0, 0.0
     for key in names:
         quotients = samples.quotients.get(key, [])
-        runs = expected = float(len(quotients))
-        if not samples.finished(key, plan):
-            expected = plan.min_runs
-            if len(quotients) >= plan.min_runs // 2:
-                grow = (median_error(quotients) / max(plan.tolerance, 1e-6)) ** 2
-                expected = min(max(runs * grow, runs + 1, plan.min_runs), plan.max_runs)
-        made, needed = made + runs, needed + expected
+        runs, expected = len(quotients), float(plan.min_runs)
+        finished = runs >= max(plan.min_runs, plan.max_runs)
+        if not finished and runs >= max(1, plan.min_runs // 2):
+            grow = (median_error(quotients) / max(plan.tolerance, 1e-6)) ** 2
+            finished = runs >= plan.min_runs and grow <= 1
+            expected = min(max(runs * grow, runs + 1, plan.min_runs), plan.max_runs)
+        known += finished
+        made, needed = made + runs, needed + (runs if finished else expected)
     by_time = samples.total_ms / (1000 * plan.min_seconds) if plan.min_seconds else 1.0
-    return min(made / max(needed, 1.0), by_time)
+    return known, min(made / max(needed, 1.0), by_time)
 
 
 def form(target: Target) -> tuple[str, int, bool]:
@@ -284,6 +304,11 @@ def chain_length(runtime: AnyRuntime, space: SearchSpace) -> int:
     """
     usual = 1 if space.layout.sequential else _LINKS_OF_CELLS
     return int(getattr(runtime, "chain", usual))
+
+
+def runs_a_load(runtime: AnyRuntime) -> int | None:
+    """After how many runs of each all models are loaded anew: the runtime's own, else never."""
+    return getattr(runtime, "runs_a_load", None)
 
 
 def chains(workloads: Iterable[Workload], count: int) -> dict[str, Graph]:

@@ -15,6 +15,8 @@ from hwnas.profilers.this_cpu import check_threads, cpu_target, warmed
 
 __all__ = ["OnnxRuntimeCpu"]
 
+#: Loads differ as much as the median of so many runs of one load does.
+_RUNS_A_LOAD = 20
 _REJECTED = "ONNX Runtime cannot load the model"
 
 
@@ -29,6 +31,8 @@ class OnnxRuntimeCpu:
 
     def __init__(self, threads: int = 1, provider: str = "cpu"):
         self.threads, self._provider = check_threads(threads), provider
+        #: After how many runs of each all models are loaded anew: it takes milliseconds here.
+        self.runs_a_load = _RUNS_A_LOAD if provider == "cpu" else None
 
     def target(self, precision: str, batch: int) -> Target:
         """This machine's processor."""

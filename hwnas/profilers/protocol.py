@@ -127,8 +127,9 @@ class Samples:
 
     def pending(self, jobs: Iterable[str], plan: Plan) -> list[str]:
         """The jobs that need another run; all of them while ``plan.min_seconds`` are not over."""
-        unfinished = [key for key in jobs if not self.finished(key, plan)]
-        return unfinished or (list(jobs) if self.total_ms < 1000 * plan.min_seconds else [])
+        if self.total_ms < 1000 * plan.min_seconds:
+            return list(jobs)
+        return [key for key in jobs if not self.finished(key, plan)]
 
     def finished(self, key: str, plan: Plan) -> bool:
         """Whether a job needs no further run."""
@@ -209,11 +210,10 @@ def median_error(values: list[float]) -> float:
 
     The ranks n/2 +- 0.98 sqrt(n) bracket the median with 95 % confidence whatever the distribution.
     """
-    ordered = np.sort(values)
-    half = 0.98 * math.sqrt(len(ordered))
-    low = max(0, math.floor(len(ordered) / 2 - half))
-    high = min(len(ordered) - 1, math.ceil(len(ordered) / 2 + half))
-    return float((ordered[high] - ordered[low]) / 2 / np.median(ordered))
+    ordered, n = np.sort(values), len(values)
+    half = 0.98 * math.sqrt(n)
+    low, high = max(0, math.floor(n / 2 - half)), min(n - 1, math.ceil(n / 2 + half))
+    return float((ordered[high] - ordered[low]) / (ordered[(n - 1) // 2] + ordered[n // 2]))
 
 
 def summarise(samples: Samples) -> dict[str, Measurement]:

@@ -192,3 +192,20 @@ def test_a_killed_transfer_goes_on(small_space, tmp_path):
     transfer_to_file(small_space, after, source, 10, job)
     assert after.runs < 0.7 * whole.runs
     assert list(tmp_path.glob("*.partial")) == []
+
+
+@pytest.mark.parametrize(
+    ("again", "seconds", "least"), [(20, None, 19), (None, None, 38), (20, 5.0, 5)]
+)
+def test_a_profile_is_half_as_long_where_models_are_loaded_anew(
+    small_space, tmp_path, again, seconds, least
+):
+    class Slow(SyntheticRuntime):
+        runs_a_load = again
+
+        def true_ms(self, model):
+            return 20 * super().true_ms(model)
+
+    device = Slow(spell=1, outliers=0, slow_first=1)
+    profile_to_file(small_space, device, ProfileJob(seconds=seconds, out=tmp_path / "t.json"))
+    assert least <= device.clock_ms / 1000 < least + 8

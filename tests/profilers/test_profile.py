@@ -16,6 +16,8 @@ from hwnas.profilers import (
     profile_space,
     runtime,
 )
+from hwnas.profilers.measuring import standing
+from hwnas.profilers.protocol import Samples
 from hwnas.testing import SyntheticRuntime, check_runtime
 
 
@@ -191,3 +193,13 @@ def test_a_clock_that_does_not_tell_networks_from_nothing_is_refused(small_space
     device.true_ms = lambda model: 1.0
     with pytest.raises(MeasurementError, match="by a clock that does not tell them apart"):
         profile_space(small_space, device, plan=Plan(min_runs=3, max_runs=3), n_networks=3)
+
+
+def test_where_a_measurement_stands():
+    quotients = {"known": [1.0] * 10, "begun": [1.0] * 4, "most": [1.0, 9.0] * 10}
+    samples = Samples(quotients, total_ms=600.0)
+    plan = Plan(tolerance=0.01, min_runs=10, max_runs=20)
+    known, share = standing(samples, ["known", "begun", "new", "most"], plan)
+    assert (known, share) == (2, (10 + 4 + 0 + 20) / (10 + 10 + 10 + 20))
+    half = Plan(tolerance=0.01, min_runs=10, max_runs=20, min_seconds=2.0)
+    assert standing(samples, ["known"], half) == (1, 0.6 / 2.0)

@@ -158,3 +158,16 @@ def test_of_runs_in_a_row_the_second_counts():
         pass
     assert set(samples.quotients["a"]) == set(samples.quotients["b"]) == {1.0}
     assert samples.steady_reference_ms == 1.0
+
+
+def test_all_jobs_run_while_the_least_time_is_not_over_and_then_those_that_need_it():
+    values = iter(np.random.default_rng(0).lognormal(0, 0.5, 1000))
+    jobs = {"known": lambda: 1.0, "vague": lambda: float(next(values))}
+    samples, plan = Samples(), Plan(0.01, min_runs=3, max_runs=50, min_seconds=0.3)
+    rounds, before_ms = [], []
+    for taken in run_rounds(jobs, lambda: 5.0, samples, plan):
+        rounds.append(set(taken.runs_ms))
+        before_ms.append(samples.total_ms)
+    both = sum(len(names) == 2 for names in rounds)
+    assert rounds == both * [{"known", "vague"}] + (50 - both) * [{"vague"}]
+    assert before_ms[both - 2] < 300 <= before_ms[both - 1]

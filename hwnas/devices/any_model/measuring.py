@@ -20,7 +20,7 @@ from hwnas.latency_tables import Target
 from hwnas.memory import machine_bytes
 from hwnas.profilers import GPU_RUNTIMES, RUNTIMES, AnyRuntime, Plan, Runtime, is_remote
 from hwnas.profilers.company import noticed_company
-from hwnas.profilers.measuring import reference_model, share_done
+from hwnas.profilers.measuring import reference_model, standing
 from hwnas.profilers.onnxruntime_provider import provider_of
 from hwnas.profilers.protocol import Samples, run_rounds
 from hwnas.profilers.runtime import MeasuresRounds, NeedsSession
@@ -218,9 +218,8 @@ def _interleaved(
             base = runtime.load(reference())
             rounds = run_rounds(jobs, base, samples, plan, seed=options.seed)
         for _ in rounds:
-            known = sum(samples.finished(name, plan) for name in names)
-            remark = f"{known} of {len(names)} loads known"
-            progress("measuring", share_done(samples, names, plan), remark)
+            known, share = standing(samples, names, plan)
+            progress("measuring", share, f"{known} of {len(names)} loads known")
     whole = _reference_latency(samples)
     result = {}
     for case in cases:

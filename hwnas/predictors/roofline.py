@@ -40,8 +40,8 @@ class Roofline:
         spread: standard deviation of log(predicted / measured), each sample left out in turn.
         lowest, highest: of each feature among the samples, (n_features,).
         start: milliseconds that each takes whatever its work is.
-        doubt: how much larger squares of errors are than the process expects, where the roofline
-            and the process know nothing of a part of the samples; 1 at least.
+        doubt: how much larger squares of errors are than the process expects, where neither it nor
+            the roofline was fitted to a sample; 1 at least.
     """
 
     weights: FloatArray
@@ -80,7 +80,8 @@ class Roofline:
             return cls(weights, None, _left_out_spread(w, y), *known)
         process = GaussianProcess.fit(x, rest, smooth=True)
         spread = float(np.sqrt(np.mean(process.left_out() ** 2)))
-        return cls(weights, process, spread, *known, _doubt(w, x, y))
+        doubt = _unseen_square(w, x, y) / float(np.mean(process.left_out_variance()))
+        return cls(weights, process, spread, *known, max(1.0, doubt))
 
     def predict(
         self, work: npt.ArrayLike, features: npt.ArrayLike
@@ -132,22 +133,20 @@ def _roof(weights: FloatArray, work: FloatArray) -> FloatArray:
     return result
 
 
-def _doubt(work: FloatArray, features: FloatArray, ms: FloatArray) -> float:
-    """Mean square of errors over what a process expects; each part is predicted from the others.
+def _unseen_square(work: FloatArray, features: FloatArray, ms: FloatArray) -> float:
+    """Mean square of log(predicted / measured); each part is predicted by what the others fit.
 
-    Leaving samples out of the process alone would flatter it: its lengths, and the roofline whose
+    To leave samples out of the process alone would flatter it: its lengths, and the roofline whose
     rest it learns, were fitted to all of them.
     """
-    squares = np.empty(len(ms))
+    errors = np.empty(len(ms))
     shuffled = np.random.default_rng(0).permutation(len(ms))
     for part in np.array_split(shuffled, _PARTS):
         kept = np.setdiff1d(shuffled, part)
-        weights = _relative_nnls(work[kept], ms[kept])
-        rest = np.log(ms / _roof(weights, work))
+        rest = np.log(ms / _roof(_relative_nnls(work[kept], ms[kept]), work))
         process = GaussianProcess.fit(features[kept], rest[kept], smooth=True)
-        errors = process.predict(features[part]) - rest[part]
-        squares[part] = (errors / process.deviation(features[part])) ** 2
-    return max(1.0, float(squares.mean()))
+        errors[part] = process.predict(features[part]) - rest[part]
+    return float(np.mean(errors**2))
 
 
 def _left_out_spread(work: FloatArray, ms: FloatArray) -> float:

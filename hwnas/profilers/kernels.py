@@ -41,8 +41,8 @@ _ROUGHLY = (0.002, 5e-8, 1e-7)
 _TINY = _ROUGHLY[0] + 0.001
 #: Runtimes of CPUs that make other kernels than those of ONNX Runtime.
 _OF_OTHERS = ("openvino", "torch-compile")
-#: Larger kernels are not measured, only predicted: one takes as long as a hundred others, or as much
-#: memory. A roofline extrapolates what is bound by memory well.
+#: Larger kernels are not measured, only predicted: one takes as long as a hundred others, or as
+#: much memory.
 _MOST_MACS = 500_000_000
 _MOST_CONSTANTS, _MOST_BYTES = 8_000_000, 16_000_000
 #: Whole networks lie between these.

@@ -30,7 +30,7 @@ __all__ = ["check_kernels", "choose_kernels", "profile_kernels"]
 _POOL, _LOOSE = 105, 50
 #: The smallest number of kernels of each family, and of those that multiply, which take most of a
 #: model's time; a family may have fewer. Of fewer than eight a plain roofline is made.
-_LEAST, _LEAST_OF_PRODUCTS, _FEW = 16, 24, 8
+_LEAST, _LEAST_OF_PRODUCTS, _FEW = 16, 32, 8
 #: The weight of convolutions, of matrix products, and of what stands between them everywhere, when
 #: the other kernels are shared out.
 _WEIGHT = 6
@@ -68,7 +68,7 @@ def profile_kernels(
         origin: the space of the table; its middle network is the reference.
         runtime: what runs them.
         count: how many kernels are measured alone, about; every family gets 16 at least, of
-            convolutions and matrix products 24, where so many were drawn.
+            convolutions and matrix products 32, where so many were drawn.
         n_networks: random networks measured whole, to know how far sums of kernels are off.
         plan: when a median is tight enough.
         seed: of the kernels, the networks and the order of the runs.

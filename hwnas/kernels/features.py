@@ -139,11 +139,13 @@ def _run(kernel: Kernel, source: Shape, result: Shape) -> int:
     numbers or one number.
     """
     if kernel.attribute("perm", ""):
-        order = kernel.numbers("perm")
-        kept = 0
-        while kept < len(order) and order[-1 - kept] == len(order) - 1 - kept:
-            kept += 1
-        return math.prod(source[len(source) - kept :])
+        order = [at for at in kernel.numbers("perm") if 0 <= at < len(source) and source[at] > 1]
+        run = 1
+        for at, place in zip(order[::-1], sorted(order)[::-1], strict=True):
+            if at != place:
+                break
+            run *= source[at]
+        return run
     if kernel.attribute("axis", ""):
         place = kernel.numbers("axis")[0] % max(len(source), 1)
         return math.prod(source[place + (kernel.op not in _CONTIGUOUS) :])

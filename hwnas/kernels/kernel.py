@@ -122,6 +122,8 @@ class Kernel:
             name += f" {self._kind_of_convolution()}"
         if self.op in _ALONG and self._across():
             name += " across"
+        if self.op == "Resize" and self.attribute("mode", "") == "cubic":
+            name += " cubic"  # takes some hundred times as long as the others
         if self.op == "Resize" and self.inputs[0].shape == self.outputs[0].shape:
             name = "Cast"
         kind = next((value.dtype for value in self.inputs if not value.constant), "float")

@@ -21,6 +21,8 @@ __all__ = ["Roofline"]
 _LEAST = 3
 #: Fewer samples than this cannot tell the shape of what the roofline leaves over.
 _LEAST_PROCESS = 8
+#: Parts of the samples that are left out in turn, to know how large errors are.
+_PARTS = 4
 #: Errors of few samples say little of how large errors are: these are added to them.
 _PRIOR_ERROR, _PRIOR_COUNT = 0.3, 2
 #: Standard deviation of the logarithm for each factor e that a feature lies beyond all samples: a
@@ -38,7 +40,8 @@ class Roofline:
         spread: standard deviation of log(predicted / measured), each sample left out in turn.
         lowest, highest: of each feature among the samples, (n_features,).
         start: milliseconds that each takes whatever its work is.
-        doubt: how much larger the squares of those errors are than the process expects; 1 at least.
+        doubt: how much larger squares of errors are than the process expects, where neither it nor
+            the roofline was fitted to a sample; 1 at least.
     """
 
     weights: FloatArray
@@ -76,9 +79,9 @@ class Roofline:
         if len(y) < _LEAST_PROCESS:
             return cls(weights, None, _left_out_spread(w, y), *known)
         process = GaussianProcess.fit(x, rest, smooth=True)
-        errors = process.left_out() ** 2
-        doubt = max(1.0, float(np.mean(errors / process.left_out_variance())))
-        return cls(weights, process, float(np.sqrt(np.mean(errors))), *known, doubt)
+        spread = float(np.sqrt(np.mean(process.left_out() ** 2)))
+        doubt = _unseen_square(w, x, y) / float(np.mean(process.left_out_variance()))
+        return cls(weights, process, spread, *known, max(1.0, doubt))
 
     def predict(
         self, work: npt.ArrayLike, features: npt.ArrayLike
@@ -128,6 +131,22 @@ class Roofline:
 def _roof(weights: FloatArray, work: FloatArray) -> FloatArray:
     result: FloatArray = work @ weights[:-1] + weights[-1]
     return result
+
+
+def _unseen_square(work: FloatArray, features: FloatArray, ms: FloatArray) -> float:
+    """Mean square of log(predicted / measured); each part is predicted by what the others fit.
+
+    To leave samples out of the process alone would flatter it: its lengths, and the roofline whose
+    rest it learns, were fitted to all of them.
+    """
+    errors = np.empty(len(ms))
+    shuffled = np.random.default_rng(0).permutation(len(ms))
+    for part in np.array_split(shuffled, _PARTS):
+        kept = np.setdiff1d(shuffled, part)
+        rest = np.log(ms / _roof(_relative_nnls(work[kept], ms[kept]), work))
+        process = GaussianProcess.fit(features[kept], rest[kept], smooth=True)
+        errors[part] = process.predict(features[part]) - rest[part]
+    return float(np.mean(errors**2))
 
 
 def _left_out_spread(work: FloatArray, ms: FloatArray) -> float:

@@ -27,14 +27,13 @@ from hwnas.spaces import SearchSpace
 __all__ = ["check_kernels", "choose_kernels", "profile_kernels"]
 
 #: Random networks that kernels are drawn from, in styles that take turns; graphs of single nodes.
-_POOL, _LOOSE = 105, 20
+_POOL, _LOOSE = 105, 50
 #: The smallest number of kernels of each family, and of those that multiply, which take most of a
-#: model's time; a family may have fewer. Fewer than eight give a plain roofline, and three or four
-#: of very different sizes hardly that.
-_LEAST, _LEAST_OF_PRODUCTS = 8, 16
+#: model's time; a family may have fewer. Of fewer than eight a plain roofline is made.
+_LEAST, _LEAST_OF_PRODUCTS, _FEW = 16, 32, 8
 #: The weight of convolutions, of matrix products, and of what stands between them everywhere, when
 #: the other kernels are shared out.
-_WEIGHT = 3
+_WEIGHT = 6
 _EVERYWHERE = ("Add, Mul, Sub",)
 #: A rough time of a kernel, to share kernels out by: ms each, per MAC, per byte.
 _ROUGHLY = (0.002, 5e-8, 1e-7)
@@ -42,9 +41,10 @@ _ROUGHLY = (0.002, 5e-8, 1e-7)
 _TINY = _ROUGHLY[0] + 0.001
 #: Runtimes of CPUs that make other kernels than those of ONNX Runtime.
 _OF_OTHERS = ("openvino", "torch-compile")
-#: Larger kernels are not measured, only predicted: one takes as long as a hundred others.
+#: Larger kernels are not measured, only predicted: one takes as long as a hundred others, or as
+#: much memory.
 _MOST_MACS = 500_000_000
-_MOST_CONSTANTS, _MOST_BYTES = 8_000_000, 48_000_000
+_MOST_CONSTANTS, _MOST_BYTES = 8_000_000, 16_000_000
 #: Whole networks lie between these.
 _NETWORK_MACS = (200_000, 1_200_000_000)
 
@@ -55,7 +55,7 @@ def profile_kernels(
     runtime: AnyRuntime,
     count: int = 500,
     *,
-    n_networks: int = 24,
+    n_networks: int = 48,
     plan: Plan | None = None,
     seed: int = 0,
     journal: Path | None = None,
@@ -67,8 +67,8 @@ def profile_kernels(
         table: made on the runtime's target.
         origin: the space of the table; its middle network is the reference.
         runtime: what runs them.
-        count: how many kernels are measured alone, about; every family gets eight at least, of
-            convolutions and matrix products 16, where so many were drawn.
+        count: how many kernels are measured alone, about; every family gets 16 at least, of
+            convolutions and matrix products 32, where so many were drawn.
         n_networks: random networks measured whole, to know how far sums of kernels are off.
         plan: when a median is tight enough.
         seed: of the kernels, the networks and the order of the runs.
@@ -97,7 +97,7 @@ def profile_kernels(
     models[CALL] = partial(to_onnx, empty_graph(), batch=batch)
     alone = set(models)
     models |= {NETWORK + str(at): drawn[at] for at in whole}
-    plan = plan or Plan(tolerance=0.015, min_runs=40, max_runs=80)
+    plan = plan or Plan(tolerance=0.015, min_runs=20, max_runs=40)
     samples = measure(
         models, origin, runtime, table.target, plan, seed, journal, progress, warm=alone
     )
@@ -177,7 +177,8 @@ def _roughly(kernel: Kernel) -> float:
 def _families(pieces: Sequence[Piece]) -> dict[str, dict[str, Piece]]:
     """Family -> key -> kernel, sorted; of several pieces with one key the first by its content.
 
-    What hardly does anything tells nothing but a call's noise: it is left out where others are.
+    What hardly does anything tells nothing but a call's noise: the largest of such kernels stand in
+    where others are too few.
     """
     found: dict[str, dict[str, dict[bytes, Piece]]] = {}
     for piece in pieces:
@@ -191,8 +192,9 @@ def _families(pieces: Sequence[Piece]) -> dict[str, dict[str, Piece]]:
     families = {}
     for family, members in sorted(found.items()):
         every = {key: same[min(same)] for key, same in sorted(members.items())}
-        large = {key: piece for key, piece in every.items() if _roughly(piece.kernel) > _TINY}
-        families[family] = large if len(large) >= _LEAST else every
+        sizes = {key: _roughly(piece.kernel) for key, piece in every.items()}
+        least = min(_TINY, sorted(sizes.values())[-_FEW:][0])
+        families[family] = {key: piece for key, piece in every.items() if sizes[key] >= least}
     return families
 
 

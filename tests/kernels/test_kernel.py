@@ -83,6 +83,7 @@ def test_families_tell_bytes_apart_and_join_what_runs_the_same_code():
         "Softmax{axis=2}(2x3x4)->(2x3x4)": "Softmax",
         "Softmax{axis=1}(2x3x4)->(2x3x4)": "Softmax across",
         "Resize{mode=linear}(1x3x4x4,wint64:4)->(1x3x8x8)": "Resize",
+        "Resize{mode=cubic}(1x3x4x4,wint64:4)->(1x3x8x8)": "Resize cubic",
         "Resize{mode=linear}(1x3x4x4,wint64:4)->(1x3x4x4)": "Cast",
         "Transpose{perm=1x0}(int8:2x3)->(int8:3x2)": "Transpose int8",
         "Transpose{perm=1x0}(int64:2x3)->(int64:3x2)": "Transpose",
@@ -113,6 +114,9 @@ def test_dilation_rows_and_runs_are_features():
     for key, run in (
         ("Transpose{perm=0x2x1x3}(1x5x6x7)->(1x6x5x7)", 7),
         ("Transpose{perm=1x0}(5x6)->(6x5)", 1),
+        ("Transpose{perm=0x2x3x1}(1x1x5x6)->(1x5x6x1)", 30),  # only copies
+        ("Transpose{perm=1x0x2}(5x1x6)->(1x5x6)", 30),
+        ("Transpose{perm=0x2x1x3}(4x5x1x6)->(4x1x5x6)", 120),
         ("Softmax{axis=1}(2x3x4x5)->(2x3x4x5)", 20),
         ("Concat{axis=-1}(2x3,2x3)->(2x6)", 3),
         ("ReduceMean{axes=1,keepdims=0}(2x3x4x5)->(2x4x5)", 20),
@@ -159,7 +163,10 @@ def test_channels_that_fill_no_vector_are_told():
 
 
 def test_attributes_of_a_stranger_are_numbers_or_nothing():
-    for attribute in ("axis=many", "perm=1x", "strides=1e9", "group=-", "dilations=x", "axis=-99"):
+    for attribute in (
+        *("axis=many", "perm=1x", "strides=1e9", "group=-", "dilations=x", "axis=-99"),
+        *("perm=9x0", "perm=-9x0"),
+    ):
         kernel = parse_kernel(f"Conv{{{attribute}}}(1x3x8x8,w8x3x3x3)->(1x8x6x6)")
         assert np.isfinite(features(kernel)).all()
         assert np.isfinite(features(parse_kernel(f"Softmax{{{attribute}}}(2x3)->(2x3)"))).all()

@@ -198,7 +198,7 @@ def test_loose_kernels_load_run_and_hold_many_kinds():
     pieces = split(data)
     families = {piece.kernel.family for piece in pieces}
     assert len(families) > 35
-    for seed in (4, 5):
+    for seed in (5, 7):
         more = split(random_networks.random_network(seed, random_networks.LOOSE))
         families |= {piece.kernel.family for piece in more}
     assert families >= {

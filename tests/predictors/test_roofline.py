@@ -92,12 +92,26 @@ def test_without_a_process_all_errors_are_one():
     assert line.covariance(samples(4, 6)[1]) == pytest.approx(np.full((4, 4), line.spread**2))
 
 
-def test_a_process_that_is_too_sure_is_doubted():
-    """Errors of samples left out, over what the process expects of them."""
-    work, features, ms = samples(60, 7, wobble=0.2)
-    line = Roofline.fit(work, features, ms)
-    errors = line.process.left_out() ** 2 / line.process.left_out_variance()
-    assert line.doubt == pytest.approx(max(1.0, errors.mean()))
+def device(count, rng):
+    """Efficiency goes in steps with some of many sizes, as where vectors are filled or are not."""
+    work = np.exp(rng.uniform(np.log(1e4), np.log(1e8), (count, 3)))
+    sizes = rng.normal(size=(count, 8))
+    steps = 1 + 0.5 * (sizes[:, 0] > 0) + 0.5 * (sizes[:, 1] * sizes[:, 2] > 0)
+    ms = (work @ [2e-9, 5e-9, 1e-9] + 3e-3) * steps
+    return work, np.column_stack([np.log(work), sizes]), ms
+
+
+@pytest.mark.parametrize("count", [12, 16, 24])
+def test_errors_of_what_was_not_measured_are_as_large_as_expected(count):
+    """Mean square of errors over deviations, of kernels that neither part of a fit has seen."""
+    squares = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        line = Roofline.fit(*device(count, rng))
+        work, features, truth = device(50, rng)
+        errors = np.log(line.predict(work, features)[0] / truth)
+        squares.append(np.mean(errors**2 / np.diag(line.covariance(features))))
+    assert 0.5 < np.mean(squares) < 1.5
 
 
 def test_what_does_not_depend_on_work_is_the_start():

@@ -97,10 +97,10 @@ def _looked_up(net: DrawnGraph) -> str:
 
 
 def _resized(net: DrawnGraph) -> str:
-    n, c, *size = any_image(net, MOST / 4)
+    mode = net.pick("nearest", "linear", "linear", "cubic")
+    n, c, *size = any_image(net, MOST / 400 if mode == "cubic" else MOST / 4)  # 100 times as long
     times = net.pick(0.5, 2, 2, 4, 1.5)
     new = [max(1, round(times * s)) for s in size]
-    mode = net.pick("nearest", "linear", "linear", "cubic")
     how = "asymmetric" if mode == "nearest" else net.pick("half_pixel", "align_corners")
     sizes = net.const(np.array([n, c, *new]))
     return net.op(

@@ -5,6 +5,7 @@ from hwnas.devices.fitting import check_exportable, check_profile_fits
 from hwnas.devices.saving import keep, saved_already
 from hwnas.devices.tables import (
     PROFILE_SECONDS,
+    RELOADED_SECONDS,
     ProfileJob,
     filled,
     profile_to_file,
@@ -23,6 +24,7 @@ from hwnas.devices.target import (
 
 __all__ = [
     "PROFILE_SECONDS",
+    "RELOADED_SECONDS",
     "Measure",
     "ProfileJob",
     "available",

@@ -29,6 +29,7 @@ from hwnas.spaces import SearchSpace
 
 __all__ = [
     "PROFILE_SECONDS",
+    "RELOADED_SECONDS",
     "ProfileJob",
     "filled",
     "kernel_plan",
@@ -43,7 +44,8 @@ _WORTH_COMPLETING = 0.75
 #: Slow spells last seconds; a profile of a CPU shorter than this may see little else.
 PROFILE_SECONDS = 38.0
 #: Where models are loaded anew meanwhile more runs of a load say little.
-_SECONDS_OF_RELOADED, _MOST_RUNS_OF_RELOADED = 21.0, 150
+RELOADED_SECONDS = 21.0
+_MOST_RUNS_OF_RELOADED = 150
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,8 @@ class ProfileJob:
         precision: of weights and activations.
         batch: images a run.
         seed: of the networks and the order of the runs.
-        seconds: measure for at least so long; None: `PROFILE_SECONDS`, or half of it on a runtime
-            that loads models anew meanwhile.
+        seconds: measure for at least so long; None: `PROFILE_SECONDS`, or `RELOADED_SECONDS`
+            on a runtime that loads models anew meanwhile.
         kernels: how many kernels of random networks are measured as well.
         n_workloads: measure only so many, and estimate the others from them; None: all.
         out: the file; None keeps it among the user's tables.
@@ -79,7 +81,7 @@ def _plan_for(runtime: AnyRuntime, seconds: float | None) -> Plan:
     """The plan of a profile on a runtime."""
     if runs_a_load(runtime) is None:
         return profile_plan(PROFILE_SECONDS if seconds is None else seconds)
-    plan = profile_plan(_SECONDS_OF_RELOADED if seconds is None else seconds)
+    plan = profile_plan(RELOADED_SECONDS if seconds is None else seconds)
     return replace(plan, max_runs=min(plan.max_runs, _MOST_RUNS_OF_RELOADED))
 
 

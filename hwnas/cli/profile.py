@@ -64,8 +64,8 @@ __all__ = ["command"]
     type=seconds_type(),
     metavar="S",
     help="Measure for at least so long; slow spells of a machine last seconds  "
-    f"[default: {PROFILE_SECONDS:g} on a CPU, {RELOADED_SECONDS:g} on this one through onnxruntime, "
-    "as short as the tolerance allows on a GPU]",
+    f"[default: {PROFILE_SECONDS:g} on a CPU, {RELOADED_SECONDS:g} on this one through "
+    "onnxruntime, as short as the tolerance allows on a GPU]",
 )
 @click.option(
     "--kernels",

@@ -1,16 +1,30 @@
-"""Rounds of models that are all loaded anew now and then.
+"""Models of which several loads are measured.
 
 Where a load puts a model in memory makes it faster or slower for as long as it lies there: a block
-by one percent or so, a network by half of that. More runs do not average this, more loads do. They
-are all loaded at once, and the old ones let go at once: a model that is loaded alone into what
-another left free has its memory in pieces, and is slower by one to two percent.
+by one percent or so, a network by half of that. More runs do not average this, more loads do.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle
 
 from hwnas.profilers.protocol import Job, Plan, Round, Samples, companies, run_rounds
 
-__all__ = ["rounds_of_loads"]
+__all__ = ["in_turn", "rounds_of_loads"]
+
+
+@dataclass(frozen=True, slots=True)
+class _InTurn:
+    turns: Iterator[Job]
+    repeats: int
+
+    def __call__(self) -> float:
+        return next(self.turns)()
+
+
+def in_turn(loads: Sequence[Job]) -> Job:
+    """A job whose runs are those of several loads of one model, one after the other."""
+    return _InTurn(cycle(loads), getattr(loads[0], "repeats", 1))
 
 
 def rounds_of_loads(
@@ -24,6 +38,9 @@ def rounds_of_loads(
     seed: int = 0,
 ) -> Iterator[Round]:
     """As `run_rounds`, with the models loaded anew after so many passes.
+
+    They are all loaded at once, and the old ones let go at once: a model that is loaded alone into
+    what another left free has its memory in pieces, and is slower by one to two percent.
 
     Args:
         jobs, reference: of the first load.

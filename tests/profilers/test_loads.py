@@ -2,7 +2,7 @@ import numpy as np
 
 from hwnas.onnx_graph import to_onnx
 from hwnas.profilers import Plan, profile_space
-from hwnas.profilers.loads import rounds_of_loads
+from hwnas.profilers.loads import in_turn, rounds_of_loads
 from hwnas.profilers.measuring import measure, reference_model
 from hwnas.profilers.onnxruntime_cpu import OnnxRuntimeCpu
 from hwnas.profilers.protocol import NETWORK, Samples
@@ -25,6 +25,15 @@ class Placed(SyntheticRuntime):
         place = float(np.exp(self._places.normal(0, 0.03)))
         self.loads[warm] += 1
         return lambda: place * run()
+
+
+def test_loads_in_turn_are_one_job():
+    job = in_turn([lambda at=at: float(at) for at in range(3)])
+    assert [job() for _ in range(7)] == [0, 1, 2, 0, 1, 2, 0]
+    assert job.repeats == 1
+    window = lambda: 1.0  # noqa: E731
+    window.repeats = 50
+    assert in_turn([window, window]).repeats == 50
 
 
 def test_all_models_are_loaded_anew_after_so_many_passes_and_run_untimed_first():

@@ -20,6 +20,7 @@ from hwnas.latency_tables import Target
 from hwnas.memory import machine_bytes
 from hwnas.profilers import GPU_RUNTIMES, RUNTIMES, AnyRuntime, Plan, Runtime, is_remote
 from hwnas.profilers.company import noticed_company
+from hwnas.profilers.loads import in_turn
 from hwnas.profilers.measuring import reference_model, standing
 from hwnas.profilers.onnxruntime_provider import provider_of
 from hwnas.profilers.protocol import Samples, run_rounds
@@ -30,6 +31,8 @@ __all__ = ["Measured", "Report", "measure", "report"]
 
 #: Each model is loaded so often, since loads differ; and runs so often in all.
 _LOADS, _LEAST_RUNS, _MOST_RUNS = 4, 100, 300
+#: The reference stands for the machine: what one load of it is off would be in all models.
+_REFERENCE_LOADS = 10
 #: Half the width of the interval of a median that is tight enough, relative.
 _TOLERANCE = 0.01
 #: A slow model runs for about so long, and at least so often.
@@ -215,7 +218,8 @@ def _interleaved(
             jobs = {name: jobs[name] for name in names}
             if not jobs:
                 return {}
-            base = runtime.load(reference())
+            own = reference()
+            base = in_turn([runtime.load(own) for _ in range(_REFERENCE_LOADS if loads > 1 else 1)])
             rounds = run_rounds(jobs, base, samples, plan, seed=options.seed)
         for _ in rounds:
             known, share = standing(samples, names, plan)
@@ -240,11 +244,11 @@ def _reference_latency(samples: Samples) -> Latency:
 
 
 def _loads(cases: Sequence[Case], runtime: AnyRuntime) -> int:
-    """How often each model is loaded; once where each run starts a process, or memory is short."""
+    """How often each model is loaded: as memory allows; once where each run starts a process."""
     if isinstance(runtime, NeedsSession):
         return 1
-    taken = _LOADS * sum(len(case.runnable.data) for case in cases)
-    return _LOADS if 2 * taken < _MEMORY_SHARE * machine_bytes() else 1
+    taken = 2 * sum(len(case.runnable.data) for case in cases)
+    return max(1, min(_LOADS, int(_MEMORY_SHARE * machine_bytes()) // max(1, taken)))
 
 
 def _plan(

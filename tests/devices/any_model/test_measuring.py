@@ -3,7 +3,7 @@
 import pytest
 
 import hwnas
-from hwnas.devices.any_model import Measured, MeasureOptions, report
+from hwnas.devices.any_model import Measured, MeasureOptions, measuring, report
 from hwnas.devices.any_model.cases import labels
 from hwnas.errors import HwnasError, ModelRejectedError, OptionError
 from hwnas.onnx_graph import to_onnx
@@ -149,6 +149,23 @@ def test_a_runtime_that_this_process_registered_is_probed_in_it(files):
     found = hwnas.measure(files[0], runtime="mine", seconds=0, threads=2)
     assert found.target.device == "2 threads"
     assert found.probe.load_ms > 0
+
+
+@pytest.mark.parametrize(("fit", "loads"), [(100, 4), (3, 3), (1, 1), (0, 1)])
+def test_a_model_is_loaded_as_often_as_memory_allows(files, monkeypatch, fit, loads):
+    class Counting(SyntheticRuntime):
+        sizes = ()
+
+        def load(self, model, *, warm=False):
+            self.sizes += (len(model),)
+            return super().load(model, warm=warm)
+
+    counting = Counting()
+    size = files[0].stat().st_size
+    # a load takes a model twice, and all together take a quarter of the memory
+    monkeypatch.setattr(measuring, "machine_bytes", lambda: int(4 * 2 * size * (fit + 0.5)))
+    hwnas.measure(files[0], runtime=counting, seconds=0)
+    assert counting.sizes.count(counting.sizes[1]) == 1 + loads  # that of the probe
 
 
 def test_a_model_that_loads_no_second_time_is_named(files):

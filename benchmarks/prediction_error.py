@@ -1,9 +1,11 @@
 """Predicted against measured: random architectures that no table has seen, on this CPU.
 
 python benchmarks/prediction_error.py [TABLE] [--space NAME] [--networks N] [--runtime NAME]
+                                      [--operators NAME ...]
 
 Without a table the machine is profiled first. The networks are measured twice; how far the two
-differ is the noise floor, and their mean is what the prediction is compared with.
+differ is the noise floor, and their mean is what the prediction is compared with. --operators draws
+networks of these alone, as a search under a tight budget finds them.
 """
 
 import argparse
@@ -27,7 +29,25 @@ def measured_twice(models: dict[str, bytes], space: SearchSpace, cpu: Runtime) -
     return passes
 
 
-def main(table_name: str | None, space_name: str, count: int, runtime_name: str | None) -> None:
+def drawn(space: SearchSpace, count: int, operators: list[str]) -> np.ndarray:
+    """Random networks (count, n_decisions) of all operators, or of some."""
+    if not operators:
+        return space.sample(count, seed=20_000)
+    rng = np.random.default_rng(20_000)
+    columns = []
+    for decision in space.decisions:
+        taken = [at for at, c in enumerate(decision.choices) if c.token in operators]
+        columns.append(rng.choice(taken, size=count))
+    return np.stack(columns, axis=1)
+
+
+def main(
+    table_name: str | None,
+    space_name: str,
+    count: int,
+    runtime_name: str | None,
+    operators: list[str],
+) -> None:
     space = hwnas.space(space_name)
     cpu = runtime("cpu", 1, runtime_name)
     if table_name is None:
@@ -37,7 +57,7 @@ def main(table_name: str | None, space_name: str, count: int, runtime_name: str 
     else:
         table = hwnas.LatencyTable.load(table_name)
     predictor = hwnas.load_predictor(table, space)
-    archs = space.sample(2 * count, seed=20_000)
+    archs = drawn(space, 2 * count, operators)
     archs = archs[space.connected(archs)][:count]
     models = {space.format(arch): space.to_onnx(arch) for arch in archs}
     assert not table.networks.keys() & models.keys()
@@ -74,5 +94,6 @@ if __name__ == "__main__":
     parser.add_argument("--space", default="proxyless")
     parser.add_argument("--networks", type=int, default=50)
     parser.add_argument("--runtime", help="openvino, torch-compile; by default onnxruntime")
+    parser.add_argument("--operators", nargs="*", default=[], help="skip max3 ...; all by default")
     given = parser.parse_args()
-    main(given.table, given.space, given.networks, given.runtime)
+    main(given.table, given.space, given.networks, given.runtime, given.operators)

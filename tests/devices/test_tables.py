@@ -195,16 +195,17 @@ def test_a_killed_transfer_goes_on(small_space, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("again", "seconds", "least"), [(20, None, 21), (None, None, 38), (20, 5.0, 5)]
+    ("again", "seconds", "least", "slower"),
+    [(20, None, 21, 60), (None, None, 38, 60), (20, 5.0, 5, 20)],
 )
 def test_a_profile_is_half_as_long_where_models_are_loaded_anew(
-    small_space, tmp_path, again, seconds, least
+    small_space, tmp_path, again, seconds, least, slower
 ):
     class Slow(SyntheticRuntime):
         runs_a_load = again
 
         def true_ms(self, model):
-            return 20 * super().true_ms(model)
+            return slower * super().true_ms(model)
 
     device = Slow(spell=1, outliers=0, slow_first=1)
     profile_to_file(small_space, device, ProfileJob(seconds=seconds, out=tmp_path / "t.json"))

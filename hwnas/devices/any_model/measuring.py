@@ -218,8 +218,10 @@ def _interleaved(
             jobs = {name: jobs[name] for name in names}
             if not jobs:
                 return {}
-            own = reference()
-            base = in_turn([runtime.load(own) for _ in range(_REFERENCE_LOADS if loads > 1 else 1)])
+            network = reference()
+            base = in_turn(
+                [runtime.load(network) for _ in range(_REFERENCE_LOADS if loads > 1 else 1)]
+            )
             rounds = run_rounds(jobs, base, samples, plan, seed=options.seed)
         for _ in rounds:
             known, share = standing(samples, names, plan)

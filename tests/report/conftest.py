@@ -53,13 +53,10 @@ class Browser:
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
     def requests(self) -> list[str]:
-        """What was asked for beside the page itself."""
+        """What was asked for beside the page itself, but for the browser's own first page."""
         events = (json.loads(e["message"])["message"] for e in self.driver.get_log("performance"))
-        urls = (
-            event["params"]["request"]["url"]
-            for event in events
-            if event["method"] == "Network.requestWillBeSent"
-        )
+        sent = [e["params"] for e in events if e["method"] == "Network.requestWillBeSent"]
+        urls = [e["request"]["url"] for e in sent if not e["documentURL"].startswith("chrome:")]
         return [url for url in urls if not url.startswith(("file:", "data:"))]
 
 

@@ -9,6 +9,7 @@ from hwnas import profilers
 from hwnas.errors import HwnasError, OptionError
 from hwnas.latency_tables import Measurement, Target
 from hwnas.profilers import GPU_RUNTIMES, RUNTIMES, AnyRuntime, Plan, Runtime, check_precision
+from hwnas.profilers.loads import plan_of_loads
 from hwnas.profilers.measuring import measure
 from hwnas.profilers.onnxruntime_provider import is_provider
 from hwnas.profilers.protocol import summarise
@@ -134,14 +135,7 @@ def measure_runs(
     again = space.modules is not None
     loads = 1 if again else _loads(len(model), runtime)
     models = {f"load {at}": partial(bytes, model) for at in range(loads)}
-    usual = Plan()
-    plan = Plan(
-        tolerance=usual.tolerance * loads**0.5,
-        min_runs=-(-usual.min_runs // loads),
-        max_runs=-(-usual.max_runs // loads),
-        min_seconds=seconds,
-        again=again,
-    )
+    plan = plan_of_loads(Plan(min_seconds=seconds, again=again), loads)
     samples = measure(models, space, runtime, target, plan, seed, None, progress)
     quotients = [one for load in models for one in samples.quotients[load]]
     taken = summarise(replace(samples, quotients={"model": quotients}))["model"]

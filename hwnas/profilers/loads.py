@@ -5,12 +5,12 @@ by one percent or so, a network by half of that. More runs do not average this, 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle
 
 from hwnas.profilers.protocol import Job, Plan, Round, Samples, companies, run_rounds
 
-__all__ = ["in_turn", "rounds_of_loads"]
+__all__ = ["in_turn", "plan_of_loads", "rounds_of_loads"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,16 @@ class _InTurn:
 def in_turn(loads: Sequence[Job]) -> Job:
     """A job whose runs are those of several loads of one model, one after the other."""
     return _InTurn(cycle(loads), getattr(loads[0], "repeats", 1))
+
+
+def plan_of_loads(plan: Plan, loads: int) -> Plan:
+    """The plan of each of several loads of a model, which share the model's runs."""
+    return replace(
+        plan,
+        tolerance=plan.tolerance * loads**0.5,
+        min_runs=-(-plan.min_runs // loads),
+        max_runs=-(-plan.max_runs // loads),
+    )
 
 
 def rounds_of_loads(

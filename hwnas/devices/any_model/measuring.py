@@ -20,7 +20,7 @@ from hwnas.latency_tables import Target
 from hwnas.memory import machine_bytes
 from hwnas.profilers import GPU_RUNTIMES, RUNTIMES, AnyRuntime, Plan, Runtime, is_remote
 from hwnas.profilers.company import noticed_company
-from hwnas.profilers.loads import in_turn
+from hwnas.profilers.loads import in_turn, plan_of_loads
 from hwnas.profilers.measuring import reference_model, standing
 from hwnas.profilers.onnxruntime_provider import provider_of
 from hwnas.profilers.protocol import Samples, run_rounds
@@ -260,9 +260,4 @@ def _plan(
     known = [one.first_run_ms or 0.0 for case in cases if (one := probes[case.label])]
     least = max(_FEWEST_RUNS, min(_LEAST_RUNS, int(_SLOW_MS / max([*known, 1.0]))))
     most = max(least, min(_MOST_RUNS, 3 * least))
-    return Plan(
-        tolerance=_TOLERANCE * loads**0.5,
-        min_runs=-(-least // loads),
-        max_runs=-(-most // loads),
-        min_seconds=seconds,
-    )
+    return plan_of_loads(Plan(_TOLERANCE, least, most, min_seconds=seconds), loads)

@@ -175,16 +175,14 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     )
 
     # the best of all, or of the best few trained alone, and what the device says
-    finalists = []
-    if settings.finalists > 1:
-        finalists = rank_finalists(
-            run,
-            problem,
-            evaluation.accuracies,
-            count=settings.finalists,
-            steps=settings.finalist_steps,
-            progress=context.progress,
-        )
+    finalists = rank_finalists(
+        run,
+        problem,
+        evaluation.accuracies,
+        count=settings.finalists,
+        steps=settings.finalist_steps,
+        progress=context.progress,
+    )
     propose = proposer(
         searcher,
         lambda feasible, misses: _searcher(problem, settings, feasible, misses),

@@ -162,16 +162,14 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     )
 
     # beyond the paper: the best few, trained alone, and what the device says
-    finalists = []
-    if settings.finalists > 1:
-        finalists = rank_finalists(
-            context.run,
-            problem,
-            evaluate,
-            count=settings.finalists,
-            steps=settings.finalist_steps,
-            progress=progress,
-        )
+    finalists = rank_finalists(
+        context.run,
+        problem,
+        evaluate,
+        count=settings.finalists,
+        steps=settings.finalist_steps,
+        progress=progress,
+    )
     propose = proposer(
         searcher,
         again,

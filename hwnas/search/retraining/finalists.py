@@ -45,13 +45,15 @@ def rank_finalists(
         problem: its budgets are kept, its proxy is trained, all its validation images are used.
             The seed of weights and images is not that of `hwnas.search.retraining.found`.
         evaluate: what the search has asked for.
-        count: finalists at most, see `diverse_subset`.
+        count: finalists at most, see `diverse_subset`; 1 for none, since it would be alone.
         steps: that each is trained.
         progress: told after every step.
 
     Returns:
         Architectures (n_decisions,) with their accuracies, 0 to 1, the best first.
     """
+    if count == 1:
+        return []
     space, data = problem.proxy, problem.data
     archs, accuracies = evaluate.history
     kept = problem.feasible.contains(archs)

@@ -1,4 +1,4 @@
-"""Models of which several loads are measured.
+"""Models of which several loads are measured, and models too many to be loaded at once.
 
 Where a load puts a model in memory makes it faster or slower for as long as it lies there: a block
 by one percent or so, a network by half of that. More runs do not average this, more loads do.
@@ -10,7 +10,10 @@ from itertools import cycle
 
 from hwnas.profilers.protocol import Job, Plan, Round, Samples, companies, run_rounds
 
-__all__ = ["in_turn", "plan_of_loads", "rounds_of_loads"]
+__all__ = ["in_turn", "plan_of_loads", "rounds_of_loads", "rounds_of_parts"]
+
+#: Models that are loaded at once, where thousands are measured.
+_AT_ONCE = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +68,29 @@ def rounds_of_loads(
         if not samples.pending(jobs, plan):
             return
         jobs, reference = load()
+
+
+def rounds_of_parts(
+    names: Sequence[str],
+    load: Callable[[Sequence[str]], tuple[Mapping[str, Job], Job]],
+    samples: Samples,
+    plan: Plan,
+    *,
+    seed: int = 0,
+    at_once: int = _AT_ONCE,
+) -> Iterator[Round]:
+    """As `run_rounds`, with only a part of the models loaded at any time.
+
+    Every part takes models from all over the list, so that a slow spell does not hit one kind.
+
+    Args:
+        names: of the models.
+        load: loads a part of them, and the reference.
+        samples, plan, seed: as `run_rounds`.
+        at_once: models of a part at most.
+    """
+    count = -(-len(names) // at_once)
+    for first in range(count):
+        part = samples.pending(names[first::count], plan)
+        if part:
+            yield from run_rounds(*load(part), samples, plan, seed=seed)

@@ -21,7 +21,7 @@ from hwnas.ops import Graph, Workload
 from hwnas.profilers.chain import chained, slope
 from hwnas.profilers.company import noticed_company
 from hwnas.profilers.journal import Journal
-from hwnas.profilers.loads import rounds_of_loads
+from hwnas.profilers.loads import rounds_of_loads, rounds_of_parts
 from hwnas.profilers.protocol import (
     Job,
     Plan,
@@ -117,11 +117,21 @@ def measure(
     with noticed_company(target), book.held(), _session(runtime):
         if isinstance(runtime, MeasuresRounds):
             rounds = runtime.rounds(models, reference, samples, plan, seed=seed, progress=progress)
+        elif warm:  # kernels are many with few runs each
+            rounds = rounds_of_parts(
+                names,
+                lambda part: _loaded(
+                    {key: models[key] for key in part}, reference, runtime, progress, refused, warm
+                ),
+                samples,
+                plan,
+                seed=seed,
+            )
         else:
-            every = None if warm else runs_a_load(runtime)  # kernels are many with few runs each
+            every = runs_a_load(runtime)
             if every is not None:  # what is loaded again is written once
                 models, reference = {key: cache(models[key]) for key in names}, cache(reference)
-            jobs, reference_job = _loaded(models, reference, runtime, progress, refused, warm)
+            jobs, reference_job = _loaded(models, reference, runtime, progress, refused, ())
             names = list(jobs)
             again = {key: models[key] for key in names}
             if every is None or _held_twice(again) > machine_bytes():

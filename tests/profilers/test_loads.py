@@ -1,8 +1,11 @@
+import weakref
+from itertools import islice
+
 import numpy as np
 
 from hwnas.onnx_graph import to_onnx
 from hwnas.profilers import Plan, profile_space
-from hwnas.profilers.loads import in_turn, rounds_of_loads
+from hwnas.profilers.loads import in_turn, rounds_of_loads, rounds_of_parts
 from hwnas.profilers.measuring import measure, reference_model
 from hwnas.profilers.onnxruntime_cpu import OnnxRuntimeCpu
 from hwnas.profilers.protocol import NETWORK, Samples
@@ -63,6 +66,41 @@ def test_what_is_known_already_is_not_loaded_again():
     plan = Plan(min_runs=6, max_runs=6)
     assert len(list(rounds_of_loads(*load(), load, 3, Samples(), plan))) == 6
     assert len(loads) == 2
+
+
+def test_many_models_are_loaded_a_part_at_a_time_and_each_part_has_some_of_every_kind():
+    names = ["a0", "a1", "a2", "b0", "b1", "b2", f"{NETWORK}0", f"{NETWORK}1", f"{NETWORK}2"]
+    alive, parts, samples, plan = weakref.WeakSet(), [], Samples(), Plan(min_runs=4, max_runs=4)
+
+    class Loaded:
+        def __call__(self):
+            return 1.0
+
+    def load(part):
+        parts.append(list(part))
+        jobs = {name: Loaded() for name in part}
+        alive.update(jobs.values())
+        return jobs, lambda: 5.0
+
+    held = [len(alive) for _ in rounds_of_parts(names, load, samples, plan, at_once=4)]
+    assert parts == [names[0::3], names[1::3], names[2::3]]
+    assert max(held) == 3
+    assert {name: len(samples.quotients[name]) for name in names} == dict.fromkeys(names, 4)
+
+
+def test_a_part_that_is_known_is_not_loaded_again_after_a_kill():
+    names, parts, plan = ["a", "b", "c", "d"], [], Plan(min_runs=4, max_runs=4)
+
+    def load(part):
+        parts.append(list(part))
+        return {name: lambda: 1.0 for name in part}, lambda: 5.0
+
+    samples = Samples()
+    killed = list(islice(rounds_of_parts(names, load, samples, plan, at_once=2), 6))
+    parts.clear()
+    rest = list(rounds_of_parts(names, load, samples, plan, at_once=2))
+    assert len(killed) + len(rest) == 8
+    assert parts == [["b", "d"]]
 
 
 def test_profiles_are_nearer_the_truth_where_models_are_loaded_anew(small_space):

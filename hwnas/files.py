@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-__all__ = ["Appender", "append_line", "naming", "write_atomically"]
+__all__ = ["Appender", "append_line", "locked", "naming", "write_atomically"]
 
 _SYNC_SECONDS = 1.0
 
@@ -67,7 +67,7 @@ class Appender:
     def __init__(self, path: Path):
         self._file = path.open("ab+")
         self._synced = time.monotonic()
-        self.alone = _locked(self._file)
+        self.alone = locked(self._file)
         self._file.seek(max(0, self._file.seek(0, os.SEEK_END) - 1))
         self._cut_short = self._file.read(1) not in (b"", b"\n")
 
@@ -92,8 +92,8 @@ class Appender:
         self._synced = time.monotonic()
 
 
-def _locked(file: IO[bytes]) -> bool:
-    """Whether this process has a file to itself, as far as its system can tell."""
+def locked(file: IO[bytes] | int) -> bool:
+    """Whether this process has an open file or folder to itself, as far as its system can tell."""
     try:
         import fcntl
     except ImportError:  # not on this platform

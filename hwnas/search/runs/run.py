@@ -17,6 +17,7 @@ from hwnas.errors import CheckpointError
 from hwnas.files import naming, write_atomically
 from hwnas.reading import open_regular
 from hwnas.search.runs.events import MOST_LOG_BYTES, read_events
+from hwnas.search.runs.held import held
 from hwnas.search.runs.schema import OWN, with_defaults
 
 __all__ = [
@@ -73,10 +74,13 @@ class Run:
     Raises:
         CheckpointError: the folder holds a run with another configuration; the message names what
             differs.
+        OptionError: another process works in it.
     """
 
     def __init__(self, folder: Path, config: Mapping[str, Any]):
         self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._held = held(folder)
         self._started = time.monotonic()
         self._listeners: list[Callable[[Mapping[str, Any]], None]] = []
         path, self._log = (inside(folder, name, advice=OWN) for name in (CONFIG, LOG))

@@ -1,11 +1,14 @@
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from hwnas.errors import CheckpointError
+from hwnas.errors import CheckpointError, OptionError
+from hwnas.search.runs import held
 from hwnas.search.runs.run import Run
 
 
@@ -150,3 +153,32 @@ def test_ten_thousand_events_are_read_at_once(tmp_path):
     begun = time.process_time()
     assert len(Run(tmp_path, {}).events) == 10_002
     assert time.process_time() - begun < 1
+
+
+def test_a_folder_that_another_process_works_in_is_refused_until_that_is_killed(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(held, "_PATIENCE_SECONDS", 0.2)
+    work = (
+        "import sys, time; from pathlib import Path; from hwnas.search.runs.run import Run; "
+        "run = Run(Path(sys.argv[1]), {}); print('ready', flush=True); time.sleep(600)"
+    )
+    other = subprocess.Popen([sys.executable, "-c", work, tmp_path], stdout=subprocess.PIPE)
+    try:
+        assert other.stdout.readline() == b"ready\n"
+        log = (tmp_path / "log.jsonl").read_bytes()
+        with pytest.raises(OptionError, match=r"another process works in .*: wait for it, or give"):
+            Run(tmp_path, {})
+        assert (tmp_path / "log.jsonl").read_bytes() == log
+    finally:
+        other.kill()
+        other.wait()
+        other.stdout.close()
+    assert len(list(Run(tmp_path, {}).logged("start"))) == 2
+
+
+def test_a_run_that_is_let_go_frees_its_folder(tmp_path):
+    run = Run(tmp_path, {})
+    assert held.held(tmp_path) is run._held
+    del run
+    assert not held._HELD

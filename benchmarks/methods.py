@@ -3,14 +3,15 @@
 python benchmarks/methods.py ACCURACIES LATENCIES [--part table] [--seeds 5] [--searchers ...]
     [--neighbour-share 0.3] [--ranked-draws 1000]
 python benchmarks/methods.py ACCURACIES LATENCIES --part supernets --data CIFAR10 [--seconds 120]
+    [--set SETTING=VALUE ...]
 
 ACCURACIES is nb201_archs_accuracy.csv.gz, LATENCIES nb201_latency.csv.gz. Ten budgets: the first
 ten devices, each with a quantile of its latencies between 0.05 and 0.95. ``table``: searchers, each
 with 150 evaluations in batches of ten, accuracies looked up. ``supernets``: methods with their
-default settings, each trained on CIFAR10 at 16 pixels for so many CPU seconds, through
-`hwnas.find_network`. Printed are points below the best network within the budget, by enumeration:
-mean, spread over seeds (standard deviation of the seeds' means), and CPU seconds of a search.
-Killed, ``supernets`` goes on.
+default settings, and those of ``--set`` besides, each trained on CIFAR10 at 16 pixels for so many
+CPU seconds, through `hwnas.find_network`. Printed are points below the best network within the
+budget, by enumeration: mean, spread over seeds (standard deviation of the seeds' means), and CPU
+seconds of a search. Killed, ``supernets`` goes on.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from main_job import settings_in
 from tabular_search import best_within
 
 import hwnas
@@ -161,6 +163,7 @@ def trained(
         seed=problem.seed,
         progress=lambda *_: None,
         **PROXY,
+        **settings_in(flags.set),
     )
     result = find(out=out, steps=steps_of(flags, name, find))
     if not facts.exists():
@@ -181,26 +184,29 @@ def named(folder: Path, device: str, problem: Problem) -> Path:
 
 
 def steps_of(flags: argparse.Namespace, name: str, find: Callable[..., object]) -> int:
-    """How many steps take so many CPU seconds: of two short searches, once for each method."""
+    """How many steps take so many CPU seconds: of searches, each with four times as many steps.
+
+    Until one takes so much longer than the one before that it is the steps, and no noise.
+    """
     path = flags.out / f"{name}.steps.json"
     if not path.exists():
-        few, taken = FEW, []
-        while len(taken) < 2:
+        steps, taken = [FEW], [0.0]
+        while len(taken) < 3 or taken[-1] - taken[-2] < flags.seconds / 3:
             before = cpu_seconds()
             try:
-                find(out=flags.out / f"{name}-short-{few}", steps=few)
+                find(out=flags.out / f"{name}-short-{steps[-1]}", steps=steps[-1])
             except OptionError:  # too few for its rounds
-                few *= 4
+                steps[-1] *= 4
             else:
                 taken.append(cpu_seconds() - before)
-                few *= 1 if len(taken) == 2 else 4
-        a_step = (taken[1] - taken[0]) / (few - few // 4)
-        path.write_text(json.dumps(max(few, round(flags.seconds / a_step))))
-    steps: int = json.loads(path.read_text())
-    return steps
+                steps.append(4 * steps[-1])
+        a_step = (taken[-1] - taken[-2]) / (steps[-2] - steps[-3])
+        path.write_text(json.dumps(max(FEW, round(flags.seconds / a_step))))
+    found: int = json.loads(path.read_text())
+    return found
 
 
-#: Steps of the first of two searches whose difference tells what a step takes.
+#: Steps of the first search that tells what a step takes.
 FEW = 20
 
 
@@ -240,5 +246,6 @@ if __name__ == "__main__":
     parser.add_argument("--neighbour-share", type=float, help="of trees, nao and vae")
     parser.add_argument("--ranked-draws", type=int, help="of nao")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--set", nargs="*", default=[], metavar="SETTING=VALUE")
     parser.add_argument("--out", type=Path, default=Path("runs/methods"))
     main(parser.parse_args())

@@ -6,6 +6,7 @@ are looked up, and every budget's winner is the best of all that was evaluated a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -185,12 +186,9 @@ def _result(
     """Measure what one searcher found, and write its deliverables into a sub-folder."""
     problem, settings = context.problem, reuse.settings
 
-    def again(feasible: FeasibleSet, misses: int) -> Searcher:
-        return make_searcher(settings, problem, feasible, misses)
-
     propose = proposer(
         searcher,
-        again,
+        partial(make_searcher, settings, problem),
         evaluation.accuracies,
         population=settings.population,
         within=problem.within,

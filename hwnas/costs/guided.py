@@ -55,7 +55,7 @@ def keep_all(constraints: Sequence[Constraint], archs: IntArray) -> IntArray:
 
 
 def neighbours(arch: IntArray, n_choices: Sequence[int]) -> IntArray:
-    """All architectures (n, n_decisions) that differ from one in one decision, in order."""
+    """All architectures (n, n_decisions) that differ from one (n_decisions,) in one decision."""
     rows = []
     for decision, n in enumerate(n_choices):
         changed = np.repeat(arch[None], n - 1, axis=0)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.errors import DataError
+from hwnas.predictors.intervals import NORMAL_95
 from hwnas.spaces import Choice, SearchSpace
 from hwnas.spaces.readings import Reading
 
@@ -22,9 +23,6 @@ __all__ = [
     "operator_errors",
     "prediction_report",
 ]
-
-#: Half the width of a normal 95 % interval, in standard deviations.
-_HALF_WIDTH = 1.96
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +149,7 @@ def noise_floor_of_errors(relative_errors: npt.ArrayLike) -> float:
         relative_errors: half the widths of 95 % intervals, relative, as in
             `hwnas.latency_tables.Measurement`.
     """
-    deviations = np.asarray(relative_errors, np.float64) / _HALF_WIDTH
+    deviations = np.asarray(relative_errors, np.float64) / NORMAL_95
     return float(deviations.mean() * 2 / math.sqrt(math.pi))
 
 

@@ -168,7 +168,7 @@ def _guided_starts(constraints: Sequence[Constraint], rng: np.random.Generator) 
 
 
 def guide_limit(constraint: Constraint, kept: IntArray, rng: np.random.Generator) -> float:
-    """The limit on a guide below which nearly all lies that keeps the exact limit.
+    """The limit on a guide that includes nearly all architectures within the exact limit.
 
     The limit times guide / exact cost, the mean and three standard deviations more, over draws that
     the guide puts within the limit.

@@ -52,7 +52,7 @@ from hwnas.search.limits import (
 from hwnas.search.looked_up import Accuracies, OwnAccuracies, check_looks_up, read
 from hwnas.search.methods import METHODS, Method
 from hwnas.search.options import UNIMPORTANT, SearchOptions
-from hwnas.search.runs.run import CONFIG
+from hwnas.search.runs.run import CONFIG, budget_name
 from hwnas.search.runs.schema import OWN, Config
 from hwnas.search.runs.tensorboard import require_tensorboard
 from hwnas.search.settings import fields_of, make, stored
@@ -287,7 +287,7 @@ def _default_folder(job: Job, request: Request) -> Path:
     named = [x if isinstance(x, str) else type(x).__name__ for x in (request.data, job.source)]
     text = repr((asked, named, _source_text(job), job.data.digest, request.device))
     digest = hashlib.sha256(text.encode()).hexdigest()[:6]
-    limits = "-".join(str(budget).replace("<=", "") for budget in job.budgets)
+    limits = budget_name(job.budgets)
     return Path("runs") / f"{job.name}-{job.space.name}-{limits}-s{job.seed}-{digest}"
 
 

@@ -23,7 +23,7 @@ from hwnas.search.context import Context
 from hwnas.search.deployment import Deployment
 from hwnas.search.problem import Problem
 from hwnas.search.runs.plots import Scale, plot_front, write_and_draw
-from hwnas.search.runs.run import LOG, RESULT, Run
+from hwnas.search.runs.run import LOG, RESULT, Run, budget_name
 from hwnas.search.runs.schema import OWN, parse_of_file
 from hwnas.search.runs.stored import StoredRun
 from hwnas.search.searchers.making import make_searcher
@@ -77,11 +77,6 @@ class Reuse:
             archs = [parse_of_file(space, name, path, OWN) for name in known]
             evaluation.accuracies(np.array(archs))
         return evaluation
-
-
-def budget_name(budgets: Sequence[Budget]) -> str:
-    """The folder of a budget's result: ``latency4ms-macs330M``."""
-    return "-".join(str(budget).replace("<=", "") for budget in budgets)
 
 
 def search_supernet(reuse: Reuse, problems: Sequence[Problem]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import Budget, Constraint, FeasibleSet
 from hwnas.documents import inside
 from hwnas.errors import BudgetMissedError
-from hwnas.progress import Progress, silent
+from hwnas.progress import Progress, named, silent
 from hwnas.search.candidates.evaluation import Evaluation
 from hwnas.search.candidates.parallel import Parallel
 from hwnas.search.constraints import of_connected
@@ -110,7 +110,7 @@ def search_supernet(reuse: Reuse, problems: Sequence[Problem]) -> dict[str, Any]
             evaluate,
             generations=settings.generations - 1,
             population=settings.population,
-            progress=_named(reuse.progress, budget_name(problem.budgets)),
+            progress=named(reuse.progress, budget_name(problem.budgets)),
         )
 
     results, missed = [], []
@@ -215,11 +215,6 @@ def _within(
     archs, accuracies = history
     kept = np.ones(len(archs), bool) if feasible is None else feasible.contains(archs)
     return archs[kept], accuracies[kept]
-
-
-def _named(progress: Progress, name: str) -> Progress:
-    """The same bars, one a budget."""
-    return lambda task, share, remark: progress(f"{task}, {name}", share, remark)
 
 
 def _summary(

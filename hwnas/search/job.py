@@ -137,20 +137,19 @@ def prepare(request: Request) -> Job:
         request, looks_up = replace(request, data=None), True
     if looks_up:
         check_looks_up(method, name, request.data)
-    trained = None if looks_up else _data(request, options, settings, known)
-    trained = with_data_workers(trained, options.data_workers)
-    space = deployed_space(
-        request.space, options, known, None if trained is None else trained.classes
-    )
+    loaded = None if looks_up else _data(request, options, settings, known)
+    loaded = with_data_workers(loaded, options.data_workers)
+    classes = None if loaded is None else loaded.classes
+    space = deployed_space(request.space, options, known, classes)
     tables = read(space, options.accuracies, options.latencies, options.missing)
-    data = tables.no_images if trained is None else trained
+    data = tables.no_images if loaded is None else loaded
     check_budgets(budgets, space)
     counted = [b for b in budgets if b.quantity != "latency"]
     if counted and space.additive:  # what needs no table is known before one is measured
         sums = [analytic(b, space) for b in counted]
         FeasibleSet([of_connected(constraint, space) for constraint in sums], space.format)
     proxy = space
-    if trained is not None:
+    if loaded is not None:
         width = proxy_width(options, space)
         if space.modules is None:
             proxy = spaces.proxy(space, data.input_shape[1], data.classes or space.classes, width)

@@ -57,7 +57,7 @@ def _check_members(packed: io.BytesIO, most: int) -> None:
 
 @contextmanager
 def _said_in_words() -> Iterator[None]:
-    """What is raised of a damaged file, as one kind.
+    """Raise one kind of error for whatever a damaged file raises.
 
     Headers are read by Python's own tokenizer, archives by what unpacks them: there is no list of
     all that these raise.

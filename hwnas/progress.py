@@ -11,7 +11,7 @@ from hwnas.visible import console
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["LOG", "Progress", "progress_bars", "say", "silent", "stderr"]
+__all__ = ["LOG", "Progress", "named", "progress_bars", "say", "silent", "stderr"]
 
 #: Called while something lasts: what it is, the share that is done (0 to 1), and a short remark.
 Progress = Callable[[str, float, str], None]
@@ -22,6 +22,11 @@ LOG = logging.getLogger("hwnas")
 
 def silent(task: str, share: float, remark: str) -> None:
     """Tell nobody."""
+
+
+def named(progress: Progress, name: str) -> Progress:
+    """The same with a name behind each task, so that it has a bar of its own."""
+    return lambda task, share, remark: progress(f"{task}, {name}", share, remark)
 
 
 def say(text: str, *, warning: str = "") -> None:

@@ -62,6 +62,24 @@ def test_nothing_is_imported_relative() -> None:
         assert not wrong, f"{relative(path)} imports {wrong[0]}"
 
 
+def exported(source: str) -> set[str] | None:
+    """What a file says that it exports; None where it says nothing."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return {ast.unparse(name).strip("'\"") for name in getattr(node.value, "elts", ())}
+    return None
+
+
+def test_what_others_import_is_exported() -> None:
+    assert exported('__all__ = ["a", "b"]') == {"a", "b"}
+    exports = {module: exported(source) for module, source in SOURCES.items()}
+    for module, source in SOURCES.items():
+        for name in imported_names(source, parts=True):
+            home, _, part = name.rpartition(".")
+            if name not in SOURCES and exports.get(home):
+                assert part in exports[home], f"{module} imports {name}, which is not in __all__"
+
+
 # Floors of the search
 
 

@@ -8,10 +8,9 @@ import click
 
 from hwnas.cli.measure_report import described, print_report
 from hwnas.cli.numbers import Whole
-from hwnas.cli.options import measured_seconds_option, seed_option
+from hwnas.cli.options import measured_seconds_option, seed_option, shape_option, shapes_of
 from hwnas.cli.output import json_option, print_json, progress_bars, say
 from hwnas.cli.paths import file_type, folder_type
-from hwnas.cli.predict_models import shapes_of
 from hwnas.errors import PictureError
 
 __all__ = ["command"]
@@ -87,13 +86,7 @@ _NUMBERS = _each(Whole(min=1, most=65_536))
     metavar="DIR",
     help="Keep the models that were quantised or converted here.",
 )
-@click.option(
-    "--shape",
-    "shapes",
-    multiple=True,
-    metavar="[INPUT=]NxCxHxW",
-    help="Sizes of an input that leaves some open, such as 1x3x224x224.",
-)
+@shape_option
 @measured_seconds_option
 @seed_option("Of the order of the runs.")
 @click.option("--cores", metavar="any|big|little|0,2-3", help="Cores to run on (ssh, adb).")

@@ -1,6 +1,7 @@
 """Flags that several commands share, and what they ask for."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -9,7 +10,7 @@ import click
 from hwnas.cli.flags import Flag, settings_options, typed_options
 from hwnas.cli.numbers import Whole, seconds_type, seed_type
 from hwnas.costs import QUANTITIES, Budget, parse_budget
-from hwnas.errors import BudgetError
+from hwnas.errors import BudgetError, OptionError
 from hwnas.search.options import SpaceOptions, TargetOptions
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "run_data_option",
     "seed_option",
     "shape_option",
+    "shapes_of",
     "space_options",
     "stacked",
     "table_runtime_option",
@@ -57,13 +59,13 @@ measured_seconds_option = click.option(
     help="Measure for at least so long; slow spells of a machine last seconds.",
 )
 
-#: What a model's dynamic inputs are given.
+#: What a model leaves open of its inputs.
 shape_option = click.option(
     "--shape",
     "shapes",
     multiple=True,
     metavar="[INPUT=]NxCxHxW",
-    help="Sizes of a model's input that is dynamic, such as 1x3x224x224.",
+    help="Sizes of an input that leaves some open, such as 1x3x224x224.",
 )
 
 #: What an engine's name leaves open.
@@ -168,3 +170,18 @@ def budget_lists_of(flags: Mapping[str, Any]) -> list[list[Budget]]:
     if flags["pareto"] and len(lists) > 1:
         raise BudgetError("--pareto finds the whole front: give at most one limit of each kind")
     return [budgets for at, budgets in enumerate(lists) if budgets not in lists[:at]]
+
+
+def shapes_of(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Sizes by input, from ``NAME=1x3x224x224``; without a name it is for the only input.
+
+    Raises:
+        OptionError: a text is nothing of the kind.
+    """
+    found: dict[str, tuple[int, ...]] = {}
+    for text in texts:
+        name, _, sizes = text.rpartition("=")
+        if not re.fullmatch(r"[1-9]\d{0,8}(x[1-9]\d{0,8})*", sizes, re.ASCII):
+            raise OptionError(f"--shape is [INPUT=]NxCxHxW such as 1x3x224x224, got {text!r}")
+        found[name] = tuple(int(size) for size in sizes.split("x"))
+    return found

@@ -67,14 +67,14 @@ def _one_line(text: str) -> str:
 
 
 def echo(text: str, *, err: bool = False, label: str = "") -> None:
-    """Print a text, behind a label of ours that may be coloured; nobody may be reading it."""
+    """Print a text behind a label of ours, which may be coloured; a closed pipe is no error."""
     stream = sys.stderr if err else sys.stdout
     with printing_to(stream):
         click.echo(label + visible(text), file=stream)
 
 
 def print_json(document: Mapping[str, Any] | list[Any]) -> None:
-    """The one JSON document on stdout; what is no finite number is null, as JSON has none."""
+    """Print the one JSON document; numbers that are not finite become null, as JSON has none."""
     # JSON escapes control characters itself, all but one
     echo(json.dumps(_finite(document), indent=2, allow_nan=False).replace("\x7f", "\\u007f"))
 

@@ -1,7 +1,7 @@
-"""Paths that a person types: none is empty, as a shell's variable is that is not set.
+"""Paths that a person types; an empty one, such as that of an unset shell variable, is refused.
 
-An empty path is the current folder to Python, and what belongs into a file or folder of its own
-would be written there.
+Python takes an empty path for the current folder, and would write there what belongs into a file
+or folder of its own.
 """
 
 from pathlib import Path

@@ -97,7 +97,7 @@ def _search(flags: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
 
 
 def _has_table(source: Any, precision: str | None) -> bool:
-    """Whether the run of the supernet has a table of the precision that is asked for, if one is."""
+    """Whether the supernet's run holds a table of the precision asked for; of any, if none is."""
     known = (source.folder / TABLE).exists()
     return known and precision in (None, source.table().target.precision)
 
@@ -120,7 +120,7 @@ def _check_flags(flags: dict[str, Any], typed: dict[str, str], source: Any) -> N
 
 
 def _unwritten(name: str, value: Any) -> bool:
-    """Whether a value is one that earlier versions knew no other than."""
+    """Whether a flag that earlier versions lacked has the value that stands for them."""
     field = (_TRAINED | _EVOLUTION).get(name)
     return field is not None and field.later and value == field.default
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwnas.cli.flags import settings_options
-from hwnas.cli.options import engine_batch_option, shape_option, typed_options
+from hwnas.cli.options import engine_batch_option, shape_option, shapes_of, typed_options
 from hwnas.cli.output import json_option, print_json, say
-from hwnas.cli.predict_models import Asked, is_file, predict_models, shapes_of
+from hwnas.cli.predict_models import Asked, is_file, predict_models
 from hwnas.cli.resources import know_space, make_predictor, make_space, named_source
 from hwnas.cli.show_report import print_breakdown, print_operators, weights_of
 from hwnas.latency_tables import table_path

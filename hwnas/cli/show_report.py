@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hwnas.predictors import ModelPrediction
     from hwnas.predictors.breakdown import Alternative, Breakdown, Part
 
-__all__ = ["costliest_kernels", "print_breakdown", "print_operators"]
+__all__ = ["costliest_kernels", "print_breakdown", "print_operators", "weights_of"]
 
 #: Characters of the longest bar.
 _BAR = 6

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import numpy as np
 from rich import box
 from rich.table import Column, Table
 from rich.text import Text
@@ -17,7 +16,6 @@ from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.cli.paths import file_type
 from hwnas.cli.resources import asking_for_space, know_space
 from hwnas.cli.shipped import measured_table
-from hwnas.errors import TableTargetError
 from hwnas.latency_tables import LatencyTable
 
 if TYPE_CHECKING:
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _MOST_OPERATORS = 8
-#: A pass lasts at least so long: slow spells of a machine last seconds.
-_PASS_SECONDS = 10.0
 
 
 @click.command("report")
@@ -127,45 +123,13 @@ def _measured(
     """Random networks that the table does not hold, measured twice on its own target."""
     from hwnas import profilers
     from hwnas.devices.target import runtime_of_table
-    from hwnas.predictors import load_predictor
-    from hwnas.predictors.comparison import compare
-    from hwnas.profilers import Plan, measure_models
-    from hwnas.profilers.measuring import form, onnx_models
+    from hwnas.devices.unseen import measure_unseen
 
-    target = table.target
-    kind = device or target.kind
-    name = runtime_name or runtime_of_table(target, kind)
-    here = profilers.runtime(kind, target.threads, name)
-    differences = here.target(target.precision, target.batch).differences(target)
-    if differences:
-        raise TableTargetError(
-            f"the table was measured elsewhere ({'; '.join(differences)}): --measure works on its "
-            "own machine; leave it out, or profile this one"
-        )
-    predictor = load_predictor(table)
-    space = predictor.space
-    drawn = space.sample(10 * count, seed=np.random.default_rng([seed, 0x4E50]))
-    unseen = dict.fromkeys(space.format(arch) for arch in drawn)
-    names = [name for name in unseen if name not in table.networks][:count]
-    archs = np.stack([space.parse(name) for name in names])
-    graphs = {name: space.graph(arch) for name, arch in zip(names, archs, strict=True)}
-    models = {name: model() for name, model in onnx_models(graphs, *form(target)).items()}
-    passes = []
-    for at in (1, 2):
-        say(f"measuring {len(models)} networks, pass {at} of 2")
-        with progress_bars() as progress:
-            taken = measure_models(
-                models,
-                space,
-                here,
-                precision=target.precision,
-                batch=target.batch,
-                plan=Plan(min_runs=40, max_runs=80, min_seconds=_PASS_SECONDS),
-                seed=seed + at,
-                progress=progress,
-            )
-        passes.append(np.array([taken[name].latency_ms for name in models]))
-    return compare(predictor, archs, passes, confidence)
+    kind = device or table.target.kind
+    name = runtime_name or runtime_of_table(table.target, kind)
+    here = profilers.runtime(kind, table.target.threads, name)
+    with progress_bars() as progress:
+        return measure_unseen(table, here, count, confidence, seed=seed, progress=progress)
 
 
 def _networks(origin: str, found: "Comparison") -> list[dict[str, object]]:

@@ -117,6 +117,7 @@ def command(
         taken, runs_ms = measure_runs(
             model, space, here, found, seconds=seconds, seed=seed, progress=progress
         )
+    kept = _kept(limits, taken.latency_ms, runs_ms)
     answer: dict[str, Any] = {
         "architecture": result["architecture"],
         "target": asdict(found),
@@ -126,8 +127,8 @@ def command(
         "measured_ms": taken.latency_ms,
         "limit_ms": next((b.limit for b in limits if b.percentile is None), None),
         "clock_ms": {f"p{at}": float(np.percentile(runs_ms, at)) for at in (50, 90, 99)},
-        "budgets": _kept(limits, taken.latency_ms, runs_ms),
-        "holds": all(_kept(limits, taken.latency_ms, runs_ms).values()),
+        "budgets": kept,
+        "holds": all(kept.values()),
     }
     if explain:
         layers = getattr(here, "explain", None)

@@ -100,7 +100,7 @@ def parse_budget(text: str) -> Budget:
 
 
 def _at(quantity: str, value: str) -> tuple[str, float | None]:
-    """A limit without its percentile, and that.
+    """The text of a limit without its percentile, and the percentile.
 
     Raises:
         BudgetError: it lies outside 0 to 100, or the quantity has none.

@@ -10,7 +10,7 @@ from hwnas.arrays import BoolArray, FloatArray, IntArray
 from hwnas.costs.additive import AdditiveCost
 from hwnas.costs.budgets import Budget
 
-__all__ = ["Check", "Constraint"]
+__all__ = ["Check", "Constraint", "chosen"]
 
 #: Costs (n,) of architectures (n, n_decisions), exactly.
 Check = Callable[[IntArray], FloatArray]

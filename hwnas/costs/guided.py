@@ -55,7 +55,7 @@ def keep_all(constraints: Sequence[Constraint], archs: IntArray) -> IntArray:
 
 
 def neighbours(arch: IntArray, n_choices: Sequence[int]) -> IntArray:
-    """All architectures (n, n_decisions) that differ from one in one decision, in order."""
+    """All architectures (n, n_decisions) that differ from one (n_decisions,) in one decision."""
     rows = []
     for decision, n in enumerate(n_choices):
         changed = np.repeat(arch[None], n - 1, axis=0)
@@ -168,7 +168,7 @@ def _guided_starts(constraints: Sequence[Constraint], rng: np.random.Generator) 
 
 
 def guide_limit(constraint: Constraint, kept: IntArray, rng: np.random.Generator) -> float:
-    """The limit on a guide below which nearly all lies that keeps the exact limit.
+    """The limit on a guide that includes nearly all architectures within the exact limit.
 
     The limit times guide / exact cost, the mean and three standard deviations more, over draws that
     the guide puts within the limit.

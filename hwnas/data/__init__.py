@@ -23,7 +23,15 @@ from hwnas.data.nested import (
 from hwnas.data.no_images import NoImages
 from hwnas.data.own import OwnData, from_batches
 from hwnas.data.preparation import PREPROCESSING, Preparation, preparation_metadata, preparation_of
-from hwnas.data.protocol import Batch, Dataset, InputShape, TrainableValidation, is_image, shapes_of
+from hwnas.data.protocol import (
+    Batch,
+    Dataset,
+    InputShape,
+    TrainableValidation,
+    is_image,
+    shapes_of,
+    shown_shape,
+)
 from hwnas.data.shares import share_of, train_share
 from hwnas.data.sources import DATA, DataEntry, data_specs, register_data
 from hwnas.data.streamed import StreamedImages, with_data_workers
@@ -77,6 +85,7 @@ __all__ = [
     "rows_of",
     "shapes_of",
     "share_of",
+    "shown_shape",
     "suited",
     "task_of",
     "tensors",

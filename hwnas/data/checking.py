@@ -9,7 +9,15 @@ import numpy.typing as npt
 
 from hwnas.data.batches import EVALUATION_BATCH
 from hwnas.data.nested import mapped, parts_of
-from hwnas.data.protocol import ATTRIBUTES, METHODS, Batch, Dataset, InputShape, shapes_of
+from hwnas.data.protocol import (
+    ATTRIBUTES,
+    METHODS,
+    Batch,
+    Dataset,
+    InputShape,
+    shapes_of,
+    shown_shape,
+)
 from hwnas.data.task import task_of
 from hwnas.errors import DataError, quoting
 
@@ -41,8 +49,8 @@ def check_dataset(data: Dataset, input_shape: InputShape | None = None) -> None:
     check_facts(data)
     if input_shape is not None and tuple(data.input_shape) != tuple(input_shape):
         raise DataError(
-            f"data {data.name!r} hand out images {_shape(data.input_shape)}, "
-            f"{_shape(input_shape)} is needed: make them of that size, or train on theirs"
+            f"data {data.name!r} hand out images {shown_shape(data.input_shape)}, "
+            f"{shown_shape(input_shape)} is needed: make them of that size, or train on theirs"
         )
     what = f"train_batch(0, {_SIZE}, 0)"
     batch = _ran(data, what, lambda: data.train_batch(0, _SIZE, 0))
@@ -195,7 +203,3 @@ def _is_shape(value: Any) -> bool:
 
 def _is_digest(value: Any) -> bool:
     return isinstance(value, str) and len(value) >= 12 and set(value) <= _HEX
-
-
-def _shape(input_shape: InputShape) -> str:
-    return " and ".join(" x ".join(map(str, shape)) for shape in shapes_of(input_shape))

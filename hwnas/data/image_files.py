@@ -114,7 +114,7 @@ def decoded(
 
 
 def looked_at(path: Path) -> int:
-    """The bytes of an image file, of which the first and the last are looked at.
+    """How many bytes an image file has, after a look at the first and the last of them.
 
     A JPEG or PNG that does not end as a whole one is decoded, to be sure.
 

@@ -8,7 +8,7 @@ from hwnas.data.checking import check_dataset
 from hwnas.data.folder_files import FolderFiles
 from hwnas.data.image_folder import FolderImages
 from hwnas.data.labelled import LabelledImages
-from hwnas.data.protocol import Dataset, InputShape, is_image, shapes_of
+from hwnas.data.protocol import Dataset, InputShape, is_image, shapes_of, shown_shape
 from hwnas.data.sources import DATA, DataEntry, Found, as_entry, data_specs
 from hwnas.errors import DataError, HwnasError, OptionError
 from hwnas.given import check_seed
@@ -212,7 +212,7 @@ def _read(entry: DataEntry, folder: Path | None, shape: InputShape, spec: str) -
     Raises:
         DataError: it raises, makes no images of this shape, or gives two things that are no parts.
     """
-    asked = " x ".join(map(str, shape))
+    asked = shown_shape(shape)
     if entry.images and not is_image(shape):
         raise DataError(f"{entry.name} data are images, and the network reads {asked}: give others")
     if not entry.shaped and (shape[0] != 3 or shape[1] != shape[2]):

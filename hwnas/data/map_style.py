@@ -120,7 +120,7 @@ def collated(examples: list[Any]) -> Any:
 
 
 def tuples(whole: Any) -> Any:
-    """What torch collated, whose lists are of several arrays, and of no single examples."""
+    """A batch that torch collated, its lists as tuples: they hold arrays, not examples."""
     if isinstance(whole, dict):
         return {key: tuples(value) for key, value in whole.items()}
     return tuple(map(tuples, whole)) if isinstance(whole, list | tuple) else whole

@@ -18,7 +18,9 @@ __all__ = [
     "Dataset",
     "InputShape",
     "TrainableValidation",
+    "is_image",
     "shapes_of",
+    "shown_shape",
 ]
 
 #: Images, float32 (n, channels, height, width), and labels, int64 (n,); or inputs and targets.
@@ -31,6 +33,11 @@ def shapes_of(input_shape: InputShape) -> tuple[tuple[int, ...], ...]:
     """The shape of each input."""
     several = bool(input_shape) and isinstance(input_shape[0], tuple | list)
     return tuple(tuple(s) for s in input_shape) if several else (tuple(input_shape),)
+
+
+def shown_shape(input_shape: InputShape) -> str:
+    """In messages: ``3 x 32 x 32``, or ``128 and 128`` of two inputs."""
+    return " and ".join(" x ".join(map(str, shape)) for shape in shapes_of(input_shape))
 
 
 def is_image(input_shape: InputShape) -> bool:

@@ -36,7 +36,7 @@ def automatic_workers() -> int:
 
 
 def needed_workers(workers: int, plans: Sized) -> int:
-    """Of so many processes those that have something to do; a single batch is read here."""
+    """How many of so many processes have something to do; 0 for a single batch, read here."""
     return min(workers, len(plans)) if len(plans) > 1 else 0
 
 

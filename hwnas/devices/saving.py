@@ -8,10 +8,15 @@ from hwnas.errors import OptionError, TableFormatError
 from hwnas.latency_tables import LatencyTable, earlier_profile
 from hwnas.progress import say
 
-__all__ = ["alone", "keep", "remove", "saved_already"]
+__all__ = ["alone", "journal_of", "keep", "remove", "saved_already"]
 
 #: Tables that this process is measuring, where several devices are profiled at once.
 _IN_WORK: set[Path] = set()
+
+
+def journal_of(path: Path, part: str = "") -> Path:
+    """Where an unfinished profile of a table's file lies, or a part of it such as its kernels."""
+    return path.with_name(".".join(filter(None, (path.name, part, "partial"))))
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hwnas import spaces
 from hwnas.devices.fitting import check_profile_fits
-from hwnas.devices.saving import alone, keep, remove, saved_already
+from hwnas.devices.saving import alone, journal_of, keep, remove, saved_already
 from hwnas.errors import OptionError
 from hwnas.latency_tables import (
     LatencyTable,
@@ -110,8 +110,8 @@ def profile_to_file(
     if job.kernels:
         check_kernels(target, job.kernels)
     path = job.out or default_path(target, _record(space))
-    journal = path.with_name(f"{path.name}.partial")
-    kernel_journal = path.with_name(f"{path.name}.kernels.partial") if job.kernels else None
+    journal = journal_of(path)
+    kernel_journal = journal_of(path, "kernels") if job.kernels else None
     begun = journal.exists()
     say(f"profiling {space.name} on {target}")
     with alone(path):
@@ -187,7 +187,7 @@ def table_for(
         say(f"table {path.stem} lacks {len(lacking)} workloads of this space: measuring them")
         origin = spaces.remake(table.space.name, table.space.arguments, space)
         path = default_path(target, _record(space))
-        journal = path.with_name(f"{path.name}.lacking.partial")
+        journal = journal_of(path, "lacking")
         table = extend_table(table, origin, space, runtime, journal=journal, progress=progress)
         table.save(path)
         remove(journal)
@@ -237,7 +237,7 @@ def transfer_to_file(
     target = runtime.target(job.precision, job.batch)
     path = default_path(target, _record(space))
     path = job.out or path.with_name(f"{path.stem}-transferred.json")
-    journal = path.with_name(f"{path.name}.partial")
+    journal = journal_of(path)
     networks, call, reference_ms, provenance = profile_networks(
         space,
         runtime,

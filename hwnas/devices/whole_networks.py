@@ -8,7 +8,7 @@ import numpy as np
 
 from hwnas.arrays import IntArray
 from hwnas.devices import tables
-from hwnas.devices.saving import alone, remove
+from hwnas.devices.saving import alone, journal_of, remove
 from hwnas.errors import TableFormatError
 from hwnas.latency_tables import LatencyTable, SpaceRecord, Target, default_path
 from hwnas.profilers import AnyRuntime, Plan
@@ -59,7 +59,7 @@ def whole_table(
     path = out or default_path(target, SpaceRecord(space.name, dict(space.arguments)))
     table = _begun(path, target, space)
     order = _drawn(space, most)
-    journal = path.with_name(f"{path.name}.partial")
+    journal = journal_of(path)
     width = math.inf if table is None else _half_width(table, space)
     while table is None or (width > _WITHIN and _known(table) < len(order)):
         known = 0 if table is None else _known(table)

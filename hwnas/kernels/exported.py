@@ -78,7 +78,7 @@ def _check(proto: ModelProto) -> None:
 
 
 def _shapes(proto: ModelProto) -> dict[str, tuple[int, ...] | None]:
-    """Sizes of all tensors; None where one is not fixed. What the model says itself counts not."""
+    """Sizes of all tensors, None where one is not fixed; those the model states do not count."""
     bare = ModelProto()
     bare.CopyFrom(proto)
     del bare.graph.value_info[:]

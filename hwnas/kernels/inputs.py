@@ -6,14 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from onnx import ModelProto, ValueInfoProto
 
 from hwnas.errors import ModelFormatError, OptionError
+from hwnas.kernels.input_notes import ALIKE, BELOW
 
 __all__ = ["ALIKE", "BELOW", "fix_shapes", "model_inputs"]
 
-#: Behind this, a model's metadata names an input of whole numbers, and what they lie below: rows of
-#: the table that they pick from. Runtimes that read it give such numbers, others ones.
-BELOW = "hwnas.below."
-#: Behind this, they name an input, and how many of its numbers in a row have one sign.
-ALIKE = "hwnas.alike."
 #: What is suggested for a size, by words in the name that the model gives it.
 _BY_NAME = (
     (("seq", "len", "token", "time"), 128),

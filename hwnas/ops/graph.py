@@ -12,7 +12,16 @@ from typing import Literal
 
 from hwnas.errors import OptionError
 
-__all__ = ["INITIAL_ALPHA", "LEAST_ALPHA", "Activation", "Graph", "Kind", "Node", "Shape"]
+__all__ = [
+    "INITIAL_ALPHA",
+    "LEAST_ALPHA",
+    "Activation",
+    "Graph",
+    "Kind",
+    "Node",
+    "Shape",
+    "padding",
+]
 
 #: The bound of a ``pact`` before training, whose input leaves a batch-norm; and what it counts as
 #: at least, wherever training moves it.

@@ -73,7 +73,7 @@ def calibrate(
 
 
 def calibrate_by_median(sums: npt.ArrayLike, wholes: npt.ArrayLike) -> Calibration:
-    """One scale that the middle network has: of a few that are far off, none draws it.
+    """One scale, that of the median network, so that a few networks far off do not move it.
 
     Args:
         sums, wholes: as `calibrate`, n at least 2.

@@ -15,7 +15,7 @@ def check_confidence(confidence: float) -> None:
 
 
 def student_quantile(confidence: float, count: int) -> float:
-    """Standard deviations to each side that hold a share, of which ``count`` samples told.
+    """Deviations to each side that hold a share, where ``count`` samples tell the deviation.
 
     Raises:
         OptionError: the confidence is not between 0 and 1.

@@ -1,4 +1,4 @@
-"""A table's workloads alone, and its whole networks as sums of such: what is calibrated."""
+"""A table's workloads, and its whole networks as sums of them: what is calibrated."""
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field

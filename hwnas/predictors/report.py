@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.errors import DataError
+from hwnas.predictors.intervals import NORMAL_95
 from hwnas.spaces import Choice, SearchSpace
 from hwnas.spaces.readings import Reading
 
@@ -21,10 +22,8 @@ __all__ = [
     "operator_counts",
     "operator_errors",
     "prediction_report",
+    "spearman",
 ]
-
-#: Half the width of a normal 95 % interval, in standard deviations.
-_HALF_WIDTH = 1.96
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,7 @@ def prediction_report(
                 f"{ends.shape} and confidence {confidence}"
             )
         coverage = float(np.mean((ends[:, 0] <= measured) & (measured <= ends[:, 1])))
-    error = np.abs(predicted / measured - 1)
+    error, rank = np.abs(predicted / measured - 1), spearman(measured, predicted)
     factor = math.exp(float(np.mean(np.log(predicted / measured))))
     return PredictionReport(
         count=len(measured),
@@ -127,7 +126,7 @@ def prediction_report(
         worst_error=float(error.max()),
         within_5=float(np.mean(error <= 0.05)),
         within_10=float(np.mean(error <= 0.10)),
-        spearman=_spearman(measured, predicted),
+        spearman=None if math.isnan(rank) else rank,
         bias=factor - 1,
         shape_error=float(np.abs(predicted / factor / measured - 1).mean()),
         noise_floor=noise_floor,
@@ -151,7 +150,7 @@ def noise_floor_of_errors(relative_errors: npt.ArrayLike) -> float:
         relative_errors: half the widths of 95 % intervals, relative, as in
             `hwnas.latency_tables.Measurement`.
     """
-    deviations = np.asarray(relative_errors, np.float64) / _HALF_WIDTH
+    deviations = np.asarray(relative_errors, np.float64) / NORMAL_95
     return float(deviations.mean() * 2 / math.sqrt(math.pi))
 
 
@@ -199,12 +198,13 @@ def operator_errors(
     return sorted(found, key=lambda entry: -abs(entry.difference))
 
 
-def _spearman(first: FloatArray, second: FloatArray) -> float | None:
+def spearman(first: FloatArray, second: FloatArray) -> float:
+    """Spearman's rank correlation of two arrays (n,); nan where one of them is level."""
     from scipy.stats import rankdata
 
     ranks = [rankdata(values) for values in (first, second)]
     if any(np.ptp(values) == 0 for values in ranks):
-        return None
+        return math.nan
     return float(np.corrcoef(*ranks)[0, 1])
 
 

@@ -322,7 +322,7 @@ def runs_a_load(runtime: AnyRuntime) -> int | None:
 
 
 def chains(workloads: Iterable[Workload], count: int) -> dict[str, Graph]:
-    """Chains of so many links of those workloads that are measured so; none for one link."""
+    """A chain of so many links of each workload that is measured so; none for one link."""
     if count < 2:
         return {}
     graphs = {CHAIN + w.key: chained(w, count) for w in workloads}

@@ -6,23 +6,22 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from hwnas.kernels.input_notes import ALIKE, BELOW
 from hwnas.profilers.protocol import Job
 
 __all__ = [
     "ALIKE",
     "BELOW",
     "bound",
+    "in_stretches",
     "input_arrays",
     "load_session",
+    "made_up",
     "new_session",
+    "number_type",
     "output_arrays",
     "plugin_devices",
 ]
-
-#: Behind this, a model's metadata says what the whole numbers of an input lie below.
-BELOW = "hwnas.below."
-#: And behind this, how many numbers of an input have one sign in a row.
-ALIKE = "hwnas.alike."
 
 
 def load_session(

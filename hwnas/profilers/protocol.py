@@ -177,7 +177,7 @@ def run_rounds(
 
 
 def companies(keys: Sequence[str]) -> tuple[list[str], list[str]]:
-    """What is not a whole network, and what is one: they are not measured among each other."""
+    """Names of all but whole networks, and those of whole networks, whose rounds are apart."""
     wholes = [key for key in keys if key.startswith(NETWORK)]
     return [key for key in keys if not key.startswith(NETWORK)], wholes
 

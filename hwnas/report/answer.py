@@ -8,6 +8,7 @@ from typing import Any
 from hwnas.costs import Budget, parse_budget
 from hwnas.costs.written import millions
 from hwnas.data import Metric
+from hwnas.predictors.intervals import NORMAL_95
 
 __all__ = ["SOURCES", "Fact", "Kept", "accuracy_noise", "budgets_kept", "facts_of"]
 
@@ -19,8 +20,6 @@ SOURCES = {
     "looked up": "as it stands in the table of a benchmark",
     "exact": "follows from the network's shapes",
 }
-#: Half the width of a normal 95 % interval, in standard deviations.
-_HALF_WIDTH = 1.96
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def accuracy_noise(accuracy: float, images: int | None) -> float | None:
     """
     if not images:
         return None
-    return _HALF_WIDTH * math.sqrt(accuracy * (1 - accuracy) / images)
+    return NORMAL_95 * math.sqrt(accuracy * (1 - accuracy) / images)
 
 
 def budgets_kept(result: Mapping[str, Any]) -> list[Kept]:

@@ -1,4 +1,4 @@
-"""How a search that learned architecture parameters ends: the most probable network that keeps."""
+"""How a search by architecture parameters ends: the most probable network within the budgets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

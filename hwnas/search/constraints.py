@@ -90,7 +90,7 @@ def runs_factor(budget: Budget, predictor: LatencyPredictor) -> float:
 
 
 def _times(constraint: Constraint, factor: float) -> Constraint:
-    """The same constraint on costs that are some times as large."""
+    """The same constraint on costs multiplied by a factor."""
     if factor == 1.0:
         return constraint
     upper, check = constraint.upper_bound, constraint.check
@@ -104,7 +104,7 @@ def _times(constraint: Constraint, factor: float) -> Constraint:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Times:
-    """Costs that are some times as large."""
+    """Costs multiplied by a factor."""
 
     check: Check
     factor: float
@@ -115,7 +115,7 @@ class _Times:
 
 
 def of_connected(constraint: Constraint, space: SearchSpace) -> Constraint:
-    """The same constraint, which what is not connected (`SearchSpace.connected`) never keeps."""
+    """The same constraint, broken by all that is not connected (`SearchSpace.connected`)."""
     if not space.may_be_cut:
         return constraint
     upper = constraint.upper_bound
@@ -192,7 +192,7 @@ def _confident(
     *,
     measured: bool,
 ) -> Constraint:
-    """The end of the interval that must keep the budget, and the upper end as what surely does."""
+    """A constraint on one end of the interval, with that on the upper end as its upper bound."""
     check_confidence(confidence)
     if isinstance(predictor, AdditivePredictor) and predictor.additive:
         upper = Constraint(budget, predictor.upper_cost(confidence))

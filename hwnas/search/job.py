@@ -52,7 +52,7 @@ from hwnas.search.limits import (
 from hwnas.search.looked_up import Accuracies, OwnAccuracies, check_looks_up, read
 from hwnas.search.methods import METHODS, Method
 from hwnas.search.options import UNIMPORTANT, SearchOptions
-from hwnas.search.runs.run import CONFIG
+from hwnas.search.runs.run import CONFIG, budget_name
 from hwnas.search.runs.schema import OWN, Config
 from hwnas.search.runs.tensorboard import require_tensorboard
 from hwnas.search.settings import fields_of, make, stored
@@ -137,20 +137,19 @@ def prepare(request: Request) -> Job:
         request, looks_up = replace(request, data=None), True
     if looks_up:
         check_looks_up(method, name, request.data)
-    trained = None if looks_up else _data(request, options, settings, known)
-    trained = with_data_workers(trained, options.data_workers)
-    space = deployed_space(
-        request.space, options, known, None if trained is None else trained.classes
-    )
+    loaded = None if looks_up else _data(request, options, settings, known)
+    loaded = with_data_workers(loaded, options.data_workers)
+    classes = None if loaded is None else loaded.classes
+    space = deployed_space(request.space, options, known, classes)
     tables = read(space, options.accuracies, options.latencies, options.missing)
-    data = tables.no_images if trained is None else trained
+    data = tables.no_images if loaded is None else loaded
     check_budgets(budgets, space)
     counted = [b for b in budgets if b.quantity != "latency"]
     if counted and space.additive:  # what needs no table is known before one is measured
         sums = [analytic(b, space) for b in counted]
         FeasibleSet([of_connected(constraint, space) for constraint in sums], space.format)
     proxy = space
-    if trained is not None:
+    if loaded is not None:
         width = proxy_width(options, space)
         if space.modules is None:
             proxy = spaces.proxy(space, data.input_shape[1], data.classes or space.classes, width)
@@ -287,7 +286,7 @@ def _default_folder(job: Job, request: Request) -> Path:
     named = [x if isinstance(x, str) else type(x).__name__ for x in (request.data, job.source)]
     text = repr((asked, named, _source_text(job), job.data.digest, request.device))
     digest = hashlib.sha256(text.encode()).hexdigest()[:6]
-    limits = "-".join(str(budget).replace("<=", "") for budget in job.budgets)
+    limits = budget_name(job.budgets)
     return Path("runs") / f"{job.name}-{job.space.name}-{limits}-s{job.seed}-{digest}"
 
 

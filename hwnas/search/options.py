@@ -8,7 +8,14 @@ from annotated_types import Ge, Gt, Lt
 from hwnas.given import MOST_SECONDS
 from hwnas.search.settings import setting
 
-__all__ = ["SearchOptions", "SpaceOptions", "StreamingOptions", "TableOptions", "TargetOptions"]
+__all__ = [
+    "UNIMPORTANT",
+    "SearchOptions",
+    "SpaceOptions",
+    "StreamingOptions",
+    "TableOptions",
+    "TargetOptions",
+]
 
 
 @dataclass(frozen=True, kw_only=True)

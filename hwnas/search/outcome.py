@@ -1,7 +1,8 @@
 """The deliverables of every search: ``result.json``, ``best.onnx``, and a picture."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def conclude(
     random_accuracies: FloatArray,
     extras: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Write the deliverables, ``result.json`` last but for the picture, without which all is well.
+    """Write the deliverables: the files, then ``result.json``, then the picture, which may fail.
 
     Args:
         run: the folder.
@@ -105,26 +106,30 @@ def conclude(
         | ({} if same else {"trained proxy": PROXY_NETWORK})
         | extras.get("files", {}),
     }
+    return write_and_draw(run, RESULT, result, _picture(problem, evaluation, result))
+
+
+def _picture(
+    problem: Problem, evaluation: Evaluation, result: Mapping[str, Any]
+) -> Callable[[Path], None]:
+    """What draws all that was evaluated over latency, or over MACs where no latency is known."""
+    space, predictor = problem.space, problem.predictor
     archs, accuracies = evaluation.accuracies.history
     known = result["predicted_ms"] is not None
     costs = predictor.predict(archs) if known else space.macs(archs) / 1e6
     scale = Scale("latency (ms)" if known else "MACs (millions)", problem.metric)
     if problem.accuracies is not None:
         scale = replace(scale, score=f"{problem.accuracies.name}, looked up (%)")
-
-    def draw(path: Path) -> None:
-        plot_accuracy_over_latency(
-            path,
-            costs,
-            accuracies,
-            winner=(result["predicted_ms"] if known else result["macs"] / 1e6, result["accuracy"]),
-            measured_ms=result["measured_ms"],
-            limit_ms=problem.latency_limit_ms,
-            title=f"{space.name}, {result['data']}, {predictor.target}",
-            scale=scale,
-        )
-
-    return write_and_draw(run, RESULT, result, draw)
+    return partial(
+        plot_accuracy_over_latency,
+        latency_ms=costs,
+        accuracies=accuracies,
+        winner=(result["predicted_ms"] if known else result["macs"] / 1e6, result["accuracy"]),
+        measured_ms=result["measured_ms"],
+        limit_ms=problem.latency_limit_ms,
+        title=f"{space.name}, {result['data']}, {predictor.target}",
+        scale=scale,
+    )
 
 
 def _write_trained(run: Run, problem: Problem, validation: Evaluator, arch: IntArray) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from hwnas.arrays import IntArray
 from hwnas.costs import Budget, Constraint, FeasibleSet, ListedSet
-from hwnas.data import Dataset, InputShape, Metric, Task, shapes_of, task_of
+from hwnas.data import Dataset, Metric, Task, shapes_of, shown_shape, task_of
 from hwnas.errors import OptionError
 from hwnas.latency_tables import Target
 from hwnas.predictors import LatencyPredictor, LookedUpLatency, predictor_name
@@ -63,10 +63,10 @@ class Problem:
         shape, wanted = self.data.input_shape, self.proxy.input_shape
         if shapes_of(shape) != shapes_of(wanted):
             raise OptionError(
-                f"the trained network of {self.proxy.name} takes images of {_size(wanted)}, and "
-                f"{self.data.name} has {_size(shape)}: give data, or a space, of that size"
+                f"the trained network of {self.proxy.name} takes images of {shown_shape(wanted)}, "
+                f"and {self.data.name} has {shown_shape(shape)}: give data, or a space, of that "
+                "size"
             )
-
         if self.predictor.space.identifier != self.space.identifier:
             raise OptionError(
                 f"{predictor_name(self.predictor)} predicts {self.predictor.space.identifier}, got "
@@ -155,7 +155,3 @@ class Problem:
     def trains_deployed(self) -> bool:
         """Whether the network that is trained is the one that is deployed."""
         return self.proxy.identifier == self.space.identifier
-
-
-def _size(input_shape: InputShape) -> str:
-    return " and ".join(" x ".join(map(str, shape)) for shape in shapes_of(input_shape))

@@ -6,6 +6,7 @@ are looked up, and every budget's winner is the best of all that was evaluated a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import Budget, Constraint, FeasibleSet
 from hwnas.documents import inside
 from hwnas.errors import BudgetMissedError
-from hwnas.progress import Progress, silent
+from hwnas.progress import Progress, named, silent
 from hwnas.search.candidates.evaluation import Evaluation
 from hwnas.search.candidates.parallel import Parallel
 from hwnas.search.constraints import of_connected
@@ -22,7 +23,7 @@ from hwnas.search.context import Context
 from hwnas.search.deployment import Deployment
 from hwnas.search.problem import Problem
 from hwnas.search.runs.plots import Scale, plot_front, write_and_draw
-from hwnas.search.runs.run import LOG, RESULT, Run
+from hwnas.search.runs.run import LOG, RESULT, Run, budget_name
 from hwnas.search.runs.schema import OWN, parse_of_file
 from hwnas.search.runs.stored import StoredRun
 from hwnas.search.searchers.making import make_searcher
@@ -78,11 +79,6 @@ class Reuse:
         return evaluation
 
 
-def budget_name(budgets: Sequence[Budget]) -> str:
-    """The folder of a budget's result: ``latency4ms-macs330M``."""
-    return "-".join(str(budget).replace("<=", "") for budget in budgets)
-
-
 def search_supernet(reuse: Reuse, problems: Sequence[Problem]) -> dict[str, Any]:
     """Search a trained supernet under each of several lists of budgets.
 
@@ -114,7 +110,7 @@ def search_supernet(reuse: Reuse, problems: Sequence[Problem]) -> dict[str, Any]
             evaluate,
             generations=settings.generations - 1,
             population=settings.population,
-            progress=_named(reuse.progress, budget_name(problem.budgets)),
+            progress=named(reuse.progress, budget_name(problem.budgets)),
         )
 
     results, missed = [], []
@@ -185,12 +181,9 @@ def _result(
     """Measure what one searcher found, and write its deliverables into a sub-folder."""
     problem, settings = context.problem, reuse.settings
 
-    def again(feasible: FeasibleSet, misses: int) -> Searcher:
-        return make_searcher(settings, problem, feasible, misses)
-
     propose = proposer(
         searcher,
-        again,
+        partial(make_searcher, settings, problem),
         evaluation.accuracies,
         population=settings.population,
         within=problem.within,
@@ -222,11 +215,6 @@ def _within(
     archs, accuracies = history
     kept = np.ones(len(archs), bool) if feasible is None else feasible.contains(archs)
     return archs[kept], accuracies[kept]
-
-
-def _named(progress: Progress, name: str) -> Progress:
-    """The same bars, one a budget."""
-    return lambda task, share, remark: progress(f"{task}, {name}", share, remark)
 
 
 def _summary(

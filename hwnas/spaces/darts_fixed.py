@@ -6,6 +6,7 @@ the same width.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from hwnas.ops import Identity, Op, SepConv
@@ -98,10 +99,7 @@ def darts_s2(
         CellPlan(reduces, at * len(_EDGES)) for at, reduces in enumerate(at_thirds(cells))
     )
 
-    def parse(text: str) -> list[int]:
-        return parse_tokens(decisions, text)
-
-    return _space("darts-s2", arguments, plans, decisions, ops, parse)
+    return _space("darts-s2", arguments, plans, decisions, ops, partial(parse_tokens, decisions))
 
 
 def darts_s1_proxy(
@@ -137,9 +135,6 @@ def _space(
     ops: tuple[Op, ...],
     parse: Callable[[str], list[int]],
 ) -> SearchSpace:
-    def write(arch: Sequence[int]) -> str:
-        return format_tokens(decisions, arch)
-
     layout = TwoInputCells(
         (3, arguments["input_size"], arguments["input_size"]),
         arguments["classes"],
@@ -151,7 +146,7 @@ def _space(
             for at, (source, node) in enumerate(_EDGES)
         ),
         NodesJoined(NODES),
-        Strings(parse, write),
+        Strings(parse, partial(format_tokens, decisions)),
     )
     return SearchSpace(name, arguments, layout)
 

@@ -9,7 +9,7 @@ of its decisions: costs are no sums over decisions here.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeVar
 
 from hwnas.ops import (
@@ -89,9 +89,6 @@ def nao(
     def parse(text: str) -> list[int]:
         return _choices_of_code(text) if _is_code(text) else parse_tokens(decisions, text)
 
-    def write(arch: Sequence[int]) -> str:
-        return format_tokens(decisions, arch)
-
     normal, reduction = CellPlan(False, 0), CellPlan(True, _OF_A_CELL)
     row = (normal,) * repeats
     layout = TwoInputCells(
@@ -109,7 +106,7 @@ def nao(
             )
         ),
         UnusedStates(tuple(choices)),
-        Strings(parse, write),
+        Strings(parse, partial(format_tokens, decisions)),
         additive=False,
         always_fitted=False,
         swaps=tuple((first, first + 1) for first in range(0, len(decisions), 2)),

@@ -8,7 +8,7 @@ from hwnas.ops.divisible import divisible
 from hwnas.spaces.arguments import check_sizes, check_width_mult
 from hwnas.spaces.chain import BlockSpec, chain, stages
 from hwnas.spaces.record import SpaceEntry
-from hwnas.spaces.scaling import fewer_strides
+from hwnas.spaces.scaling import fewer_strides, scaled
 from hwnas.spaces.space import SearchSpace
 
 __all__ = ["ENTRY", "proxyless", "proxyless_proxy"]
@@ -81,20 +81,18 @@ def proxyless(
         "skippable": None if skippable is None else [bool(s) for s in skippable],
     }
 
-    def width(channels: int) -> int:
-        return channels if width_mult == 1 else divisible(channels * width_mult)
-
     def specs() -> Iterator[BlockSpec]:
-        yield "stem", Stem(3), width(stem_width), stem_stride
-        before = width(first_width)
+        yield "stem", Stem(3), scaled(stem_width, width_mult), stem_stride
+        before = scaled(first_width, width_mult)
         yield "first", MBConv(3, 1), before, 1
-        for block, channels, stride in stages(stage_widths, stage_depths, stage_strides):
-            skip = Identity().fits(before, width(channels), stride)
+        for block, width, stride in stages(stage_widths, stage_depths, stage_strides):
+            channels = scaled(width, width_mult)
+            skip = Identity().fits(before, channels, stride)
             if skippable is not None:
                 skip = skippable[block]
-            before = width(channels)
             ops = (*_BOTTLENECKS, Identity()) if skip else _BOTTLENECKS
-            yield f"blocks.{block}", ops, before, stride
+            yield f"blocks.{block}", ops, channels, stride
+            before = channels
         head = divisible(head_width * width_mult) if width_mult > 1 else head_width
         yield "head", ConvHead(head), classes, 1
 

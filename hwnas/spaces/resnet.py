@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 
 from hwnas.errors import OptionError
 from hwnas.ops import LinearHead, Op, QuantizedBasicBlock, ResNetStem
-from hwnas.ops.divisible import divisible
 from hwnas.spaces.arguments import check_sizes, check_width_mult
 from hwnas.spaces.chain import BlockSpec, chain, stages
 from hwnas.spaces.record import SpaceEntry
-from hwnas.spaces.scaling import kept_strides
+from hwnas.spaces.scaling import kept_strides, scaled
 from hwnas.spaces.space import SearchSpace
 
 __all__ = ["ENTRY_18", "ENTRY_34", "resnet18_bits", "resnet34_bits", "resnet_bits_proxy"]
@@ -127,13 +126,11 @@ def _resnet_bits(
         )
     arguments = {**sizes, "width_mult": float(width_mult), "stem_pool": bool(stem_pool)}
 
-    def width(channels: int) -> int:
-        return channels if width_mult == 1 else divisible(channels * width_mult)
-
     def specs() -> Iterator[BlockSpec]:
-        yield "stem", ResNetStem(stem_kernel, int(stem_pool)), width(stem_width), stem_stride
+        stem = ResNetStem(stem_kernel, int(stem_pool))
+        yield "stem", stem, scaled(stem_width, width_mult), stem_stride
         for block, channels, stride in stages(stage_widths, stage_depths, stage_strides):
-            yield f"blocks.{block}", _CHOICES, width(channels), stride
+            yield f"blocks.{block}", _CHOICES, scaled(channels, width_mult), stride
         yield "head", LinearHead(), classes, 1
 
     return SearchSpace(name, arguments, chain((3, input_size, input_size), specs()))

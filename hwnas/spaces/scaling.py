@@ -1,4 +1,4 @@
-"""What a proxy keeps of the deployed network, which is larger: strides, channels, cells."""
+"""How networks are made wider or narrower, and which strides and cells a proxy keeps."""
 
 import math
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hwnas.ops.divisible import divisible
 from hwnas.spaces.space import SearchSpace
 
-__all__ = ["PROXY_CELLS", "fewer_strides", "kept_strides", "narrowed"]
+__all__ = ["PROXY_CELLS", "fewer_strides", "kept_strides", "narrowed", "scaled"]
 
 #: Cells of a proxy whose cells share their decisions: three normal ones around two reductions.
 PROXY_CELLS = 5
@@ -28,10 +28,14 @@ def kept_strides(strides: Sequence[int], input_size: int, order: Sequence[int]) 
     return [stride if at in kept else 1 for at, stride in enumerate(strides)]
 
 
-def narrowed(space: SearchSpace, width_mult: float) -> int:
-    """The argument ``channels`` of a space times a factor, a multiple of 8 where it changes."""
-    channels: int = space.arguments["channels"]
+def scaled(channels: int, width_mult: float) -> int:
+    """Channels times a factor, rounded to a multiple of 8 unless the factor is 1."""
     return channels if width_mult == 1 else divisible(channels * width_mult)
+
+
+def narrowed(space: SearchSpace, width_mult: float) -> int:
+    """The argument ``channels`` of a space, `scaled`."""
+    return scaled(space.arguments["channels"], width_mult)
 
 
 def fewer_strides(

@@ -13,7 +13,7 @@ from hwnas.ops.divisible import divisible
 from hwnas.spaces.arguments import check_sizes, check_width_mult
 from hwnas.spaces.chain import BlockSpec, chain, stages
 from hwnas.spaces.record import SpaceEntry
-from hwnas.spaces.scaling import kept_strides
+from hwnas.spaces.scaling import kept_strides, scaled
 from hwnas.spaces.space import SearchSpace
 
 __all__ = ["CHANNEL_SCALES", "ENTRY", "shufflenet", "shufflenet_proxy"]
@@ -87,8 +87,7 @@ def shufflenet(
         yield "stem", ShuffleStem(), stem_width, stem_stride
         for block, channels, stride in stages(stage_widths, stage_depths, stage_strides):
             ops = [_operator(name, t) for name in names[block] for t in tenths]
-            out = channels if width_mult == 1 else divisible(channels * width_mult)
-            yield f"blocks.{block}", ops, out, stride
+            yield f"blocks.{block}", ops, scaled(channels, width_mult), stride
         yield "head", ShuffleHead(head_width), classes, 1
 
     return SearchSpace("shufflenet", arguments, chain((3, input_size, input_size), specs()))

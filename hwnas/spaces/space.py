@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from hwnas.arrays import BoolArray, FloatArray, IntArray
 from hwnas.costs import COSTS, AdditiveCost
+from hwnas.data import shown_shape
 from hwnas.errors import ArchitectureError, OptionError, UnknownNameError
 from hwnas.given import check_seed, check_whole
 from hwnas.html_text import html_table
@@ -60,8 +61,7 @@ class SearchSpace:
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        shape = " x ".join(map(str, self.input_shape))
-        rows = [("input", shape)]
+        rows = [("input", shown_shape(self.input_shape))]
         for decision in self.decisions:
             tokens = ", ".join(choice.token for choice in decision.choices)
             rows.append((f"{decision.name} ({len(decision.choices)})", tokens))

@@ -16,7 +16,7 @@ from hwnas.supernet.kinds import SHARINGS, BatchNorms, InitialWeights, Sharing
 from hwnas.supernet.named import NamedBlock
 from hwnas.supernet.sharing import Block
 
-__all__ = ["Supernet", "make_network"]
+__all__ = ["Supernet", "concat_values", "make_network", "sum_values", "used"]
 
 
 class Supernet(nn.Module):

@@ -3,12 +3,13 @@
 torch differentiates a batch-norm twice, correctly, but by thirty small operations, which take a
 third of a product with a Hessian. The backward pass of a batch-norm maps gradients linearly and is
 symmetric, so it is its own derivative by the gradient; how it changes with the input is a sum of
-three terms with one factor a channel. A mixed edge weighs what a batch-norm gives by a number: that
-is a batch-norm of another scale, for which neither the values before nor their gradient are kept.
+three terms with one factor a channel. A mixed edge multiplies what a batch-norm gives by a number:
+that is a batch-norm of another scale, for which neither the values before nor their gradient are
+kept.
 
-A convolution of groups torch differentiates twice group by group, so that a depthwise one takes as
-many small convolutions as it has channels. It is linear in its input and in its weights: the
-derivatives of its gradients are two convolutions, and one backward pass.
+torch differentiates a grouped convolution twice group by group, so that a depthwise one takes as
+many small convolutions as it has channels. But it is linear in its input and in its weights: the
+derivatives of its gradients are two convolutions and one backward pass.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -82,6 +82,12 @@ def test_what_is_no_input_is_refused(shape, dtype, message: str) -> None:
         hwnas.family(Words, {"width": [2]}, input_shape=shape, input_dtype=dtype)
 
 
+def test_a_notebook_shows_the_shape_of_each_input() -> None:
+    shape, dtype = [(4,), (3,)], ["int64", "float32"]
+    space = hwnas.family(Words, {"width": [2]}, input_shape=shape, input_dtype=dtype)
+    assert ">4 and 3</td>" in space._repr_html_()
+
+
 def test_a_transformer_is_read_back_as_what_it_is() -> None:
     space = vit_space()
     check_exported(space.to_onnx(space.sample(1, seed=0)[0]), "best.onnx")

@@ -13,6 +13,7 @@ from hwnas.errors import HwnasError, OptionError
 from hwnas.given import check_seconds, check_seed
 from hwnas.kernels.runnable import RunnableModel, runnable
 from hwnas.latency_tables import Target
+from hwnas.onnx_graph import PRECISIONS
 from hwnas.profilers import AnyRuntime, check_precision, remote_runtime, runtime
 from hwnas.progress import Progress, silent
 
@@ -22,7 +23,6 @@ T = TypeVar("T")
 
 #: A model: the path of one, or its bytes.
 Model = bytes | str | Path
-PRECISIONS = ("fp32", "fp16", "int8")
 #: What arguments are that would be looked at only when much has been measured.
 _KINDS: dict[str, tuple[type, ...]] = {
     "device": (str,),

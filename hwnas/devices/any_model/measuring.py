@@ -162,7 +162,7 @@ def _probed(case: Case, options: MeasureOptions) -> Probe | None:
 
 
 def _known_elsewhere(name: str) -> bool:
-    """Whether another process makes this runtime by its name; not so what was registered here."""
+    """Whether another process can make this runtime by its name, which only this one may know."""
     return name in GPU_RUNTIMES or bool(provider_of(name)) or RUNTIMES.known_elsewhere(name)
 
 

@@ -1,6 +1,6 @@
 """The models that `LatencyRegressor` chooses among: one literal list, simplest first."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -9,7 +9,7 @@ import numpy as np
 
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.predictors.regression.boosting import fit_boosting
-from hwnas.predictors.regression.gaussian import fit_gaussian
+from hwnas.predictors.regression.gaussian import Link, fit_gaussian
 from hwnas.predictors.regression.nonnegative import Prices, fit_prices
 from hwnas.predictors.regression.ordered import Numbers, fit_ordered
 from hwnas.predictors.regression.terms import Alike, Effects, Near, Placed, Term, Trend
@@ -38,7 +38,6 @@ _ROUGH = 0.15
 _VARIANCES_STAY = 300
 _ALIKE: tuple[Alike, ...] = ("operator", "place", "entry")
 
-Link = Literal["identity", "log"]
 #: A fitted model: a batch to ms (n,).
 Model = Callable[[Batch], FloatArray]
 
@@ -226,14 +225,14 @@ class Problem:
         return [part for part in dict.fromkeys(named) if part in known]
 
 
-def fit_candidates(problem: Problem, only: Iterable[str] | None = None) -> list[Fitted]:
+def fit_candidates(problem: Problem) -> list[Fitted]:
     """Fit all candidates that make sense, in the order of the list."""
     fits: list[Fitted] = []
     tried: set[tuple[str, ...]] = set()
     placed: dict[Term, Placed] = {}
     for candidate in CANDIDATES:
         parts = problem.parts(candidate)
-        if parts is None or (only is not None and candidate.name not in only):
+        if parts is None:
             continue
         key = (candidate.kind, candidate.link, *sorted(parts))
         if key in tried:

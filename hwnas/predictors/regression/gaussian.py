@@ -18,7 +18,10 @@ from hwnas.arrays import FloatArray
 from hwnas.predictors.regression.terms import Linear, Placed, Smooth, Term
 from hwnas.predictors.regression.views import Batch
 
-__all__ = ["GaussianFit", "fit_gaussian"]
+__all__ = ["GaussianFit", "Link", "fit_gaussian"]
+
+#: What the terms of a process add up to: ms, or log ms.
+Link = Literal["identity", "log"]
 
 #: Samples that variances are estimated on; more change them little and cost their cube.
 _ESTIMATE_ON = 300
@@ -38,16 +41,16 @@ class GaussianFit:
     """A fitted process.
 
     Attributes:
-        linear: all linear terms, in ms (``link`` identity) or log ms.
+        linear: all linear terms, in ms or log ms.
         smooth: the other terms.
-        link: ``identity`` or ``log``.
+        link: what the terms add up to.
         left_out_ms: prediction of each training sample from the others, (n,).
         theta: log variances of the terms and of the noise.
     """
 
     linear: Linear
     smooth: tuple[Smooth, ...]
-    link: Literal["identity", "log"]
+    link: Link
     left_out_ms: FloatArray
     theta: FloatArray
 
@@ -63,7 +66,7 @@ def fit_gaussian(
     terms: Sequence[Term],
     train: Batch,
     ms: FloatArray,
-    link: Literal["identity", "log"],
+    link: Link,
     placed: dict[Term, Placed] | None = None,
     theta: FloatArray | None = None,
 ) -> GaussianFit:

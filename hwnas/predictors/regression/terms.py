@@ -13,7 +13,18 @@ import numpy as np
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.predictors.regression.views import Batch
 
-__all__ = ["Alike", "Effects", "Linear", "Near", "Placed", "Smooth", "Term", "Trend", "table_sums"]
+__all__ = [
+    "Alike",
+    "Effects",
+    "Linear",
+    "Near",
+    "Placed",
+    "PlacedNear",
+    "Smooth",
+    "Term",
+    "Trend",
+    "table_sums",
+]
 
 Alike = Literal["operator", "place", "entry", "costs"]
 

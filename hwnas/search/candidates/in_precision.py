@@ -62,6 +62,6 @@ def calibrated_ranges(
 
 
 def score_of_file(model: bytes, images: torch.Tensor, targets: Any, task: Task) -> float:
-    """What an ONNX file of ours is worth on this machine's CPU: the accuracy, 0 to 1, or else."""
+    """The score of a file of ours on this machine's CPU: accuracy, or the data's own metric."""
     outputs = torch.from_numpy(outputs_of(model, images.numpy()))
     return task.score_of([(outputs, targets)])

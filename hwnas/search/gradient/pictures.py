@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from hwnas.arrays import FloatArray
 from hwnas.pictures import picture, said_if_not_drawn
@@ -106,11 +107,7 @@ def _probabilities(
     history: Sequence[Mapping[str, Any]], choices: Sequence[Sequence[str]]
 ) -> list[list[FloatArray]]:
     """For each entry and decision, the softmax of the alphas of its choices."""
-    entries = []
-    for entry in history:
-        rows = []
-        for alphas, offered in zip(entry["alpha"], choices, strict=True):
-            powers = np.exp(np.array(alphas[: len(offered)]) - max(alphas[: len(offered)]))
-            rows.append(powers / powers.sum())
-        entries.append(rows)
-    return entries
+    return [
+        [softmax(row[: len(names)]) for row, names in zip(entry["alpha"], choices, strict=True)]
+        for entry in history
+    ]

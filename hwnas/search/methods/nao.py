@@ -4,6 +4,7 @@ What is heavy is imported when the method runs, so that its flags show at once.
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -185,7 +186,7 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     )
     propose = proposer(
         searcher,
-        lambda feasible, misses: _searcher(problem, settings, feasible, misses),
+        partial(_searcher, problem, settings),
         evaluation.accuracies,
         population=settings.proposals,
         finalists=[arch for arch, _ in finalists],

@@ -5,11 +5,12 @@ What is heavy is imported when the method runs, so that its flags show at once.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge
 
-from hwnas.costs import FeasibleSet, parse_budget
+from hwnas.costs import parse_budget
 from hwnas.errors import DeviceUnavailableError, OptionError
 from hwnas.progress import say
 from hwnas.search.problem import Problem
@@ -23,7 +24,6 @@ from hwnas.supernet.kinds import SamplerKind
 
 if TYPE_CHECKING:
     from hwnas.search.context import Context
-    from hwnas.search.searchers.searcher import Searcher
     from hwnas.supernet import PathSampler, Supernet
 
 __all__ = ["LOOKS_UP", "Settings", "check", "search", "trains_alike"]
@@ -147,9 +147,6 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
         evaluation = context.looked_up()
 
     # evolution within the budgets, algorithm 1
-    def again(feasible: FeasibleSet, misses: int) -> "Searcher":
-        return make_searcher(settings, problem, feasible, misses)
-
     evaluate = evaluation.accuracies
     searcher = make_searcher(settings, problem)
     random_accuracies = random_paths(searcher, evaluate, settings.population)
@@ -172,7 +169,7 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     )
     propose = proposer(
         searcher,
-        again,
+        partial(make_searcher, settings, problem),
         evaluate,
         population=settings.population,
         finalists=[arch for arch, _ in finalists],

@@ -7,11 +7,11 @@ once.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Le
 
-from hwnas.costs import FeasibleSet
 from hwnas.search.problem import Problem
 from hwnas.search.searchers.vae_settings import PathSettings
 from hwnas.search.settings import setting
@@ -19,7 +19,6 @@ from hwnas.search.shared_settings import EvolutionSettings
 
 if TYPE_CHECKING:
     from hwnas.search.context import Context
-    from hwnas.search.searchers.searcher import Searcher
 
 __all__ = ["Settings", "check", "search"]
 
@@ -84,12 +83,9 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     train_supernet(run, supernet, paths, problem.data, settings, seed=seed, progress=progress)
 
     # evolution within the budgets, from what the VAE draws
-    def evolution(feasible: FeasibleSet, misses: int = 0) -> "Searcher":
-        return make_searcher(settings, problem, feasible, misses)
-
     evaluation = context.evaluator(supernet, settings=settings)
     evaluate = evaluation.accuracies
-    searcher = evolution(problem.feasible)
+    searcher = make_searcher(settings, problem)
     random_accuracies = random_paths(searcher, evaluate, settings.population)
     drawn = paths.draw(settings.population)
     drawn_accuracies = evaluate(drawn)
@@ -104,7 +100,7 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
 
     propose = proposer(
         searcher,
-        evolution,
+        partial(make_searcher, settings, problem),
         evaluate,
         population=settings.population,
         within=problem.within,

@@ -10,6 +10,7 @@ from hwnas.arrays import FloatArray
 from hwnas.data import Dataset, task_of
 from hwnas.documents import inside
 from hwnas.errors import OptionError
+from hwnas.predictors.report import spearman
 from hwnas.progress import Progress, silent
 from hwnas.search.candidates.evaluation import stored_evaluator
 from hwnas.search.candidates.parallel import Parallel, logged_evaluation
@@ -60,19 +61,10 @@ def _orders(values: FloatArray) -> FloatArray:
     return signs
 
 
-def _spearman(truth: FloatArray, guess: FloatArray) -> float:
-    from scipy.stats import rankdata
-
-    ranks, others = rankdata(truth), rankdata(guess)
-    if np.ptp(ranks) == 0 or np.ptp(others) == 0:
-        return float("nan")
-    return float(np.corrcoef(ranks, others)[0, 1])
-
-
 #: Name -> how well a guess (n,) ranks like the truth (n,).
 METRICS: dict[str, Callable[[FloatArray, FloatArray], float]] = {
     "kendall": _kendall,
-    "spearman": _spearman,
+    "spearman": spearman,
     "pairwise_accuracy": pairwise_accuracy,
 }
 

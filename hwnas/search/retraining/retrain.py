@@ -248,7 +248,10 @@ def _average(average: nn.Module, network: nn.Module, keep: float) -> None:
 
 @torch.inference_mode()
 def score(network: nn.Module, batches: Iterable[Batch], task: Task) -> float:
-    """How good a network in evaluation mode is, larger is better: the accuracy, 0 to 1, or else."""
+    """The score of a network in evaluation mode: accuracy, 0 to 1, or the data's own metric.
+
+    Larger is better, see `hwnas.data.Metric`.
+    """
     answers = ((called(network, tensors(x)), tensors(y)) for x, y in batches)
     return task.score_of(answers)
 

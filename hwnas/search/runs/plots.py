@@ -273,6 +273,6 @@ def plot_against_table(
         figure.suptitle(title, fontsize=9)
 
 
-def _smoothed(values: FloatArray, width: int = 5) -> FloatArray:
-    """The mean of each value and those just before it."""
-    return np.array([values[max(0, at + 1 - width) : at + 1].mean() for at in range(len(values))])
+def _smoothed(values: FloatArray) -> FloatArray:
+    """The mean of each value and the four before it."""
+    return np.array([values[max(0, at - 4) : at + 1].mean() for at in range(len(values))])

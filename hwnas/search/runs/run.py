@@ -4,7 +4,7 @@ import json
 import os
 import reprlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Le
 
+from hwnas.costs import Budget
 from hwnas.documents import Document, inside, read_document, read_regular
 from hwnas.errors import CheckpointError
 from hwnas.files import naming, write_atomically
@@ -32,6 +33,7 @@ __all__ = [
     "WEIGHTS",
     "Run",
     "begun_with",
+    "budget_name",
 ]
 
 #: The files of a run.
@@ -49,6 +51,11 @@ class _Begun(Document):
 
     neighbour_share: Annotated[float, Ge(0), Le(1)] | None = None
     ranked_draws: Annotated[int, Ge(0), Le(1_000_000)] | None = None
+
+
+def budget_name(budgets: Sequence[Budget]) -> str:
+    """What budgets are called in the name of a folder: ``latency4ms-macs330M``."""
+    return "-".join(str(budget).replace("<=", "") for budget in budgets)
 
 
 def begun_with(folder: Path) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from hwnas.arrays import IntArray
 from hwnas.documents import Document
 from hwnas.errors import ArchitectureError, CheckpointError
 from hwnas.spaces import SearchSpace
+from hwnas.supernet.kinds import RankBy, Sharing
 
 __all__ = [
     "ANOTHER",
@@ -92,7 +93,7 @@ class Config(Document):
     data_digest: Text = ""
     deployed: dict[str, Any] = field(default_factory=dict)
     trained: dict[str, Any] = field(default_factory=dict)
-    sharing: Literal["slices", "separate"] = "slices"
+    sharing: Sharing = "slices"
     steps: AtLeastOne = 1
     method: Text = ""
     train_batch: AtLeastOne = 1
@@ -102,7 +103,7 @@ class Config(Document):
     calibration_images: Annotated[int, Ge(2), Le(10_000_000)] | None = None
     validation_images: Annotated[int, Ge(1), Le(10_000_000)] | None = None
     paths: AtLeastOne | None = None
-    rank_by: Literal["accuracy", "separation"] | None = None
+    rank_by: RankBy | None = None
     supernet: PathText = "."
     supernet_digest: str = ""
     accuracies: Text | None = None
@@ -202,7 +203,7 @@ class Found(Network, Scored):
     bitops: Count | None = None
     memory_bytes: Count | None = None
     accuracy: Score
-    rank_by: Literal["accuracy", "separation"] = "accuracy"
+    rank_by: RankBy = "accuracy"
     test_accuracy: Score | None
     validation_images: AtLeastOne | None = None
     random_paths: _Paths

@@ -7,10 +7,12 @@ written anew from the whole log whenever a run goes on, so that a kill neither d
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+from scipy.special import softmax
 
 from hwnas.data import Metric
 from hwnas.documents import inside
@@ -108,7 +110,7 @@ def _by_metric(facts: Mapping[str, Any]) -> dict[str, Any]:
 def _of_alphas(facts: Mapping[str, Any]) -> dict[str, float]:
     """Means over decisions: choices that are left, the entropy in nats, the largest probability."""
     rows = [[value for value in row if value is not None] for row in facts["alpha"]]
-    shares = [_softmax(row) for row in rows if row]
+    shares = [softmax(row).tolist() for row in rows if row]
     told = {
         f"{name} {at}": value
         for name in ("expected", "beta")
@@ -120,12 +122,6 @@ def _of_alphas(facts: Mapping[str, Any]) -> dict[str, float]:
         told["entropy"] = sum(entropies) / len(shares)
         told["largest probability"] = sum(map(max, shares)) / len(shares)
     return told
-
-
-def _softmax(row: Sequence[float]) -> list[float]:
-    most = max(row)
-    powers = [math.exp(value - most) for value in row]
-    return [power / sum(powers) for power in powers]
 
 
 def require_tensorboard() -> None:

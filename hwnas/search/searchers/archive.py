@@ -1,6 +1,6 @@
 """What a searcher was told, and what it suggested: shared by the searchers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.costs import FeasibleSet
+from hwnas.costs.guided import neighbours as neighbours_of
 from hwnas.search.searchers.searcher import rank
 
 __all__ = ["ANY", "Archive", "Choose", "neighbours_of"]
@@ -140,12 +141,3 @@ class Archive:
         """Architectures (n, n_decisions) of tuples."""
         n_decisions = len(self.feasible.n_choices)
         return np.array(keys, np.int64).reshape(len(keys), n_decisions)
-
-
-def neighbours_of(arch: IntArray, n_choices: Sequence[int]) -> IntArray:
-    """All architectures (n, n_decisions) that differ from one (n_decisions,) in one decision."""
-    rows = np.repeat(arch[None], sum(n_choices), axis=0)
-    at = np.repeat(np.arange(len(n_choices)), n_choices)
-    rows[np.arange(len(rows)), at] = np.concatenate([np.arange(count) for count in n_choices])
-    changed: IntArray = rows[(rows != arch).any(axis=1)]
-    return changed

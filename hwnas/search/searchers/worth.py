@@ -16,12 +16,12 @@ def are_shares(scores: FloatArray) -> bool:
 
 
 def worth(scores: FloatArray) -> FloatArray:
-    """`log_worth` of shares; other scores (n,) are worth themselves."""
+    """`log_worth` of accuracies; other scores (n,) as they are."""
     return log_worth(scores) if are_shares(scores) else scores
 
 
 def log_worth(accuracies: FloatArray) -> FloatArray:
-    """Minus the logarithm of errors, to which 0.01 is added: one that is halved counts alike.
+    """Minus the logarithm of (error + 0.01): to halve an error counts alike, whatever its size.
 
     Args:
         accuracies: (n,), 0 to 1.

@@ -166,8 +166,8 @@ def check_ranking(
         if name not in known:
             folder = inside(run.folder, "networks", str(at), advice=OWN)
             told = _part(progress, at, count)
-            with Run(folder, {"architecture": name, "steps": steps}) as alone:
-                network = retrain(alone, space, arch, data, each, seed=seed, progress=told)
+            with Run(folder, {"architecture": name, "steps": steps}) as own:
+                network = retrain(own, space, arch, data, each, seed=seed, progress=told)
             known[name] = score(network, data.test(), task)
             run.log("trained alone", architecture=name, accuracy=known[name], **task.scored.facts)
     alone = np.array([known[name] for name in names])

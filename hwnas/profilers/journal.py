@@ -92,7 +92,7 @@ class Journal:
             if not self._file.alone:
                 raise OptionError(
                     f"another process measures into {self.path}: wait for it, or keep this table "
-                    "elsewhere with --out"
+                    "elsewhere, 'hwnas profile --out'"
                 )
             yield
 

@@ -168,7 +168,7 @@ def _search(job: Job, progress: Progress) -> Result:
     parallel = Parallel(options.workers, options.worker_backend) if options.workers else None
     with torchrun_workers() as workers, ExitStack() as until_done:
         _refuse_several(job, workers.count)
-        run = Run(job.out, _config(job, settings, deployment))
+        run = until_done.enter_context(Run(job.out, _config(job, settings, deployment)))
         until_done.enter_context(tensorboard(run, options.tensorboard))
         content = run.read_json(RESULT, Found)
         if content is not None:

@@ -102,8 +102,7 @@ def find_from_supernet(request: SupernetRequest, progress: Progress) -> dict[str
         "pareto": request.front,
         "table": deployment.digest,
     }
-    run = Run(out, config)
-    with tensorboard(run, options.tensorboard):
+    with Run(out, config) as run, tensorboard(run, options.tensorboard):
         finished = run.read_json(RESULT, Several)
         if finished is not None and not lacks_picture(run, finished):
             say(f"this search is finished; {out} holds its result")

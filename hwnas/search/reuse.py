@@ -204,8 +204,9 @@ def _result(
         "supernet": str(reuse.source.home),
         "folder": name,
     }
-    own = reuse.context(problem, Run(folder, config))
-    return own.conclude(winner, evaluation, random_accuracies, extras)
+    with Run(folder, config) as run:
+        own = reuse.context(problem, run)
+        return own.conclude(winner, evaluation, random_accuracies, extras)
 
 
 def _within(

@@ -1,7 +1,7 @@
 """Memory of the networks of a space: weights, and the peak of what lives beside them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ from hwnas.spaces.architectures import checked_rows
 from hwnas.spaces.layout import Layout
 
 __all__ = ["MemoryOf", "network_memory"]
+
+#: Networks of a few dozen decisions: some tens of MB.
+_MOST_SEEN = 65_536
 
 
 def network_memory(graph: Graph) -> int:
@@ -33,6 +36,8 @@ class MemoryOf:
         layout: of the architectures.
         graph: of an architecture.
         weights, peaks: of each candidate of each slot; empty where the layout is no chain.
+        seen: bytes of networks that were looked at as a whole, which takes a millisecond each; a
+            search asks of the same ones again and again.
     """
 
     space: str
@@ -40,6 +45,7 @@ class MemoryOf:
     graph: Callable[[Sequence[int]], Graph]
     weights: tuple[tuple[int, ...], ...]
     peaks: tuple[tuple[int, ...], ...]
+    seen: dict[tuple[int, ...], int] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(
@@ -80,4 +86,10 @@ class MemoryOf:
         return weights + max(self.peaks[slot][at] for slot, at in used)
 
     def _of_whole(self, arch: list[int]) -> int:
-        return network_memory(self.graph(arch))
+        key = tuple(arch)
+        known = self.seen.get(key)
+        if known is None:
+            known = network_memory(self.graph(arch))
+            if len(self.seen) < _MOST_SEEN:
+                self.seen[key] = known
+        return known

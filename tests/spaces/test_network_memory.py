@@ -7,6 +7,7 @@ import pytest
 
 from hwnas import spaces
 from hwnas.costs.memory import graph_weight_bytes
+from hwnas.spaces import memory
 from hwnas.spaces.memory import network_memory
 
 CHAINS = ["proxyless", "shufflenet", "fbnet", "ofa", "resnet18-bits"]
@@ -39,3 +40,13 @@ def test_weights_are_those_of_the_exported_file(name):
         if t.data_type == floats and t.dims  # limits of a Clip are scalars
     )
     assert graph_weight_bytes(space.graph(arch).pruned()) == held
+
+
+def test_a_network_of_cells_is_looked_at_once(monkeypatch):
+    looked = []
+    monkeypatch.setattr(memory, "network_memory", lambda graph: looked.append(1) or len(looked))
+    space = spaces.space("nasbench201", cells=1)
+    archs = space.sample(3, seed=0)
+    assert space.memory(archs).tolist() == [1, 2, 3]
+    assert space.memory(archs[::-1]).tolist() == [3, 2, 1]
+    assert len(looked) == 3

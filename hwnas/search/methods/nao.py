@@ -85,7 +85,8 @@ class Settings(EvaluationSettings, PathTrainingSettings):
             )
         if self.starts > self.pool:
             raise OptionError(
-                f"starts are among the pool's {self.pool} architectures, got {self.starts}"
+                f"starts are among the pool's {self.pool} architectures, got {self.starts}: give "
+                "fewer starts, or a larger pool"
             )
         if self.rounds > self.steps:
             raise OptionError(

@@ -53,10 +53,14 @@ def check(problem: Problem, settings: Settings) -> Settings:
     """The settings as they are, if they fit the problem.
 
     Raises:
-        OptionError: as `suits`, or the data draw no batches of validation images.
+        OptionError: as `suits`, the data draw no batches of validation images, or the metric's
+            share pays for too little.
     """
+    from hwnas.search.searchers.vae_paths import check_rounds
+
     suits(problem.proxy)
     check_alpha_images(problem.data, "tnas-g")
+    check_rounds(problem, settings)
     return settings
 
 
@@ -64,7 +68,6 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     """Train weights and alpha on the VAE's paths, choose, measure; the ``result.json``.
 
     Raises:
-        OptionError: the metric's share pays for too little.
         BudgetMissedError: no network kept the latency budget on the device.
     """
     from hwnas.search.choosing import choose

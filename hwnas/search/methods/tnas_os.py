@@ -49,7 +49,14 @@ class Settings(PathSettings, EvolutionSettings):
 
 
 def check(problem: Problem, settings: Settings) -> Settings:
-    """The settings as they are: whatever fits a supernet and evolution fits."""
+    """The settings as they are: whatever fits a supernet and evolution fits.
+
+    Raises:
+        OptionError: the metric's share pays for too little.
+    """
+    from hwnas.search.searchers.vae_paths import check_rounds
+
+    check_rounds(problem, settings, settings.paths)
     return settings
 
 
@@ -57,7 +64,6 @@ def search(context: "Context", settings: Settings) -> dict[str, Any]:
     """Train paths that the VAE learns, evolve from its draws, measure; the ``result.json``.
 
     Raises:
-        OptionError: the metric's share pays for too little.
         BudgetMissedError: no network kept the latency budget on the device.
     """
     from hwnas.search.searchers.making import make_searcher

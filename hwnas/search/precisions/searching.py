@@ -116,6 +116,6 @@ def _concluded(several: Several, best: Found, found: Sequence[Found]) -> Result:
         "seed": several.job.seed,
         "precisions": [*several.requests],
     }
-    run = Run(out, config)
-    run.write_json(RESULT, content)
+    with Run(out, config) as run:
+        run.write_json(RESULT, content)
     return Result(out, content, several.job.space, several.job.proxy)

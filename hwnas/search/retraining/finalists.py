@@ -65,14 +65,14 @@ def rank_finalists(
             progress("training finalists", (at + share) / len(finalists), remark)
 
         config = {"architecture": space.format(arch), "steps": steps, "seed": problem.seed}
-        alone = Run(inside(run.folder, "finalists", str(at), advice=OWN), config)
-        known = alone.read_json("accuracy.json", Accuracy)
-        if known is None:
-            settings, seed = finalist_settings(steps), _STREAM + problem.seed
-            network = retrain(alone, space, arch, data, settings, seed=seed, progress=told)
-            found_out = score(network, data.validation(), problem.task)
-            known = {"validation": found_out, **problem.metric.facts}
-            alone.write_json("accuracy.json", known)
+        with Run(inside(run.folder, "finalists", str(at), advice=OWN), config) as alone:
+            known = alone.read_json("accuracy.json", Accuracy)
+            if known is None:
+                settings, seed = finalist_settings(steps), _STREAM + problem.seed
+                network = retrain(alone, space, arch, data, settings, seed=seed, progress=told)
+                found_out = score(network, data.validation(), problem.task)
+                known = {"validation": found_out, **problem.metric.facts}
+                alone.write_json("accuracy.json", known)
         found.append(float(known["validation"]))
     return [(finalists[at], found[at]) for at in np.argsort(-np.array(found), kind="stable")]
 

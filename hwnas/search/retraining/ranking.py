@@ -156,18 +156,10 @@ def check_ranking(
     known = {e["architecture"]: float(e["accuracy"]) for e in run.logged("trained alone")}
     for at, (name, arch) in enumerate(zip(names, archs, strict=True)):
         if name not in known:
-            network = retrain(
-                Run(
-                    inside(run.folder, "networks", str(at), advice=OWN),
-                    {"architecture": name, "steps": steps},
-                ),
-                space,
-                arch,
-                data,
-                each,
-                seed=seed,
-                progress=_part(progress, at, count),
-            )
+            folder = inside(run.folder, "networks", str(at), advice=OWN)
+            told = _part(progress, at, count)
+            with Run(folder, {"architecture": name, "steps": steps}) as own:
+                network = retrain(own, space, arch, data, each, seed=seed, progress=told)
             known[name] = score(network, data.test(), task)
             run.log("trained alone", architecture=name, accuracy=known[name], **task.scored.facts)
     alone = np.array([known[name] for name in names])

@@ -1,7 +1,7 @@
 """What a log of a run holds: one event a line, of a shape for each kind that is read."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ from annotated_types import Ge, Le
 from hwnas.documents import Document, parse_document, read_regular
 from hwnas.search.runs.schema import OWN, AtLeastOne, Count, Ms, Score, Scored, Seconds, Text
 
-__all__ = ["EVENTS", "MOST_LOG_BYTES", "Event", "read_events"]
+__all__ = ["EVENTS", "MOST_LOG_BYTES", "Event", "evaluated_last", "read_events"]
 
 #: A log larger than this is none of ours; refuse it before reading it whole.
 MOST_LOG_BYTES = 2**30
@@ -116,6 +116,20 @@ EVENTS: Mapping[str, type[Event]] = {
     "tested alone": _Tested,
     "alpha": _Alpha,
 }
+
+
+def evaluated_last(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The accuracies of a log with the weights that its training ended with.
+
+    Balanced NAO evaluates after each of its rounds, and trains on.
+    """
+    found: list[dict[str, Any]] = []
+    for event in events:
+        if event["event"] == "trained":
+            found = []
+        elif event["event"] == "evaluated":
+            found.append(event)
+    return found
 
 
 def read_events(path: Path, advice: str = OWN) -> Iterator[dict[str, Any]]:

@@ -10,14 +10,16 @@ from hwnas.files import locked
 
 __all__ = ["Held", "held"]
 
-#: What a killed process leaves running has seen by then that it is alone.
+#: A process that was told to stop has ended by then.
 _PATIENCE_SECONDS = 3.0
 
 
 class Held:
     """Keeps other processes from a folder as long as this object, or the process, lives.
 
-    Where the folder's system knows no locks, nobody is kept out.
+    What this process forks, such as readers of images, is another process: it does not hold the
+    folder, nor keep it held where this process is killed. Where the folder's system knows no locks,
+    nobody is kept out.
 
     Raises:
         OptionError: another process holds it.
@@ -37,9 +39,14 @@ class Held:
                 )
             time.sleep(0.1)
 
-    def __del__(self) -> None:
+    def let_go(self) -> None:
+        """Keep nobody out any more; a lock that a fork shares ends with its last handle."""
         if self._handle is not None:
             os.close(self._handle)
+            self._handle = None
+
+    def __del__(self) -> None:
+        self.let_go()
 
 
 _HELD: WeakValueDictionary[Path, Held] = WeakValueDictionary()
@@ -52,3 +59,14 @@ def held(folder: Path) -> Held:
     if found is None:
         found = _HELD[key] = Held(folder)
     return found
+
+
+def _hold_nothing() -> None:
+    """Forget what the process held that this one was forked from."""
+    for each in list(_HELD.values()):
+        each.let_go()
+    _HELD.clear()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_hold_nothing)

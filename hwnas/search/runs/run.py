@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from annotated_types import Ge, Le
 
@@ -18,7 +18,7 @@ from hwnas.errors import CheckpointError
 from hwnas.files import naming, write_atomically
 from hwnas.reading import open_regular
 from hwnas.search.runs.events import MOST_LOG_BYTES, read_events
-from hwnas.search.runs.held import held
+from hwnas.search.runs.held import Held, held
 from hwnas.search.runs.schema import OWN, with_defaults
 
 __all__ = [
@@ -74,6 +74,9 @@ class Run:
     The log holds one JSON object a line. Whatever took time (an accuracy, a measurement) is looked
     up there before it is done again, so a resumed search is the same search, only faster.
 
+    Other processes are kept from the folder until the run is let go, as by the end of a ``with``:
+    notebooks keep what raised an error, and all that it worked on.
+
     Args:
         folder: made if need be.
         config: what the run was asked for; an existing run must have been asked the same.
@@ -87,9 +90,18 @@ class Run:
     def __init__(self, folder: Path, config: Mapping[str, Any]):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._held = held(folder)
+        self._held: Held | None = held(folder)
         self._started = time.monotonic()
         self._listeners: list[Callable[[Mapping[str, Any]], None]] = []
+        try:
+            self._begin(config)
+        except BaseException:
+            self._held = None
+            raise
+
+    def _begin(self, config: Mapping[str, Any]) -> None:
+        """Read what is there, and log the start of this session."""
+        folder = self.folder
         path, self._log = (inside(folder, name, advice=OWN) for name in (CONFIG, LOG))
         wanted = json.loads(json.dumps(dict(config)))
         found = begun_with(folder)
@@ -117,6 +129,12 @@ class Run:
             write_atomically(path, (json.dumps(wanted, indent=2) + "\n").encode())
         _drop_torn_line(self._log)
         self.log("start")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._held = None
 
     @property
     def seconds(self) -> float:

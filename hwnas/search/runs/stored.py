@@ -15,7 +15,7 @@ from hwnas.documents import Document, check_regular, inside, read_document
 from hwnas.errors import ArchitectureError, CheckpointError, DataError, HwnasError, OptionError
 from hwnas.latency_tables import LatencyTable, Target
 from hwnas.reading import open_regular
-from hwnas.search.runs.events import read_events
+from hwnas.search.runs.events import evaluated_last, read_events
 from hwnas.search.runs.network import target_of
 from hwnas.search.runs.run import CHECKPOINT, CONFIG, LOG, RESULT, TABLE
 from hwnas.search.runs.schema import ANOTHER, Config, Winner, parse_of_file
@@ -194,13 +194,13 @@ class StoredRun:
         return LatencyTable.load(self.folder / TABLE)
 
     def accuracies(self) -> dict[str, float]:
-        """What was evaluated with the supernet's weights, by architecture string.
+        """What was evaluated with the weights that the supernet has, by architecture string.
 
         Raises:
             CheckpointError: the log is damaged, or of another space.
         """
         path = inside(self.folder, LOG, advice=ANOTHER)
-        events = [e for e in read_events(path, ANOTHER) if e["event"] == "evaluated"]
+        events = evaluated_last(read_events(path, ANOTHER))
         for event in events:
             parse_of_file(self.deployed, event["architecture"], path, ANOTHER)
         return {e["architecture"]: float(e["accuracy"]) for e in events}

@@ -9,7 +9,11 @@ import torch
 
 from hwnas.arrays import FloatArray, IntArray
 from hwnas.errors import CheckpointError, OptionError
-from hwnas.search.candidates.evaluation import validation_evaluator
+from hwnas.search.candidates.evaluation import (
+    calibration_images,
+    validation_evaluator,
+    validation_images,
+)
 from hwnas.search.problem import Problem
 from hwnas.search.runs.run import Run
 from hwnas.search.runs.schema import OWN
@@ -18,7 +22,7 @@ from hwnas.search.searchers.vae_draws import VAEDraws
 from hwnas.search.searchers.vae_settings import PathSettings
 from hwnas.supernet import PathSampler, Supernet, make_sampler
 
-__all__ = ["Rounds", "VAEPaths", "learned_paths"]
+__all__ = ["Rounds", "VAEPaths", "check_rounds", "learned_paths"]
 
 _STREAM = 0x7A6
 #: Keep what a round draws apart from the paths.
@@ -213,6 +217,13 @@ class VAEPaths:
             kl=fit.kl,
             reconstruction=fit.reconstruction,
         )
+
+
+def check_rounds(problem: Problem, settings: PathSettings, paths: int = 1) -> None:
+    """Raise `OptionError` where the metric's share pays for too little; see `learned_paths`."""
+    calibration = calibration_images(problem.data, settings.calibration_images)
+    images, _ = validation_images(problem.data, settings)
+    Rounds.of(settings, len(calibration) + len(images), 0.0, paths)
 
 
 def learned_paths(

@@ -31,6 +31,16 @@ BOTH = pytest.mark.parametrize("name", SMALL)
 DIGITS = {name: replace(settings, batch_size=128) for name, settings in SMALL.items()}
 
 
+class Counted(Unseen):
+    """Data whose images can be counted, and which draws no batches of validation images."""
+
+    def calibration(self, count):
+        return np.zeros((count, *self.input_shape), np.float32)
+
+    def validation(self):
+        yield self.calibration(100), np.zeros(100, np.int64)
+
+
 @pytest.fixture(scope="module")
 def limit(deeper, deeper_predictor):
     return float(np.median(deeper_predictor.predict(deeper.sample(500, seed=0))))
@@ -186,11 +196,20 @@ def test_a_share_of_nothing_is_refused(name):
         METHODS.get(name).Settings(metric_share=0.0)
 
 
+@BOTH
+def test_rounds_that_the_training_does_not_pay_for_are_refused_before_there_is_a_run(name, asked):
+    method, few = METHODS.get(name), replace(SMALL[name], steps=4, metric_share=0.01)
+    with pytest.raises(OptionError, match="4 rounds need 4 evaluations and steps"):
+        method.check(asked, few)
+    assert method.check(asked, DIGITS[name]) == DIGITS[name]
+
+
 def test_tnas_g_needs_validation_images(deeper, deeper_predictor, limit):
     unseen = problem(deeper, deeper_predictor, [f"latency<={limit}ms"], data=Unseen(deeper))
     with pytest.raises(OptionError, match="tnas-g trains alpha on validation images"):
         tnas_g.check(unseen, SMALL["tnas-g"])
-    assert tnas_os.check(unseen, SMALL["tnas-os"]) is SMALL["tnas-os"]
+    seen = replace(unseen, data=Counted(deeper))
+    assert tnas_os.check(seen, DIGITS["tnas-os"]) is DIGITS["tnas-os"]
 
 
 def test_tnas_g_refuses_choices_that_say_what_is_read_before_it_trains(digits):

@@ -182,3 +182,37 @@ def test_a_run_that_is_let_go_frees_its_folder(tmp_path):
     assert held.held(tmp_path) is run._held
     del run
     assert not held._HELD
+
+
+def test_a_run_that_ended_frees_its_folder_whatever_still_knows_it(tmp_path):
+    with Run(tmp_path, {}) as run, Run(tmp_path, {}) as again:
+        assert run._held is again._held
+    assert not held._HELD
+
+
+def test_a_run_that_is_refused_frees_its_folder_though_its_error_is_kept(tmp_path):
+    with Run(tmp_path, {"seed": 0}):
+        pass
+    with pytest.raises(CheckpointError) as kept:
+        Run(tmp_path, {"seed": 1})
+    assert kept.tb is not None
+    assert not held._HELD
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing is forked here")
+def test_what_is_forked_holds_no_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(held, "_PATIENCE_SECONDS", 0.2)
+    work = (
+        "import os, sys, time; from pathlib import Path; from hwnas.search.runs.run import Run; "
+        "run = Run(Path(sys.argv[1]), {}); child = os.fork(); "
+        "time.sleep(600) if not child else (print(child, flush=True), os._exit(0))"
+    )
+    other = subprocess.Popen([sys.executable, "-c", work, tmp_path], stdout=subprocess.PIPE)
+    child = int(other.stdout.readline())
+    try:
+        other.wait()
+        with Run(tmp_path, {}):  # the child, which reads images say, lives on for a while
+            pass
+    finally:
+        os.kill(child, 9)
+        other.stdout.close()

@@ -202,7 +202,8 @@ def _print(path: str, result: "ModelPrediction", confidence: float, costliest: i
     time = f"{result.predicted_ms:.3f} ms ({confidence:.0%}: {low:.3f} to {high:.3f})"
     if math.isinf(high):
         time = f"at least {low:.3f} ms"
-    stdout.print(f"{path}: {time}, {millions(result.macs or 0)} MACs", soft_wrap=True)
+    macs = "unknown" if result.macs is None else millions(result.macs)
+    stdout.print(f"{path}: {time}, {macs} MACs", soft_wrap=True)
     rows = Table("ms", "share", "kernels", "operator", box=box.SIMPLE)
     for op, (count, ms) in result.by_operator().items():
         if ms > 0:

@@ -76,7 +76,6 @@ engine_batch_option = click.option(
 )
 
 
-
 def _space_options(default: str | None, shown: str) -> Decorator:
     option = click.option(
         "--space",

@@ -20,7 +20,6 @@ from hwnas.devices import filled
 from hwnas.latency_tables import (
     LatencyTable,
     all_tables,
-    table_path,
     tables_folder,
 )
 from hwnas.search.deployed_space import deployed_space, origin_of
@@ -114,7 +113,7 @@ def show(table_name: str, as_json: bool) -> None:
     if known is not None:
         show_shipped(known, as_json)
         return
-    table = LatencyTable.load(table_path(table_name))
+    table = measured_table(table_name)
     if as_json:
         click.echo(table.to_json(), nl=False)
         return

@@ -39,9 +39,7 @@ def model_inputs(proto: ModelProto) -> dict[str, ValueInfoProto]:
     return {value.name: value for value in proto.graph.input if value.name not in constants}
 
 
-def one_image(
-    proto: ModelProto, given: Mapping[str, Sequence[int]]
-) -> Mapping[str, Sequence[int]]:
+def one_image(proto: ModelProto, given: Mapping[str, Sequence[int]]) -> Mapping[str, Sequence[int]]:
     """The given sizes, and 1 for a first size of several that is not said."""
     found: dict[str, Sequence[int]] = dict(given)
     inputs = model_inputs(proto)

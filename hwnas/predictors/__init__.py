@@ -13,6 +13,7 @@ from hwnas.predictors.expectation import SampledExpectation, sampled_expectation
 from hwnas.predictors.kernels import KernelPredictor
 from hwnas.predictors.loading import (
     load_latencies,
+    load_measured,
     load_predictor,
     load_table,
     shipped_predictors,
@@ -76,6 +77,7 @@ __all__ = [
     "is_engine",
     "known_interval",
     "load_latencies",
+    "load_measured",
     "load_predictor",
     "load_table",
     "parse_engine",

@@ -170,7 +170,8 @@ def test_gaps_are_those_of_the_tables_own_space(hwnas, tmp_path):
     replace(table, space=ten).save(given)
     status, printed, _ = hwnas("tables", "fill", given, "--out", out, "--json")
     assert (status, json.loads(printed)["estimated"]) == (0, 1)
-    assert list(LatencyTable.load(out).estimates)[0].startswith("ConvHead(hidden=1280) in=320 out=10 ")
+    (key,) = LatencyTable.load(out).estimates
+    assert key.startswith("ConvHead(hidden=1280) in=320 out=10 ")
 
 
 def test_a_profile_of_some_workloads_estimates_the_others(hwnas, tmp_path):

@@ -198,7 +198,8 @@ def _interleaved(
     precision = "fp32" if "fp32" in runtime.precisions else runtime.precisions[0]
     reference = reference_model(spaces.space("proxyless"), precision, 1)
     samples = Samples()
-    named = {f"{case.label} #{load}": case for load in range(loads) for case in cases}
+    # a file's name stands behind: what begins as whole networks of a profile has rounds of its own
+    named = {f"load {load} of {case.label}": case for load in range(loads) for case in cases}
     with ExitStack() as stack:
         stack.enter_context(noticed_company(cases[0].target))
         if isinstance(runtime, NeedsSession):

@@ -13,13 +13,12 @@ from hwnas.predictors.expectation import SampledExpectation, sampled_expectation
 from hwnas.predictors.kernels import KernelPredictor
 from hwnas.predictors.loading import (
     load_latencies,
-    load_measured,
     load_predictor,
     load_table,
     shipped_predictors,
 )
 from hwnas.predictors.looked_up import LookedUpLatency, UnknownLatency
-from hwnas.predictors.means import MeansPredictor, OperatorMeans, is_csv
+from hwnas.predictors.means import MeansPredictor, OperatorMeans, is_csv, load_measured
 from hwnas.predictors.model_prediction import KernelLatency, ModelPrediction
 from hwnas.predictors.onnx_model import predict_onnx, predict_pieces
 from hwnas.predictors.own import OwnPredictor

@@ -92,28 +92,6 @@ def load_latencies(source: str | Path) -> LatencyTable | OperatorMeans:
         return means
 
 
-def load_measured(source: str | Path) -> LatencyTable:
-    """A table that hwnas measured, where means of operators will not do.
-
-    Raises:
-        TableFormatError: there is no such table, it cannot be read, or it holds means.
-    """
-    try:
-        return LatencyTable.load(source)
-    except TableFormatError:
-        if not _holds_means(Path(source)):
-            raise
-    raise TableFormatError(
-        f"{source} holds means of operators that somebody else measured, which predict "
-        f"architectures: 'hwnas predict --table {source} --space NAME ARCH', and 'hwnas search'; "
-        "here give a table of 'hwnas profile'"
-    )
-
-
-def _holds_means(path: Path) -> bool:
-    return path.exists() if is_csv(path) else read_means_table(path) is not None
-
-
 def _of_means(means: OperatorMeans, space: SearchSpace | None) -> MeansPredictor:
     if space is None and means.origin is not None:
         space = spaces.remake(means.origin.name, means.origin.arguments)

@@ -10,7 +10,7 @@ from hwnas.errors import KernelNotInTableError, OptionError
 from hwnas.kernels import Piece, count_model_macs, split
 from hwnas.latency_tables import LatencyTable
 from hwnas.predictors.kernels import KernelPredictor
-from hwnas.predictors.loading import load_measured
+from hwnas.predictors.means import load_measured
 from hwnas.predictors.model_prediction import KernelLatency, ModelPrediction
 from hwnas.predictors.tensorrt.engines import is_engine
 from hwnas.predictors.tensorrt.models import predict_engine

@@ -12,6 +12,7 @@ from hwnas.cli.numbers import Whole
 from hwnas.cli.options import stacked
 from hwnas.cli.output import print_json, progress_bars, say
 from hwnas.cli.profile_report import described
+from hwnas.cli.shipped import measured_table
 from hwnas.errors import HwnasError, OptionError
 from hwnas.latency_tables import LatencyTable, table_path
 from hwnas.progress import Progress
@@ -96,7 +97,7 @@ def engine_named(similar: str, batch: int | None) -> "Engine | None":
 def source_table(similar: str, space: "SearchSpace", engine: "Engine | None") -> LatencyTable:
     """What ``--from-table`` names: a table, or an engine's estimates of the space."""
     if engine is None:
-        return LatencyTable.load(table_path(similar))
+        return measured_table(similar)
     from hwnas.predictors import engine_table, engine_times
 
     return engine_table(space, engine_times(engine))

@@ -28,6 +28,7 @@ __all__ = [
     "space_options",
     "stacked",
     "table_runtime_option",
+    "table_space_options",
     "typed_options",
 ]
 
@@ -76,18 +77,23 @@ engine_batch_option = click.option(
     help="Images a run, of v100-tensorrt-fp32, -fp16 and -int8  [default: the model's, else 1]",
 )
 
-#: What is profiled.
-space_options = stacked(
-    click.option(
+
+def _space_options(default: str | None, shown: str) -> Decorator:
+    option = click.option(
         "--space",
-        default="proxyless",
-        show_default=True,
+        default=default,
         metavar="NAME",
         help="Search space: darts, darts-s1, darts-s2, fbnet, nao, nasbench201, ofa, proxyless, "
-        "resnet18-bits, resnet34-bits or shufflenet; your own as FILE.py:NAME.",
-    ),
-    settings_options(SpaceOptions),
-)
+        "resnet18-bits, resnet34-bits or shufflenet; your own as FILE.py:NAME  "
+        f"[default: {shown}]",
+    )
+    return stacked(option, settings_options(SpaceOptions))
+
+
+#: What is profiled.
+space_options = _space_options("proxyless", "proxyless")
+#: What a table is made to hold.
+table_space_options = _space_options(None, "the table's")
 
 #: What it is measured on, and how; None where the flag was not given.
 measuring_options = settings_options(TargetOptions)

@@ -71,6 +71,8 @@ def command(
     models = [text for text in wanted if is_file(text)]
     if models and len(models) < len(wanted):
         raise click.UsageError("give architectures or ONNX models, not both at once")
+    if models and space is not None:
+        raise click.UsageError("--space belongs to architectures: leave it out for ONNX models")
     if models:
         asked = Asked(table_path(table_name), confidence, shapes, strict, batch, copies)
         predict_models(models, asked, as_json)

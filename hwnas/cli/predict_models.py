@@ -11,6 +11,7 @@ import click
 from hwnas.cli.options import shapes_of
 from hwnas.cli.output import print_json, progress_bars, say
 from hwnas.cli.predict_report import described, print_prediction, say_target
+from hwnas.cli.shipped import measured_table
 from hwnas.errors import HwnasError, OptionError
 from hwnas.progress import Progress
 
@@ -107,7 +108,6 @@ def _of_engine(paths: Sequence[str], asked: Asked) -> _Found:
 
 
 def _of_table(paths: Sequence[str], asked: Asked) -> _Found:
-    from hwnas.latency_tables import LatencyTable
     from hwnas.predictors import KernelPredictor, predict_pieces
 
     if asked.batch is not None or asked.copies:
@@ -115,7 +115,7 @@ def _of_table(paths: Sequence[str], asked: Asked) -> _Found:
             "--batch and --copies are of engines such as v100-tensorrt-fp16: a table has its own "
             "batch, and was measured without copies"
         )
-    table = LatencyTable.load(asked.table)
+    table = measured_table(asked.table)
     sizes = shapes_of(asked.shapes)
     found: dict[str, ModelPrediction] = {}
     failed: dict[str, str] = {}

@@ -68,7 +68,8 @@ def print_prediction(
     time = f"{result.predicted_ms:.3f} ms ({confidence:.0%}: {low:.3f} to {high:.3f})"
     if math.isinf(high):
         time = f"at least {low:.3f} ms"
-    stdout.print(f"{path}: {time}, {millions(result.macs or 0)} MACs", soft_wrap=True)
+    macs = "unknown" if result.macs is None else millions(result.macs)
+    stdout.print(f"{path}: {time}, {macs} MACs", soft_wrap=True)
     lacking = Counter(kernel.op for kernel in result.unpredicted)
     stdout.print(_by_operator(result, lacking))
     if costliest:

@@ -35,8 +35,11 @@ def measured_table(name: str) -> LatencyTable:
     """The table of a name or path, where nothing else will do.
 
     Raises:
-        TableFormatError: it cannot be read, or is the name of a predictor that ships.
+        TableFormatError: it cannot be read, holds others' means, or is the name of a predictor that
+            ships.
     """
+    from hwnas.predictors import load_measured
+
     known = shipped_predictor(name)
     if known is not None:
         raise TableFormatError(
@@ -44,7 +47,7 @@ def measured_table(name: str) -> LatencyTable:
             f"'hwnas tables show {known.name}' says how far it is off; give a table, such as one "
             "of 'hwnas profile'"
         )
-    return LatencyTable.load(table_path(name))
+    return load_measured(table_path(name))
 
 
 def described(known: ShippedPredictor) -> dict[str, Any]:

@@ -10,10 +10,9 @@ from rich import box
 from rich.table import Column, Table
 from rich.text import Text
 
-from hwnas.cli.options import space_options
+from hwnas.cli.options import table_space_options
 from hwnas.cli.output import json_option, print_json, progress_bars, say, stdout
 from hwnas.cli.paths import file_type
-from hwnas.cli.resources import make_space
 from hwnas.cli.shipped import described, measured_table, shipped_predictor, show_shipped
 from hwnas.cli.tables_check import command as check
 from hwnas.cli.tables_report import command as report
@@ -21,9 +20,10 @@ from hwnas.devices import filled
 from hwnas.latency_tables import (
     LatencyTable,
     all_tables,
-    table_path,
     tables_folder,
 )
+from hwnas.search.deployed_space import deployed_space, origin_of
+from hwnas.search.options import SpaceOptions
 
 __all__ = ["command"]
 
@@ -113,7 +113,7 @@ def show(table_name: str, as_json: bool) -> None:
     if known is not None:
         show_shipped(known, as_json)
         return
-    table = LatencyTable.load(table_path(table_name))
+    table = measured_table(table_name)
     if as_json:
         click.echo(table.to_json(), nl=False)
         return
@@ -149,7 +149,7 @@ def show(table_name: str, as_json: bool) -> None:
 
 @command.command("fill")
 @click.argument("table_name", metavar="FILE")
-@space_options
+@table_space_options
 @click.option(
     "--out",
     type=file_type(),
@@ -158,7 +158,7 @@ def show(table_name: str, as_json: bool) -> None:
     help="Where to write the filled table.",
 )
 @json_option
-def fill(table_name: str, space: str, out: Path, as_json: bool, **sizes: Any) -> None:
+def fill(table_name: str, space: str | None, out: Path, as_json: bool, **sizes: Any) -> None:
     """Estimate what a space needs and a table has not measured, from what it has.
 
     Estimates are marked, and widen the intervals of what is predicted with them.
@@ -168,7 +168,7 @@ def fill(table_name: str, space: str, out: Path, as_json: bool, **sizes: Any) ->
       hwnas tables fill my.json --input-size 192 --out my-192.json
     """
     table = measured_table(table_name)
-    wanted = make_space(space, **sizes)  # whatever flags a space takes
+    wanted = deployed_space(space, SpaceOptions(**sizes), origin_of(table, None), None)
     with progress_bars() as progress:
         result = filled(table, wanted, progress)
     result.save(out)

@@ -85,5 +85,5 @@ class FusedModel:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of one image."""
+        """Multiply-accumulates of one image in the kernels whose sizes are known."""
         return sum(k.convolution.macs for k in self.kernels if k.convolution is not None)

@@ -8,7 +8,7 @@ from onnx import ModelProto, ValueInfoProto
 from hwnas.errors import ModelFormatError, OptionError
 from hwnas.kernels.input_notes import ALIKE, BELOW
 
-__all__ = ["ALIKE", "BELOW", "fix_shapes", "model_inputs"]
+__all__ = ["ALIKE", "BELOW", "fix_shapes", "model_inputs", "one_image"]
 
 #: What is suggested for a size, by words in the name that the model gives it.
 _BY_NAME = (
@@ -33,6 +33,18 @@ def model_inputs(proto: ModelProto) -> dict[str, ValueInfoProto]:
     """Name -> what is said of it, of the inputs that no initializer gives."""
     constants = {tensor.name for tensor in proto.graph.initializer}
     return {value.name: value for value in proto.graph.input if value.name not in constants}
+
+
+def one_image(proto: ModelProto, given: Mapping[str, Sequence[int]]) -> Mapping[str, Sequence[int]]:
+    """The given sizes, and 1 for a first size of several that is not said."""
+    found: dict[str, Sequence[int]] = dict(given)
+    inputs = model_inputs(proto)
+    for name, value in inputs.items():
+        dims = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        named = name in given or ("" in given and len(inputs) == 1)
+        if len(dims) > 1 and dims[0] < 1 <= min(dims[1:]) and not named:
+            found[name] = (1, *dims[1:])
+    return found
 
 
 def fix_shapes(proto: ModelProto, given: Mapping[str, Sequence[int]], source: str) -> None:

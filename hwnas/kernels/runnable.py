@@ -15,9 +15,10 @@ __all__ = ["BELOW", "RunnableModel", "runnable"]
 #: What hands whole numbers on as they are, in another form.
 _FORMS = ("Cast", "Flatten", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze")
 _QUANTISED = ("QuantizeLinear", "DequantizeLinear", "MatMulNBits")
+_FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE}
 #: Types of inputs that are given random numbers, or ones.
 _NUMBERS = {
-    *(TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BOOL),
+    *(*_FLOATS, TensorProto.BOOL),
     *(TensorProto.INT8, TensorProto.INT16, TensorProto.INT32, TensorProto.INT64),
     *(TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64),
 }
@@ -30,11 +31,13 @@ class RunnableModel:
     Attributes:
         data: of the model, with all its weights.
         inputs: name -> sizes.
+        floats: names of the inputs that are floats.
         precision: ``fp32``, ``fp16`` or ``int8``: what its graph says of its weights.
     """
 
     data: bytes
     inputs: Mapping[str, tuple[int, ...]]
+    floats: frozenset[str]
     precision: str
 
     @property
@@ -81,7 +84,8 @@ def runnable(
     for name, rows in _rows(proto.graph, [value.name for value in inputs]).items():
         proto.metadata_props.add(key=BELOW + name, value=str(rows))
     sizes = {v.name: tuple(d.dim_value for d in v.type.tensor_type.shape.dim) for v in inputs}
-    return RunnableModel(proto.SerializeToString(), sizes, _precision(proto))
+    floats = frozenset(v.name for v in inputs if v.type.tensor_type.elem_type in _FLOATS)
+    return RunnableModel(proto.SerializeToString(), sizes, floats, _precision(proto))
 
 
 def _fix_batch(

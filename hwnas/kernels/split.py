@@ -9,7 +9,7 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from hwnas.kernels.cuts import value_info
-from hwnas.kernels.inputs import ALIKE, BELOW, fix_shapes
+from hwnas.kernels.inputs import ALIKE, BELOW, fix_shapes, one_image
 from hwnas.kernels.kernel import Kernel, Operand
 from hwnas.kernels.model import read_model
 from hwnas.kernels.optimise import FOLDED, WHOLE, Values, optimise
@@ -103,7 +103,10 @@ def split(
 
 
 def count_model_macs(
-    model: bytes | str | Path, shapes: Mapping[str, Sequence[int]] | None = None
+    model: bytes | str | Path,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    *,
+    of_one_image: bool = False,
 ) -> int:
     """Multiply-accumulates of a model as it was exported: at a run's batch size, branches apart.
 
@@ -112,8 +115,9 @@ def count_model_macs(
 
     Args:
         model, shapes: as `split`; raises as it does.
+        of_one_image: where an input leaves nothing but its first size open.
     """
-    return sum(kernel.macs for kernel in exported_kernels(model, shapes))
+    return sum(kernel.macs for kernel in _exported(*_read(model, shapes, of_one_image)))
 
 
 def exported_kernels(
@@ -124,15 +128,22 @@ def exported_kernels(
     Args:
         model, shapes: as `split`; raises as it does.
     """
-    return [piece.kernel for piece in _pieces(*_read(model, shapes), FOLDED, silent)]
+    return _exported(*_read(model, shapes))
+
+
+def _exported(proto: ModelProto, source: str) -> list[Kernel]:
+    return [piece.kernel for piece in _pieces(proto, source, FOLDED, silent)]
 
 
 def _read(
-    model: bytes | str | Path, shapes: Mapping[str, Sequence[int]] | None
+    model: bytes | str | Path,
+    shapes: Mapping[str, Sequence[int]] | None,
+    of_one_image: bool = False,
 ) -> tuple[ModelProto, str]:
     source = "the model" if isinstance(model, bytes) else str(model)
     proto = read_model(model)
-    fix_shapes(proto, shapes or {}, source)
+    given = shapes or {}
+    fix_shapes(proto, one_image(proto, given) if of_one_image else given, source)
     return proto, source
 
 

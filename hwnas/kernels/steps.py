@@ -13,7 +13,7 @@ from typing import Any
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from hwnas.errors import ModelFormatError, OptionError
-from hwnas.kernels.inputs import fix_shapes, model_inputs
+from hwnas.kernels.inputs import fix_shapes, one_image
 from hwnas.kernels.model import read_model
 from hwnas.kernels.shape_arithmetic import SMALL, Sizes, settled
 from hwnas.ops import Graph, Node
@@ -102,7 +102,7 @@ def steps_of_model(
     """
     source = "the model" if isinstance(model, bytes) else str(model)
     proto = read_model(model)
-    fix_shapes(proto, _one_image(proto, shapes or {}), source)
+    fix_shapes(proto, one_image(proto, shapes or {}), source)
     lean = _without_weights(proto)
     if lean.functions:
         lean = _without_functions(lean, source)
@@ -110,20 +110,6 @@ def steps_of_model(
     weights = [tensor.name for tensor in proto.graph.initializer]
     weights += [tensor.values.name for tensor in proto.graph.sparse_initializer]
     return _Reader(lean, dict(sizes), weights).read()
-
-
-def _one_image(
-    proto: ModelProto, given: Mapping[str, Sequence[int]]
-) -> Mapping[str, Sequence[int]]:
-    """The given sizes, and 1 for a first size of several that is not said."""
-    found: dict[str, Sequence[int]] = dict(given)
-    inputs = model_inputs(proto)
-    for name, value in inputs.items():
-        dims = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
-        named = name in given or ("" in given and len(inputs) == 1)
-        if len(dims) > 1 and dims[0] < 1 <= min(dims[1:]) and not named:
-            found[name] = (1, *dims[1:])
-    return found
 
 
 def _without_weights(proto: ModelProto) -> ModelProto:

@@ -18,7 +18,7 @@ from hwnas.predictors.loading import (
     shipped_predictors,
 )
 from hwnas.predictors.looked_up import LookedUpLatency, UnknownLatency
-from hwnas.predictors.means import MeansPredictor, OperatorMeans, is_csv
+from hwnas.predictors.means import MeansPredictor, OperatorMeans, is_csv, load_measured
 from hwnas.predictors.model_prediction import KernelLatency, ModelPrediction
 from hwnas.predictors.onnx_model import predict_onnx, predict_pieces
 from hwnas.predictors.own import OwnPredictor
@@ -76,6 +76,7 @@ __all__ = [
     "is_engine",
     "known_interval",
     "load_latencies",
+    "load_measured",
     "load_predictor",
     "load_table",
     "parse_engine",

@@ -19,7 +19,7 @@ from hwnas.arrays import FloatArray
 from hwnas.costs import AdditiveCost
 from hwnas.csv_files import CsvFile, read_csv
 from hwnas.errors import OptionError, TableFormatError, WorkloadNotInTableError
-from hwnas.latency_tables import SpaceRecord
+from hwnas.latency_tables import LatencyTable, SpaceRecord
 from hwnas.ops import ConvHead, MBConv, Stem, Workload
 from hwnas.reading import MIB, parse_json, read_bytes
 from hwnas.spaces import SearchSpace
@@ -27,7 +27,14 @@ from hwnas.spaces import SearchSpace
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["MeansPredictor", "OperatorMeans", "is_csv", "read_means", "read_means_table"]
+__all__ = [
+    "MeansPredictor",
+    "OperatorMeans",
+    "is_csv",
+    "load_measured",
+    "read_means",
+    "read_means_table",
+]
 
 _MOST_BYTES = 64 * MIB
 #: Columns of the two kinds of rows.
@@ -166,6 +173,28 @@ def read_means_table(path: Path) -> OperatorMeans | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return OperatorMeans(str(path), _words(path, device), ms, _key, call_ms, origin)
+
+
+def load_measured(source: str | Path) -> LatencyTable:
+    """A table that hwnas measured, where means of operators will not do.
+
+    Raises:
+        TableFormatError: there is no such table, it cannot be read, or it holds means.
+    """
+    try:
+        return LatencyTable.load(source)
+    except TableFormatError:
+        if not _holds_means(Path(source)):
+            raise
+    raise TableFormatError(
+        f"{source} holds means of operators that somebody else measured, which predict "
+        f"architectures: 'hwnas predict --table {source} --space NAME ARCH', and 'hwnas search'; "
+        "here give a table of 'hwnas profile'"
+    )
+
+
+def _holds_means(path: Path) -> bool:
+    return path.exists() if is_csv(path) else read_means_table(path) is not None
 
 
 def _key(workload: Workload) -> list[str]:

@@ -10,6 +10,7 @@ from hwnas.errors import KernelNotInTableError, OptionError
 from hwnas.kernels import Piece, count_model_macs, split
 from hwnas.latency_tables import LatencyTable
 from hwnas.predictors.kernels import KernelPredictor
+from hwnas.predictors.means import load_measured
 from hwnas.predictors.model_prediction import KernelLatency, ModelPrediction
 from hwnas.predictors.tensorrt.engines import is_engine
 from hwnas.predictors.tensorrt.models import predict_engine
@@ -57,7 +58,7 @@ def predict_onnx(
     pieces = split(model, shapes)  # before the table is modelled, so that errors come at once
     macs = count_model_macs(model, shapes)
     if isinstance(table, str | Path):
-        table = LatencyTable.load(table)
+        table = load_measured(table)
     predictor = table if isinstance(table, KernelPredictor) else KernelPredictor(table)
     return predict_pieces(pieces, predictor, strict=strict, macs=macs)
 

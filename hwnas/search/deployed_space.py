@@ -34,7 +34,7 @@ def origin_of(source: Any, wanted: SearchSpace | str | None) -> Origin | None:
 
 def deployed_space(
     space: SearchSpace | str | None,
-    options: SearchOptions,
+    options: SpaceOptions,
     known: Origin | None,
     classes: int | None,
 ) -> SearchSpace:

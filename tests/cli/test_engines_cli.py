@@ -108,6 +108,8 @@ def test_what_is_left_out_is_said_and_fails_in_strict_mode(hwnas, strange):
         (("--table", "v100-tensorrt-bf16"), "a V100 was measured as v100-tensorrt-fp32"),
         (("--table", f"{NAME}-b8", "--batch", "4"), "has a batch of 8, got 4"),
         (("--table", "amd-epyc-1thread", "--batch", "4"), "--batch and --copies are of engines"),
+        (("--table", "v100-ofa-b1"), "v100-ofa-b1 is a predictor made of others' measurements"),
+        (("--table", NAME, "--space", "ofa"), "--space belongs to architectures"),
     ],
 )
 def test_what_was_not_measured_is_bad_input(hwnas, network, words, reason):
@@ -203,6 +205,26 @@ def test_what_is_no_table_is_not_judged_as_one(hwnas, words, name):
     assert said.count("\n") == 1
     assert f"{name} is a predictor made of others' measurements" in said
     assert f"hwnas tables show {name}" in said
+
+
+MEANS = {
+    "format": "hwnas-latency-table",
+    "space": {"name": "ofa", "arguments": {}},
+    "workloads": {"x": {"latency_ms": 1.0}},
+}
+
+
+@pytest.mark.parametrize("words", [("tables", "show"), ("tables", "check"), ("predict", "--table")])
+@pytest.mark.parametrize(
+    ("name", "text"), [("m.csv", "workload,mean_ms\nx,1.0\n"), ("m.json", json.dumps(MEANS))]
+)
+def test_means_of_others_are_said_to_be_such(hwnas, network, tmp_path, words, name, text):
+    path = tmp_path / name
+    path.write_text(text)
+    model = [network] * (words[0] == "predict")
+    status, out, said = hwnas(*words, str(path), *model)
+    assert (status, out) == (2, "")
+    assert f"{path} holds means of operators that somebody else measured" in said
 
 
 def test_a_table_of_that_name_is_a_table(hwnas, tmp_path, monkeypatch):

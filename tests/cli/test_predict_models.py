@@ -1,6 +1,7 @@
 """``hwnas profile --kernels`` and ``hwnas predict model.onnx`` as a user types them."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from onnx import TensorProto, helper
@@ -160,6 +161,17 @@ def test_gaps_are_filled_shown_and_told(hwnas, tmp_path):
     status, _, said = hwnas(*fill[:3], "--space", "nasbench201", "--out", out)
     assert status == 2
     assert "cannot be estimated" in said
+
+
+def test_gaps_are_those_of_the_tables_own_space(hwnas, tmp_path):
+    table = LatencyTable.load("amd-epyc-1thread")
+    ten = replace(table.space, arguments={**table.space.arguments, "classes": 10})
+    given, out = str(tmp_path / "ten.json"), str(tmp_path / "filled.json")
+    replace(table, space=ten).save(given)
+    status, printed, _ = hwnas("tables", "fill", given, "--out", out, "--json")
+    assert (status, json.loads(printed)["estimated"]) == (0, 1)
+    (key,) = LatencyTable.load(out).estimates
+    assert key.startswith("ConvHead(hidden=1280) in=320 out=10 ")
 
 
 def test_a_profile_of_some_workloads_estimates_the_others(hwnas, tmp_path):

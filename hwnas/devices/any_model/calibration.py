@@ -41,7 +41,7 @@ class Images:
         """The images at the input shape of a model.
 
         Raises:
-            OptionError: its input is no image.
+            OptionError: its input is no image, or one of whole numbers.
             DataError: the data cannot have that shape.
         """
         sizes = list(model.inputs.values())
@@ -50,6 +50,12 @@ class Images:
             raise OptionError(
                 "images are for models of one input, batch x channels x height x width, got "
                 f"{told}: give calibration arrays, and no data"
+            )
+        if not model.floats:
+            raise OptionError(
+                f"images are normalised floats, and input {next(iter(model.inputs))!r} takes whole "
+                "numbers, which nothing here says how to make of them: give calibration arrays, "
+                "and no data"
             )
         shape = (sizes[0][1], sizes[0][2], sizes[0][3])
         if shape not in self._read:

@@ -25,7 +25,7 @@ from hwnas.profilers.measuring import reference_model, standing
 from hwnas.profilers.onnxruntime_provider import provider_of
 from hwnas.profilers.protocol import Samples, run_rounds
 from hwnas.profilers.runtime import MeasuresRounds, NeedsSession
-from hwnas.progress import Progress, silent
+from hwnas.progress import Progress, say, silent
 
 __all__ = ["Measured", "Report", "measure", "report"]
 
@@ -58,8 +58,9 @@ def measure(
         given: fields of `MeasureOptions`.
 
     Returns:
-        The measurement of one model with one setting; else a `Report`, which also names what
-        could not be measured.
+        The measurement of one model with one setting, while what else is to be known of it, such
+        as why it has no accuracy, is logged; else a `Report`, which also names what could not be
+        measured.
 
     Raises:
         HwnasError: the one model cannot be measured; or none of several.
@@ -74,7 +75,13 @@ def measure(
     options = MeasureOptions(device=device, **given)
     alone = isinstance(model, bytes | str | Path)
     found = report([model] if alone else list(model), options, progress)  # type: ignore[list-item, arg-type]
-    return found.measured[0] if alone and len(options.settings()) == 1 else found
+    if not alone or len(options.settings()) > 1:
+        return found
+    for remark in found.remarks:
+        say(remark)
+    for what, why in found.refused.items():
+        say(f"{what}: {why}", warning="not measured:")
+    return found.measured[0]
 
 
 def report(models: Sequence[Model], options: MeasureOptions, progress: Progress = silent) -> Report:
@@ -191,7 +198,8 @@ def _interleaved(
     precision = "fp32" if "fp32" in runtime.precisions else runtime.precisions[0]
     reference = reference_model(spaces.space("proxyless"), precision, 1)
     samples = Samples()
-    named = {f"{case.label} #{load}": case for load in range(loads) for case in cases}
+    # a file's name stands behind: what begins as whole networks of a profile has rounds of its own
+    named = {f"load {load} of {case.label}": case for load in range(loads) for case in cases}
     with ExitStack() as stack:
         stack.enter_context(noticed_company(cases[0].target))
         if isinstance(runtime, NeedsSession):

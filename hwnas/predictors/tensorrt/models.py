@@ -5,8 +5,8 @@ from dataclasses import replace
 from math import hypot
 from pathlib import Path
 
-from hwnas.errors import KernelNotInTableError
-from hwnas.kernels import FusedKernel, FusedModel, fuse
+from hwnas.errors import KernelNotInTableError, ModelFormatError
+from hwnas.kernels import FusedKernel, FusedModel, count_model_macs, fuse
 from hwnas.predictors.model_prediction import KernelLatency, ModelPrediction
 from hwnas.predictors.tensorrt.engines import SOURCE, parse_engine
 from hwnas.predictors.tensorrt.networks import (
@@ -56,8 +56,16 @@ def predict_engine(
     said = batch is not None or name != named.name or named.batch > 1
     engine = named if said else parse_engine(name, fused.batch)
     found = predict_kernels(fused.kernels, engine_times(engine), strict=strict)
-    found = replace(found, macs=fused.macs * fused.batch)  # of the model, whatever the engine runs
+    found = replace(found, macs=_macs(model, shapes))
     return _with_copies(found, fused, engine.batch) if copies else found
+
+
+def _macs(model: bytes | str | Path, shapes: Mapping[str, Sequence[int]] | None) -> int | None:
+    """Of the model, whatever is known of its kernels; None where ONNX Runtime cannot read it."""
+    try:
+        return count_model_macs(model, shapes, of_one_image=True)
+    except ModelFormatError:
+        return None
 
 
 def _with_copies(found: ModelPrediction, fused: FusedModel, batch: int) -> ModelPrediction:

@@ -221,6 +221,21 @@ def test_images_that_do_not_fit_are_refused_and_the_latency_is_told(here, fitted
         Images("digits").of(runnable(row_model()))
 
 
+def test_images_are_not_cut_to_whole_numbers(fitted, tmp_path, caplog):
+    path = tmp_path / "bytes.onnx"
+    made = onnx.load_from_string(classifier(fitted[0]))
+    made.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
+    made.graph.node[0].CopyFrom(helper.make_node("Cast", ["images"], ["seen"], to=1))
+    path.write_bytes(made.SerializeToString())
+    runtime = SyntheticRuntime(**QUIET)
+    with caplog.at_level("INFO", "hwnas"):
+        found = hwnas.measure(path, runtime=runtime, seconds=0, data="digits")
+    assert found.accuracy is None
+    assert "not measured: accuracy of bytes.onnx: images are normalised floats" in caplog.text
+    with pytest.raises(OptionError, match="'images' takes whole numbers"):
+        Images("digits").calibration(runnable(path))
+
+
 def row_model():
     """A row of eight numbers, as it is."""
     row = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 8])

@@ -7,6 +7,7 @@ from hwnas.devices.any_model import Measured, MeasureOptions, measuring, report
 from hwnas.devices.any_model.cases import labels
 from hwnas.errors import HwnasError, ModelRejectedError, OptionError
 from hwnas.onnx_graph import to_onnx
+from hwnas.profilers.protocol import run_rounds
 from hwnas.testing import SyntheticRuntime
 
 
@@ -65,6 +66,20 @@ def test_several_are_interleaved_and_compared(files):
     assert compared.differs
     assert [one.label for one in found.measured] == ["a.onnx", "b.onnx"]
     assert not found.refused
+
+
+def test_all_are_interleaved_whatever_their_files_are_called(files, monkeypatch):
+    companies = []
+
+    def spied(*given, **named):
+        for taken in run_rounds(*given, **named):
+            companies.append(len(taken.runs_ms))
+            yield taken
+
+    monkeypatch.setattr(measuring, "run_rounds", spied)
+    odd = files[0].rename(files[0].with_name("network a.onnx"))
+    hwnas.measure([odd, files[1]], runtime=SyntheticRuntime(noise=0.0, spell=1.0), seconds=0)
+    assert set(companies) == {2 * 4}  # both, by four loads each
 
 
 def test_operators_are_shares_of_the_whole(files):

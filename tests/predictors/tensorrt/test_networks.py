@@ -11,7 +11,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 import hwnas
 from hwnas.errors import KernelNotInTableError, OptionError
-from hwnas.kernels import ConvolutionShape, FusedKernel, fuse, fused_graph
+from hwnas.kernels import (
+    ConvolutionShape,
+    FusedKernel,
+    count_model_macs,
+    fuse,
+    fused_graph,
+)
 from hwnas.predictors import Engine, EnginePredictor, parse_engine, predict_onnx
 from hwnas.predictors.tensorrt import of_space
 from hwnas.predictors.tensorrt.cells import FusedCells
@@ -181,6 +187,29 @@ def test_what_is_not_known_is_left_out_and_strict_refuses_it():
     assert [(k.op, k.outside) for k in odd.outside] == [("convolution 9x9", ("kernel 9x9",))]
     known = predict_onnx(model(), "v100-tensorrt-fp32", strict=True)
     assert not known.outside
+
+
+@pytest.mark.usefixtures("written")
+def test_the_macs_are_the_models_whatever_is_known_of_its_kernels():
+    made = recurrent()  # the card's time of an LSTM is not known
+    found = predict_onnx(made, "v100-tensorrt-fp32", batch=4)
+    assert [k.op for k in found.unpredicted] == ["LSTM"]
+    assert found.macs == 5 * 4 * 6 * (3 + 6) == count_model_macs(made)
+
+
+def recurrent():
+    """Five steps of three numbers through an LSTM of six."""
+    sizes = {"w": (1, 24, 3), "r": (1, 24, 6)}
+    nodes = [helper.make_node("LSTM", ["x", *sizes], ["y"], "lstm", hidden_size=6)]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [5, 1, 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(np.ones(s, np.float32), name) for name, s in sizes.items()],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return made.SerializeToString()
 
 
 @pytest.mark.parametrize(

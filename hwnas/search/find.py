@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hwnas import spaces
 from hwnas.costs import Budget
 from hwnas.data import Dataset, InputShape, has_digest, is_image, notes_of, task_of
 from hwnas.errors import OptionError
@@ -22,6 +23,7 @@ from hwnas.search.runs.tensorboard import tensorboard
 from hwnas.search.settings import stored
 from hwnas.search.shared_settings import as_begun
 from hwnas.spaces import SearchSpace
+from hwnas.supernet.kinds import RankBy
 
 __all__ = ["find", "find_blocks_then_channels", "find_network", "help_training"]
 
@@ -164,7 +166,8 @@ def _search(job: Job, progress: Progress) -> Result:
         job.accuracies,
     )
     _ = problem.feasible  # fails here, before there is a folder
-    settings = as_begun(job.method.check(problem, job.settings), begun_with(job.out))
+    settings = job.method.check(problem, job.settings)
+    settings = as_begun(settings, begun_with(job.out), _ranked_by(job))
     parallel = Parallel(options.workers, options.worker_backend) if options.workers else None
     with torchrun_workers() as workers, ExitStack() as until_done:
         _refuse_several(job, workers.count)
@@ -196,6 +199,14 @@ def _refuse_several(job: Job, count: int) -> None:
         raise OptionError("nothing trains where accuracies are looked up: leave out torchrun")
     if count > 1 and not hasattr(job.settings, "micro_batches"):
         raise OptionError(f"{job.name} trains in one process: leave out torchrun")
+
+
+def _ranked_by(job: Job) -> RankBy:
+    """What a new search ranks its candidates by, where that is not said."""
+    name = job.space.name
+    if name not in spaces.SPACES or job.accuracies is not None or task_of(job.data).is_own:
+        return "accuracy"
+    return spaces.entry(name).rank_by
 
 
 def _config(job: Job, settings: Any, deployment: Deployment) -> Mapping[str, Any]:

@@ -164,7 +164,7 @@ def check_task_settings(settings: Any, data: Dataset) -> None:
             raise OptionError(
                 f"{name} mixes classes, and {data.name} has a loss of its own: leave it out"
             )
-    if task.is_own and getattr(settings, "rank_by", "accuracy") != "accuracy":
+    if task.is_own and getattr(settings, "rank_by", None) == "separation":
         raise OptionError(
             f"separation is how far classes are apart, and {data.name} has a loss or metric of its "
             "own: leave rank_by out"

@@ -154,7 +154,8 @@ class PathTrainingSettings(AugmentationSettings, TrainingSettings):
 class EvaluationSettings:
     """On which images candidates are evaluated with the supernet's weights, and by what.
 
-    None is what `hwnas.search.candidates.evaluation` takes by itself.
+    None is what `hwnas.search.candidates.evaluation` takes by itself: accuracy, too, which is not
+    written, since earlier versions knew nothing else.
     """
 
     calibration_images: Annotated[int, Ge(2)] | None = setting(
@@ -171,10 +172,11 @@ class EvaluationSettings:
         most=10_000_000,
         later=True,
     )
-    rank_by: RankBy = setting(
-        "accuracy",
+    rank_by: RankBy | None = setting(
+        None,
         "Accuracy, or separation: how far the features that the last layer reads tell classes "
-        "apart, which says more of a supernet that was trained for minutes.",
+        "apart, which says more of a supernet that was trained for minutes  [default: accuracy; "
+        "nasbench201 separation]",
         later=True,
     )
 
@@ -242,18 +244,24 @@ class EvolutionSettings:
             )
 
 
-def as_begun(settings: S, config: Mapping[str, Any] | None) -> S:
-    """Settings with what a run's searcher was begun with, or begins with, see `BEGINS_WITH`.
+def as_begun(settings: S, config: Mapping[str, Any] | None, rank_by: RankBy = "accuracy") -> S:
+    """Settings with what a run was begun with, or begins with, where that is no constant.
 
     Args:
-        settings: as they were asked for; those of methods that do not evolve stay as they are.
+        settings: as they were asked for.
         config: what `hwnas.search.runs.run.begun_with` read; None for a run that begins.
+        rank_by: what a run begins to rank by; for searchers see `BEGINS_WITH`.
     """
-    if not isinstance(settings, EvolutionSettings):
+    if not isinstance(settings, EvaluationSettings | EvolutionSettings):
         return settings
     put_in: dict[str, Any] = {}
-    for name, value in BEGINS_WITH.get(settings.searcher, {}).items():
-        begun, asked = value if config is None else config.get(name), getattr(settings, name)
-        if asked is None or not (asked or begun):  # 0 and none are one
-            put_in[name] = begun
-    return replace(settings, **put_in) if put_in else settings
+    if isinstance(settings, EvaluationSettings):
+        ranked = settings.rank_by or (rank_by if config is None else config.get("rank_by"))
+        put_in["rank_by"] = None if ranked == "accuracy" else ranked
+    if isinstance(settings, EvolutionSettings):
+        for name, value in BEGINS_WITH.get(settings.searcher, {}).items():
+            begun, asked = value if config is None else config.get(name), getattr(settings, name)
+            if asked is None or not (asked or begun):  # 0 and none are one
+                put_in[name] = begun
+    changed = {name: value for name, value in put_in.items() if value != getattr(settings, name)}
+    return replace(settings, **changed) if changed else settings

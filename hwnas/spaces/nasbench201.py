@@ -97,4 +97,6 @@ def _format(arch: Sequence[int]) -> str:
     return "+".join(nodes)
 
 
-ENTRY = SpaceEntry("nasbench201", nasbench201, nasbench201_proxy)
+#: Of five supernets that were trained for half a minute, accuracies rank 150 networks at chance
+#: (Kendall -0.15 to 0.25), separations at 0.56 to 0.64.
+ENTRY = SpaceEntry("nasbench201", nasbench201, nasbench201_proxy, rank_by="separation")

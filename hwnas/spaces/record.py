@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from hwnas.arrays import IntArray
 from hwnas.errors import OptionError
@@ -27,6 +27,7 @@ class SpaceEntry:
         proxy: makes a smaller space with the same decisions; without it a supernet is trained at
             the deployed size.
         base_lr: learning rate at which a supernet of the proxy learns.
+        rank_by: what its candidates are ranked by, see `hwnas.supernet.separation`.
         columns: how architectures become the rows of a predictor that was fitted without a space.
         channel_scales: the scales of channels that ``make`` takes as ``scales``; empty where
             channels are not searched.
@@ -36,6 +37,7 @@ class SpaceEntry:
     make: Callable[..., SearchSpace]
     proxy: MakeProxy | None = None
     base_lr: float = 2e-3
+    rank_by: Literal["accuracy", "separation"] = "accuracy"
     columns: Columns | None = None
     channel_scales: tuple[float, ...] = ()
 

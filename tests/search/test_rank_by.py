@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 import hwnas
+from hwnas import spaces
 from hwnas.errors import OptionError
 from hwnas.search.candidates.evaluation import validation_evaluator
 from hwnas.search.find import find_network
 from hwnas.search.result import summary
 from hwnas.search.runs.stored import StoredRun
-from hwnas.search.shared_settings import EvaluationSettings
+from hwnas.search.shared_settings import EvaluationSettings, as_begun
 
 SEPARATION = EvaluationSettings(rank_by="separation")
 
@@ -84,7 +85,36 @@ def test_a_run_of_one_path_and_accuracy_says_what_earlier_versions_said(digits, 
 
 
 def test_what_is_neither_is_refused(digits, tmp_path) -> None:
-    with pytest.raises(OptionError, match="rank_by is one of accuracy, separation, got"):
+    with pytest.raises(OptionError, match="rank_by is one of accuracy, separation, or None, got"):
         search(tmp_path, digits, rank_by="loss")
     with pytest.raises(OptionError, match="paths is a whole number of at least 1, got 0"):
         search(tmp_path, digits, paths=0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "config", "begun"),
+    [
+        # a run that begins
+        (None, None, "separation"),
+        ("accuracy", None, None),
+        ("separation", None, "separation"),
+        # one of earlier versions, or by accuracy, which is not written
+        (None, {}, None),
+        ("accuracy", {}, None),
+        ("separation", {}, "separation"),
+        # one that began so
+        (None, {"rank_by": "separation"}, "separation"),
+        ("accuracy", {"rank_by": "separation"}, None),
+    ],
+)
+def test_a_run_goes_on_ranking_by_what_it_began_with(asked, config, begun):
+    assert as_begun(EvaluationSettings(rank_by=asked), config, "separation").rank_by == begun
+
+
+def test_a_space_has_what_its_new_searches_rank_by(digits, tmp_path) -> None:
+    named = {key: value for key, value in SETTINGS.items() if key != "rank_by"}
+    cells = hwnas.space("nasbench201", input_size=8, channels=4, cells=1)
+    result = find_network(cells, digits, ["latency<=2ms"], predictor=Flat(), out=tmp_path, **named)
+    assert result.content["rank_by"] == "separation"
+    assert json.loads((tmp_path / "config.json").read_text())["rank_by"] == "separation"
+    assert spaces.entry("proxyless").rank_by == "accuracy"

@@ -60,7 +60,7 @@ def validation_evaluator(
         calibration_images(data, settings.calibration_images),
         *validation_images(data, settings),
         task=task_of(data),
-        rank_by=settings.rank_by,
+        rank_by=settings.rank_by or "accuracy",
     )
 
 

@@ -20,6 +20,7 @@ from hwnas.reading import open_regular
 from hwnas.search.runs.events import MOST_LOG_BYTES, read_events
 from hwnas.search.runs.held import Held, held
 from hwnas.search.runs.schema import OWN, with_defaults
+from hwnas.supernet.kinds import RankBy
 
 __all__ = [
     "CHECKPOINT",
@@ -51,6 +52,7 @@ class _Begun(Document):
 
     neighbour_share: Annotated[float, Ge(0), Le(1)] | None = None
     ranked_draws: Annotated[int, Ge(0), Le(1_000_000)] | None = None
+    rank_by: RankBy | None = None
 
 
 def budget_name(budgets: Sequence[Budget]) -> str:

@@ -6,9 +6,9 @@ python benchmarks/against_random.py DIR --method nao|amended-darts [--out FOLDER
 DIR holds the four files of Fashion-MNIST. Each seed is a whole search under a latency budget, that
 of the shipped predictor of a V100: Balanced NAO on the space `nao`, Amended-DARTS on `darts-s1`.
 --set adds to its settings; the command that a person would type is printed. What is found, and ten
-random networks within the budget, are then trained alone, alike and with the same seeds. Test
-accuracies are of the test part, which no search looks at. Killed at any moment, the same command
-goes on.
+random networks within the budget, are then trained alone, alike and with the same seeds. For
+Balanced NAO it says how the shared weights of each search rank these ten. Test accuracies are of
+the test part, which no search looks at. Killed at any moment, the same command goes on.
 """
 
 import argparse
@@ -23,10 +23,13 @@ from main_job import settings_in
 from spos_fashion import alone, lines, typed
 
 import hwnas
-from hwnas.data import load_data
+from hwnas.data import Dataset, load_data
 from hwnas.predictors import load_predictor
+from hwnas.predictors.report import spearman
+from hwnas.search.candidates.evaluation import stored_evaluator
 from hwnas.search.problem import Problem
 from hwnas.search.result import Result
+from hwnas.search.runs.stored import StoredRun
 
 DEVICE, RANDOM_NETWORKS, DRAWN = "v100-tensorrt-fp16", 10, 2000
 #: So that networks of cells are trained within seconds.
@@ -85,6 +88,12 @@ def searched(out: Path, ground: Ground, method: str, data: str, seed: int, more:
     )
 
 
+def ranks(folders: list[Path], data: Dataset, archs: np.ndarray, alone: np.ndarray) -> list[str]:
+    """How the supernet of each search ranks architectures, against their trainings alone."""
+    supernets = [stored_evaluator(StoredRun.open(folder), data) for folder in folders]
+    return [f"{spearman(each.accuracies(archs), alone):.2f}" for each in supernets]
+
+
 def main(flags: argparse.Namespace) -> None:
     began = time.process_time()
     ground, seeds = GROUNDS[flags.method], range(flags.seeds)
@@ -126,6 +135,10 @@ def main(flags: argparse.Namespace) -> None:
     spread = f"standard deviation {means.std(ddof=1):.2%}"
     if len(seeds) > 1:
         spread += f", of one network's trainings {others.var(axis=1, ddof=1).mean() ** 0.5:.2%}"
+    if flags.method == "nao":
+        folders = [out / f"search-{seed}" for seed in seeds]
+        told = ", ".join(ranks(folders, data, drawn, means))
+        print(f"random networks by the shared weights of each search (Spearman): {told}")
     print(f"random: {means.mean():.2%}, {means.min():.2%} to {means.max():.2%}; {spread}")
     mean = np.mean(tests)
     print(f"found: {mean:.2%} on average, above {(mean > means).sum()} of {len(means)}")

@@ -22,7 +22,6 @@ from hwnas.latency_tables import (
     all_tables,
     tables_folder,
 )
-from hwnas.search.deployed_space import deployed_space, origin_of
 from hwnas.search.options import SpaceOptions
 
 __all__ = ["command"]
@@ -167,6 +166,8 @@ def fill(table_name: str, space: str | None, out: Path, as_json: bool, **sizes: 
     Example:
       hwnas tables fill my.json --input-size 192 --out my-192.json
     """
+    from hwnas.search.deployed_space import deployed_space, origin_of
+
     table = measured_table(table_name)
     wanted = deployed_space(space, SpaceOptions(**sizes), origin_of(table, None), None)
     with progress_bars() as progress:

@@ -103,6 +103,7 @@ def test_a_limit_of_memory(mib):
         text=True,
         check=False,
         env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+        timeout=60,  # what is imported without memory may wait forever
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, limit),
     )
     assert "Traceback" not in done.stderr

@@ -16,6 +16,7 @@ from hwnas.search.job import Job, Request, prepare, written_digest
 from hwnas.search.precisions import precisions_of, search_precisions
 from hwnas.search.problem import Problem
 from hwnas.search.result import Result
+from hwnas.search.runs.held import held_if_there
 from hwnas.search.runs.plots import lacks_picture
 from hwnas.search.runs.run import CHECKPOINT, RESULT, TABLE, Run, begun_with
 from hwnas.search.runs.schema import OWN, Found, parse_of_file
@@ -87,7 +88,8 @@ def find(request: Request, progress: Progress | None = None) -> Result:
         with progress_bars() if progress is None else nullcontext(progress) as tell:
             return search_precisions(request, several, find, tell)
     job = prepare(request)
-    with progress_bars() if progress is None else nullcontext(progress) as tell:
+    bars = progress_bars() if progress is None else nullcontext(progress)
+    with held_if_there(job.out), bars as tell:
         return _search(job, tell)
 
 

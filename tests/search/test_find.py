@@ -1,6 +1,7 @@
 """One call from Python: the run of the command line, and a result that agrees with itself."""
 
 import json
+import os
 import re
 import shutil
 from types import SimpleNamespace
@@ -17,9 +18,11 @@ from hwnas import spaces
 from hwnas.cli import group
 from hwnas.data import load_data
 from hwnas.errors import CheckpointError, InfeasibleBudgetError, OptionError
+from hwnas.files import locked
 from hwnas.predictors import load_predictor
 from hwnas.profilers import Plan, profile_space
 from hwnas.search.find import find_network
+from hwnas.search.runs import held
 from hwnas.search.runs.run import CHECKPOINT
 from hwnas.spaces import SearchSpace, SpaceEntry
 from hwnas.testing import SyntheticRuntime
@@ -274,7 +277,33 @@ def test_measured_here_with_the_weights_of_the_supernet(tmp_path):
     for module in (result.module, result.proxy_module):
         expected = outputs(result.onnx, images)
         assert logits(module, images) == pytest.approx(expected, rel=1e-4, abs=1e-4)
-    assert {"training the supernet", "evaluating", "evolution"} <= set(told)
+    assert {"training the supernet", "evaluating", "generations"} <= set(told)
+
+
+def test_a_folder_that_another_process_works_in_is_refused_before_latencies_are_known(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(held, "_PATIENCE_SECONDS", 0.2)
+    asked = []
+
+    class Own:
+        target = "a device of my own"
+
+        def predict(self, archs):
+            asked.append(len(archs))
+            return np.ones(len(archs))
+
+    handle = os.open(tmp_path, os.O_RDONLY)  # a lock belongs to what opened it
+    assert locked(handle)
+    try:
+        with pytest.raises(OptionError, match="another process works in"):
+            find_network(
+                "nasbench201", "digits", ["latency<=2ms"], predictor=Own(), out=tmp_path, **QUICK
+            )
+    finally:
+        os.close(handle)
+    assert not asked
+    assert files(tmp_path) == set()
 
 
 # A predictor of a person's own

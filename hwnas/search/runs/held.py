@@ -2,13 +2,15 @@
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from weakref import WeakValueDictionary
 
 from hwnas.errors import OptionError
 from hwnas.files import locked
 
-__all__ = ["Held", "held"]
+__all__ = ["Held", "held", "held_if_there"]
 
 #: A process that was told to stop has ended by then.
 _PATIENCE_SECONDS = 3.0
@@ -59,6 +61,20 @@ def held(folder: Path) -> Held:
     if found is None:
         found = _HELD[key] = Held(folder)
     return found
+
+
+@contextmanager
+def held_if_there(folder: Path) -> Iterator[None]:
+    """Keep other processes from a folder that exists, before what leads to a run takes its time.
+
+    Raises:
+        OptionError: another process holds it.
+    """
+    own = held(folder) if folder.is_dir() else None
+    try:
+        yield
+    finally:
+        del own
 
 
 def _hold_nothing() -> None:

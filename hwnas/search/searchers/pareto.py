@@ -71,7 +71,7 @@ def evolve_front(
 
     def tell(algorithm: Any) -> None:
         best = 1 - algorithm.pop.get("F")[:, 1].min()
-        progress("evolution", algorithm.n_gen / settings.generations, f"best {text(best)}")
+        progress("generations", algorithm.n_gen / settings.generations, f"best {text(best)}")
 
     algorithm = make_algorithm(
         feasible,

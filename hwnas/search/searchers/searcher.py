@@ -55,7 +55,7 @@ def search_generations(
             break
         searcher.update(archs, evaluate(archs))
         best = searcher.best()[1]
-        progress("evolution", (generation + 1) / generations, f"best {text(best)}")
+        progress("generations", (generation + 1) / generations, f"best {text(best)}")
 
 
 def rank(archs: IntArray, accuracies: FloatArray, costs: FloatArray) -> list[int]:

@@ -32,6 +32,7 @@ from hwnas.costs import Budget
 from hwnas.csv_files import read_csv
 from hwnas.errors import OptionError
 from hwnas.predictors import LookedUpLatency
+from hwnas.progress import silent
 from hwnas.search.candidates.largest import largest_within
 from hwnas.search.looked_up import Accuracies, Tables
 from hwnas.search.problem import Problem
@@ -161,11 +162,10 @@ def trained(
         method=name,
         latencies=f"{named(flags.out, device, problem)}:{device}",
         seed=problem.seed,
-        progress=lambda *_: None,
         **PROXY,
         **settings_in(flags.set),
     )
-    result = find(out=out, steps=steps_of(flags, name, find))
+    result = find(out=out, steps=steps_of(flags, name, find), progress=silent)
     if not facts.exists():
         facts.write_text(json.dumps(cpu_seconds() - before))
     return problem.space.parse(result.architecture), json.loads(facts.read_text())
@@ -183,31 +183,42 @@ def named(folder: Path, device: str, problem: Problem) -> Path:
     return path
 
 
-def steps_of(flags: argparse.Namespace, name: str, find: Callable[..., object]) -> int:
-    """How many steps take so many CPU seconds: of searches, each with four times as many steps.
+class Training:
+    """A `Progress` that adds up the CPU seconds of training steps, and of nothing between them."""
 
-    Until one takes so much longer than the one before that it is the steps, and no noise.
-    """
+    TASKS = ("training the supernet", "training and choosing", "mixing and choosing")
+
+    def __init__(self) -> None:
+        self.steps, self.seconds = 0, 0.0
+        self._last, self._at = "", 0.0
+
+    def __call__(self, task: str, share: float, remark: str) -> None:
+        """See `Progress`."""
+        now = cpu_seconds()
+        if task == self._last and task in self.TASKS:
+            self.steps += 1
+            self.seconds += now - self._at
+        self._last, self._at = task, now
+
+
+def steps_of(flags: argparse.Namespace, name: str, find: Callable[..., object]) -> int:
+    """How many steps take so many CPU seconds: those of a short search tell what one takes."""
     path = flags.out / f"{name}.steps.json"
     if not path.exists():
-        steps, taken = [FEW], [0.0]
-        while len(taken) < 3 or taken[-1] - taken[-2] < flags.seconds / 3:
-            before = cpu_seconds()
+        steps, training = FEW, Training()
+        while not training.steps:
             try:
-                find(out=flags.out / f"{name}-short-{steps[-1]}", steps=steps[-1])
+                find(out=flags.out / f"{name}-short-{steps}", steps=steps, progress=training)
             except OptionError:  # too few for its rounds
-                steps[-1] *= 4
-            else:
-                taken.append(cpu_seconds() - before)
-                steps.append(4 * steps[-1])
-        a_step = (taken[-1] - taken[-2]) / (steps[-2] - steps[-3])
-        path.write_text(json.dumps(max(FEW, round(flags.seconds / a_step))))
+                steps *= 4
+        a_step = training.seconds / training.steps
+        path.write_text(json.dumps(max(1, round(flags.seconds / a_step))))
     found: int = json.loads(path.read_text())
     return found
 
 
-#: Steps of the first search that tells what a step takes.
-FEW = 20
+#: Steps of the search that tells what a step takes.
+FEW = 200
 
 
 def main(flags: argparse.Namespace) -> None:

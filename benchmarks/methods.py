@@ -17,6 +17,7 @@ seconds of a search. Killed, ``supernets`` goes on.
 import argparse
 import json
 import resource
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -207,8 +208,10 @@ def steps_of(flags: argparse.Namespace, name: str, find: Callable[..., object]) 
     if not path.exists():
         steps, training = FEW, Training()
         while not training.steps:
+            short = flags.out / f"{name}-short-{steps}"
+            shutil.rmtree(short, ignore_errors=True)  # a finished search would train no more
             try:
-                find(out=flags.out / f"{name}-short-{steps}", steps=steps, progress=training)
+                find(out=short, steps=steps, progress=training)
             except OptionError:  # too few for its rounds
                 steps *= 4
         a_step = training.seconds / training.steps

@@ -212,7 +212,9 @@ def steps_of(flags: argparse.Namespace, name: str, find: Callable[..., object]) 
             shutil.rmtree(short, ignore_errors=True)  # a finished search would train no more
             try:
                 find(out=short, steps=steps, progress=training)
-            except OptionError:  # too few for its rounds
+            except OptionError:  # too few for its rounds, or no number of steps will do
+                if steps > MANY:
+                    raise
                 steps *= 4
         a_step = training.seconds / training.steps
         path.write_text(json.dumps(max(1, round(flags.seconds / a_step))))
@@ -220,8 +222,8 @@ def steps_of(flags: argparse.Namespace, name: str, find: Callable[..., object]) 
     return found
 
 
-#: Steps of the search that tells what a step takes.
-FEW = 200
+#: Steps of the search that tells what a step takes, at first, and where more do not help.
+FEW, MANY = 200, 10_000
 
 
 def main(flags: argparse.Namespace) -> None:
